@@ -1,0 +1,77 @@
+"""The bundled example: the committed files hold together, and the script still makes them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+DIGITS = Path(__file__).parents[1] / "examples" / "digits"
+CORRECT, TESTED = 886, 899  # stated in examples/digits/README.md
+
+
+def arrays(name: str, folder: Path = DIGITS) -> dict[str, np.ndarray]:
+    with np.load(folder / name) as file:
+        return {key: file[key] for key in file.files}
+
+
+def rightly_named(model: Path) -> int:
+    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    held_out = arrays("eval.npz")
+    (logits,) = session.run(["logits"], {"image": held_out["image"]})
+    return int((logits.argmax(1) == held_out["labels"]).sum())
+
+
+def test_model_is_valid_and_keeps_its_batch_normalizations() -> None:
+    model = onnx.load(DIGITS / "digits.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    operators = Counter(node.op_type for node in model.graph.node)
+    assert operators["BatchNormalization"] == operators["Conv"] == 9
+    assert operators["Add"] == 2
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
+
+
+def test_model_reaches_the_stated_accuracy() -> None:
+    # One image more or less may turn on the rounding of another processor.
+    assert abs(rightly_named(DIGITS / "digits.onnx") - CORRECT) <= 1
+
+
+def test_readme_states_the_same_figures() -> None:
+    text = (DIGITS / "README.md").read_text(encoding="utf-8")
+    assert f"{CORRECT} of the {TESTED}" in text
+    assert f"{CORRECT / TESTED:.2%}" in text
+
+
+def test_data_fit_the_model_and_do_not_overlap() -> None:
+    calibration, evaluation = arrays("calib.npz"), arrays("eval.npz")
+    assert set(calibration) == {"image"}
+    assert set(evaluation) == {"image", "labels"}
+    assert calibration["image"].shape == (200, 1, 8, 8)
+    assert evaluation["image"].shape == (TESTED, 1, 8, 8)
+    assert evaluation["labels"].shape == (TESTED,)
+    for images in (calibration["image"], evaluation["image"]):
+        assert images.dtype == np.float32
+        assert images.min() == 0
+        assert images.max() == 1
+    seen = {image.tobytes() for image in calibration["image"]}
+    assert not any(image.tobytes() in seen for image in evaluation["image"])
+
+
+@pytest.mark.slow
+def test_training_script_makes_the_files(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    command = [sys.executable, str(DIGITS / "train.py"), "--output", str(tmp_path), "--epochs", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert rightly_named(tmp_path / "digits.onnx") > TESTED / 2
+    for name in ("calib.npz", "eval.npz"):
+        committed, made = arrays(name), arrays(name, tmp_path)
+        assert set(committed) == set(made)
+        assert all(np.array_equal(committed[key], made[key]) for key in committed)
