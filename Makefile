@@ -1,0 +1,47 @@
+# The verbs of this project: make demo | test | bench | docs | lint.
+# Each sets up .venv by itself the first time; choose the interpreter with make PYTHON=python3.12 ...
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+DIGITS := examples/digits
+
+.PHONY: demo test bench docs lint
+
+demo: .venv/package
+	mkdir -p build
+	rm -f build/digits.int8.onnx
+	$(BIN)/octavo quantize $(DIGITS)/digits.onnx --calibration $(DIGITS)/calib.npz \
+		--evaluate $(DIGITS)/eval.npz --target auto -o build/digits.int8.onnx
+
+test: .venv/dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+bench: .venv/dev
+	mkdir -p build
+	$(BIN)/python -m benchmarks.accuracy --json build/accuracy.json
+	$(BIN)/python -m benchmarks.latency --json build/latency.json
+	$(BIN)/python -m benchmarks.quantize_time --json build/quantize_time.json
+
+docs: .venv/dev
+	$(BIN)/python -m mkdocs build --strict
+
+lint: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Octavo needs Python 3.11 or newer: make PYTHON=/path/to/it" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/package: pyproject.toml | .venv/python
+	$(PIP) --editable .
+	touch $@
+
+# torch goes first and alone, exactly pinned: resolved among other ranges, pip may fetch a CUDA build.
+.venv/dev: pyproject.toml | .venv/python
+	$(PIP) torch==2.13.0
+	$(PIP) --editable '.[dev,docs]'
+	touch $@ .venv/package
