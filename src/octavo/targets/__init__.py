@@ -1,0 +1,18 @@
+"""What each piece of hardware and engine accepts: data, one TOML file a target."""
+
+from __future__ import annotations
+
+from octavo.targets.detect import cpu_flags, this_machine
+from octavo.targets.registry import target, target_names
+from octavo.targets.target import Role, Target, TensorRule, read_target
+
+__all__ = [
+    "Role",
+    "Target",
+    "TensorRule",
+    "cpu_flags",
+    "read_target",
+    "target",
+    "target_names",
+    "this_machine",
+]

@@ -1,0 +1,83 @@
+"""Prove, from a layer's own integers, that its 32-bit accumulator cannot overflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from octavo.affine import QuantParams, accumulator_bound
+from octavo.graph import operators as ops
+from octavo.graph.plan import LayerPlan, Plan
+from octavo.graph.weights import Constants
+
+LIMIT = 2**31 - 1
+_PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+
+
+@dataclass(frozen=True)
+class OverflowProof:
+    """The largest magnitude a layer's accumulator can reach; `terms` is set when it depends on a dynamic length.
+
+    `bound` is exact over all inputs on the grid: max over channels of sum|w - Zw| * max|x - Zx| + |bias|.
+    For a product of two activations of unknown length, `bound` is that of one term and `terms` is how
+    many of them fit.
+    """
+
+    layer: str
+    op: str
+    bound: int
+    terms: int | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether no input can make the accumulator leave 32 bits."""
+        return self.bound <= LIMIT
+
+
+def prove(
+    model: ir.Model, plan: Plan, activations: Mapping[str, QuantParams], constants: Constants
+) -> list[OverflowProof]:
+    """One proof for each layer of the plan that accumulates products."""
+    nodes = {node.name or "": node for node in model.graph}
+    layers = [layer for layer in plan.layers.values() if layer.op in _PRODUCTS]
+    return [_prove(nodes[layer.name], layer, activations, constants) for layer in layers]
+
+
+def _prove(
+    node: ir.Node, layer: LayerPlan, activations: Mapping[str, QuantParams], constants: Constants
+) -> OverflowProof:
+    if not layer.weights:
+        return _prove_product_of_activations(node, layer, activations)
+    index = layer.weights[0].index
+    weight = constants[layer.name, index]
+    bias = constants.get((layer.name, layer.bias)) if layer.bias is not None else None
+    axis = _channel_axis(node, index, weight.integers.ndim, weight.transposed)
+    reader = activations[next(iter(layer.inputs.values()))]
+    bound = accumulator_bound(
+        weight.integers, weight.params, reader, None if bias is None else bias.integers, channel_axis=axis
+    )
+    return OverflowProof(layer.name, layer.op, bound)
+
+
+def _channel_axis(node: ir.Node, index: int, rank: int, transposed: bool) -> int | None:
+    if index == 0:
+        return rank - 2 if rank >= 2 else None
+    axis = ops.channel_axis(node, index, rank)
+    return 1 - axis if transposed and axis is not None else axis
+
+
+def _prove_product_of_activations(
+    node: ir.Node, layer: LayerPlan, activations: Mapping[str, QuantParams]
+) -> OverflowProof:
+    term = 1
+    for name in layer.inputs.values():
+        params = activations[name]
+        zero_point = int(params.zero_point)
+        term *= max(params.grid.qmax - zero_point, zero_point - params.grid.qmin)
+    first = node.inputs[0]
+    length = first.shape[-1] if first is not None and first.shape is not None and len(first.shape) else None
+    if isinstance(length, int):
+        return OverflowProof(layer.name, layer.op, term * length)
+    return OverflowProof(layer.name, layer.op, term, terms=LIMIT // term)

@@ -1,0 +1,119 @@
+"""The constants of a plan as integers: weights, per channel where the target allows it, and int32 biases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.affine import (
+    INT32,
+    QuantParams,
+    params_from_array,
+    pytorch_params,
+    quantize,
+    quantize_bias,
+    widen_weight_scale,
+)
+from octavo.graph import operators as ops
+from octavo.graph.constants import constant
+from octavo.graph.plan import LayerPlan, Plan, WeightPlan
+
+
+@dataclass
+class QuantizedConstant:
+    """A constant on its grid; `transposed` when a Gemm's weights were turned for the sake of their axis."""
+
+    tensor: str
+    integers: np.ndarray
+    params: QuantParams
+    transposed: bool = False
+
+
+Constants = dict[tuple[str, int], QuantizedConstant]
+
+
+def quantize_constants(model: ir.Model, plan: Plan, activations: Mapping[str, QuantParams]) -> Constants:
+    """Quantize every constant of the plan's layers; keys are (layer name, input index).
+
+    A weight's scale is widened, for the channels concerned, where the bias would not fit 32 bits at
+    input scale times weight scale.
+    """
+    nodes = {node.name or "": node for node in model.graph}
+    constants: Constants = {}
+    for layer in plan.layers.values():
+        for weight in layer.weights:
+            constants.update(_quantize_layer(plan, nodes[layer.name], layer, weight, activations))
+    return constants
+
+
+def output_channels(node: ir.Node, shape: tuple[int, ...]) -> int:
+    """How many output channels a Conv, ConvTranspose, Gemm or MatMul with this weight shape has."""
+    axis = ops.channel_axis(node, 1, len(shape))
+    groups = int(ops.attribute(node, "group", 1)) if node.op_type == "ConvTranspose" else 1
+    return shape[axis] * groups if axis is not None else 1
+
+
+def _quantize_layer(
+    plan: Plan, node: ir.Node, layer: LayerPlan, weight: WeightPlan, activations: Mapping[str, QuantParams]
+) -> Constants:
+    array = _array(node, weight.index)
+    params = _weight_params(plan, layer, weight, array)
+    bias = _bias_array(plan, node, layer, array.shape)
+    input_scale = activations[layer.inputs[0]].scale if 0 in layer.inputs else None
+    if bias is not None and input_scale is not None:
+        params = widen_weight_scale(params, _worst_per_scale(bias, params), input_scale)
+    found = {(layer.name, weight.index): _stored(plan, node, weight, array, params)}
+    if bias is not None and input_scale is not None and layer.bias is not None:
+        source = node.inputs[layer.bias]
+        scale = np.tile(np.atleast_1d(params.scale), bias.size // params.scale.size)
+        integers = quantize_bias(bias, input_scale, scale)
+        bias_scale = (input_scale * scale).astype(np.float32)
+        found[layer.name, layer.bias] = QuantizedConstant(
+            source.name or "" if source is not None else "",
+            integers,
+            QuantParams(INT32, bias_scale, np.zeros(bias_scale.shape, np.int32), axis=0),
+        )
+    return found
+
+
+def _array(node: ir.Node, index: int) -> np.ndarray:
+    array = constant(node.inputs[index])
+    assert array is not None
+    return np.asarray(array, np.float32)
+
+
+def _weight_params(plan: Plan, layer: LayerPlan, weight: WeightPlan, array: np.ndarray) -> QuantParams:
+    if layer.role == "carry":
+        return params_from_array(array, weight.grid, symmetric=plan.target.activations.symmetric)
+    if plan.target.rule == "pytorch":
+        axes = None if weight.axis is None else tuple(i for i in range(array.ndim) if i != weight.axis)
+        low, high = array.min(axis=axes), array.max(axis=axes)
+        return pytorch_params(low, high, weight.grid, symmetric=True, axis=weight.axis)
+    return params_from_array(array, weight.grid, symmetric=True, axis=weight.axis)
+
+
+def _bias_array(plan: Plan, node: ir.Node, layer: LayerPlan, weight_shape: tuple[int, ...]) -> np.ndarray | None:
+    """The bias as float32 of shape (channels,), or None when there is none to store as integers."""
+    if layer.bias is None or not plan.target.integer_bias or not ops.is_constant(node.inputs[layer.bias]):
+        return None
+    bias, channels = _array(node, layer.bias), output_channels(node, weight_shape)
+    if bias.size not in (1, channels) or (bias.ndim > 0 and bias.shape[-1] != bias.size):
+        return None
+    return np.ascontiguousarray(np.broadcast_to(bias.reshape(-1), (channels,)))
+
+
+def _worst_per_scale(bias: np.ndarray, params: QuantParams) -> np.ndarray:
+    """The largest |bias| among the channels that share each scale, in the shape of the scale."""
+    worst: np.ndarray = np.abs(bias).reshape(-1, params.scale.size).max(axis=0)
+    return worst.reshape(params.scale.shape)
+
+
+def _stored(plan: Plan, node: ir.Node, weight: WeightPlan, array: np.ndarray, params: QuantParams) -> QuantizedConstant:
+    integers, axes = quantize(array, params), plan.target.weight_axes
+    if node.op_type == "Gemm" and axes is not None and params.axis is not None and params.axis not in axes:
+        turned = np.ascontiguousarray(integers.T)
+        return QuantizedConstant(weight.tensor, turned, replace(params, axis=1 - params.axis), transposed=True)
+    return QuantizedConstant(weight.tensor, integers, params)

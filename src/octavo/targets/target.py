@@ -1,0 +1,151 @@
+"""What one piece of hardware and its engines accept, read from a TOML file and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from octavo.affine import Grid
+from octavo.errors import TargetError
+
+Role = Literal["compute", "carry", "move", "float"]
+Rule = Literal["affine", "pytorch"]
+
+_SECTIONS = {
+    "": {"title", "engines", "opset", "rule", "notes"},
+    "activations": {"grid", "symmetric", "estimator"},
+    "second_operand": {"grid", "symmetric"},
+    "weights": {"grid", "per_channel", "axes"},
+    "bias": {"grid"},
+    "placement": {"behind", "float_output"},
+    "operators": {"compute", "carry", "move", "float"},
+    "fusions": {"pairs"},
+}
+_REQUIRED = ("activations", "weights", "bias", "placement", "operators", "fusions")
+
+
+@dataclass(frozen=True)
+class TensorRule:
+    """How one kind of tensor is put on a grid: the grid and whether zero_point is fixed at its middle."""
+
+    grid: Grid
+    symmetric: bool
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a target accepts; every field is read from its TOML file.
+
+    `compute` operators are always worth an integer kernel; `carry` operators are quantized when all
+    their inputs already are integers; `move` operators only move data and share their input's
+    parameters; `float_operators` stay in float for the reason given beside each.
+    """
+
+    name: str
+    title: str
+    engines: tuple[str, ...]
+    opset: int
+    rule: Rule
+    notes: tuple[str, ...]
+    activations: TensorRule
+    estimator: str
+    second_operand: TensorRule
+    weights: Grid
+    per_channel: bool
+    weight_axes: tuple[int, ...] | None
+    integer_bias: bool
+    behind: bool
+    float_output: frozenset[str]
+    compute: frozenset[str]
+    carry: frozenset[str]
+    move: frozenset[str]
+    float_operators: Mapping[str, str]
+    fusions: frozenset[tuple[str, str]]
+
+    def role(self, op_type: str) -> Role:
+        """The part an operator type plays on this target; "float" when the target has no integer form."""
+        roles: tuple[Role, ...] = ("compute", "carry", "move")
+        return next((role for role in roles if op_type in getattr(self, role)), "float")
+
+    def why_float(self, op_type: str) -> str:
+        """Why operators of this type stay in float on this target."""
+        return self.float_operators.get(op_type, f"{self.name} has no integer {op_type}")
+
+
+def read_target(path: Path) -> Target:
+    """Read a target from a TOML file.
+
+    Raises:
+        TargetError: the file is missing, not TOML, or a field is unknown, missing or of a wrong value.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise TargetError(f"target file {path} cannot be read ({error.strerror}); check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TargetError(f"target file {path} is not valid TOML ({error}); mend that line") from None
+    _check_names(path, data)
+    try:
+        return _build(path.stem, data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise TargetError(f"target file {path} has a missing or unusable field: {error}") from None
+
+
+def _check_names(path: Path, data: Mapping[str, Any]) -> None:
+    top = {key: value for key, value in data.items() if not isinstance(value, dict)}
+    sections = {"": top, **{key: value for key, value in data.items() if isinstance(value, dict)}}
+    missing = [name for name in _REQUIRED if name not in sections]
+    if missing:
+        raise TargetError(f"target file {path} lacks the section [{missing[0]}]; add it")
+    for section, fields in sections.items():
+        unknown = sorted(set(fields) - _SECTIONS.get(section, set()))
+        if section not in _SECTIONS or unknown:
+            what = f"field '{unknown[0]}' in [{section}]" if section in _SECTIONS else f"section [{section}]"
+            raise TargetError(f"target file {path} has an unknown {what}; remove it or correct its name")
+
+
+def _build(name: str, data: Mapping[str, Any]) -> Target:
+    activations, weights, operators = data["activations"], data["weights"], data["operators"]
+    placement = data["placement"]
+    first = _tensor_rule(activations)
+    axes = weights.get("axes")
+    return Target(
+        name=name,
+        title=str(data["title"]),
+        engines=tuple(data["engines"]),
+        opset=int(data.get("opset", 13)),
+        rule=_one_of(data.get("rule", "affine"), ("affine", "pytorch")),
+        notes=tuple(data.get("notes", ())),
+        activations=first,
+        estimator=str(activations["estimator"]),
+        second_operand=_tensor_rule(data["second_operand"]) if "second_operand" in data else first,
+        weights=Grid.parse(weights["grid"]),
+        per_channel=bool(weights["per_channel"]),
+        weight_axes=None if axes is None else tuple(int(axis) for axis in axes),
+        integer_bias=_one_of(data["bias"]["grid"], ("int32", "float32")) == "int32",
+        behind=bool(placement["behind"]),
+        float_output=frozenset(placement["float_output"]),
+        compute=frozenset(operators["compute"]),
+        carry=frozenset(operators["carry"]),
+        move=frozenset(operators["move"]),
+        float_operators=dict(operators.get("float", {})),
+        fusions=frozenset(_pair(pair) for pair in data["fusions"]["pairs"]),
+    )
+
+
+def _tensor_rule(section: Mapping[str, Any]) -> TensorRule:
+    return TensorRule(Grid.parse(section["grid"]), bool(section["symmetric"]))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    head, tail = text.split("+")
+    return head, tail
+
+
+def _one_of(value: Any, allowed: tuple[Any, ...]) -> Any:
+    if value not in allowed:
+        raise ValueError(f"{value!r} is none of {', '.join(map(repr, allowed))}")
+    return value
