@@ -1,0 +1,83 @@
+"""The real models and data to measure on, loaded through the `cases.py` of their own folder."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+BESIDE = Path(__file__).resolve().parents[2] / "shared" / "cases"
+
+
+class Case(Protocol):
+    """One trained model with its data; `metric(outputs, reference)` is in points, higher is better."""
+
+    name: str
+    hard: bool
+    model: Path
+    calibration: Arrays
+    evaluation: Arrays
+    reference: Arrays
+    metric: Callable[[Arrays, Arrays], float]
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The options that every benchmark takes."""
+    options = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("names", nargs="*", metavar="CASE", help="cases to measure (default: all)")
+    options.add_argument("--cases", type=Path, help="folder of cases (default: $OCTAVO_CASES, else beside)")
+    options.add_argument("--json", type=Path, help="write every figure to this file")
+    return options
+
+
+def folder(chosen: Path | None) -> Path | None:
+    """Where the cases are: `chosen`, else $OCTAVO_CASES, else beside the repository; None when absent."""
+    place = chosen or Path(os.environ.get("OCTAVO_CASES", BESIDE))
+    return place if (place / "cases.py").is_file() else None
+
+
+def load(place: Path, name: str) -> Case:
+    """One case. Raises ImportError or SystemExit where a package that the case needs is missing."""
+    case: Case = _module(place).load(name)
+    return case
+
+
+def selected(options: argparse.Namespace) -> Iterator[Case]:
+    """The cases asked for, loaded one after the other; says on stderr what is skipped, and why."""
+    place = folder(options.cases)
+    if place is None:
+        print("skipped: no cases found; name their folder with --cases or OCTAVO_CASES", file=sys.stderr)
+        return
+    known = list(_module(place).CASES)
+    unknown = [name for name in options.names if name not in known]
+    if unknown:
+        raise SystemExit(f"unknown case {unknown[0]}; there are {', '.join(known)}")
+    for name in options.names or known:
+        try:
+            case = load(place, name)
+        except (ImportError, SystemExit) as error:
+            print(f"skipped {name}: {error}", file=sys.stderr)
+            continue
+        yield case
+
+
+def _module(place: Path) -> ModuleType:
+    name = "octavo_cases"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, place / "cases.py")
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{place / 'cases.py'} cannot be imported")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look their module up while it is being executed
+        spec.loader.exec_module(module)
+    return sys.modules[name]

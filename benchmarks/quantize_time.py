@@ -1,0 +1,134 @@
+"""Time and memory of quantizing each case: Octavo and ONNX Runtime's calibrators, interleaved.
+
+    python -m benchmarks.quantize_time [CASE ...] [--repeats N] [--cases FOLDER] [--json PATH]
+
+Each quantization runs in a process of its own (benchmarks/quantize_run.py). A ratio is the median over the
+rounds of peer seconds / Octavo seconds in the same round: above 1, Octavo is faster. `pass / forward` is
+the seconds of Octavo's calibration pass over those of bare float inference of the same samples. Memory is
+Octavo's peak with 3,000 samples over that with 300, the calibration samples repeated, with noise where
+they are floats.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cases import Arrays, Case, parser, selected
+from benchmarks.tables import machine_line, markdown, write_json
+
+PEERS = ("ort-minmax", "ort-entropy", "ort-percentile")
+ROOT = Path(__file__).resolve().parents[1]
+FEW, MANY = 300, 3000
+NOISE = 0.01  # of the standard deviation of the samples
+
+
+def measure(case: Case, repeats: int) -> dict[str, Any]:
+    """All figures of one case; a tool that fails has None in place of its figures."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        samples = place / "calib.npz"
+        np.savez(samples, **case.calibration)
+        rounds: list[dict[str, dict[str, float] | None]] = []
+        for _ in range(repeats):
+            rounds.append({tool: run(tool, case.model, samples, place) for tool in ("octavo", *PEERS)})
+        few, many = (peak(case, count, place) for count in (FEW, MANY))
+    ours = [own for each in rounds if (own := each["octavo"])]
+    if len(ours) < repeats:
+        raise SystemExit(f"octavo failed on {case.name}; run it by hand to see why")
+    return {
+        "case": case.name,
+        "seconds": median(own["seconds"] for own in ours),
+        "peak_bytes": median(own["peak_bytes"] for own in ours),
+        "pass_over_forward": median(own["calibrate_seconds"] / own["forward_seconds"] for own in ours),
+        "peers": {tool: against(rounds, tool) for tool in PEERS},
+        "memory_many_over_few": many / few,
+        "rounds": rounds,
+    }
+
+
+def run(tool: str, model: Path, samples: Path, place: Path) -> dict[str, float] | None:
+    """One quantization in its own process; None if it fails, and its complaint's last line on stderr."""
+    output = place / f"{tool}.onnx"
+    output.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "benchmarks.quantize_run", tool, *map(str, (model, samples, output))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        complaint = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        print(f"{tool} failed on {model}: {complaint[-1]}", file=sys.stderr)
+        return None
+    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def against(rounds: list[dict[str, dict[str, float] | None]], tool: str) -> dict[str, float] | None:
+    """Median seconds, peak memory and ratios of one peer; None where it failed."""
+    pairs = [(peer, own) for each in rounds if (peer := each[tool]) and (own := each["octavo"])]
+    if not pairs:
+        return None
+    return {
+        "seconds": median(peer["seconds"] for peer, _ in pairs),
+        "peak_bytes": median(peer["peak_bytes"] for peer, _ in pairs),
+        "seconds_over_octavo": median(peer["seconds"] / own["seconds"] for peer, own in pairs),
+        "peak_over_octavo": median(peer["peak_bytes"] / own["peak_bytes"] for peer, own in pairs),
+    }
+
+
+def peak(case: Case, count: int, place: Path) -> float:
+    """Octavo's peak memory with `count` samples, in bytes."""
+    samples = place / f"calib{count}.npz"
+    np.savez(samples, **repeated(case.calibration, count))
+    figures = run("octavo", case.model, samples, place)
+    if figures is None:
+        raise SystemExit(f"octavo failed on {case.name} with {count} samples; run it by hand to see why")
+    return figures["peak_bytes"]
+
+
+def repeated(calibration: Arrays, count: int) -> Arrays:
+    """`count` samples: the given ones over and over, each float array with fresh noise."""
+    rng = np.random.default_rng(0)
+    rows = np.arange(count) % len(next(iter(calibration.values())))
+    arrays = {name: array[rows] for name, array in calibration.items()}
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating):
+            noise = rng.standard_normal(array.shape, dtype=np.float32) * (NOISE * array.std())
+            arrays[name] = array + noise.astype(array.dtype)
+    return arrays
+
+
+def row(figures: dict[str, Any]) -> list[str]:
+    """One line of the table."""
+    peers = [figures["peers"][tool] for tool in PEERS]
+    return [
+        figures["case"],
+        f"{figures['seconds']:.2f} s",
+        *("fails" if peer is None else f"{peer['seconds_over_octavo']:.2f}" for peer in peers),
+        f"{figures['pass_over_forward']:.2f}",
+        f"{figures['peak_bytes'] / 2**20:.0f} MiB",
+        *("fails" if peer is None else f"{peer['peak_over_octavo']:.2f}" for peer in peers),
+        f"{figures['memory_many_over_few']:.2f}",
+    ]
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--repeats", type=int, default=5, help="rounds; default 5")
+    chosen = options.parse_args()
+    results = [measure(case, chosen.repeats) for case in selected(chosen)]
+    headers = ["case", "Octavo", "ORT MinMax ÷", "ORT Entropy ÷", "ORT Percentile ÷", "pass / forward"]
+    headers += ["Octavo peak", "MinMax ÷", "Entropy ÷", "Percentile ÷", "3,000 / 300 samples"]
+    if results:
+        print(markdown(headers, [row(figures) for figures in results]))
+        print(f"\nMedians of {chosen.repeats} rounds; {machine_line()}")
+    write_json(chosen.json, results)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The quantizers that are compared, each as one function: float model and samples in, INT8 file out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+import octavo
+from benchmarks.cases import Arrays
+
+# What ONNX Runtime's calibrators take per step; measured: faster for them than one sample at a time.
+READER_BATCH = 10
+TARGET = "x86-vnni"
+Tool = Callable[[Path, Arrays, Path], None]
+
+
+def quantize_octavo(model: Path, calibration: Arrays, output: Path) -> None:
+    """Octavo with default flags."""
+    octavo.quantize(model, calibration=calibration, target=TARGET).save(output)
+
+
+def quantize_ort_default(model: Path, calibration: Arrays, output: Path) -> None:
+    """ONNX Runtime with default flags: min-max, s8·s8, per tensor, no pre-processing."""
+    with redirect_stdout(StringIO()):
+        quantize_static(model, output, Reader(calibration))
+
+
+def ort_recommended(method: CalibrationMethod) -> Tool:
+    """ONNX Runtime as its documentation recommends for x86: pre-processed, per channel, u8·s8."""
+
+    def quantize(model: Path, calibration: Arrays, output: Path) -> None:
+        prepared = output.with_suffix(".prepared.onnx")
+        with redirect_stdout(StringIO()):  # the calibrators print their course
+            quant_pre_process(model, prepared)
+            quantize_static(
+                prepared,
+                output,
+                Reader(calibration),
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=method,
+            )
+
+    return quantize
+
+
+TOOLS: dict[str, Tool] = {
+    "octavo": quantize_octavo,
+    "ort-default": quantize_ort_default,
+    "ort-minmax": ort_recommended(CalibrationMethod.MinMax),
+    "ort-entropy": ort_recommended(CalibrationMethod.Entropy),
+    "ort-percentile": ort_recommended(CalibrationMethod.Percentile),
+}
+
+
+def quiet() -> None:
+    """Keep the peers' warnings, which they log by the dozen, out of the tables."""
+    logging.disable(logging.WARNING)
+
+
+class Reader(CalibrationDataReader):  # type: ignore[misc]
+    """The samples as ONNX Runtime's calibrators read them, `READER_BATCH` at a time."""
+
+    def __init__(self, calibration: Arrays) -> None:
+        self._batches = batches(calibration, READER_BATCH)
+
+    def get_next(self) -> Arrays | None:
+        return next(self._batches, None)
+
+
+def batches(arrays: Arrays, size: int) -> Iterator[Arrays]:
+    """Rows of all arrays, `size` at a time."""
+    total = len(next(iter(arrays.values())))
+    for start in range(0, total, size):
+        yield {name: array[start : start + size] for name, array in arrays.items()}
