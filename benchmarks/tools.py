@@ -37,7 +37,7 @@ def ort_recommended(method: CalibrationMethod) -> Tool:
     def quantize(model: Path, calibration: Arrays, output: Path) -> None:
         prepared = output.with_suffix(".prepared.onnx")
         with redirect_stdout(StringIO()):  # the calibrators print their course
-            quant_pre_process(model, prepared)
+            prepare(model, prepared)
             quantize_static(
                 prepared,
                 output,
@@ -49,6 +49,16 @@ def ort_recommended(method: CalibrationMethod) -> Tool:
             )
 
     return quantize
+
+
+def prepare(model: Path, prepared: Path) -> None:
+    """ONNX Runtime's pre-processing, without symbolic shapes where it cannot infer them (as it advises)."""
+    try:
+        quant_pre_process(model, prepared)
+    except Exception as error:
+        if "symbolic shape inference" not in str(error):
+            raise
+        quant_pre_process(model, prepared, skip_symbolic_shape=True)
 
 
 TOOLS: dict[str, Tool] = {
