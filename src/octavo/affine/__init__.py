@@ -1,0 +1,42 @@
+"""The mathematics of affine quantization, in NumPy: every kernel and exporter is tested against it."""
+
+from __future__ import annotations
+
+from octavo.affine.bias import BIAS_LIMIT, bias_scale, quantize_bias, widen_weight_scale
+from octavo.affine.grid import GRIDS, INT4, INT8, INT16, INT32, UINT4, UINT8, UINT16, Grid, grid
+from octavo.affine.mapping import dequantize, fake_quantize, quantize, real_range
+from octavo.affine.overflow import accumulator_bound
+from octavo.affine.params import QuantParams, params_from_array, params_from_range
+from octavo.affine.pytorch import pytorch_params
+from octavo.affine.requantize import requantization_multiplier, requantize
+from octavo.affine.table import apply_table, table
+
+__all__ = [
+    "BIAS_LIMIT",
+    "GRIDS",
+    "INT4",
+    "INT8",
+    "INT16",
+    "INT32",
+    "UINT4",
+    "UINT8",
+    "UINT16",
+    "Grid",
+    "QuantParams",
+    "accumulator_bound",
+    "apply_table",
+    "bias_scale",
+    "dequantize",
+    "fake_quantize",
+    "grid",
+    "params_from_array",
+    "params_from_range",
+    "pytorch_params",
+    "quantize",
+    "quantize_bias",
+    "real_range",
+    "requantization_multiplier",
+    "requantize",
+    "table",
+    "widen_weight_scale",
+]

@@ -53,19 +53,21 @@ def _prove(
     index = layer.weights[0].index
     weight = constants[layer.name, index]
     bias = constants.get((layer.name, layer.bias)) if layer.bias is not None else None
-    axis = _channel_axis(node, index, weight.integers.ndim, weight.transposed)
+    summed = _contraction(node, index, weight.integers.ndim, weight.transposed)
     reader = activations[next(iter(layer.inputs.values()))]
     bound = accumulator_bound(
-        weight.integers, weight.params, reader, None if bias is None else bias.integers, channel_axis=axis
+        weight.integers, weight.params, reader, None if bias is None else bias.integers, contraction=summed
     )
     return OverflowProof(layer.name, layer.op, bound)
 
 
-def _channel_axis(node: ir.Node, index: int, rank: int, transposed: bool) -> int | None:
-    if index == 0:
-        return rank - 2 if rank >= 2 else None
+def _contraction(node: ir.Node, index: int, rank: int, transposed: bool) -> tuple[int, ...]:
+    """The axes of the weight whose products are added up in one accumulator."""
+    if node.op_type == "MatMul":
+        return (rank - 1,) if index == 0 or rank == 1 else (rank - 2,)
     axis = ops.channel_axis(node, index, rank)
-    return 1 - axis if transposed and axis is not None else axis
+    kept = 1 - axis if transposed and axis is not None else axis
+    return tuple(i for i in range(rank) if i != kept)
 
 
 def _prove_product_of_activations(
