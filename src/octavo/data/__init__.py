@@ -1,0 +1,24 @@
+"""Samples: from files, folders, arrays and iterables, checked against what the model takes."""
+
+from __future__ import annotations
+
+from octavo.data.open import open_samples
+from octavo.data.preprocess import Preprocess
+from octavo.data.runner import choose_batch, fixed_batch, run_batch, run_batches
+from octavo.data.samples import Arrays, Batch, Source, concatenate
+from octavo.data.sampleset import SampleSet, sample_hashes
+
+__all__ = [
+    "Arrays",
+    "Batch",
+    "Preprocess",
+    "SampleSet",
+    "Source",
+    "choose_batch",
+    "concatenate",
+    "fixed_batch",
+    "open_samples",
+    "run_batch",
+    "run_batches",
+    "sample_hashes",
+]

@@ -1,0 +1,10 @@
+"""Mergeable range sketches, and the estimators that read them."""
+
+from __future__ import annotations
+
+from octavo.ranges.estimator import Estimator
+from octavo.ranges.observer import Observer
+from octavo.ranges.registry import estimator, estimator_names
+from octavo.ranges.sketch import RangeSketch
+
+__all__ = ["Estimator", "Observer", "RangeSketch", "estimator", "estimator_names"]

@@ -1,0 +1,72 @@
+"""Hold samples against what the model takes, and convert where nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.data.preprocess import Preprocess
+from octavo.data.samples import Arrays
+from octavo.errors import DataError
+from octavo.graph.spec import TensorSpec
+
+
+def check_inputs(inputs: Arrays, specs: Sequence[TensorSpec], preprocess: Preprocess | None, start: int) -> Arrays:
+    """The inputs of a batch in the model's types.
+
+    Raises:
+        DataError: a rank, a fixed dimension, a type or a value does not fit; the sentence names the
+            input and the first sample concerned.
+    """
+    checked = {spec.name: _check(inputs[spec.name], spec, preprocess, start) for spec in specs}
+    sizes = {name: len(array) for name, array in checked.items()}
+    if len(set(sizes.values())) > 1:
+        raise DataError(f"the inputs of sample {start} differ in batch size ({sizes}); give one row a sample in each")
+    return checked
+
+
+def _check(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None, start: int) -> NDArray[Any]:
+    if array.ndim != len(spec.shape):
+        raise DataError(
+            f"input '{spec.name}' has shape {list(array.shape)} but the model takes {_shape(spec)}; "
+            "the first axis counts samples"
+        )
+    wrong = [i for i, dim in enumerate(spec.shape) if i > 0 and isinstance(dim, int) and dim != array.shape[i]]
+    if wrong:
+        raise DataError(
+            f"input '{spec.name}' has {array.shape[wrong[0]]} on axis {wrong[0]} but the model takes {_shape(spec)}; "
+            "prepare the data as for the float model"
+        )
+    converted = _convert(array, spec, preprocess, start)
+    if converted.dtype.kind == "f" and not bool(np.isfinite(converted).all()):
+        rows = ~np.isfinite(converted).reshape(len(converted), -1).all(axis=1)
+        raise DataError(f"input '{spec.name}' of sample {start + int(np.argmax(rows))} holds NaN or infinity; remove it")
+    return converted
+
+
+def _convert(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None, start: int) -> NDArray[Any]:
+    wanted = spec.dtype
+    if wanted.kind == "f" and preprocess is not None and preprocess.scale is not None and array.dtype.kind in "iu":
+        return preprocess.numbers(array).astype(wanted)
+    if array.dtype == wanted:
+        return array
+    if wanted.kind == "f" and array.dtype.kind in "iub":
+        raise DataError(
+            f"input '{spec.name}' holds {array.dtype} but the model takes {wanted}; "
+            "state how to convert it with --input-scale and --input-offset, or store floats"
+        )
+    if wanted.kind == array.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return array.astype(wanted)
+    if wanted.kind in "iub" and array.dtype.kind in "iub":
+        converted = array.astype(wanted)
+        if bool(np.array_equal(converted, array)):
+            return converted
+    raise DataError(f"input '{spec.name}' holds {array.dtype} but the model takes {wanted}; convert the data (sample {start})")
+
+
+def _shape(spec: TensorSpec) -> str:
+    return "[" + ", ".join("?" if dim is None else str(dim) for dim in spec.shape) + "]"

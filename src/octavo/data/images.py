@@ -1,0 +1,93 @@
+"""Samples as image files in a folder; sub-folders are classes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.data.preprocess import Preprocess
+from octavo.data.samples import Arrays, Batch
+from octavo.errors import DataError, DependencyError, OptionError
+from octavo.graph.spec import TensorSpec
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+
+
+class ImageSamples:
+    """The images below a folder in order of their paths; the names of sub-folders, sorted, are the labels."""
+
+    one_pass = False
+
+    def __init__(self, folder: Path, specs: Sequence[TensorSpec], preprocess: Preprocess) -> None:
+        try:
+            import PIL.Image  # noqa: F401
+        except ImportError:
+            raise DependencyError("Pillow", "images") from None
+        if len(specs) != 1 or len(specs[0].shape) != 4:
+            raise DataError(f"{folder} holds images but the model does not take one input of rank 4; give a .npz file")
+        self._paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
+        if not self._paths:
+            raise DataError(f"folder {folder} holds no images; give a folder of {', '.join(sorted(_SUFFIXES))} files")
+        self._folder, self._spec, self._preprocess = folder, specs[0], preprocess
+        self._size, self._channels = self._geometry()
+        self.length = len(self._paths)
+
+    def read(self, batch_size: int) -> Iterator[Batch]:
+        """The images in batches of `batch_size`, ready for the model."""
+        for start in range(0, self.length, batch_size):
+            images = [self._load(path) for path in self._paths[start : start + batch_size]]
+            yield Batch({self._spec.name: np.stack(images)}, {}, start)
+
+    def reference(self) -> Arrays:
+        """`labels` from the names of the sub-folders, or nothing when there are none."""
+        parents = [path.relative_to(self._folder).parts[0] for path in self._paths]
+        if any(len(path.relative_to(self._folder).parts) < 2 for path in self._paths):
+            return {}
+        classes = sorted(set(parents))
+        return {"labels": np.array([classes.index(parent) for parent in parents], np.int64)}
+
+    def sha256(self) -> str:
+        """Digest of the relative paths and contents of all files."""
+        digest = hashlib.sha256()
+        for path in self._paths:
+            digest.update(str(path.relative_to(self._folder)).encode())
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+    def _geometry(self) -> tuple[tuple[int, int], int]:
+        order = self._preprocess.layout.lower()
+        dims = dict(zip(order, self._spec.shape, strict=True))
+        channels = dims["c"] if isinstance(dims["c"], int) else 3
+        height, width = dims["h"], dims["w"]
+        if self._preprocess.size is not None:
+            return self._preprocess.size, channels
+        if not isinstance(height, int) or not isinstance(width, int):
+            raise OptionError("the model takes images of any size; state one with --image-size HEIGHTxWIDTH")
+        return (height, width), channels
+
+    def _load(self, path: Path) -> NDArray[np.float32]:
+        import PIL.Image
+
+        mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(self._channels)
+        if mode is None:
+            raise DataError(f"the model takes images of {self._channels} channels; give a .npz file instead of a folder")
+        height, width = self._size
+        try:
+            with PIL.Image.open(path) as image:
+                pixels = np.asarray(image.convert(mode).resize((width, height), PIL.Image.Resampling.BILINEAR))
+        except (OSError, ValueError) as error:
+            raise DataError(f"image {path} cannot be read ({error}); remove or replace it") from None
+        return self._prepare(pixels.reshape(height, width, self._channels))
+
+    def _prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        steps = self._preprocess
+        x = steps.numbers(pixels) if steps.scale is not None else pixels.astype(np.float32) / np.float32(255)
+        if steps.mean is not None:
+            x = x - np.asarray(steps.mean, np.float32)
+        if steps.std is not None:
+            x = x / np.asarray(steps.std, np.float32)
+        return np.ascontiguousarray(x.transpose(2, 0, 1) if steps.layout == "NCHW" else x)

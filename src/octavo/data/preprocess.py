@@ -1,0 +1,41 @@
+"""How stored samples become what the model was trained on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """The stated preprocessing of samples.
+
+    Attributes:
+        scale, offset: stored numbers become `x * scale + offset`; images default to 1/255 and 0.
+        size: (height, width) that images are resized to; the model's own by default.
+        mean, std: per channel, applied to images after scaling: (x - mean) / std.
+        layout: "NCHW" or "NHWC", the order of the model's image axes.
+    """
+
+    scale: float | None = None
+    offset: float = 0.0
+    size: tuple[int, int] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+
+    def __post_init__(self) -> None:
+        if self.layout not in ("NCHW", "NHWC"):
+            raise OptionError(f"image layout '{self.layout}' is not known; use NCHW or NHWC")
+        if self.std is not None and any(value == 0 for value in self.std):
+            raise OptionError("image std holds a zero; give the standard deviation of each channel")
+
+    def numbers(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """`x * scale + offset` as float32."""
+        scale = 1.0 if self.scale is None else self.scale
+        return np.asarray(x.astype(np.float32) * np.float32(scale) + np.float32(self.offset))

@@ -1,0 +1,90 @@
+"""Samples that are known to fit the model, counted, hashed and limited."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.data.check import check_inputs
+from octavo.data.preprocess import Preprocess
+from octavo.data.samples import Arrays, Batch, Source
+from octavo.errors import DataError
+from octavo.graph.spec import TensorSpec
+
+
+class SampleSet:
+    """A source of samples held against a model's inputs.
+
+    Attributes:
+        length: how many samples there are, or None when only a pass can tell.
+    """
+
+    def __init__(
+        self, source: Source, specs: Sequence[TensorSpec], preprocess: Preprocess | None, limit: int | None
+    ) -> None:
+        self._source, self._specs, self._preprocess, self._limit = source, tuple(specs), preprocess, limit
+        self._digest = ""
+        self._read = False
+        length = source.length
+        self.length = length if limit is None or length is None else min(limit, length)
+        if self.length == 0:
+            raise DataError("the data hold no samples; give at least one")
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """The samples in order, in batches of `batch_size` (iterables keep the batches they come in).
+
+        Raises:
+            DataError: a sample does not fit the model, there are none, or a generator is read twice.
+        """
+        if self._source.one_pass and self._read:
+            raise DataError("the data can be read only once; give a list, a file, or an iterable that starts anew")
+        self._read = True
+        digest, count = hashlib.sha256(), 0
+        for batch in self._source.read(batch_size):
+            room = None if self._limit is None else self._limit - count
+            if room is not None and room <= 0:
+                break
+            batch = self._checked(batch, room)
+            if self._source.length is None:
+                _update(digest, batch.inputs)
+            count += batch.size
+            yield batch
+        if count == 0:
+            raise DataError("the data hold no samples; give at least one")
+        self.length, self._digest = count, digest.hexdigest()
+
+    def reference(self) -> Arrays:
+        """The arrays that are not model inputs, one row a sample."""
+        return {name: array[: self._limit] for name, array in self._source.reference().items()}
+
+    def sha256(self) -> str:
+        """Digest of the stored samples; of iterables, of what the last full pass gave."""
+        return self._source.sha256() or self._digest
+
+    def _checked(self, batch: Batch, room: int | None) -> Batch:
+        inputs = check_inputs(batch.inputs, self._specs, self._preprocess, batch.start)
+        inputs = {name: array[:room] for name, array in inputs.items()}
+        return Batch(inputs, {name: array[:room] for name, array in batch.reference.items()}, batch.start)
+
+
+def sample_hashes(batch: Batch) -> list[bytes]:
+    """Eight bytes for each sample of a batch, equal for equal inputs."""
+    arrays = [np.ascontiguousarray(batch.inputs[name]) for name in sorted(batch.inputs)]
+    return [_hash([array[row] for array in arrays]) for row in range(batch.size)]
+
+
+def _hash(rows: list[NDArray[Any]]) -> bytes:
+    digest = hashlib.blake2b(digest_size=8)
+    for row in rows:
+        digest.update(np.ascontiguousarray(row).data)
+    return digest.digest()
+
+
+def _update(digest: Any, inputs: Arrays) -> None:
+    for name in sorted(inputs):
+        digest.update(f"{name}:{inputs[name].dtype.str}:{inputs[name].shape};".encode())
+        digest.update(np.ascontiguousarray(inputs[name]).data)

@@ -1,0 +1,139 @@
+"""Run a model with ONNX Runtime on the processor."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime
+from numpy.typing import NDArray
+
+from octavo.errors import DataError, ModelError
+from octavo.graph.save import save
+from octavo.graph.size import model_bytes
+from octavo.graph.spec import TensorSpec
+
+# Serialized protocol buffers end at 2 GiB; larger models go through a file with external data.
+_IN_MEMORY = 2**31 - 2**26
+_QUIET = 4
+_TYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int8)": np.int8,
+    "tensor(uint8)": np.uint8,
+    "tensor(int16)": np.int16,
+    "tensor(uint16)": np.uint16,
+    "tensor(int32)": np.int32,
+    "tensor(uint32)": np.uint32,
+    "tensor(int64)": np.int64,
+    "tensor(uint64)": np.uint64,
+    "tensor(bool)": np.bool_,
+}
+
+
+class Session:
+    """A model ready to run.
+
+    Args:
+        model: a model in memory, its serialized bytes, or the path of its file.
+        outputs: names of the tensors to return, internal ones too; the graph's outputs by default.
+        threads: threads inside an operator; ONNX Runtime's own choice by default.
+        optimize: let ONNX Runtime rewrite the graph for speed.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load the model.
+    """
+
+    def __init__(
+        self,
+        model: ir.Model | bytes | str | Path,
+        *,
+        outputs: Sequence[str] | None = None,
+        threads: int | None = None,
+        optimize: bool = True,
+    ) -> None:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _QUIET
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        if not optimize:
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        if outputs is not None:
+            model = _with_outputs(model, outputs)
+        self._session = _open(model, options)
+        self.inputs = tuple(_spec(value) for value in self._session.get_inputs())
+        self.outputs = tuple(_spec(value) for value in self._session.get_outputs())
+        self._names = [value.name for value in self.outputs]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run once; returns the outputs by name.
+
+        Raises:
+            DataError: ONNX Runtime refuses the inputs or fails while it runs.
+        """
+        try:
+            results = self._session.run(self._names, dict(feeds))
+        except Exception as error:
+            raise DataError(f"ONNX Runtime could not run the model on these inputs: {_reason(error)}") from None
+        return dict(zip(self._names, results, strict=True))
+
+
+def _with_outputs(model: ir.Model | bytes | str | Path, outputs: Sequence[str]) -> ir.Model:
+    if isinstance(model, bytes):
+        model = ir.from_proto(_proto(model))
+    elif isinstance(model, str | Path):
+        model = ir.load(model)
+    else:
+        model = model.clone()
+    values = {value.name: value for value in (*model.graph.inputs, *model.graph.initializers.values())}
+    for node in model.graph:
+        values.update({value.name: value for value in node.outputs})
+    missing = [name for name in outputs if name not in values]
+    if missing:
+        raise ModelError(f"the model has no tensor '{missing[0]}'; octavo inspect lists its operators")
+    model.graph.outputs.clear()
+    model.graph.outputs.extend(values[name] for name in outputs)
+    return model
+
+
+def _proto(data: bytes) -> Any:
+    import onnx
+
+    return onnx.load_model_from_string(data)
+
+
+def _open(model: ir.Model | bytes | str | Path, options: Any) -> Any:
+    try:
+        if isinstance(model, ir.Model):
+            if model_bytes(model) < _IN_MEMORY:
+                return _session(ir.to_proto(model).SerializeToString(), options)
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "model.onnx"
+                save(model, path)
+                return _session(str(path), options)
+        return _session(model if isinstance(model, bytes) else str(model), options)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"ONNX Runtime cannot load the model: {_reason(error)}") from None
+
+
+def _session(model: bytes | str, options: Any) -> Any:
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _reason(error: Exception) -> str:
+    """The last and most telling part of an ONNX Runtime message, on one line."""
+    text = " ".join(str(error).split())
+    text = text.split(" : ", 2)[-1]
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+def _spec(value: Any) -> TensorSpec:
+    shape = tuple(dim if isinstance(dim, int | str) else None for dim in value.shape)
+    return TensorSpec(value.name, np.dtype(_TYPES.get(value.type, np.object_)), shape)

@@ -1,0 +1,155 @@
+"""The range that PyTorch's HistogramObserver, the default of its fbgemm qconfig, would choose.
+
+A histogram of fixed bins that is stretched as the range grows, and a search that cuts quantiles from
+either end while the expected L2 error falls (fbgemm's NonlinearQuantizationParamsSearch).
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.affine import Grid
+from octavo.ranges.estimator import Estimator, Range
+
+_BINS, _UPSAMPLE, _QUANTILE_STEP, _LEVELS = 2048, 16, 1e-5, 256
+_STATE = struct.Struct("<4sff")
+_MAGIC = b"OCTF"
+Floats = NDArray[np.float32]
+
+
+class FbgemmHistogram:
+    """The state of PyTorch's HistogramObserver: ends and 2048 equal bins between them, float32.
+
+    Stretching the histogram depends on the order of the batches, so parts of the data cannot be merged.
+    """
+
+    def __init__(self) -> None:
+        self.low, self.high = np.float32(np.inf), np.float32(-np.inf)
+        self.bins: Floats = np.zeros(_BINS, np.float32)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no finite value was seen."""
+        return bool(self.low > self.high)
+
+    def update(self, array: NDArray[Any], sample: NDArray[Any] | None = None) -> None:
+        """Count every finite value of the batch, stretching the histogram where the range has grown."""
+        values = np.asarray(array, np.float32).reshape(-1)
+        values = values[np.isfinite(values)]
+        if values.size == 0:
+            return
+        low, high = np.minimum(self.low, values.min()), np.maximum(self.high, values.max())
+        counted = _count(values, low, high)
+        if not self.empty:
+            counted = counted + self._stretched(low, high)
+        self.low, self.high, self.bins = low, high, counted.astype(np.float32)
+
+    def to_bytes(self) -> bytes:
+        """The ends and the bins."""
+        return _STATE.pack(_MAGIC, self.low, self.high) + self.bins.astype("<f4").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The state that `to_bytes` wrote.
+
+        Raises:
+            ValueError: the bytes are not such a state.
+        """
+        if len(data) != _STATE.size + 4 * _BINS or data[:4] != _MAGIC:
+            raise ValueError("not a histogram of this form")
+        observer = cls()
+        _, low, high = _STATE.unpack_from(data)
+        observer.low, observer.high = np.float32(low), np.float32(high)
+        observer.bins = np.frombuffer(data, "<f4", _BINS, _STATE.size).astype(np.float32)
+        return observer
+
+    def _stretched(self, low: np.float32, high: np.float32) -> Floats:
+        """The old histogram over the new range."""
+        if (low, high) == (self.low, self.high):
+            return self.bins
+        if self.low == self.high:
+            return _count(np.array([self.low]), low, high) * self.bins.sum()
+        fine = np.repeat(self.bins, _UPSAMPLE) / np.float32(_UPSAMPLE)
+        width = (self.high - self.low) / np.float32(_BINS * _UPSAMPLE)
+        middles = _linspace(self.low, self.high, _BINS * _UPSAMPLE)[:-1] + np.float32(0.5) * width
+        index = np.searchsorted(_linspace(low, high, _BINS), middles, side="right") - 1
+        return np.bincount(np.clip(index, 0, _BINS - 1), weights=fine, minlength=_BINS).astype(np.float32)
+
+
+def fbgemm_histogram() -> Estimator:
+    """The choice of PyTorch's default fbgemm qconfig."""
+    return Estimator("fbgemm_histogram", FbgemmHistogram, _choose, mergeable=False)
+
+
+def _choose(observer: FbgemmHistogram, grid: Grid, symmetric: bool) -> Range:
+    if observer.empty:
+        return 0.0, 0.0
+    first, last = _search(observer)
+    width = (observer.high - observer.low) / np.float32(_BINS)
+    return float(observer.low + width * np.float32(first)), float(observer.low + width * np.float32(last + 1))
+
+
+def _search(observer: FbgemmHistogram) -> tuple[int, int]:
+    """The first and last bin to keep."""
+    total = float(observer.bins.sum(dtype=np.float32))
+    cumulated: list[float] = np.cumsum(observer.bins, dtype=np.float32).tolist()
+    alpha, beta, first, last, least = 0.0, 1.0, 0, _BINS - 1, np.inf
+    while alpha < beta:
+        left, right = first, last
+        while left < last and cumulated[left] < np.float32((alpha + _QUANTILE_STEP) * total):
+            left += 1
+        while right > first and cumulated[right] > np.float32((beta - _QUANTILE_STEP) * total):
+            right -= 1
+        if left - first > last - right:
+            alpha += _QUANTILE_STEP
+            candidate = left, last
+        else:
+            beta -= _QUANTILE_STEP
+            candidate = first, right
+        if candidate == (first, last):
+            continue
+        error = _error(observer, *candidate)
+        if error > least:
+            break
+        least = error
+        first, last = candidate
+    return first, last
+
+
+def _error(observer: FbgemmHistogram, first: int, last: int) -> float:
+    """The expected squared error of 256 levels over bins first..last, values uniform within a bin."""
+    width = (float(observer.high) - float(observer.low)) / _BINS
+    level = width * (last - first + 1) / _LEVELS
+    if level == 0.0:
+        return 0.0
+    begin = (np.arange(_BINS) - first).astype(np.float32) * np.float32(width)
+    end = begin + np.float32(width)
+    begin_level = np.clip(np.floor(begin / np.float32(level)), 0, _LEVELS - 1)
+    end_level = np.clip(np.floor(end / np.float32(level)), 0, _LEVELS - 1)
+    half = np.float32(level / 2)
+    density = observer.bins / np.float32(width)
+    begin_offset = begin - (begin_level + np.float32(0.5)) * np.float32(level)
+    end_offset = end - (end_level * np.float32(level) + half)
+    between = (end_level - begin_level - 1) * (2 * half**3 / 3)
+    return float((density * ((half**3 - begin_offset**3) / 3 + between + (end_offset**3 + half**3) / 3)).sum())
+
+
+def _count(values: Floats, low: np.float32, high: np.float32) -> Floats:
+    """Equal bins over [low, high] as torch.histc counts them, in float32; a point is widened by one."""
+    if low == high:
+        low, high = low - np.float32(1), high + np.float32(1)
+    index = ((values - low) * (np.float32(_BINS) / (high - low))).astype(np.int64)
+    return np.bincount(np.clip(index, 0, _BINS - 1), minlength=_BINS).astype(np.float32)
+
+
+def _linspace(low: np.float32, high: np.float32, steps: int) -> Floats:
+    """`steps` + 1 float32 points, counted from the nearer end as torch.linspace does."""
+    step = (high - low) / np.float32(steps)
+    index = np.arange(steps + 1)
+    front = low + step * index.astype(np.float32)
+    back = high - step * (steps - index).astype(np.float32)
+    return np.where(index < (steps + 1) // 2, front, back).astype(np.float32)

@@ -1,0 +1,66 @@
+"""Ends that follow the batches by exponential averaging."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.affine import Grid
+from octavo.ranges.estimator import Estimator, Range
+
+_AVERAGING = np.float32(0.01)
+_STATE = struct.Struct("<4s?ff")
+_MAGIC = b"OCTM"
+
+
+class MovingAverage:
+    """Minimum and maximum averaged over batches, the rule of PyTorch's MovingAverageMinMaxObserver.
+
+    The result depends on the order of the batches, so parts of the data cannot be merged.
+    """
+
+    def __init__(self) -> None:
+        self.low = self.high = np.float32(0)
+        self.empty = True
+
+    def update(self, array: NDArray[Any], sample: NDArray[Any] | None = None) -> None:
+        """Move the ends by 1% towards the minimum and maximum of this batch; the first batch sets them."""
+        values = np.asarray(array, np.float32)
+        values = values[np.isfinite(values)]
+        if values.size == 0:
+            return
+        low, high = values.min(), values.max()
+        if not self.empty:
+            low = self.low + _AVERAGING * (low - self.low)
+            high = self.high + _AVERAGING * (high - self.high)
+        self.low, self.high, self.empty = low, high, False
+
+    def to_bytes(self) -> bytes:
+        """The two ends."""
+        return _STATE.pack(_MAGIC, self.empty, self.low, self.high)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The state that `to_bytes` wrote.
+
+        Raises:
+            ValueError: the bytes are not such a state.
+        """
+        if len(data) != _STATE.size or data[:4] != _MAGIC:
+            raise ValueError("not a moving average")
+        observer = cls()
+        _, observer.empty, low, high = _STATE.unpack(data)
+        observer.low, observer.high = np.float32(low), np.float32(high)
+        return observer
+
+
+def moving_average() -> Estimator:
+    """Ends averaged over the batches in their order."""
+    return Estimator("moving_average", MovingAverage, _choose, mergeable=False)
+
+
+def _choose(observer: MovingAverage, grid: Grid, symmetric: bool) -> Range:
+    return float(observer.low), float(observer.high)

@@ -1,0 +1,155 @@
+"""A range sketch: exact ends and a log-linear histogram, mergeable in any order.
+
+The histogram's bins are the float32 values that share sign, exponent and the top seven bits of the
+mantissa: the upper sixteen bits of the number itself. So no range must be known in advance, nothing
+is ever rescaled, every value is known to within 2**-7 of itself, and sketches form a commutative
+monoid: merging in any order or split gives identical bytes. (Compare DDSketch, Masson et al. 2019.)
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BINS = 1 << 16
+_HEADER = struct.Struct("<4sHHffQQQI")
+_MAGIC, _VERSION, _MANTISSA_BITS = b"OCTR", 1, 7
+_LARGEST_COUNT = 2**62
+
+
+class RangeSketch:
+    """What is kept of a tensor's values: min, max, counts, and the histogram.
+
+    Attributes:
+        min, max: exact over all finite values, float32; 0.0 when there are none.
+        count: how many values were seen, finite or not.
+        nan_count, inf_count: how many of them were NaN and infinite; neither enters min, max or histogram.
+    """
+
+    def __init__(self) -> None:
+        self._low, self._high = np.inf, -np.inf
+        self.count = self.nan_count = self.inf_count = 0
+        self._bins = np.zeros(_BINS, np.int64)
+
+    @property
+    def empty(self) -> bool:
+        """Whether no finite value was seen."""
+        return self._low > self._high
+
+    @property
+    def min(self) -> float:
+        """The smallest finite value seen."""
+        return 0.0 if self.empty else self._low
+
+    @property
+    def max(self) -> float:
+        """The largest finite value seen."""
+        return 0.0 if self.empty else self._high
+
+    def update(self, array: NDArray[Any], sample: NDArray[Any] | None = None) -> None:
+        """Take in values of any shape, converted to float32.
+
+        Args:
+            array: gives min, max and the counts, exactly.
+            sample: the values that the histogram counts; all of `array` by default.
+        """
+        values = np.asarray(array, np.float32)
+        self.count += values.size
+        if values.size:
+            self._update_ends(values)
+        self._update_bins(values if sample is None else np.asarray(sample, np.float32))
+
+    def merge(self, other: RangeSketch) -> RangeSketch:
+        """A sketch of the values of both; neither is changed."""
+        merged = RangeSketch()
+        merged._low, merged._high = min(self._low, other._low), max(self._high, other._high)
+        merged.count = self.count + other.count
+        merged.nan_count = self.nan_count + other.nan_count
+        merged.inf_count = self.inf_count + other.inf_count
+        merged._bins = self._bins + other._bins
+        return merged
+
+    def histogram(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """The occupied bins in ascending order: lower edges, upper edges (within [min, max]), counts."""
+        keys = np.flatnonzero(self._bins)
+        counts = self._bins[keys]
+        inner = _bits_to_float(keys << 16)
+        outer = np.minimum(_bits_to_float((keys << 16) + 0xFFFF), float(np.finfo(np.float32).max))
+        negative = keys >= _BINS // 2
+        low = np.where(negative, -outer, inner)
+        high = np.where(negative, -inner, outer)
+        order = np.argsort(low, kind="stable")
+        low, high = np.clip(low[order], self.min, self.max), np.clip(high[order], self.min, self.max)
+        return low, high, counts[order]
+
+    def to_bytes(self) -> bytes:
+        """The sketch, canonically: equal sketches give equal bytes."""
+        keys = np.flatnonzero(self._bins)
+        header = _HEADER.pack(
+            _MAGIC, _VERSION, _MANTISSA_BITS, self._low, self._high,
+            self.count, self.nan_count, self.inf_count, keys.size,
+        )  # fmt: skip
+        return header + keys.astype("<u2").tobytes() + self._bins[keys].astype("<i8").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The sketch that `to_bytes` wrote.
+
+        Raises:
+            ValueError: the bytes are not a sketch of this version.
+        """
+        if len(data) < _HEADER.size:
+            raise ValueError("a range sketch is cut short")
+        magic, version, mantissa, low, high, count, nans, infs, size = _HEADER.unpack_from(data)
+        if (magic, version, mantissa) != (_MAGIC, _VERSION, _MANTISSA_BITS):
+            raise ValueError("not a range sketch of this version")
+        if len(data) != _HEADER.size + 10 * size or size > _BINS:
+            raise ValueError("a range sketch has the wrong length")
+        keys = np.frombuffer(data, "<u2", size, _HEADER.size).astype(np.int64)
+        counts = np.frombuffer(data, "<i8", size, _HEADER.size + 2 * size)
+        sketch = cls()
+        sketch._low, sketch._high = low, high
+        sketch.count, sketch.nan_count, sketch.inf_count = count, nans, infs
+        sketch._bins[keys] = counts
+        sketch._validate(keys, counts)
+        return sketch
+
+    def _validate(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        if keys.size and (bool((np.diff(keys) <= 0).any()) or bool(((keys & 0x7FFF) >= 0x7F80).any())):
+            raise ValueError("a range sketch has bins out of order or of values that are not finite")
+        if bool((counts <= 0).any()) or bool((counts > _LARGEST_COUNT).any()):
+            raise ValueError("a range sketch has a count that is not positive")
+        ends_agree = (self._low == np.inf and self._high == -np.inf) or (
+            np.isfinite(self._low) and np.isfinite(self._high) and self._low <= self._high
+        )
+        if not ends_agree:
+            raise ValueError("a range sketch has ends that are not a range")
+
+    def _update_ends(self, values: NDArray[np.float32]) -> None:
+        low, high = float(values.min()), float(values.max())
+        if not np.isfinite(low) or not np.isfinite(high):
+            nans = int(np.count_nonzero(np.isnan(values)))
+            finite = values[np.isfinite(values)]
+            self.nan_count += nans
+            self.inf_count += values.size - finite.size - nans
+            if finite.size == 0:
+                return
+            low, high = float(finite.min()), float(finite.max())
+        # Adding 0.0 turns -0.0 into 0.0: which of the two comes first must not show in the bytes.
+        self._low, self._high = min(self._low, low + 0.0), max(self._high, high + 0.0)
+
+    def _update_bins(self, values: NDArray[np.float32]) -> None:
+        keys = np.ascontiguousarray(values).reshape(-1).view(np.uint32) >> np.uint32(16)
+        counted = np.bincount(keys, minlength=_BINS)
+        # Exponent 255: NaN and infinity, never part of the histogram.
+        counted[0x7F80:0x8000] = 0
+        counted[0xFF80:] = 0
+        self._bins += counted
+
+
+def _bits_to_float(bits: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The magnitudes of float32 bit patterns; the sign is dropped."""
+    return (bits & 0x7FFFFFFF).astype(np.uint32).view(np.float32).astype(np.float64)

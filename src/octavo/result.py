@@ -1,0 +1,127 @@
+"""What a quantization gives back: the model, what was decided, and what was measured."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+
+from octavo.errors import OptionError
+from octavo.graph import save
+from octavo.graph.plan import LeftFloat
+from octavo.graph.proof import OverflowProof
+from octavo.measure import Diagnosis, MetricResult
+from octavo.recipe import Recipe
+
+
+@dataclass
+class TensorReport:
+    """One tensor on its grid: `scale` and `zero_point` hold one number, or one a channel along `axis`."""
+
+    tensor: str
+    grid: str
+    scale: list[float]
+    zero_point: list[int]
+    axis: int | None
+    estimator: str
+
+
+@dataclass
+class LayerReport:
+    """One integer layer: its result on its grid, its operands, and its error on held-out samples.
+
+    `grid`, `scale`, `zero_point` and `estimator` are those of the layer's output, or of its first
+    input when the layer writes floats. `sqnr_db` is the signal-to-quantization-noise ratio of the
+    layer's result against the float model, in decibels; None when it was not measured.
+    """
+
+    name: str
+    op: str
+    grid: str
+    scale: list[float]
+    zero_point: list[int]
+    estimator: str
+    sqnr_db: float | None
+    cosine: float | None
+    output: TensorReport | None
+    inputs: list[TensorReport]
+    weights: list[TensorReport]
+    fused: list[str]
+
+
+@dataclass
+class QuantizationResult:
+    """The quantized model with everything that was decided and measured on the way.
+
+    Attributes:
+        model: the INT8 model in QDQ form.
+        target: the target's name.
+        metric: float and quantized metric with the paired interval; None without `evaluate`.
+        size_bytes: serialized size of both models, keys `float` and `quantized`.
+        latency_ms: median batch-1 latency of both models here; None when it was not measured.
+        seconds: wall time by stage.
+        layers: one report for each integer layer, in graph order.
+        left_float: operators that stay in float, each with the reason.
+        diagnosis: the worst layers with the likely causes, worst first.
+        warnings: one sentence each, for whoever reads the verdict.
+    """
+
+    model: ir.Model
+    target: str
+    metric: MetricResult | None
+    size_bytes: dict[str, int]
+    latency_ms: dict[str, float] | None
+    seconds: dict[str, float]
+    peak_rss_bytes: int
+    layers: list[LayerReport]
+    left_float: list[LeftFloat]
+    proofs: list[OverflowProof]
+    diagnosis: list[Diagnosis]
+    recipe: Recipe
+    versions: dict[str, str]
+    sha256: dict[str, str]
+    warnings: list[str] = field(default_factory=list)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the quantized model, whole or not at all.
+
+        Raises:
+            OptionError: the file exists and `overwrite` is not set, or its folder cannot be written.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise OptionError(f"{path} exists; choose another path or allow overwriting")
+        save(self.model, path)
+        return path
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole result, but for the model itself, in plain types (the schema of `--json`)."""
+        metric = None if self.metric is None else metric_dict(self.metric)
+        plain = {key: value for key, value in self.__dict__.items() if key != "model"}
+        lists = {key: [asdict(item) for item in plain[key]] for key in ("layers", "left_float", "diagnosis")}
+        proofs = [{**asdict(proof), "holds": proof.holds} for proof in self.proofs]
+        return {**plain, **lists, "metric": metric, "proofs": proofs, "recipe": asdict(self.recipe)}
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def metric_dict(metric: MetricResult) -> Mapping[str, Any]:
+    """The metric under the names of the JSON result."""
+    return {
+        "name": metric.name,
+        "unit": metric.unit,
+        "float": metric.float_value,
+        "quantized": metric.quantized_value,
+        "drop": metric.drop,
+        "drop_ci95": list(metric.ci95),
+        "method": metric.method,
+        "samples": metric.samples,
+        "groups": metric.groups,
+    }
