@@ -15,13 +15,17 @@ from octavo.affine.grid import Grid
 from octavo.affine.params import Floats
 
 
-def requantization_multiplier(input_scale: ArrayLike, weight_scale: ArrayLike, output_scale: ArrayLike) -> Floats:
+def requantization_multiplier(
+    input_scale: ArrayLike, weight_scale: ArrayLike, output_scale: ArrayLike
+) -> Floats:
     """M = Sx * Sw / Sy, each operation in float32; shape of the weight scale."""
     product = np.multiply(input_scale, weight_scale, dtype=np.float32)
     return np.asarray(np.divide(product, output_scale, dtype=np.float32))
 
 
-def requantize(accumulator: NDArray[np.int32], multiplier: ArrayLike, zero_point: int, grid: Grid) -> NDArray[Any]:
+def requantize(
+    accumulator: NDArray[np.int32], multiplier: ArrayLike, zero_point: int, grid: Grid
+) -> NDArray[Any]:
     """clip(round(float32(acc) * M) + Zy, qmin, qmax), round half to even.
 
     Args:

@@ -14,7 +14,9 @@ from octavo.errors import DataError
 from octavo.graph.spec import TensorSpec
 
 
-def check_inputs(inputs: Arrays, specs: Sequence[TensorSpec], preprocess: Preprocess | None, start: int) -> Arrays:
+def check_inputs(
+    inputs: Arrays, specs: Sequence[TensorSpec], preprocess: Preprocess | None, start: int
+) -> Arrays:
     """The inputs of a batch in the model's types.
 
     Raises:
@@ -24,7 +26,9 @@ def check_inputs(inputs: Arrays, specs: Sequence[TensorSpec], preprocess: Prepro
     checked = {spec.name: _check(inputs[spec.name], spec, preprocess, start) for spec in specs}
     sizes = {name: len(array) for name, array in checked.items()}
     if len(set(sizes.values())) > 1:
-        raise DataError(f"the inputs of sample {start} differ in batch size ({sizes}); give one row a sample in each")
+        raise DataError(
+            f"the inputs of sample {start} differ in batch size ({sizes}); give one row a sample in each"
+        )
     return checked
 
 
@@ -34,7 +38,9 @@ def _check(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None,
             f"input '{spec.name}' has shape {list(array.shape)} but the model takes {_shape(spec)}; "
             "the first axis counts samples"
         )
-    wrong = [i for i, dim in enumerate(spec.shape) if i > 0 and isinstance(dim, int) and dim != array.shape[i]]
+    wrong = [
+        i for i, dim in enumerate(spec.shape) if i > 0 and isinstance(dim, int) and dim != array.shape[i]
+    ]
     if wrong:
         raise DataError(
             f"input '{spec.name}' has {array.shape[wrong[0]]} on axis {wrong[0]} but the model takes {_shape(spec)}; "
@@ -43,13 +49,22 @@ def _check(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None,
     converted = _convert(array, spec, preprocess, start)
     if converted.dtype.kind == "f" and not bool(np.isfinite(converted).all()):
         rows = ~np.isfinite(converted).reshape(len(converted), -1).all(axis=1)
-        raise DataError(f"input '{spec.name}' of sample {start + int(np.argmax(rows))} holds NaN or infinity; remove it")
+        raise DataError(
+            f"input '{spec.name}' of sample {start + int(np.argmax(rows))} holds NaN or infinity; remove it"
+        )
     return converted
 
 
-def _convert(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None, start: int) -> NDArray[Any]:
+def _convert(
+    array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None, start: int
+) -> NDArray[Any]:
     wanted = spec.dtype
-    if wanted.kind == "f" and preprocess is not None and preprocess.scale is not None and array.dtype.kind in "iu":
+    if (
+        wanted.kind == "f"
+        and preprocess is not None
+        and preprocess.scale is not None
+        and array.dtype.kind in "iu"
+    ):
         return preprocess.numbers(array).astype(wanted)
     if array.dtype == wanted:
         return array
@@ -65,7 +80,9 @@ def _convert(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | Non
         converted = array.astype(wanted)
         if bool(np.array_equal(converted, array)):
             return converted
-    raise DataError(f"input '{spec.name}' holds {array.dtype} but the model takes {wanted}; convert the data (sample {start})")
+    raise DataError(
+        f"input '{spec.name}' holds {array.dtype} but the model takes {wanted}; convert the data (sample {start})"
+    )
 
 
 def _shape(spec: TensorSpec) -> str:

@@ -21,7 +21,11 @@ from octavo.graph.spec import TensorSpec
 
 
 def open_samples(
-    source: Any, inputs: Sequence[TensorSpec], *, preprocess: Preprocess | None = None, limit: int | None = None
+    source: Any,
+    inputs: Sequence[TensorSpec],
+    *,
+    preprocess: Preprocess | None = None,
+    limit: int | None = None,
 ) -> SampleSet:
     """Samples for a model with these inputs.
 
@@ -49,7 +53,9 @@ def _source(source: Any, inputs: Sequence[TensorSpec], preprocess: Preprocess | 
         return ArraySamples(source, inputs)
     if is_iterable(source):
         return IterableSamples(source, inputs)
-    raise DataError(f"samples of type {type(source).__name__} cannot be read; give a path, arrays or an iterable")
+    raise DataError(
+        f"samples of type {type(source).__name__} cannot be read; give a path, arrays or an iterable"
+    )
 
 
 def _file(path: Path, inputs: Sequence[TensorSpec], preprocess: Preprocess | None) -> Source:
@@ -64,4 +70,6 @@ def _file(path: Path, inputs: Sequence[TensorSpec], preprocess: Preprocess | Non
     try:
         return FileSamples(path, inputs)
     except OSError as error:
-        raise DataError(f"data file {path} cannot be read ({error.strerror}); check its permissions") from None
+        raise DataError(
+            f"data file {path} cannot be read ({error.strerror}); check its permissions"
+        ) from None

@@ -138,7 +138,11 @@ class _Planner:
             self._backward(node)
         for node in self.nodes:
             self._choose_output(node)
-        left = [LeftFloat(n.name or "", n.op_type, self.why[n.name or ""]) for n in self.nodes if n.name in self.why]
+        left = [
+            LeftFloat(n.name or "", n.op_type, self.why[n.name or ""])
+            for n in self.nodes
+            if n.name in self.why
+        ]
         return Plan(self.target, self.layers, self._tensors(), left)
 
     def _forward(self, node: ir.Node) -> None:
@@ -182,7 +186,9 @@ class _Planner:
             if value is not None and not ops.is_constant(value) and value.name not in self.integers:
                 producer = value.producer()
                 origin = f"{producer.op_type} '{producer.name}'" if producer else "a graph input"
-                return f"its input '{value.name}' is float (from {origin}), so integers would only add rounding"
+                return (
+                    f"its input '{value.name}' is float (from {origin}), so integers would only add rounding"
+                )
         return None
 
     def _add_layer(self, node: ir.Node, role: str) -> None:
@@ -190,7 +196,13 @@ class _Planner:
         tail = self._fused_tail(node) if role in ("compute", "carry") else None
         last = tail or node
         layer = LayerPlan(
-            node.name or "", node.op_type, role, inputs, weights, ops.bias_input(node), last.outputs[0].name or ""
+            node.name or "",
+            node.op_type,
+            role,
+            inputs,
+            weights,
+            ops.bias_input(node),
+            last.outputs[0].name or "",
         )
         if tail is not None:
             layer.fused.append(tail.name or "")
@@ -256,7 +268,9 @@ class _Planner:
             return
         output = node.outputs[0]
         readers = [(use.node.name or "", use.idx) for use in output.uses()]
-        wanted = all(reader in self.layers and index in self.layers[reader].inputs for reader, index in readers)
+        wanted = all(
+            reader in self.layers and index in self.layers[reader].inputs for reader, index in readers
+        )
         if readers and wanted and not output.is_graph_output():
             del self.why[name]
             self._add_layer(node, "move")

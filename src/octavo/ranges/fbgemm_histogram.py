@@ -135,7 +135,9 @@ def _error(observer: FbgemmHistogram, first: int, last: int) -> float:
     begin_offset = begin - (begin_level + np.float32(0.5)) * np.float32(level)
     end_offset = end - (end_level * np.float32(level) + half)
     between = (end_level - begin_level - 1) * (2 * half**3 / 3)
-    return float((density * ((half**3 - begin_offset**3) / 3 + between + (end_offset**3 + half**3) / 3)).sum())
+    return float(
+        (density * ((half**3 - begin_offset**3) / 3 + between + (end_offset**3 + half**3) / 3)).sum()
+    )
 
 
 def _count(values: Floats, low: np.float32, high: np.float32) -> Floats:

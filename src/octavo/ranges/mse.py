@@ -60,7 +60,9 @@ def _choose(sketch: RangeSketch, grid: Grid, symmetric: bool) -> Range:
     if symmetric:
         low, high = np.abs(low), np.abs(high)
         low, high = np.minimum(low, high), np.maximum(low, high)
-        values = _Values(low[kept], high[kept], weight[kept], min(grid.qmax - grid.middle, grid.middle - grid.qmin))
+        values = _Values(
+            low[kept], high[kept], weight[kept], min(grid.qmax - grid.middle, grid.middle - grid.qmin)
+        )
         bound = _shrink(values, (0.0, max(-sketch.min, sketch.max)), (False, True))[1]
         return -bound, bound
     values = _Values(low[kept], high[kept], weight[kept], grid.qmax - grid.qmin)
