@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from octavo.errors import DataError, ModelError
 from octavo.graph.save import save
-from octavo.graph.size import model_bytes
+from octavo.graph.size import LARGEST_PROTO, tensor_bytes
 from octavo.graph.spec import TensorSpec
 
-# Serialized protocol buffers end at 2 GiB; larger models go through a file with external data.
-_IN_MEMORY = 2**31 - 2**26
 _QUIET = 4
 _TYPES = {
     "tensor(float)": np.float32,
@@ -112,7 +110,8 @@ def _proto(data: bytes) -> Any:
 def _open(model: ir.Model | bytes | str | Path, options: Any) -> Any:
     try:
         if isinstance(model, ir.Model):
-            if model_bytes(model) < _IN_MEMORY:
+            if tensor_bytes(model) < LARGEST_PROTO:
+                ir.external_data.load_to_model(model)
                 return _session(ir.to_proto(model).SerializeToString(), options)
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "model.onnx"

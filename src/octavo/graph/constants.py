@@ -1,0 +1,29 @@
+"""The numbers behind a value that is known before any input is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+
+def constant(value: ir.Value | None) -> NDArray[Any] | None:
+    """The array of an initializer, or None when the value is computed, an input, or absent."""
+    if value is None or not value.is_initializer() or value.is_graph_input():
+        return None
+    return None if value.const_value is None else value.const_value.numpy()
+
+
+def new_constant(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
+    """A new initializer of the graph, under `name` or, where that is taken, a numbered form of it."""
+    unique, number = name, 1
+    while unique in graph.initializers:
+        number += 1
+        unique = f"{name}_{number}"
+    tensor = ir.tensor(array, name=unique)
+    value = ir.Value(
+        name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
+    )
+    graph.register_initializer(value)
+    return value

@@ -1,0 +1,37 @@
+"""Bring models of old opsets to one that has per-channel QuantizeLinear."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from octavo.errors import ModelError
+from octavo.graph.size import LARGEST_PROTO, tensor_bytes
+
+# The first opset in which DequantizeLinear takes an axis.
+OLDEST = 13
+
+
+def modernize(model: ir.Model) -> ir.Model:
+    """The model in opset 13 when it was older, else itself.
+
+    Raises:
+        ModelError: the model cannot be converted.
+    """
+    if "ai.onnx" in model.opset_imports:
+        model.opset_imports[""] = model.opset_imports.pop("ai.onnx")
+    opset = model.opset_imports.get("", OLDEST)
+    if opset >= OLDEST:
+        return model
+    if tensor_bytes(model) >= LARGEST_PROTO:
+        raise ModelError(f"the model has opset {opset} and more than 2 GB; export it with opset {OLDEST} or newer")
+    from onnx import version_converter
+
+    try:
+        proto = ir.to_proto(model)
+        proto.ir_version = max(proto.ir_version, 7)
+        return ir.from_proto(version_converter.convert_version(proto, OLDEST))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"the model's opset {opset} cannot be converted to {OLDEST} ({reason}); export it with a newer opset"
+        ) from None

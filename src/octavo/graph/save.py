@@ -1,0 +1,48 @@
+"""Write an ONNX file, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import onnx_ir as ir
+
+from octavo.errors import OptionError
+from octavo.graph.size import LARGEST_PROTO, tensor_bytes
+
+
+def save(model: ir.Model, path: str | os.PathLike[str]) -> None:
+    """Write a model: beside its place first, to disk, then renamed; what stood there is replaced at the end.
+
+    Models above 2 GB keep their tensors in `<name>.data` beside the file.
+
+    Raises:
+        OptionError: the folder does not exist, cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    external = f"{path.name}.data" if tensor_bytes(model) >= LARGEST_PROTO else None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    except OSError as error:
+        raise OptionError(
+            f"{path} cannot be written ({error.strerror}); choose a folder that exists"
+        ) from None
+    try:
+        if external is None:
+            ir.external_data.load_to_model(model)
+        ir.save(model, folder / path.name, format="protobuf", external_data=external)
+        for name in [external, path.name]:
+            if name is not None:
+                _sync(folder / name)
+                os.replace(folder / name, path.parent / name)
+    except OSError as error:
+        raise OptionError(f"{path} cannot be written ({error.strerror}); free space or choose another path") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
