@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from octavo.affine.bias import BIAS_LIMIT, bias_scale, quantize_bias, widen_weight_scale
+from octavo.affine.derive import Derivation, Row, Step, derive
 from octavo.affine.grid import GRIDS, INT4, INT8, INT16, INT32, UINT4, UINT8, UINT16, Grid, grid
 from octavo.affine.mapping import dequantize, fake_quantize, quantize, real_range
 from octavo.affine.overflow import accumulator_bound
@@ -21,12 +22,16 @@ __all__ = [
     "UINT4",
     "UINT8",
     "UINT16",
+    "Derivation",
     "Grid",
     "QuantParams",
+    "Row",
+    "Step",
     "accumulator_bound",
     "apply_table",
     "bias_scale",
     "dequantize",
+    "derive",
     "fake_quantize",
     "grid",
     "params_from_array",

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from octavo.affine.params import SMALLEST_SCALE, Floats, QuantParams
+from octavo.affine.params import LARGEST_SCALE, SMALLEST_SCALE, Floats, QuantParams
 
 # Half of the accumulator is kept free for the sum of products.
 BIAS_LIMIT = 2**30
@@ -48,4 +48,5 @@ def widen_weight_scale(params: QuantParams, bias: ArrayLike, input_scale: ArrayL
     )
     exact = params.scale.astype(np.float64)
     widened = np.where(exact * step >= least * step, exact, least)
-    return replace(params, scale=widened.astype(np.float32))
+    # Where even float32's largest scale is not enough, quantize_bias names the channel.
+    return replace(params, scale=np.minimum(widened, LARGEST_SCALE).astype(np.float32))

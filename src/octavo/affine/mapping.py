@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from octavo.affine.params import Floats, QuantParams, spread
+from octavo.affine.params import Doubles, Floats, QuantParams, spread
 
 
 def quantize(x: ArrayLike, params: QuantParams) -> NDArray[Any]:
@@ -20,12 +20,20 @@ def quantize(x: ArrayLike, params: QuantParams) -> NDArray[Any]:
     Returns:
         Integers of `params.grid.numpy_dtype`, of the shape of `x`.
     """
+    q = unclipped(x, params)
+    zero_point = spread(params.zero_point.astype(np.float64), params, q.shape)
+    q = np.where(np.isnan(q), zero_point, q)
+    return np.clip(q, params.grid.qmin, params.grid.qmax).astype(params.grid.numpy_dtype)
+
+
+def unclipped(x: ArrayLike, params: QuantParams) -> Doubles:
+    """round(x / S) + Z before the clip to the grid, in float64; NaN stays NaN."""
     values = np.asarray(x, np.float64)
     scale = spread(params.scale.astype(np.float64), params, values.shape)
     zero_point = spread(params.zero_point.astype(np.float64), params, values.shape)
-    q = np.rint(values / scale) + zero_point
-    q = np.where(np.isnan(q), zero_point, q)
-    return np.clip(q, params.grid.qmin, params.grid.qmax).astype(params.grid.numpy_dtype)
+    # A quotient beyond float64 is infinite, and the clip sends it to the end of the grid as it should.
+    with np.errstate(over="ignore"):
+        return np.asarray(np.rint(values / scale) + zero_point)
 
 
 def dequantize(q: ArrayLike, params: QuantParams) -> Floats:

@@ -7,6 +7,7 @@ Inference", equation 1; the ranges follow ONNX QuantizeLinear's conventions.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,11 +15,15 @@ from numpy.typing import ArrayLike, NDArray
 from octavo.affine.grid import Grid
 from octavo.errors import OptionError
 
+_T = TypeVar("_T", bound=np.generic)
+
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 LARGEST_SCALE = float(np.finfo(np.float32).max)
+# Half of float32's reach: the ends of the grid lie at most one S outside the range and must stay finite.
+LARGEST_END = 2.0**127
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +58,7 @@ class QuantParams:
             )
         if (scale.ndim > 0) != (self.axis is not None):
             raise OptionError(
-                f"scale of shape {scale.shape} with axis {self.axis}; give an axis exactly when not per tensor"
+                f"scale of shape {scale.shape} with axis {self.axis}; give an axis just when not per tensor"
             )
         if not bool(np.all(np.isfinite(scale) & (scale >= SMALLEST_SCALE))):
             raise OptionError(
@@ -80,7 +85,7 @@ def params_from_range(
     grid's middle and S = max(|low|, |high|) / (qmax - Z). S is computed in float64 and rounded *up* to
     float32, so that |x - S (q - Z)| <= S / 2 holds for every x of the range with the stored S. An
     empty range (low > high) counts as [0, 0]; [0, 0] gives S = 1; S is at least the smallest normal
-    float32.
+    float32; ends beyond 2**127 count as 2**127, so that S (q - Z) stays finite.
 
     Args:
         low: lower ends, shape () or one a channel or group.
@@ -91,22 +96,49 @@ def params_from_range(
         block_size: values a group along `axis`.
 
     Raises:
+        OptionError: an end is NaN or infinite, or the grid cannot be symmetric.
+    """
+    alpha, beta = hold_zero(low, high)
+    scale = _stored(exact_scale(alpha, beta, grid, symmetric=symmetric))
+    unrounded = exact_zero_point(alpha, scale, grid, symmetric=symmetric)
+    zero_point = np.clip(np.rint(unrounded), grid.qmin, grid.qmax).astype(np.int32)
+    return QuantParams(grid, scale, zero_point, axis, block_size)
+
+
+def hold_zero(low: ArrayLike, high: ArrayLike) -> tuple[Doubles, Doubles]:
+    """The ends of a range, widened to hold 0 and kept within 2**127; [0, 0] when it is empty.
+
+    Raises:
         OptionError: an end is NaN or infinite.
     """
     alpha, beta = np.asarray(low, np.float64), np.asarray(high, np.float64)
     if not bool(np.all(np.isfinite(alpha) & np.isfinite(beta))):
-        raise OptionError(f"the range [{low}, {high}] is not finite; remove NaN and infinity from its data")
+        raise OptionError(f"the range [{alpha}, {beta}] is not finite; remove NaN and infinity from its data")
     empty = alpha > beta
-    alpha = np.where(empty, 0.0, np.minimum(alpha, 0.0))
-    beta = np.where(empty, 0.0, np.maximum(beta, 0.0))
+    alpha = np.where(empty, 0.0, np.clip(alpha, -LARGEST_END, 0.0))
+    beta = np.where(empty, 0.0, np.clip(beta, 0.0, LARGEST_END))
+    return alpha, beta
+
+
+def exact_scale(alpha: Doubles, beta: Doubles, grid: Grid, *, symmetric: bool = False) -> Doubles:
+    """The scale of a range that holds 0, in float64, before it is stored; 0 when the range has no width.
+
+    Raises:
+        OptionError: symmetric, and the grid has no integer on one side of its middle.
+    """
+    if not symmetric:
+        return np.asarray((beta - alpha) / (grid.qmax - grid.qmin))
+    steps = min(grid.qmax - grid.middle, grid.middle - grid.qmin)
+    if steps < 1:
+        raise OptionError(f"the grid {grid} has one side of zero only; use it without symmetric")
+    return np.asarray(np.maximum(-alpha, beta) / steps)
+
+
+def exact_zero_point(alpha: Doubles, scale: Floats, grid: Grid, *, symmetric: bool = False) -> Doubles:
+    """The real number qmin - alpha / S whose rounding is the zero point; the grid's middle if symmetric."""
     if symmetric:
-        zero_point = np.full(alpha.shape, grid.middle, np.int32)
-        steps = min(grid.qmax - grid.middle, grid.middle - grid.qmin)
-        scale = _stored(np.maximum(-alpha, beta) / steps)
-    else:
-        scale = _stored((beta - alpha) / (grid.qmax - grid.qmin))
-        zero_point = np.clip(np.rint(grid.qmin - alpha / scale), grid.qmin, grid.qmax).astype(np.int32)
-    return QuantParams(grid, scale, zero_point, axis, block_size)
+        return np.full(alpha.shape, float(grid.middle))
+    return np.asarray(grid.qmin - alpha / scale)
 
 
 def params_from_array(
@@ -141,7 +173,7 @@ def params_from_array(
     return params_from_range(low, high, grid, symmetric=symmetric, axis=axis, block_size=block_size)
 
 
-def spread(values: NDArray[np.generic], params: QuantParams, shape: tuple[int, ...]) -> NDArray[np.generic]:
+def spread(values: NDArray[_T], params: QuantParams, shape: tuple[int, ...]) -> NDArray[_T]:
     """A scale or zero point repeated so that it broadcasts against a tensor of `shape`.
 
     Raises:
