@@ -1,0 +1,48 @@
+"""What a calibration pass leaves: an observer for each tensor, and which samples it saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from octavo.errors import OptionError
+from octavo.ranges import Observer, RangeSketch
+
+
+@dataclass
+class Calibration:
+    """The observers of a pass by tensor name.
+
+    Attributes:
+        observers: what each tensor's estimator reads.
+        sample_hashes: eight bytes for each sample, in order; equal samples have equal hashes.
+        seconds: wall time of the pass, of all its parts when it was resumed.
+    """
+
+    observers: dict[str, Observer]
+    sample_hashes: list[bytes] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def samples(self) -> int:
+        """How many samples were seen."""
+        return len(self.sample_hashes)
+
+    def merge(self, other: Calibration) -> Calibration:
+        """The calibration of both parts of the data together.
+
+        Raises:
+            OptionError: the parts observed different tensors, or with observers that cannot be merged.
+        """
+        if set(self.observers) != set(other.observers):
+            raise OptionError(
+                "the calibrations observed different tensors; make them from one model and target"
+            )
+        merged: dict[str, Observer] = {}
+        for name, one in self.observers.items():
+            two = other.observers[name]
+            if not isinstance(one, RangeSketch) or not isinstance(two, RangeSketch):
+                raise OptionError(
+                    f"tensor '{name}' has an observer that depends on the order of samples; calibrate in one pass"
+                )
+            merged[name] = one.merge(two)
+        return Calibration(merged, self.sample_hashes + other.sample_hashes, self.seconds + other.seconds)

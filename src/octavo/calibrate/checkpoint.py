@@ -1,0 +1,65 @@
+"""The state of a pass on disk, so that Ctrl-C or a killed process loses little."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from octavo.errors import OptionError
+from octavo.ranges import Observer
+
+_VERSION = 1
+_HASH = 8
+
+
+@dataclass
+class State:
+    """How far a pass has come: the hashes of the samples seen, the observers' bytes, the seconds spent."""
+
+    hashes: list[bytes] = field(default_factory=list)
+    observers: dict[str, bytes] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def write_checkpoint(path: Path, key: str, observers: Mapping[str, Observer], state: State) -> None:
+    """Replace the checkpoint as a whole.
+
+    Raises:
+        OptionError: the file cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    header = {"version": _VERSION, "key": key, "seconds": state.seconds, "tensors": list(observers)}
+    try:
+        with open(beside, "wb") as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                archive.writestr("header.json", json.dumps(header))
+                archive.writestr("hashes", b"".join(state.hashes))
+                for index, observer in enumerate(observers.values()):
+                    archive.writestr(str(index), observer.to_bytes())
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OptionError(
+            f"checkpoint {path} cannot be written ({error.strerror}); choose another path"
+        ) from None
+
+
+def read_checkpoint(path: Path, key: str) -> State:
+    """The state that was written for the same model, data and settings; an empty one otherwise."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            header = json.loads(archive.read("header.json"))
+            if (header["version"], header["key"]) != (_VERSION, key):
+                return State()
+            joined = archive.read("hashes")
+            hashes = [joined[i : i + _HASH] for i in range(0, len(joined), _HASH)]
+            observers = {name: archive.read(str(index)) for index, name in enumerate(header["tensors"])}
+            return State(hashes, observers, float(header["seconds"]))
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError):
+        return State()

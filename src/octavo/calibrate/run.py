@@ -1,0 +1,184 @@
+"""One pass over the samples, with an observer on every tensor that will be quantized."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.calibrate.calibration import Calibration
+from octavo.calibrate.checkpoint import State, read_checkpoint, write_checkpoint
+from octavo.calibrate.collector import Collector
+from octavo.data import Batch, SampleSet, run_batch, sample_hashes
+from octavo.data.runner import DEFAULT_BATCH, fixed_batch
+from octavo.data.samples import Arrays
+from octavo.engines.onnxruntime import Session
+from octavo.errors import DataError
+from octavo.progress import Progress, Silent
+from octavo.ranges import Observer
+
+_SECONDS_BETWEEN_CHECKPOINTS = 2.0
+# What the observed tensors of one batch may take together.
+_BATCH_BYTES = 1 << 27
+
+
+def run(
+    model: ir.Model,
+    tensors: Mapping[str, Callable[[], Observer]],
+    samples: SampleSet,
+    *,
+    checkpoint: Path | None = None,
+    progress: Progress | None = None,
+    batch_size: int | None = None,
+    threads: int | None = None,
+) -> Calibration:
+    """Run the float model over the samples and observe tensors.
+
+    Ends and counts are exact over all values; histograms count a fixed part of each sample. However
+    the samples are batched, and however often the pass is interrupted and resumed, mergeable
+    observers end with the same bytes.
+
+    Args:
+        model: the prepared float model.
+        tensors: what to observe, and how to make each observer.
+        samples: checked against the model's inputs.
+        checkpoint: where the state is kept while the pass runs; a state of the same model, data and
+            settings that is found there is resumed. It is removed at the end.
+        batch_size: samples a run; chosen so that the observed tensors stay small by default.
+        threads: threads of ONNX Runtime.
+
+    Raises:
+        DataError: a sample does not fit the model, or the data changed since the checkpoint.
+        ModelError: ONNX Runtime cannot load the model.
+    """
+    inputs = {value.name or "" for value in model.graph.inputs}
+    internal = [name for name in tensors if name not in inputs]
+    session = Session(model, outputs=internal, threads=threads) if internal else None
+    size = batch_size or _batch_size(model, tensors)
+    fixed = None if session is None else fixed_batch(session)
+    job = _Pass(session, tensors, samples, fixed or size, checkpoint, progress or Silent())
+    if checkpoint is not None:
+        job.resume(_key(model, tensors, samples, fixed or size))
+    return job.run()
+
+
+@dataclass
+class _Pass:
+    session: Session | None
+    tensors: Mapping[str, Callable[[], Observer]]
+    samples: SampleSet
+    batch_size: int
+    checkpoint: Path | None
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.state, self.key = State(), ""
+        self.position, self.whole = 0, True
+        self.started = monotonic()
+        self.collectors = {name: Collector(make()) for name, make in self.tensors.items()}
+
+    def resume(self, key: str) -> None:
+        """Take up the state of an earlier pass, if there is one."""
+        self.key = key
+        assert self.checkpoint is not None
+        found = read_checkpoint(self.checkpoint, key)
+        if set(found.observers) == set(self.tensors):
+            self.state = found
+            makers = self.tensors.items()
+            self.collectors = {
+                name: Collector(type(make()).from_bytes(found.observers[name])) for name, make in makers
+            }
+
+    def run(self) -> Calibration:
+        done = len(self.state.hashes)
+        self.progress.start("calibrate", self.samples.length)
+        written = monotonic()
+        try:
+            for batch in self.samples.batches(self.batch_size):
+                self._take(batch, done)
+                if self.checkpoint and monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
+                    self._write()
+                    written = monotonic()
+        except BaseException:
+            # An interrupt inside a batch leaves some tensors ahead of others: the last checkpoint stands.
+            if self.checkpoint and self.whole and self.position >= done:
+                self._write()
+            raise
+        self.progress.done()
+        if self.checkpoint:
+            self.checkpoint.unlink(missing_ok=True)
+        return Calibration(self._observers(), self.state.hashes, self._seconds())
+
+    def _take(self, batch: Batch, done: int) -> None:
+        hashes = sample_hashes(batch)
+        if self.position < done:
+            known = self.state.hashes[self.position : self.position + len(hashes)]
+            if known != hashes:
+                raise DataError(f"the data changed since {self.checkpoint} was written; delete that file")
+        else:
+            self.whole = False
+            self._observe(batch)
+            self.state.hashes.extend(hashes)
+            self.whole = True
+        self.position += len(hashes)
+        self.progress.advance(len(hashes))
+
+    def _observe(self, batch: Batch) -> None:
+        pairs = [(batch, Arrays())] if self.session is None else run_batch(self.session, batch)
+        for part, outputs in pairs:
+            arrays = {**part.inputs, **outputs}
+            for name, collector in self.collectors.items():
+                collector.update(arrays[name], part.size)
+
+    def _observers(self) -> dict[str, Observer]:
+        return {name: collector.observer() for name, collector in self.collectors.items()}
+
+    def _seconds(self) -> float:
+        return self.state.seconds + monotonic() - self.started
+
+    def _write(self) -> None:
+        assert self.checkpoint is not None
+        state = State(self.state.hashes, {}, self._seconds())
+        write_checkpoint(self.checkpoint, self.key, self._observers(), state)
+
+
+def _batch_size(model: ir.Model, tensors: Mapping[str, Callable[[], Observer]]) -> int:
+    """As many samples as keep the observed tensors within bounds, dynamic dimensions taken as 128."""
+    shapes = {value.name: value.shape for value in model.graph.inputs}
+    for node in model.graph:
+        shapes.update({value.name: value.shape for value in node.outputs})
+    known = [shapes[name] for name in tensors if shapes.get(name) is not None]
+    per_sample = sum(4 * _elements(shape) for shape in known if shape is not None)
+    return int(np.clip(_BATCH_BYTES // max(per_sample, 1), 1, DEFAULT_BATCH))
+
+
+def _elements(shape: ir.Shape) -> int:
+    total = 1
+    for axis, dim in enumerate(shape):
+        total *= 1 if axis == 0 else dim if isinstance(dim, int) else 128
+    return total
+
+
+def _key(
+    model: ir.Model, tensors: Mapping[str, Callable[[], Observer]], samples: SampleSet, batch_size: int
+) -> str:
+    digest = hashlib.sha256()
+    for value in model.graph.initializers.values():
+        if value.const_value is not None:
+            digest.update(f"{value.name}:{value.const_value.dtype}:{value.const_value.shape}".encode())
+            digest.update(value.const_value.tobytes())
+    digest.update("\n".join(str(node) for node in model.graph).encode())
+    digest.update(_settings(tensors, samples, batch_size))
+    return digest.hexdigest()
+
+
+def _settings(tensors: Mapping[str, Callable[[], Observer]], samples: SampleSet, batch_size: int) -> bytes:
+    observers = sorted(
+        (name, getattr(make, "__name__", type(make()).__name__)) for name, make in tensors.items()
+    )
+    return repr((observers, samples.sha256(), samples.length, batch_size)).encode()
