@@ -72,18 +72,28 @@ class RangeSketch:
         merged._bins = self._bins + other._bins
         return merged
 
-    def histogram(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        """The occupied bins in ascending order: lower edges, upper edges (within [min, max]), counts."""
-        keys = np.flatnonzero(self._bins)
-        counts = self._bins[keys]
-        inner = _bits_to_float(keys << 16)
-        outer = np.minimum(_bits_to_float((keys << 16) + 0xFFFF), float(np.finfo(np.float32).max))
-        negative = keys >= _BINS // 2
-        low = np.where(negative, -outer, inner)
-        high = np.where(negative, -inner, outer)
-        order = np.argsort(low, kind="stable")
-        low, high = np.clip(low[order], self.min, self.max), np.clip(high[order], self.min, self.max)
-        return low, high, counts[order]
+    def histogram(
+        self, mantissa_bits: int = _MANTISSA_BITS
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """The occupied bins in ascending order: lower edges, upper edges (within [min, max]), counts.
+
+        Args:
+            mantissa_bits: 0 to 7; fewer bits give fewer, wider bins.
+        """
+        drop = 16 + _MANTISSA_BITS - mantissa_bits
+        occupied = np.flatnonzero(self._bins)
+        keys = occupied >> (drop - 16)
+        starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        keys = keys[starts]
+        counts = np.add.reduceat(self._bins[occupied], starts) if starts.size else np.zeros(0, np.int64)
+        inner = _bits_to_float(keys << drop)
+        outer = np.minimum(_bits_to_float((keys + 1) << drop), float(np.finfo(np.float32).max))
+        split = int(np.searchsorted(keys, 1 << (31 - drop)))
+        # Of the negative values the bits ascend as the number descends, so the two halves swap.
+        low = np.concatenate([-outer[split:][::-1], inner[:split]])
+        high = np.concatenate([-inner[split:][::-1], outer[:split]])
+        counts = np.concatenate([counts[split:][::-1], counts[:split]])
+        return np.clip(low, self.min, self.max), np.clip(high, self.min, self.max), counts
 
     def to_bytes(self) -> bytes:
         """The sketch, canonically: equal sketches give equal bytes."""
