@@ -66,7 +66,8 @@ def model(op: str, feeds: Feeds, output: Any, domain: str = "", **attributes: An
 
 
 def by_reference(op: str, feeds: Feeds, output: Any, **attributes: Any) -> NDArray[Any]:
-    return np.asarray(ReferenceEvaluator(model(op, feeds, output, **attributes)).run(None, feeds)[0])
+    results: Any = ReferenceEvaluator(model(op, feeds, output, **attributes)).run(None, feeds)
+    return np.asarray(results[0])
 
 
 def by_runtime(op: str, feeds: Feeds, output: Any, domain: str = "", **attributes: Any) -> NDArray[Any]:
@@ -92,7 +93,7 @@ def unsigned(feeds: Feeds) -> Feeds:
     """The same int8 weights as uint8: some machines' int8 kernels saturate pairs of products."""
     zero_point = feeds["w_zero_point"].astype(np.int16) + 128
     w = (feeds["w"].astype(np.int16) + 128).astype(np.uint8)
-    return {**feeds, "w": w, "w_zero_point": zero_point.astype(np.uint8)}
+    return {**feeds, "w": w, "w_zero_point": np.asarray(zero_point, np.uint8)}
 
 
 # x shape, w shape, attributes: one to three spatial axes, odd sizes, groups, depthwise, dilations.
