@@ -1,4 +1,8 @@
-"""The clipping threshold of least Kullback-Leibler divergence (Migacz 2017, "8-bit Inference with TensorRT")."""
+"""The clipping threshold of least Kullback-Leibler divergence.
+
+Migacz 2017, "8-bit Inference with TensorRT": the observed distribution of |x| over 2048 equal bins, with
+what a threshold clips added to the last bin kept, against the same bins once merged into the grid's levels.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,12 @@ from octavo.ranges.estimator import Estimator, Range
 from octavo.ranges.sketch import RangeSketch
 
 Doubles = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 _BINS = 2048
 _STRIDE = 8
+# What a bin without any value gets of the quantized distribution, where the divergence would be infinite.
+_FLOOR = 1e-9
 
 
 def entropy() -> Estimator:
@@ -27,6 +34,9 @@ def _choose(sketch: RangeSketch, grid: Grid, symmetric: bool) -> Range:
     two_sided = symmetric or (sketch.min < 0.0 < sketch.max)
     levels = min(grid.levels // 2 if two_sided else grid.levels, _BINS // 2)
     counts = _linear_histogram(sketch, largest)
+    # Zeros map to zero at any threshold, but a spike of them, as ReLU makes it, would decide alone: the
+    # first bin takes its neighbour's count, as TensorRT has it.
+    counts[0] = counts[1]
     threshold = largest * _best_width(counts, levels) / _BINS
     return max(sketch.min, -threshold), min(sketch.max, threshold)
 
@@ -34,44 +44,59 @@ def _choose(sketch: RangeSketch, grid: Grid, symmetric: bool) -> Range:
 def _linear_histogram(sketch: RangeSketch, largest: float) -> Doubles:
     """Counts of |x| in equal bins from 0 to `largest`; the sketch's bins are taken as uniform."""
     low, high, counts = sketch.histogram()
-    inner, outer = np.minimum(np.abs(low), np.abs(high)), np.maximum(np.abs(low), np.abs(high))
-    order = np.argsort(inner, kind="stable")
-    inner, outer, counts = inner[order], outer[order], counts[order]
     edges = np.linspace(0.0, largest, _BINS + 1)
-    width = np.maximum(outer - inner, largest * 1e-12)
-    first = np.clip(np.searchsorted(edges, inner, "right") - 1, 0, _BINS - 1)
-    last = np.clip(np.searchsorted(edges, outer, "left") - 1, 0, _BINS - 1)
-    result = np.zeros(_BINS)
-    for offset in range(int((last - first).max(initial=0)) + 1):
-        index = np.minimum(first + offset, last)
-        part = np.minimum(outer, edges[index + 1]) - np.maximum(inner, edges[index])
-        share = np.where(first == last, 1.0, np.clip(part / width, 0.0, 1.0))
-        np.add.at(result, index, np.where(first + offset <= last, counts * share, 0.0))
+    negative = high <= 0.0
+    below = _cumulated(-high[negative][::-1], -low[negative][::-1], counts[negative][::-1], edges)
+    above = _cumulated(low[~negative], high[~negative], counts[~negative], edges)
+    return np.diff(below + above)
+
+
+def _cumulated(low: Doubles, high: Doubles, counts: Integers, edges: Doubles) -> Doubles:
+    """How many values lie below each edge; bins ascend and do not overlap."""
+    if counts.size == 0:
+        return np.zeros(edges.size)
+    # A bin that is a point gets a sliver below it, so that its count rises there.
+    low = np.minimum(low, high - edges[-1] * 1e-12)
+    total = np.cumsum(counts, dtype=np.float64)
+    places = np.maximum.accumulate(np.stack([low, high], axis=1).reshape(-1))
+    result: Doubles = np.interp(edges, places, np.stack([total - counts, total], axis=1).reshape(-1))
+    # Values at zero belong to the first bin, though their sliver begins below it.
+    result[0] = 0.0
     return result
 
 
 def _best_width(counts: Doubles, levels: int) -> int:
     """How many bins from zero to keep, so that the divergence is least."""
-    widths = range(levels, _BINS + 1, _STRIDE)
-    divergence = [_divergence(counts, width, levels) for width in widths]
-    return widths[int(np.argmin(divergence))]
+    widths = np.arange(levels, _BINS + 1, _STRIDE)
+    return int(widths[np.argmin(_divergence(counts, widths, levels))])
 
 
-def _divergence(counts: Doubles, width: int, levels: int) -> float:
-    """KL divergence of the first `width` bins, with what is clipped added to the last, from their quantized form."""
-    kept = counts[:width]
-    reference = kept.copy()
-    reference[-1] += counts[width:].sum()
-    starts = np.arange(levels) * width // levels
-    occupied = kept > 0
-    totals = np.add.reduceat(kept, starts)
-    members = np.add.reduceat(occupied.astype(np.float64), starts)
-    level = np.repeat(np.arange(levels), np.diff(np.append(starts, width)))
-    quantized = np.where(occupied, (totals / np.maximum(members, 1))[level], 0.0)
-    total_reference, total_quantized = reference.sum(), quantized.sum()
-    if total_quantized == 0:
-        return np.inf
-    p, q = reference / total_reference, quantized / total_quantized
-    seen = p > 0
-    # Where clipped mass lands on an empty bin the divergence would be infinite; a small floor keeps it comparable.
-    return float(np.sum(p[seen] * np.log(p[seen] / np.maximum(q[seen], 1e-9))))
+def _divergence(counts: Doubles, widths: Integers, levels: int) -> Doubles:
+    """KL divergence of P, the first `width` bins with what is clipped added to the last, from quantized Q.
+
+    With T values in all and K kept, sum p log p - p log q is split: p log p cumulates over the bins; q is
+    constant within a level, so p log q needs each level's sum only. What is clipped is treated apart.
+    """
+    total, occupied = counts.sum(), counts > 0
+    kept, members = _upto(counts), _upto(occupied.astype(np.float64))
+    starts = np.arange(levels + 1) * widths[:, None] // levels
+    sums, sizes = np.diff(kept[starts]), np.diff(members[starts])
+    inside = kept[widths]
+    q = sums / np.maximum(sizes, 1.0) / np.maximum(inside, 1.0)[:, None]
+    last = widths - 1
+    clipped = total - inside
+    last_q = np.where(occupied[last], q[:, -1], _FLOOR)
+    end = counts[last] + clipped
+    p_log_p = _upto(counts * _log(counts / total))[last] + end * _log(end / total)
+    p_log_q = (sums * _log(q)).sum(axis=1) + clipped * _log(np.maximum(last_q, _FLOOR))
+    return np.where(inside > 0, (p_log_p - p_log_q) / total, np.inf)
+
+
+def _upto(values: Doubles) -> Doubles:
+    """The sum of all values before each index."""
+    return np.concatenate([[0.0], np.cumsum(values)])
+
+
+def _log(values: Doubles) -> Doubles:
+    """The logarithm, and 0 at 0, where the factor beside it is 0 too."""
+    return np.log(np.where(values > 0, values, 1.0))

@@ -82,8 +82,10 @@ def _density(sketch: RangeSketch, steps: int, symmetric: bool) -> _Density:
     mass = counts * (finite / max(int(counts.sum()), 1))
     # Where the ends lie is known exactly, and one outlier may decide: take it out of its bin.
     ends = np.unique([sketch.min, sketch.max])
-    for end in ends:
-        mass = np.where((low <= end) & (end <= high), np.maximum(mass - 1.0, 0.0), mass)
+    if mass.size:
+        mass[0] -= low[0] == ends[0]
+        mass[-1] -= ends.size == 2 and high[-1] == ends[1]
+        mass = np.maximum(mass, 0.0)
     # Below half of the smallest step every candidate rounds to zero, and all err alike.
     largest = max(-sketch.min, sketch.max)
     seen = np.maximum(-low, high) > largest * _LARGEST_SHRINK / steps / 2
