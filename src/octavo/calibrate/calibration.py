@@ -34,9 +34,7 @@ class Calibration:
             OptionError: the parts observed different tensors, or with observers that cannot be merged.
         """
         if set(self.observers) != set(other.observers):
-            raise OptionError(
-                "the calibrations observed different tensors; make them from one model and target"
-            )
+            raise OptionError("the calibrations observed different tensors; make them from one model and target")
         merged: dict[str, Observer] = {}
         for name, one in self.observers.items():
             two = other.observers[name]

@@ -45,9 +45,7 @@ def write_checkpoint(path: Path, key: str, observers: Mapping[str, Observer], st
         os.replace(beside, path)
     except OSError as error:
         beside.unlink(missing_ok=True)
-        raise OptionError(
-            f"checkpoint {path} cannot be written ({error.strerror}); choose another path"
-        ) from None
+        raise OptionError(f"checkpoint {path} cannot be written ({error.strerror}); choose another path") from None
 
 
 def read_checkpoint(path: Path, key: str) -> State:

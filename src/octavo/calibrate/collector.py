@@ -48,9 +48,7 @@ def subsample(array: NDArray[Any], rows: int) -> NDArray[Any]:
 
     The choice depends on the shape of a sample alone: however samples are batched, the same values count.
     """
-    per_sample = (
-        array.reshape(rows, -1) if rows and array.ndim and len(array) == rows else array.reshape(1, -1)
-    )
+    per_sample = array.reshape(rows, -1) if rows and array.ndim and len(array) == rows else array.reshape(1, -1)
     stride = -(-per_sample.shape[1] // HISTOGRAM_VALUES)
     # An odd stride does not fall in step with channels and rows, whose counts are mostly even.
     return per_sample[:, :: stride | 1].reshape(-1).astype(np.float32)

@@ -90,9 +90,7 @@ class _Pass:
         if set(found.observers) == set(self.tensors):
             self.state = found
             makers = self.tensors.items()
-            self.collectors = {
-                name: Collector(type(make()).from_bytes(found.observers[name])) for name, make in makers
-            }
+            self.collectors = {name: Collector(type(make()).from_bytes(found.observers[name])) for name, make in makers}
 
     def run(self) -> Calibration:
         done = len(self.state.hashes)
@@ -164,9 +162,7 @@ def _elements(shape: ir.Shape) -> int:
     return total
 
 
-def _key(
-    model: ir.Model, tensors: Mapping[str, Callable[[], Observer]], samples: SampleSet, batch_size: int
-) -> str:
+def _key(model: ir.Model, tensors: Mapping[str, Callable[[], Observer]], samples: SampleSet, batch_size: int) -> str:
     digest = hashlib.sha256()
     for value in model.graph.initializers.values():
         if value.const_value is not None:
@@ -178,7 +174,5 @@ def _key(
 
 
 def _settings(tensors: Mapping[str, Callable[[], Observer]], samples: SampleSet, batch_size: int) -> bytes:
-    observers = sorted(
-        (name, getattr(make, "__name__", type(make()).__name__)) for name, make in tensors.items()
-    )
+    observers = sorted((name, getattr(make, "__name__", type(make()).__name__)) for name, make in tensors.items())
     return repr((observers, samples.sha256(), samples.length, batch_size)).encode()

@@ -20,9 +20,7 @@ class ArraySamples:
 
     one_pass = False
 
-    def __init__(
-        self, source: NDArray[Any] | Mapping[str, NDArray[Any]], specs: Sequence[TensorSpec]
-    ) -> None:
+    def __init__(self, source: NDArray[Any] | Mapping[str, NDArray[Any]], specs: Sequence[TensorSpec]) -> None:
         arrays = {specs[0].name: source} if isinstance(source, np.ndarray) else dict(source)
         arrays = {name: np.asarray(value) for name, value in arrays.items()}
         scalars = [name for name, value in arrays.items() if value.ndim == 0]
@@ -34,9 +32,7 @@ class ArraySamples:
         self.length = len(next(iter(self._inputs.values())))
         odd = [name for name, value in arrays.items() if len(value) != self.length]
         if odd:
-            raise DataError(
-                f"array '{odd[0]}' has {len(arrays[odd[0]])} rows, others {self.length}; give one a sample"
-            )
+            raise DataError(f"array '{odd[0]}' has {len(arrays[odd[0]])} rows, others {self.length}; give one a sample")
 
     def read(self, batch_size: int) -> Iterator[Batch]:
         """The samples in batches of `batch_size`."""

@@ -14,9 +14,7 @@ from octavo.errors import DataError
 from octavo.graph.spec import TensorSpec
 
 
-def check_inputs(
-    inputs: Arrays, specs: Sequence[TensorSpec], preprocess: Preprocess | None, start: int
-) -> Arrays:
+def check_inputs(inputs: Arrays, specs: Sequence[TensorSpec], preprocess: Preprocess | None, start: int) -> Arrays:
     """The inputs of a batch in the model's types.
 
     Raises:
@@ -26,9 +24,7 @@ def check_inputs(
     checked = {spec.name: _check(inputs[spec.name], spec, preprocess, start) for spec in specs}
     sizes = {name: len(array) for name, array in checked.items()}
     if len(set(sizes.values())) > 1:
-        raise DataError(
-            f"the inputs of sample {start} differ in batch size ({sizes}); give one row a sample in each"
-        )
+        raise DataError(f"the inputs of sample {start} differ in batch size ({sizes}); give one row a sample in each")
     return checked
 
 
@@ -38,9 +34,7 @@ def _check(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None,
             f"input '{spec.name}' has shape {list(array.shape)} but the model takes {_shape(spec)}; "
             "the first axis counts samples"
         )
-    wrong = [
-        i for i, dim in enumerate(spec.shape) if i > 0 and isinstance(dim, int) and dim != array.shape[i]
-    ]
+    wrong = [i for i, dim in enumerate(spec.shape) if i > 0 and isinstance(dim, int) and dim != array.shape[i]]
     if wrong:
         raise DataError(
             f"input '{spec.name}' has {array.shape[wrong[0]]} on axis {wrong[0]} but the model takes {_shape(spec)}; "
@@ -55,16 +49,9 @@ def _check(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None,
     return converted
 
 
-def _convert(
-    array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None, start: int
-) -> NDArray[Any]:
+def _convert(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None, start: int) -> NDArray[Any]:
     wanted = spec.dtype
-    if (
-        wanted.kind == "f"
-        and preprocess is not None
-        and preprocess.scale is not None
-        and array.dtype.kind in "iu"
-    ):
+    if wanted.kind == "f" and preprocess is not None and preprocess.scale is not None and array.dtype.kind in "iu":
         return preprocess.numbers(array).astype(wanted)
     if array.dtype == wanted:
         return array

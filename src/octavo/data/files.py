@@ -28,9 +28,7 @@ class FileSamples:
         scalars = [name for name, shape in shapes.items() if not shape]
         if scalars:
             raise DataError(f"array '{scalars[0]}' of {path} is a single number; give one row a sample")
-        self._inputs = match_names(
-            list(shapes), specs, str(path), {name: len(s) for name, s in shapes.items()}
-        )
+        self._inputs = match_names(list(shapes), specs, str(path), {name: len(s) for name, s in shapes.items()})
         lengths = {name: shape[0] for name, shape in shapes.items()}
         self.length = lengths[next(iter(self._inputs))]
         odd = [name for name, length in lengths.items() if length != self.length]
@@ -67,11 +65,7 @@ class FileSamples:
             members = [name for name in archive.namelist() if name.endswith(".npy")]
             streams = {name[:-4]: stack.enter_context(archive.open(name)) for name in members}
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise DataError(
-                f"{self._path} is not a readable .npz file ({error}); write it with numpy.savez"
-            ) from None
+            raise DataError(f"{self._path} is not a readable .npz file ({error}); write it with numpy.savez") from None
         if not streams:
             raise DataError(f"{self._path} holds no arrays; write it with numpy.savez")
-        return {
-            name: RowReader(stream, f"array '{name}' of {self._path}") for name, stream in streams.items()
-        }
+        return {name: RowReader(stream, f"array '{name}' of {self._path}") for name, stream in streams.items()}

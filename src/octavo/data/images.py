@@ -28,14 +28,10 @@ class ImageSamples:
         except ImportError:
             raise DependencyError("Pillow", "images") from None
         if len(specs) != 1 or len(specs[0].shape) != 4:
-            raise DataError(
-                f"{folder} holds images but the model does not take one input of rank 4; give a .npz file"
-            )
+            raise DataError(f"{folder} holds images but the model does not take one input of rank 4; give a .npz file")
         self._paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
         if not self._paths:
-            raise DataError(
-                f"folder {folder} holds no images; give a folder of {', '.join(sorted(_SUFFIXES))} files"
-            )
+            raise DataError(f"folder {folder} holds no images; give a folder of {', '.join(sorted(_SUFFIXES))} files")
         self._folder, self._spec, self._preprocess = folder, specs[0], preprocess
         self._size, self._channels = self._geometry()
         self.length = len(self._paths)
@@ -84,9 +80,7 @@ class ImageSamples:
         height, width = self._size
         try:
             with PIL.Image.open(path) as image:
-                pixels = np.asarray(
-                    image.convert(mode).resize((width, height), PIL.Image.Resampling.BILINEAR)
-                )
+                pixels = np.asarray(image.convert(mode).resize((width, height), PIL.Image.Resampling.BILINEAR))
         except (OSError, ValueError) as error:
             raise DataError(f"image {path} cannot be read ({error}); remove or replace it") from None
         return self._prepare(pixels.reshape(height, width, self._channels))

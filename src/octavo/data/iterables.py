@@ -24,9 +24,7 @@ class IterableSamples:
     def __init__(self, source: Any, specs: Sequence[TensorSpec]) -> None:
         self._source, self._specs = source, tuple(specs)
         self.length: int | None = None
-        self.one_pass = (
-            iter(source) is source if not hasattr(source, "get_next") else not hasattr(source, "rewind")
-        )
+        self.one_pass = iter(source) is source if not hasattr(source, "get_next") else not hasattr(source, "rewind")
 
     def read(self, batch_size: int) -> Iterator[Batch]:
         """The items in turn; `batch_size` is theirs, not ours."""
@@ -46,9 +44,7 @@ class IterableSamples:
 
     def _batch(self, item: Any, start: int) -> Batch:
         arrays = self._named(item, start)
-        names = match_names(
-            list(arrays), self._specs, f"item {start}", {n: a.ndim for n, a in arrays.items()}
-        )
+        names = match_names(list(arrays), self._specs, f"item {start}", {n: a.ndim for n, a in arrays.items()})
         ranks = {spec.name: len(spec.shape) for spec in self._specs}
         inputs = {names[name]: arrays[name] for name in names}
         single = any(array.ndim == ranks[name] - 1 for name, array in inputs.items())
@@ -64,9 +60,7 @@ class IterableSamples:
         parts = [_array(value) for value in item] if isinstance(item, tuple | list) else [_array(item)]
         names = [spec.name for spec in self._specs]
         if len(parts) < len(names):
-            raise DataError(
-                f"item {start} has {len(parts)} arrays but the model takes {len(names)} inputs; give all"
-            )
+            raise DataError(f"item {start} has {len(parts)} arrays but the model takes {len(names)} inputs; give all")
         return dict(zip([*names, "labels"], parts, strict=False))
 
 

@@ -53,9 +53,7 @@ def _source(source: Any, inputs: Sequence[TensorSpec], preprocess: Preprocess | 
         return ArraySamples(source, inputs)
     if is_iterable(source):
         return IterableSamples(source, inputs)
-    raise DataError(
-        f"samples of type {type(source).__name__} cannot be read; give a path, arrays or an iterable"
-    )
+    raise DataError(f"samples of type {type(source).__name__} cannot be read; give a path, arrays or an iterable")
 
 
 def _file(path: Path, inputs: Sequence[TensorSpec], preprocess: Preprocess | None) -> Source:
@@ -70,6 +68,4 @@ def _file(path: Path, inputs: Sequence[TensorSpec], preprocess: Preprocess | Non
     try:
         return FileSamples(path, inputs)
     except OSError as error:
-        raise DataError(
-            f"data file {path} cannot be read ({error.strerror}); check its permissions"
-        ) from None
+        raise DataError(f"data file {path} cannot be read ({error.strerror}); check its permissions") from None

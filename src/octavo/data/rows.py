@@ -29,9 +29,7 @@ class RowReader:
             read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             self.shape, self._fortran, self.dtype = read_header(stream)
         except (ValueError, EOFError, OSError) as error:
-            raise DataError(
-                f"{name} is not a readable NumPy array ({error}); write it with numpy.save"
-            ) from None
+            raise DataError(f"{name} is not a readable NumPy array ({error}); write it with numpy.save") from None
         if self.dtype.hasobject:
             raise DataError(f"{name} holds Python objects, which are not read; store numbers")
         if self._fortran and len(self.shape) > 1:
@@ -51,9 +49,7 @@ class RowReader:
         if self._rows is not None:
             return np.ascontiguousarray(self._rows[self._position - count : self._position])
         shape = (count, *self.shape[1:])
-        return np.frombuffer(self._bytes(int(np.prod(shape)) * self.dtype.itemsize), self.dtype).reshape(
-            shape
-        )
+        return np.frombuffer(self._bytes(int(np.prod(shape)) * self.dtype.itemsize), self.dtype).reshape(shape)
 
     def _read_fortran(self) -> NDArray[Any]:
         data = self._bytes(int(np.prod(self.shape)) * self.dtype.itemsize)

@@ -13,9 +13,7 @@ from octavo.engines import Engine
 DEFAULT_BATCH = 32
 
 
-def run_batches(
-    engine: Engine, samples: SampleSet, batch_size: int | None = None
-) -> Iterator[tuple[Batch, Arrays]]:
+def run_batches(engine: Engine, samples: SampleSet, batch_size: int | None = None) -> Iterator[tuple[Batch, Arrays]]:
     """Each batch with the engine's outputs, padding for fixed batch sizes already removed."""
     for batch in samples.batches(choose_batch(engine, batch_size)):
         yield from run_batch(engine, batch)
@@ -28,9 +26,7 @@ def run_batch(engine: Engine, batch: Batch) -> Iterator[tuple[Batch, Arrays]]:
         yield batch, engine.run(batch.inputs)
         return
     for start in range(0, batch.size, fixed):
-        part = Batch(
-            _rows(batch.inputs, start, fixed), _rows(batch.reference, start, fixed), batch.start + start
-        )
+        part = Batch(_rows(batch.inputs, start, fixed), _rows(batch.reference, start, fixed), batch.start + start)
         missing = fixed - part.size
         outputs = engine.run({name: _padded(array, missing) for name, array in part.inputs.items()})
         yield part, {name: _trimmed(array, fixed, part.size) for name, array in outputs.items()}

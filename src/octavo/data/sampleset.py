@@ -41,9 +41,7 @@ class SampleSet:
             DataError: a sample does not fit the model, there are none, or a generator is read twice.
         """
         if self._source.one_pass and self._read:
-            raise DataError(
-                "the data can be read only once; give a list, a file, or an iterable that starts anew"
-            )
+            raise DataError("the data can be read only once; give a list, a file, or an iterable that starts anew")
         self._read = True
         digest, count = hashlib.sha256(), 0
         for batch in self._source.read(batch_size):

@@ -77,9 +77,7 @@ class Session:
         try:
             results = self._session.run(self._names, dict(feeds))
         except Exception as error:
-            raise DataError(
-                f"ONNX Runtime could not run the model on these inputs: {_reason(error)}"
-            ) from None
+            raise DataError(f"ONNX Runtime could not run the model on these inputs: {_reason(error)}") from None
         return dict(zip(self._names, results, strict=True))
 
 

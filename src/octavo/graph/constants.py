@@ -22,8 +22,6 @@ def new_constant(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
         number += 1
         unique = f"{name}_{number}"
     tensor = ir.tensor(array, name=unique)
-    value = ir.Value(
-        name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
-    )
+    value = ir.Value(name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
     graph.register_initializer(value)
     return value

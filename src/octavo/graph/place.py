@@ -12,9 +12,7 @@ from octavo.graph.plan import LayerPlan, Plan
 from octavo.graph.weights import Constants, QuantizedConstant
 
 
-def place(
-    model: ir.Model, plan: Plan, activations: Mapping[str, QuantParams], constants: Constants
-) -> ir.Model:
+def place(model: ir.Model, plan: Plan, activations: Mapping[str, QuantParams], constants: Constants) -> ir.Model:
     """A copy of a prepared float model in which the plan's layers compute on integers (QDQ form).
 
     Activation `t` becomes `t_quantized` and `t_dequantized`; a graph output keeps its name on the
@@ -71,12 +69,7 @@ class _Placer:
 
     def _place_activation(self, name: str) -> None:
         value = self.values[name]
-        readers = {
-            (layer.name, i)
-            for layer in self.plan.layers.values()
-            for i, n in layer.inputs.items()
-            if n == name
-        }
+        readers = {(layer.name, i) for layer in self.plan.layers.values() for i, n in layer.inputs.items() if n == name}
         uses = [use for use in value.uses() if name in self.written or (use.node.name, use.idx) in readers]
         hand_over = name in self.written and value.is_graph_output()
         if not uses and not hand_over:
@@ -119,9 +112,7 @@ class _Placer:
         integers = self._initializer(f"{name}_quantized", found.integers, _data_type(found.params))
         result = self._value(f"{name}_dequantized", ir.DataType.FLOAT, ir.Shape(found.integers.shape))
         inputs = [integers, *self._parameters(name, found.params)]
-        dequantize = self._node(
-            "DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", found.params.axis
-        )
+        dequantize = self._node("DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", found.params.axis)
         self.graph.insert_before(node, dequantize)
         node.replace_input_with(index, result)
 
@@ -133,9 +124,7 @@ class _Placer:
         result = self._value(f"{output.name}_dequantized", ir.DataType.FLOAT, output.shape)
         axis = None if found.params.axis is None else -1
         inputs = [output, *self._parameters(name, found.params)]
-        self.graph.insert_after(
-            node, self._node("DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", axis)
-        )
+        self.graph.insert_after(node, self._node("DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", axis))
         for use in list(output.uses()):
             if use.node is not result.producer():
                 use.node.replace_input_with(use.idx, result)
@@ -157,9 +146,7 @@ class _Placer:
         if key not in self.shared:
             unique = self._unique(name)
             tensor = ir.tensor(np.ascontiguousarray(array), dtype=dtype, name=unique)
-            value = ir.Value(
-                name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(dtype), const_value=tensor
-            )
+            value = ir.Value(name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(dtype), const_value=tensor)
             self.graph.register_initializer(value)
             self.shared[key] = value
         return self.shared[key]
@@ -167,9 +154,7 @@ class _Placer:
     def _value(self, name: str, dtype: ir.DataType, shape: ir.Shape | None) -> ir.Value:
         return ir.Value(name=self._unique(name), shape=shape, type=ir.TensorType(dtype))
 
-    def _node(
-        self, op: str, inputs: list[ir.Value], output: ir.Value, name: str, axis: int | None = None
-    ) -> ir.Node:
+    def _node(self, op: str, inputs: list[ir.Value], output: ir.Value, name: str, axis: int | None = None) -> ir.Node:
         attributes = {} if axis is None else {"axis": axis}
         return ir.node(op, inputs, attributes, outputs=[output], name=self._unique(name))
 

@@ -138,11 +138,7 @@ class _Planner:
             self._backward(node)
         for node in self.nodes:
             self._choose_output(node)
-        left = [
-            LeftFloat(n.name or "", n.op_type, self.why[n.name or ""])
-            for n in self.nodes
-            if n.name in self.why
-        ]
+        left = [LeftFloat(n.name or "", n.op_type, self.why[n.name or ""]) for n in self.nodes if n.name in self.why]
         return Plan(self.target, self.layers, self._tensors(), left)
 
     def _forward(self, node: ir.Node) -> None:
@@ -186,9 +182,7 @@ class _Planner:
             if value is not None and not ops.is_constant(value) and value.name not in self.integers:
                 producer = value.producer()
                 origin = f"{producer.op_type} '{producer.name}'" if producer else "a graph input"
-                return (
-                    f"its input '{value.name}' is float (from {origin}), so integers would only add rounding"
-                )
+                return f"its input '{value.name}' is float (from {origin}), so integers would only add rounding"
         return None
 
     def _add_layer(self, node: ir.Node, role: str) -> None:
@@ -268,9 +262,7 @@ class _Planner:
             return
         output = node.outputs[0]
         readers = [(use.node.name or "", use.idx) for use in output.uses()]
-        wanted = all(
-            reader in self.layers and index in self.layers[reader].inputs for reader, index in readers
-        )
+        wanted = all(reader in self.layers and index in self.layers[reader].inputs for reader, index in readers)
         if readers and wanted and not output.is_graph_output():
             del self.why[name]
             self._add_layer(node, "move")

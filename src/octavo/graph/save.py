@@ -26,9 +26,7 @@ def save(model: ir.Model, path: str | os.PathLike[str]) -> None:
     try:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     except OSError as error:
-        raise OptionError(
-            f"{path} cannot be written ({error.strerror}); choose a folder that exists"
-        ) from None
+        raise OptionError(f"{path} cannot be written ({error.strerror}); choose a folder that exists") from None
     try:
         if external is None:
             ir.external_data.load_to_model(model)

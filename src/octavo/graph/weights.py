@@ -95,9 +95,7 @@ def _weight_params(plan: Plan, layer: LayerPlan, weight: WeightPlan, array: np.n
     return params_from_array(array, weight.grid, symmetric=True, axis=weight.axis)
 
 
-def _bias_array(
-    plan: Plan, node: ir.Node, layer: LayerPlan, weight_shape: tuple[int, ...]
-) -> np.ndarray | None:
+def _bias_array(plan: Plan, node: ir.Node, layer: LayerPlan, weight_shape: tuple[int, ...]) -> np.ndarray | None:
     """The bias as float32 of shape (channels,), or None when there is none to store as integers."""
     if layer.bias is None or not plan.target.integer_bias or not ops.is_constant(node.inputs[layer.bias]):
         return None
@@ -113,13 +111,9 @@ def _worst_per_scale(bias: np.ndarray, params: QuantParams) -> np.ndarray:
     return worst.reshape(params.scale.shape)
 
 
-def _stored(
-    plan: Plan, node: ir.Node, weight: WeightPlan, array: np.ndarray, params: QuantParams
-) -> QuantizedConstant:
+def _stored(plan: Plan, node: ir.Node, weight: WeightPlan, array: np.ndarray, params: QuantParams) -> QuantizedConstant:
     integers, axes = quantize(array, params), plan.target.weight_axes
     if node.op_type == "Gemm" and axes is not None and params.axis is not None and params.axis not in axes:
         turned = np.ascontiguousarray(integers.T)
-        return QuantizedConstant(
-            weight.tensor, turned, replace(params, axis=1 - params.axis), transposed=True
-        )
+        return QuantizedConstant(weight.tensor, turned, replace(params, axis=1 - params.axis), transposed=True)
     return QuantizedConstant(weight.tensor, integers, params)

@@ -12,7 +12,14 @@ from octavo.graph.constants import constant
 _LARGEST_RESULT = 1 << 28
 _SMALL_FILL = 1 << 10
 _NEVER = {"Constant", "QuantizeLinear", "DequantizeLinear"}
-_RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
+_RANDOM = {
+    "RandomNormal",
+    "RandomUniform",
+    "RandomNormalLike",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+}
 
 
 def fold_constants(model: ir.Model) -> None:

@@ -1,0 +1,100 @@
+"""Which layers lose most, and what in their numbers says why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from octavo.affine import QuantParams
+from octavo.graph.plan import LayerPlan
+from octavo.measure.layers import TensorError
+
+# Below this a tensor has lost what classifiers need; 8 bits on a Gaussian give some 40 dB.
+_POOR_DB = 20.0
+_FEW_STEPS = 16.0
+_WORST = 5
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """A layer among the worst: `sqnr_db` of its result, and the likely causes, one sentence each."""
+
+    layer: str
+    op: str
+    tensor: str
+    sqnr_db: float
+    causes: list[str]
+
+
+def diagnose(
+    layers: Sequence[LayerPlan], errors: Mapping[str, TensorError], activations: Mapping[str, QuantParams]
+) -> list[Diagnosis]:
+    """The worst layers first, those below 20 dB and at most five, else the single worst.
+
+    A layer's loss is what its own step adds, so layers are ordered by how far they fall below the best
+    of their inputs, not by what they only inherit.
+    """
+    found = [layer for layer in layers if layer.result in errors and layer.role != "move"]
+    ordered = sorted(found, key=lambda layer: _rank(layer, errors))
+    poor = [layer for layer in ordered if errors[layer.result].sqnr_db < _POOR_DB]
+    return [_diagnosis(layer, errors, activations) for layer in (poor or ordered[:1])[:_WORST]]
+
+
+def _rank(layer: LayerPlan, errors: Mapping[str, TensorError]) -> float:
+    error = errors[layer.result]
+    own = [errors[name].own_sqnr_db for name in _tensors(layer) if name in errors]
+    worst = min((value for value in own if value is not None), default=200.0)
+    return min(worst, error.sqnr_db + 10.0)
+
+
+def _tensors(layer: LayerPlan) -> list[str]:
+    return [*layer.inputs.values(), *([layer.output] if layer.output else [])]
+
+
+def _diagnosis(
+    layer: LayerPlan, errors: Mapping[str, TensorError], activations: Mapping[str, QuantParams]
+) -> Diagnosis:
+    causes = [
+        cause
+        for name in _tensors(layer)
+        if name in errors and name in activations
+        for cause in _causes(name, errors[name], activations[name])
+    ]
+    if not causes:
+        inherited = [name for name in layer.inputs.values() if name in errors and errors[name].sqnr_db < _POOR_DB]
+        causes = [
+            f"its input '{inherited[0]}' already arrives with {errors[inherited[0]].sqnr_db:.1f} dB"
+            if inherited
+            else "no single cause: rounding of weights and activations adds up"
+        ]
+    return Diagnosis(layer.name, layer.op, layer.result, errors[layer.result].sqnr_db, causes)
+
+
+def _causes(name: str, error: TensorError, params: QuantParams) -> list[str]:
+    if error.own_sqnr_db is None or error.own_sqnr_db > 35.0:
+        return []
+    step = float(params.scale)
+    causes: list[str] = []
+    ranges = error.channel_ranges[error.channel_ranges > 0]
+    quiet = int((ranges / step < _FEW_STEPS).sum())
+    if ranges.size > 1 and quiet * 4 >= ranges.size:
+        ratio = float(ranges.max() / np.median(ranges))
+        causes.append(
+            f"{quiet} of {error.channel_ranges.size} channels of '{name}' span fewer than {_FEW_STEPS:.0f} of "
+            f"{params.grid.levels} steps, for the largest is {ratio:.0f} times the median: equalize the channels"
+        )
+    largest = float(ranges.max()) if ranges.size else 0.0
+    if error.typical > 0 and largest > 8.0 * error.typical and not causes:
+        causes.append(
+            f"outliers of '{name}' reach {largest:.3g} while 99% of its values stay below {error.typical:.3g}: "
+            "clip them with another estimator, or smooth them into the weights"
+        )
+    if error.clipped > 0.005:
+        causes.append(
+            f"{error.clipped:.1%} of '{name}' lies beyond its range: calibrate on data like these, or widen it"
+        )
+    if not causes and error.own_sqnr_db < _POOR_DB:
+        causes.append(f"the grid of '{name}' alone leaves {error.own_sqnr_db:.1f} dB: it needs more bits")
+    return causes

@@ -1,0 +1,199 @@
+"""A metric of the float and of the quantized model on the same samples, with the interval of the drop."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.data import Arrays, Batch, Preprocess, SampleSet, concatenate, open_samples, run_batch, sample_hashes
+from octavo.data.runner import DEFAULT_BATCH, fixed_batch
+from octavo.engines import Engine
+from octavo.errors import DataError
+from octavo.measure.evaluation import Evaluation
+from octavo.measure.interval import Interval, of_means, of_proportions, of_scores
+from octavo.measure.metrics import Metric, default_metric
+from octavo.measure.resample import Groups
+from octavo.progress import Progress, Silent
+
+# Above so many bytes of outputs and references, recomputing a score a thousand times takes minutes.
+_LARGE = 1 << 22
+# A drop of half a point is what users ask about; wider intervals cannot tell it from none.
+_TELLING = 0.5
+
+
+@dataclass(frozen=True)
+class MetricResult:
+    """One metric of both models.
+
+    Attributes:
+        drop: how much worse the quantized model is, in the metric's unit; negative when it is better.
+        ci95: the paired 95% interval of the drop; None when there is too little data for one.
+        method: how the interval was found.
+        samples, groups: how many samples there were, and how many groups of them were resampled.
+    """
+
+    name: str
+    unit: str
+    float_value: float
+    quantized_value: float
+    drop: float
+    ci95: tuple[float, float] | None
+    method: str
+    samples: int
+    groups: int
+    warnings: list[str] = field(default_factory=list)
+
+
+def evaluate(
+    evaluation: Evaluation,
+    float_engine: Engine,
+    quantized_engine: Engine,
+    *,
+    preprocess: Preprocess | None = None,
+    limit: int | None = None,
+    batch_size: int | None = None,
+    calibrated_on: Set[bytes] = frozenset(),
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> MetricResult:
+    """Run both models over the evaluation data.
+
+    Args:
+        calibrated_on: hashes of the calibration samples, to warn when they turn up here.
+        seed: of the bootstrap.
+
+    Raises:
+        DataError: the data do not fit the models or the metric.
+        OptionError: no metric was stated and the labels suggest none.
+    """
+    samples = open_samples(evaluation.data, float_engine.inputs, preprocess=preprocess, limit=limit)
+    job = _Job(samples, float_engine, quantized_engine, evaluation.metric, progress or Silent())
+    job.run(batch_size or DEFAULT_BATCH)
+    groups = Groups(job.reference.get("groups"), job.samples)
+    assert job.metric is not None
+    values, interval = _judge(job.metric, job, groups, seed)
+    drop = (values[1] - values[0]) if job.metric.lower_is_better else (values[0] - values[1])
+    warnings = [*_overlap(job.hashes, calibrated_on), *_too_small(interval, job.metric, values[0], groups)]
+    return MetricResult(
+        job.metric.name, job.metric.unit, *values, drop, interval.ends, interval.method, job.samples, groups.count,
+        warnings,
+    )  # fmt: skip
+
+
+class _Job:
+    """Both models' outputs, or the per-sample numbers where the metric is a mean of them."""
+
+    def __init__(
+        self, samples: SampleSet, first: Engine, second: Engine, metric: Metric | None, progress: Progress
+    ) -> None:
+        self.source, self.engines, self.metric, self.progress = samples, (first, second), metric, progress
+        self.reference: Arrays = {} if samples.length is None else samples.reference()
+        self.streamed: list[Arrays] = []
+        self.parts: list[tuple[Arrays, Arrays]] = []
+        self.numbers: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+        self.hashes: list[bytes] = []
+        self.samples = 0
+
+    def run(self, batch_size: int) -> None:
+        self.progress.start("evaluate", self.source.length)
+        for batch in self.source.batches(fixed_batch(self.engines[0]) or batch_size):
+            self._take(batch)
+            self.progress.advance(batch.size)
+        if self.streamed and self.streamed[0]:
+            self.reference = concatenate(self.streamed)
+        self.progress.done()
+
+    def _take(self, batch: Batch) -> None:
+        outputs = [_joined(run_batch(engine, batch)) for engine in self.engines]
+        rows = slice(self.samples, self.samples + batch.size)
+        reference = batch.reference or {name: array[rows] for name, array in self.reference.items()}
+        self.metric = self.metric or default_metric(reference)
+        if self.metric.per_sample is not None:
+            first, second = (self.metric.per_sample(each, reference, outputs[0]) for each in outputs)
+            self.numbers.append((first, second))
+        else:
+            self.parts.append((outputs[0], outputs[1]))
+        self.streamed.append(batch.reference)
+        self.hashes.extend(sample_hashes(batch))
+        self.samples += batch.size
+
+    def outputs(self) -> tuple[Arrays, Arrays]:
+        try:
+            return concatenate([part[0] for part in self.parts]), concatenate([part[1] for part in self.parts])
+        except ValueError:
+            raise DataError(
+                "the outputs of the samples differ in shape, so this metric cannot take them together; "
+                "pad the samples to one length, or choose a metric that is a mean over samples"
+            ) from None
+
+
+def _joined(pairs: object) -> Arrays:
+    return concatenate([outputs for _, outputs in pairs])  # type: ignore[attr-defined]
+
+
+def _judge(metric: Metric, job: _Job, groups: Groups, seed: int) -> tuple[tuple[float, float], Interval]:
+    if metric.per_sample is not None:
+        first = np.concatenate([pair[0] for pair in job.numbers])
+        second = np.concatenate([pair[1] for pair in job.numbers])
+        values = float(first.mean()), float(second.mean())
+        return values, _interval_of_means(metric, first, second, groups, seed)
+    assert metric.score is not None
+    outputs = job.outputs()
+    values = metric.score(outputs[0], job.reference, outputs[0]), metric.score(outputs[1], job.reference, outputs[0])
+    size = sum(array.nbytes for arrays in (*outputs, job.reference) for array in arrays.values())
+    return values, of_scores(_Drop(metric, outputs, job.reference), groups, size > _LARGE, seed)
+
+
+def _interval_of_means(
+    metric: Metric, first: NDArray[np.float64], second: NDArray[np.float64], groups: Groups, seed: int
+) -> Interval:
+    worse = second - first if metric.lower_is_better else first - second
+    two_valued = bool(np.isin(np.concatenate([first, second]), (0.0, 100.0)).all())
+    if two_valued and groups.kind == "samples":
+        lost, gained = int((worse > 0).sum()), int((worse < 0).sum())
+        return of_proportions(lost, gained, len(worse), 100.0)
+    return of_means(worse, groups, seed)
+
+
+class _Drop:
+    """The drop of a score on chosen rows."""
+
+    def __init__(self, metric: Metric, outputs: tuple[Arrays, Arrays], reference: Arrays) -> None:
+        self.metric, self.outputs, self.reference = metric, outputs, reference
+
+    def __call__(self, rows: NDArray[np.int64] | None, groups: NDArray[np.int64] | None) -> float:
+        chosen = [_rows(arrays, rows) for arrays in (*self.outputs, self.reference)]
+        if groups is not None and "groups" in chosen[2]:
+            chosen[2]["groups"] = groups
+        assert self.metric.score is not None
+        first = self.metric.score(chosen[0], chosen[2], chosen[0])
+        second = self.metric.score(chosen[1], chosen[2], chosen[0])
+        return second - first if self.metric.lower_is_better else first - second
+
+
+def _rows(arrays: Arrays, rows: NDArray[np.int64] | None) -> Arrays:
+    return {name: array if rows is None else array[rows] for name, array in arrays.items()}
+
+
+def _overlap(hashes: list[bytes], calibrated_on: Set[bytes]) -> list[str]:
+    shared = sum(each in calibrated_on for each in hashes)
+    if not shared:
+        return []
+    return [f"{shared} of {len(hashes)} evaluation samples are calibration samples too; the drop may be understated"]
+
+
+def _too_small(interval: Interval, metric: Metric, value: float, groups: Groups) -> list[str]:
+    if interval.ends is None:
+        return [f"one of {groups.kind} alone cannot tell a drop from noise; evaluate on more"]
+    low, high = interval.ends
+    telling = _TELLING if metric.unit == "points" else 0.01 * abs(value)
+    if low <= 0.0 <= high and (high - low) / 2 > telling:
+        return [
+            f"{groups.count} {groups.kind} are too few to tell the drop from noise "
+            f"(95% interval {low:+.3g} to {high:+.3g} {metric.unit}".rstrip()
+            + "); evaluate on more"
+        ]
+    return []

@@ -1,0 +1,65 @@
+"""Latency of several models, interleaved, so that a noisy machine is noisy for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.engines import Engine
+from octavo.progress import Progress, Silent
+
+_WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds of one run: the median, the quartiles, and how many runs there were."""
+
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    runs: int
+
+
+def latencies(
+    engines: Sequence[Engine],
+    feeds: Mapping[str, NDArray[Any]] | Sequence[Mapping[str, NDArray[Any]]],
+    *,
+    seconds: float = 2.0,
+    least_runs: int = 10,
+    progress: Progress | None = None,
+) -> list[Latency]:
+    """Time the engines in turn, round after round.
+
+    Args:
+        engines: what to time.
+        feeds: the inputs, the same for all or one set for each.
+        seconds: about how long all rounds together may take.
+        least_runs: rounds that are made however long they take.
+    """
+    each = [feeds] * len(engines) if isinstance(feeds, Mapping) else list(feeds)
+    watch = progress or Silent()
+    watch.start("time", None)
+    for engine, inputs in zip(engines, each, strict=True):
+        for _ in range(_WARM_UP):
+            engine.run(inputs)
+    times: list[list[float]] = [[] for _ in engines]
+    begin = perf_counter()
+    while len(times[0]) < least_runs or perf_counter() - begin < seconds:
+        for engine, inputs, taken in zip(engines, each, times, strict=True):
+            start = perf_counter()
+            engine.run(inputs)
+            taken.append((perf_counter() - start) * 1e3)
+        watch.advance()
+    watch.done()
+    return [_summary(taken) for taken in times]
+
+
+def _summary(taken: list[float]) -> Latency:
+    low, median, high = np.quantile(taken, [0.25, 0.5, 0.75])
+    return Latency(float(median), float(low), float(high), len(taken))

@@ -1,0 +1,163 @@
+"""How far each tensor of the quantized model is from the float model's, and what its own grid adds to that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.affine import QuantParams, fake_quantize, real_range
+from octavo.data import Arrays, SampleSet, run_batch
+from octavo.data.runner import fixed_batch
+from octavo.engines.onnxruntime import Session
+from octavo.progress import Progress, Silent
+
+Doubles = NDArray[np.float64]
+
+_BATCH = 8
+_ELEMENTS = 1 << 25
+
+
+@dataclass(frozen=True)
+class TensorError:
+    """The error of one tensor over the samples.
+
+    Attributes:
+        sqnr_db: signal-to-quantization-noise ratio 10 log10(sum x^2 / sum (x - y)^2), with all that came
+            in from the layers before.
+        cosine: cosine similarity of x and y.
+        own_sqnr_db: the same ratio for the float tensor put on its own grid alone; None without a grid.
+        clipped: share of values beyond the grid's ends.
+        channel_ranges: largest |x| of each channel (axis 1; the last axis of rank-2 and rank-3 tensors).
+        typical: the 99th percentile of |x|, of a sample of the values.
+    """
+
+    sqnr_db: float
+    cosine: float
+    own_sqnr_db: float | None
+    clipped: float
+    channel_ranges: Doubles
+    typical: float
+
+
+def counterparts(quantized: ir.Model) -> dict[str, str]:
+    """For each float tensor that a QDQ model quantizes: the name of its dequantized form."""
+    found: dict[str, str] = {}
+    for node in quantized.graph:
+        if node.op_type == "QuantizeLinear" and node.inputs[0] is not None:
+            for use in node.outputs[0].uses():
+                if use.node.op_type == "DequantizeLinear":
+                    found.setdefault(node.inputs[0].name or "", use.node.outputs[0].name or "")
+    return found
+
+
+def tensor_errors(
+    model: ir.Model,
+    quantized: ir.Model,
+    names: Mapping[str, str],
+    samples: SampleSet,
+    *,
+    params: Mapping[str, QuantParams] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> dict[str, TensorError]:
+    """Run both models over the samples and compare tensors.
+
+    Args:
+        model: the float model.
+        quantized: the quantized model.
+        names: what to compare: names in the float model, each with its name in the quantized model.
+        samples: few are enough; reading stops after some 30 million values.
+        params: the grid of tensors by their names in the float model.
+
+    Raises:
+        ModelError: ONNX Runtime cannot load a model, or a tensor is missing.
+    """
+    inputs = {value.name for value in model.graph.inputs}
+    names = {one: two for one, two in names.items() if one not in inputs}
+    sums = {name: _Sums((params or {}).get(name)) for name in names}
+    if not names:
+        return {}
+    first = Session(model, outputs=list(names), threads=threads)
+    second = Session(quantized, outputs=list(dict.fromkeys(names.values())), threads=threads)
+    watch, seen = progress or Silent(), 0
+    watch.start("compare layers", samples.length)
+    for batch in samples.batches(fixed_batch(first) or _BATCH):
+        for (_, floats), (_, rounded) in zip(run_batch(first, batch), run_batch(second, batch), strict=True):
+            _take(sums, names, floats, rounded)
+            seen += sum(array.size for array in floats.values())
+        watch.advance(batch.size)
+        if seen > _ELEMENTS:
+            break
+    watch.done()
+    return {name: each.result() for name, each in sums.items()}
+
+
+def _take(sums: Mapping[str, _Sums], names: Mapping[str, str], floats: Arrays, rounded: Arrays) -> None:
+    for one, two in names.items():
+        if floats[one].dtype.kind == "f" and floats[one].shape == rounded[two].shape:
+            sums[one].update(floats[one], rounded[two])
+
+
+class _Sums:
+    """Sums over batches, in float64."""
+
+    def __init__(self, params: QuantParams | None) -> None:
+        self.params = params
+        self.signal = self.other = self.product = self.noise = self.own = 0.0
+        self.count = self.clipped = 0
+        self.channels: Doubles = np.zeros(0)
+        self.sizes: list[float] = []
+
+    def update(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> None:
+        if x.size == 0:
+            return
+        difference = x - y
+        self.signal += _dot(x, x)
+        self.other += _dot(y, y)
+        self.product += _dot(x, y)
+        self.noise += _dot(difference, difference)
+        self.count += x.size
+        magnitude = np.abs(x)
+        self.sizes.append(float(np.quantile(magnitude.reshape(-1)[:: max(1, x.size // 4096)], 0.99)))
+        self._update_channels(magnitude)
+        if self.params is not None:
+            low, high = real_range(self.params)
+            half = self.params.scale / 2
+            own = x - fake_quantize(x, self.params)
+            self.own += _dot(own, own)
+            self.clipped += int(np.count_nonzero((x < low - half) | (x > high + half)))
+
+    def _update_channels(self, magnitude: NDArray[np.float32]) -> None:
+        if magnitude.ndim < 2:
+            return
+        channel = 1 if magnitude.ndim > 3 else magnitude.ndim - 1
+        found = magnitude.max(axis=tuple(i for i in range(magnitude.ndim) if i != channel)).astype(np.float64)
+        same = self.channels.shape == found.shape
+        self.channels = np.maximum(self.channels, found) if same else found
+
+    def result(self) -> TensorError:
+        both = np.sqrt(self.signal * self.other)
+        return TensorError(
+            sqnr_db=_decibels(self.signal, self.noise),
+            cosine=float(self.product / both) if both > 0 else 1.0 if self.signal == self.other else 0.0,
+            own_sqnr_db=None if self.params is None else _decibels(self.signal, self.own),
+            clipped=self.clipped / max(self.count, 1),
+            channel_ranges=self.channels,
+            typical=float(np.median(self.sizes)) if self.sizes else 0.0,
+        )
+
+
+def _dot(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
+    # BLAS sums in float32 blocks; batches are small enough for that.
+    return float(np.dot(x.reshape(-1), y.reshape(-1)))
+
+
+def _decibels(signal: float, noise: float) -> float:
+    """10 log10(signal / noise), within -100 and 200 dB so that exact layers have a number."""
+    if noise <= 0.0:
+        return 200.0
+    return float(np.clip(10.0 * np.log10(max(signal, 1e-300) / noise), -100.0, 200.0))

@@ -1,0 +1,30 @@
+"""Area under the receiver operating characteristic."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from octavo.data import Arrays
+from octavo.errors import DataError
+from octavo.measure.metrics.metric import Metric, labels, only_output
+
+
+def auc() -> Metric:
+    """Area under the ROC curve of a binary classifier, in points; the score is the output or its last column."""
+    return Metric("auc", "points", score=_auc)
+
+
+def _auc(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
+    wanted, scores = labels(reference, "auc").reshape(-1), only_output(outputs)
+    scores = scores.reshape(len(scores), -1)
+    if scores.shape[1] > 2 or len(wanted) != len(scores):
+        raise DataError("metric auc needs one score and one label a sample; choose another --metric")
+    positive = wanted == wanted.max()
+    count = int(positive.sum())
+    others = len(wanted) - count
+    if not set(np.unique(wanted).tolist()) <= {0, 1} or others == 0 or count == 0:
+        raise DataError("metric auc needs labels of both classes, 0 and 1; mend the array 'labels'")
+    # Mann-Whitney: mean ranks serve ties.
+    _, inverse, sizes = np.unique(scores[:, -1], return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(sizes) - (sizes - 1) / 2.0)[inverse]
+    return float((ranks[positive].sum() - count * (count + 1) / 2.0) / (count * others) * 100.0)

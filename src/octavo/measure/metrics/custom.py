@@ -1,0 +1,47 @@
+"""A metric of the user's own."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+
+from octavo.data import Arrays
+from octavo.errors import DataError, OptionError
+from octavo.measure.metrics.metric import Metric
+
+
+def custom(function: Callable[[Arrays, Arrays], float], name: str | None = None) -> Metric:
+    """`function(outputs, reference) -> float`, higher is better; its unit counts as points."""
+    label = name or getattr(function, "__name__", "custom")
+
+    def score(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
+        try:
+            return float(function(outputs, reference))
+        except Exception as error:
+            raise DataError(f"metric {label} failed with {type(error).__name__}: {_one_line(error)}") from error
+
+    return Metric(label, "points", score=score)
+
+
+def imported(spec: str) -> Metric:
+    """The metric `module:function`, the module sought beside the working directory as well.
+
+    Raises:
+        OptionError: the module or the function cannot be found.
+    """
+    module, _, function = spec.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+        raise OptionError(f"metric {spec} cannot be imported ({_one_line(error)}); check its name") from None
+    if not callable(found):
+        raise OptionError(f"metric {spec} is not a function; give module:function")
+    return custom(found, spec)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]

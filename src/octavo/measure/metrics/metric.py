@@ -1,0 +1,56 @@
+"""What a metric is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.data import Arrays
+from octavo.errors import DataError
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A named measure of how good a model's outputs are.
+
+    Exactly one of the two functions is given. A metric that is a mean over samples states
+    `per_sample`; any other states `score`. Both take the model's outputs, the reference arrays and
+    the float model's outputs, each {name: array} with one row a sample.
+
+    Attributes:
+        name: what reports call it.
+        unit: "points" for percentages, "dB", or empty.
+        per_sample: one number a sample.
+        score: one number for all samples.
+        lower_is_better: whether a smaller value is a better one.
+        binary: whether every per-sample number is 0 or the metric's `whole`.
+    """
+
+    name: str
+    unit: str
+    per_sample: Callable[[Arrays, Arrays, Arrays], Doubles] | None = None
+    score: Callable[[Arrays, Arrays, Arrays], float] | None = None
+    lower_is_better: bool = False
+    binary: bool = False
+
+
+def only_output(outputs: Arrays) -> NDArray[Any]:
+    """The first output, which metrics of one output read."""
+    return next(iter(outputs.values()))
+
+
+def labels(reference: Arrays, metric: str) -> NDArray[Any]:
+    """The array named labels.
+
+    Raises:
+        DataError: there is none.
+    """
+    if "labels" not in reference:
+        raise DataError(f"metric {metric} needs an array named 'labels' in the evaluation data; add it")
+    return reference["labels"]

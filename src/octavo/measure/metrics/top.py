@@ -1,0 +1,35 @@
+"""Top-k accuracy of classifiers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from octavo.data import Arrays
+from octavo.errors import DataError
+from octavo.measure.metrics.metric import Doubles, Metric, labels, only_output
+
+
+def top1() -> Metric:
+    """How often the largest output is the label's, in points."""
+    return Metric("top1", "points", per_sample=lambda out, ref, _: _hits(out, ref, 1), binary=True)
+
+
+def top5() -> Metric:
+    """How often the label's output is among the five largest, in points."""
+    return Metric("top5", "points", per_sample=lambda out, ref, _: _hits(out, ref, 5), binary=True)
+
+
+def _hits(outputs: Arrays, reference: Arrays, k: int) -> Doubles:
+    scores, wanted = only_output(outputs), labels(reference, f"top{k}").reshape(-1)
+    if scores.ndim != 2 or scores.shape[1] < 2:
+        raise DataError(
+            f"metric top{k} needs an output of one score a class, but the first output has shape "
+            f"{list(scores.shape)}; choose another --metric"
+        )
+    if wanted.dtype.kind not in "iu" or len(wanted) != len(scores):
+        raise DataError(f"metric top{k} needs one integer label a sample; mend the array 'labels'")
+    if wanted.min(initial=0) < 0 or wanted.max(initial=0) >= scores.shape[1]:
+        raise DataError(f"a label is not among the {scores.shape[1]} classes of the first output; mend 'labels'")
+    k = min(k, scores.shape[1])
+    best = scores.argmax(1)[:, None] if k == 1 else np.argpartition(-scores, k - 1, axis=1)[:, :k]
+    return (best == wanted[:, None]).any(axis=1) * 100.0
