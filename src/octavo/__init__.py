@@ -1,1 +1,23 @@
-"""Post-training quantization: an FP32 model and a little data in, a verified INT8 model out."""
+"""Post-training quantization, made whole: an FP32 model and a little data in, a verified INT8 model out."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from octavo import errors
+from octavo.data import Preprocess
+from octavo.measure import Evaluation, MetricResult, evaluation
+from octavo.pipeline import quantize
+from octavo.result import QuantizationResult
+
+__version__ = version("octavo")
+
+__all__ = [
+    "Evaluation",
+    "MetricResult",
+    "Preprocess",
+    "QuantizationResult",
+    "errors",
+    "evaluation",
+    "quantize",
+]

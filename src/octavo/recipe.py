@@ -75,9 +75,7 @@ class Recipe:
         beside = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with open(beside, "w", encoding="utf-8") as file:
-                yaml.safe_dump(
-                    {"octavo_recipe": VERSION, **self.__dict__}, file, sort_keys=False, allow_unicode=True
-                )
+                yaml.safe_dump({"octavo_recipe": VERSION, **self.__dict__}, file, sort_keys=False, allow_unicode=True)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
@@ -102,9 +100,7 @@ def read_recipe(path: Path) -> Recipe:
         line = str(error).splitlines()[0] if str(error) else "unreadable"
         raise OptionError(f"recipe {path} is not valid YAML ({line}); mend it or write it anew") from None
     if not isinstance(data, dict) or data.pop("octavo_recipe", None) != VERSION:
-        raise OptionError(
-            f"{path} is not an Octavo recipe of version {VERSION}; write one with --recipe NEW.yaml"
-        )
+        raise OptionError(f"{path} is not an Octavo recipe of version {VERSION}; write one with --recipe NEW.yaml")
     try:
         recipe = Recipe(**data)
         _check(recipe)

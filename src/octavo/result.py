@@ -11,11 +11,13 @@ from typing import Any
 
 import onnx_ir as ir
 
+from octavo.affine import QuantParams
 from octavo.errors import OptionError
 from octavo.graph import save
-from octavo.graph.plan import LeftFloat
+from octavo.graph.plan import LeftFloat, Plan
 from octavo.graph.proof import OverflowProof
-from octavo.measure import Diagnosis, MetricResult
+from octavo.graph.weights import Constants
+from octavo.measure import Diagnosis, MetricResult, TensorError
 from octavo.recipe import Recipe
 
 
@@ -65,6 +67,7 @@ class QuantizationResult:
         size_bytes: serialized size of both models, keys `float` and `quantized`.
         latency_ms: median batch-1 latency of both models here; None when it was not measured.
         seconds: wall time by stage.
+        calibration_samples: how many samples the ranges were taken from.
         layers: one report for each integer layer, in graph order.
         left_float: operators that stay in float, each with the reason.
         diagnosis: the worst layers with the likely causes, worst first.
@@ -78,6 +81,7 @@ class QuantizationResult:
     latency_ms: dict[str, float] | None
     seconds: dict[str, float]
     peak_rss_bytes: int
+    calibration_samples: int
     layers: list[LayerReport]
     left_float: list[LeftFloat]
     proofs: list[OverflowProof]
@@ -112,6 +116,54 @@ class QuantizationResult:
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
 
+def layer_reports(
+    plan: Plan,
+    activations: Mapping[str, QuantParams],
+    constants: Constants,
+    errors: Mapping[str, TensorError],
+) -> list[LayerReport]:
+    """One report for each layer of a plan, in graph order."""
+
+    def activation(name: str) -> TensorReport:
+        return _tensor_report(name, activations[name], plan.tensors[name].estimator)
+
+    reports: list[LayerReport] = []
+    for layer in plan.layers.values():
+        weights = [
+            _tensor_report(found.tensor, found.params, "minmax")
+            for (name, _), found in constants.items()
+            if name == layer.name
+        ]
+        inputs = [activation(name) for name in layer.inputs.values()]
+        output = activation(layer.output) if layer.output is not None else None
+        main = output or next(iter([*inputs, *weights]))
+        error = errors.get(layer.result)
+        reports.append(
+            LayerReport(
+                name=layer.name,
+                op=layer.op,
+                grid=main.grid,
+                scale=main.scale,
+                zero_point=main.zero_point,
+                estimator=main.estimator,
+                sqnr_db=None if error is None else error.sqnr_db,
+                cosine=None if error is None else error.cosine,
+                output=output,
+                inputs=inputs,
+                weights=weights,
+                fused=list(layer.fused),
+            )
+        )
+    return reports
+
+
+def _tensor_report(name: str, params: QuantParams, chosen_by: str) -> TensorReport:
+    scale, zero_point = params.scale.reshape(-1), params.zero_point.reshape(-1)
+    return TensorReport(
+        name, str(params.grid), [float(s) for s in scale], [int(z) for z in zero_point], params.axis, chosen_by
+    )
+
+
 def metric_dict(metric: MetricResult) -> Mapping[str, Any]:
     """The metric under the names of the JSON result."""
     return {
@@ -120,7 +172,7 @@ def metric_dict(metric: MetricResult) -> Mapping[str, Any]:
         "float": metric.float_value,
         "quantized": metric.quantized_value,
         "drop": metric.drop,
-        "drop_ci95": list(metric.ci95),
+        "drop_ci95": None if metric.ci95 is None else list(metric.ci95),
         "method": metric.method,
         "samples": metric.samples,
         "groups": metric.groups,

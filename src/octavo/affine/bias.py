@@ -43,9 +43,7 @@ def widen_weight_scale(params: QuantParams, bias: ArrayLike, input_scale: ArrayL
     """
     step = float(np.asarray(input_scale, np.float64))
     # A little above the bound, so that rounding the product to float32 cannot fall below it.
-    least = (
-        np.maximum(np.abs(np.asarray(bias, np.float64)) / BIAS_LIMIT, SMALLEST_SCALE) / step * (1 + 2.0**-20)
-    )
+    least = np.maximum(np.abs(np.asarray(bias, np.float64)) / BIAS_LIMIT, SMALLEST_SCALE) / step * (1 + 2.0**-20)
     exact = params.scale.astype(np.float64)
     widened = np.where(exact * step >= least * step, exact, least)
     # Where even float32's largest scale is not enough, quantize_bias names the channel.

@@ -171,8 +171,6 @@ def _scatter(
     ws = w.reshape(group, -1, *w.shape[1:])
     for position in np.ndindex(*kernel):
         starts = [i * d for i, d in zip(position, gaps, strict=True)]
-        landing = [slice(None)] * 3 + [
-            slice(a, a + s, step) for a, s, step in zip(starts, span, steps, strict=True)
-        ]
+        landing = [slice(None)] * 3 + [slice(a, a + s, step) for a, s, step in zip(starts, span, steps, strict=True)]
         result[tuple(landing)] += np.einsum("ngc...,gcm->ngm...", xs, ws[(..., *position)])
     return result.reshape(x.shape[0], -1, *shape)

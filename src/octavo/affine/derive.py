@@ -54,9 +54,7 @@ class Derivation:
     rows: list[Row]
 
 
-def derive(
-    low: float, high: float, grid: Grid, *, symmetric: bool = False, values: ArrayLike = ()
-) -> Derivation:
+def derive(low: float, high: float, grid: Grid, *, symmetric: bool = False, values: ArrayLike = ()) -> Derivation:
     """Derive the parameters of the range [low, high] as `params_from_range` does, showing every step.
 
     Args:
@@ -86,8 +84,7 @@ def _scale_steps(low: float, high: float, params: QuantParams, symmetric: bool) 
         )
     else:
         formula = (
-            f"S = (high - low) / (qmax - qmin)"
-            f" = ({_text(beta)} - {_term(alpha)}) / ({grid.qmax} - {_term(grid.qmin)})"
+            f"S = (high - low) / (qmax - qmin) = ({_text(beta)} - {_term(alpha)}) / ({grid.qmax} - {_term(grid.qmin)})"
         )
     why = "the next float32 that is not below it, so that the whole range stays covered"
     if exact == 0.0:

@@ -36,9 +36,7 @@ class Grid:
             raise OptionError(f"there is no grid '{self.dtype}'; use one of {', '.join(_BITS)}")
         low, high = _full(self.dtype)
         if not low <= self.qmin < self.qmax <= high:
-            raise OptionError(
-                f"bounds [{self.qmin},{self.qmax}] do not fit {self.dtype}; keep within [{low},{high}]"
-            )
+            raise OptionError(f"bounds [{self.qmin},{self.qmax}] do not fit {self.dtype}; keep within [{low},{high}]")
 
     @property
     def bits(self) -> int:

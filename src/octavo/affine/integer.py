@@ -78,9 +78,7 @@ def pad(x: Longs, pads: Sequence[int] | None, value: int) -> Longs:
     return np.pad(x, widths, constant_values=value)
 
 
-def windows(
-    x: Longs, kernel: Sequence[int], strides: Sequence[int] | None, dilations: Sequence[int] | None
-) -> Longs:
+def windows(x: Longs, kernel: Sequence[int], strides: Sequence[int] | None, dilations: Sequence[int] | None) -> Longs:
     """Every kernel position of x: a view of shape (N, C, out spatial..., kernel spatial...).
 
     Args:

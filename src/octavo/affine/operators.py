@@ -18,9 +18,7 @@ from octavo.affine.params import QuantParams
 from octavo.errors import OptionError
 
 
-def matmul_integer(
-    a: Integers, a_params: QuantParams, b: Integers, b_params: QuantParams
-) -> NDArray[np.int32]:
+def matmul_integer(a: Integers, a_params: QuantParams, b: Integers, b_params: QuantParams) -> NDArray[np.int32]:
     """(a - Za) @ (b - Zb) as int32 (ONNX MatMulInteger); shapes as for `matmul`.
 
     Raises:
@@ -89,16 +87,12 @@ def gemm(
     return requantized(accumulator, bias, a_params, weight, out_params, -1)
 
 
-def add(
-    a: Integers, a_params: QuantParams, b: Integers, b_params: QuantParams, out_params: QuantParams
-) -> Integers:
+def add(a: Integers, a_params: QuantParams, b: Integers, b_params: QuantParams, out_params: QuantParams) -> Integers:
     """quantize(dequantize(a) + dequantize(b)), the sum in float32; shapes broadcast."""
     return quantize(dequantize(a, a_params) + dequantize(b, b_params), out_params)
 
 
-def mul(
-    a: Integers, a_params: QuantParams, b: Integers, b_params: QuantParams, out_params: QuantParams
-) -> Integers:
+def mul(a: Integers, a_params: QuantParams, b: Integers, b_params: QuantParams, out_params: QuantParams) -> Integers:
     """quantize(dequantize(a) * dequantize(b)), the product in float32; shapes broadcast."""
     return quantize(dequantize(a, a_params) * dequantize(b, b_params), out_params)
 
@@ -112,8 +106,6 @@ def concat(
         OptionError: there are no arrays, or not one set of parameters for each.
     """
     if not arrays or len(arrays) != len(params):
-        raise OptionError(
-            f"{len(arrays)} arrays and {len(params)} parameters; give one for each, at least one"
-        )
+        raise OptionError(f"{len(arrays)} arrays and {len(params)} parameters; give one for each, at least one")
     moved = [quantize(dequantize(q, p), out_params) for q, p in zip(arrays, params, strict=True)]
     return np.concatenate(moved, axis=axis)

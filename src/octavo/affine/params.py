@@ -53,21 +53,15 @@ class QuantParams:
         object.__setattr__(self, "scale", scale)
         object.__setattr__(self, "zero_point", zero_point)
         if scale.shape != zero_point.shape:
-            raise OptionError(
-                f"scale has shape {scale.shape} but zero_point {zero_point.shape}; make them equal"
-            )
+            raise OptionError(f"scale has shape {scale.shape} but zero_point {zero_point.shape}; make them equal")
         if (scale.ndim > 0) != (self.axis is not None):
             raise OptionError(
                 f"scale of shape {scale.shape} with axis {self.axis}; give an axis just when not per tensor"
             )
         if not bool(np.all(np.isfinite(scale) & (scale >= SMALLEST_SCALE))):
-            raise OptionError(
-                "a scale is not a positive, finite, normal float32; derive it with params_from_range"
-            )
+            raise OptionError("a scale is not a positive, finite, normal float32; derive it with params_from_range")
         if bool(np.any((zero_point < self.grid.qmin) | (zero_point > self.grid.qmax))):
-            raise OptionError(
-                f"a zero_point lies outside the grid {self.grid}; derive it with params_from_range"
-            )
+            raise OptionError(f"a zero_point lies outside the grid {self.grid}; derive it with params_from_range")
 
 
 def params_from_range(

@@ -15,17 +15,13 @@ from octavo.affine.grid import Grid
 from octavo.affine.params import Floats
 
 
-def requantization_multiplier(
-    input_scale: ArrayLike, weight_scale: ArrayLike, output_scale: ArrayLike
-) -> Floats:
+def requantization_multiplier(input_scale: ArrayLike, weight_scale: ArrayLike, output_scale: ArrayLike) -> Floats:
     """M = Sx * Sw / Sy, each operation in float32; shape of the weight scale."""
     product = np.multiply(input_scale, weight_scale, dtype=np.float32)
     return np.asarray(np.divide(product, output_scale, dtype=np.float32))
 
 
-def requantize(
-    accumulator: NDArray[np.int32], multiplier: ArrayLike, zero_point: int, grid: Grid
-) -> NDArray[Any]:
+def requantize(accumulator: NDArray[np.int32], multiplier: ArrayLike, zero_point: int, grid: Grid) -> NDArray[Any]:
     """clip(round(float32(acc) * M) + Zy, qmin, qmax), round half to even.
 
     Args:
@@ -34,6 +30,8 @@ def requantize(
         zero_point: the output's zero point.
         grid: the output's grid.
     """
-    scaled = accumulator.astype(np.float32) * np.asarray(multiplier, np.float32)
+    # A product beyond float32 is infinite, and the clip sends it to the end of the grid as it should.
+    with np.errstate(over="ignore"):
+        scaled = accumulator.astype(np.float32) * np.asarray(multiplier, np.float32)
     q = np.rint(scaled).astype(np.float64) + zero_point
     return np.clip(q, grid.qmin, grid.qmax).astype(grid.numpy_dtype)

@@ -26,9 +26,7 @@ def table(function: Callable[[Doubles], Doubles], source: QuantParams, result: Q
         OptionError: the source's grid is wider than 8 bits.
     """
     if source.grid.bits > 8:
-        raise OptionError(
-            f"a table over {source.grid} would have {source.grid.levels} entries; use 8 bits or fewer"
-        )
+        raise OptionError(f"a table over {source.grid} would have {source.grid.levels} entries; use 8 bits or fewer")
     integers = np.arange(source.grid.qmin, source.grid.qmax + 1, dtype=np.float64)
     real = (integers - float(source.zero_point)) * float(source.scale)
     return quantize(function(real), result)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from octavo.data.sampleset import SampleSet
 from octavo.data.samples import Arrays, Batch
+from octavo.data.sampleset import SampleSet
 from octavo.engines import Engine
 
 DEFAULT_BATCH = 32

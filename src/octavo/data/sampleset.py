@@ -34,6 +34,11 @@ class SampleSet:
         if self.length == 0:
             raise DataError("the data hold no samples; give at least one")
 
+    @property
+    def one_pass(self) -> bool:
+        """Whether the samples can be read only once (a generator)."""
+        return self._source.one_pass
+
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """The samples in order, in batches of `batch_size` (iterables keep the batches they come in).
 

@@ -145,7 +145,7 @@ class _Placer:
         key = (name, dtype.name, array.shape, array.tobytes())
         if key not in self.shared:
             unique = self._unique(name)
-            tensor = ir.tensor(np.ascontiguousarray(array), dtype=dtype, name=unique)
+            tensor = ir.tensor(np.asarray(array, order="C"), dtype=dtype, name=unique)
             value = ir.Value(name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(dtype), const_value=tensor)
             self.graph.register_initializer(value)
             self.shared[key] = value

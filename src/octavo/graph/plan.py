@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import onnx_ir as ir
@@ -78,18 +78,22 @@ class Plan:
         return list(dict.fromkeys(tensor.source for tensor in self.tensors.values()))
 
 
-def make_plan(model: ir.Model, target: Target, exclude: Sequence[str] = ()) -> Plan:
+def make_plan(
+    model: ir.Model, target: Target, exclude: Sequence[str] = (), left_out: Mapping[str, str] | None = None
+) -> Plan:
     """Plan the quantization of a prepared model for a target.
 
     Args:
         model: a float32 model as `prepare` leaves it.
         target: what the hardware and its engines accept.
         exclude: node names, operator types, or regular expressions that match whole node names.
+        left_out: nodes to leave in float for another reason, by name.
 
     Raises:
         OptionError: an exclusion is not a valid expression or matches nothing.
     """
-    return _Planner(model, target, excluded_nodes(model, exclude)).plan()
+    why = {name: f"excluded by '{pattern}'" for name, pattern in excluded_nodes(model, exclude).items()}
+    return _Planner(model, target, {**why, **(left_out or {})}).plan()
 
 
 def excluded_nodes(model: ir.Model, exclude: Sequence[str]) -> dict[str, str]:
@@ -162,7 +166,7 @@ class _Planner:
     def _why_float(self, node: ir.Node) -> str | None:
         name = node.name or ""
         if name in self.excluded:
-            return f"excluded by '{self.excluded[name]}'"
+            return self.excluded[name]
         if ops.has_subgraph(node):
             return f"{node.op_type} runs a graph of its own, which is kept in float"
         role = self._role(node)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from octavo.affine import Grid
 from octavo.ranges.estimator import Estimator, Range
 
-_BINS, _UPSAMPLE, _QUANTILE_STEP, _LEVELS = 2048, 16, 1e-5, 256
+_BINS, _UPSAMPLE, _STEP, _LEVELS = 2048, 16, 1e-5, 256
 _STATE = struct.Struct("<4sff")
 _MAGIC = b"OCTF"
 Floats = NDArray[np.float32]
@@ -68,7 +68,7 @@ class FbgemmHistogram:
         return observer
 
     def _stretched(self, low: np.float32, high: np.float32) -> Floats:
-        """The old histogram over the new range."""
+        """The old histogram over the new range: each bin in 16 parts, each part where its middle falls."""
         if (low, high) == (self.low, self.high):
             return self.bins
         if self.low == self.high:
@@ -77,7 +77,10 @@ class FbgemmHistogram:
         width = (self.high - self.low) / np.float32(_BINS * _UPSAMPLE)
         middles = _linspace(self.low, self.high, _BINS * _UPSAMPLE)[:-1] + np.float32(0.5) * width
         index = np.searchsorted(_linspace(low, high, _BINS), middles, side="right") - 1
-        return np.bincount(np.clip(index, 0, _BINS - 1), weights=fine, minlength=_BINS).astype(np.float32)
+        stretched = np.zeros(_BINS, np.float32)
+        # Not bincount, which adds in float64.
+        np.add.at(stretched, np.clip(index, 0, _BINS - 1), fine)
+        return stretched
 
 
 def fbgemm_histogram() -> Estimator:
@@ -95,20 +98,21 @@ def _choose(observer: FbgemmHistogram, grid: Grid, symmetric: bool) -> Range:
 
 def _search(observer: FbgemmHistogram) -> tuple[int, int]:
     """The first and last bin to keep."""
-    total = float(observer.bins.sum(dtype=np.float32))
-    cumulated: list[float] = np.cumsum(observer.bins, dtype=np.float32).tolist()
+    total = float(_sum(observer.bins))
+    cumulated: list[float] = np.cumsum(observer.bins, dtype=np.float64).astype(np.float32).tolist()
     alpha, beta, first, last, least = 0.0, 1.0, 0, _BINS - 1, np.inf
     while alpha < beta:
         left, right = first, last
-        while left < last and cumulated[left] < np.float32((alpha + _QUANTILE_STEP) * total):
+        below, above = float(np.float32((alpha + _STEP) * total)), float(np.float32((beta - _STEP) * total))
+        while left < last and cumulated[left] < below:
             left += 1
-        while right > first and cumulated[right] > np.float32((beta - _QUANTILE_STEP) * total):
+        while right > first and cumulated[right] > above:
             right -= 1
         if left - first > last - right:
-            alpha += _QUANTILE_STEP
+            alpha += _STEP
             candidate = left, last
         else:
-            beta -= _QUANTILE_STEP
+            beta -= _STEP
             candidate = first, right
         if candidate == (first, last):
             continue
@@ -121,37 +125,51 @@ def _search(observer: FbgemmHistogram) -> tuple[int, int]:
 
 
 def _error(observer: FbgemmHistogram, first: int, last: int) -> float:
-    """The expected squared error of 256 levels over bins first..last, values uniform within a bin."""
-    width = (float(observer.high) - float(observer.low)) / _BINS
-    level = width * (last - first + 1) / _LEVELS
+    """The expected squared error of 256 levels over bins first..last, values uniform within a bin.
+
+    The search stops at the first candidate that is worse than the one before, often by a last bit, so
+    every operation here is PyTorch's own, in its order.
+    """
+    wide = (float(observer.high) - float(observer.low)) / _BINS
+    level = wide * (last - first + 1) / _LEVELS
     if level == 0.0:
         return 0.0
-    begin = (np.arange(_BINS) - first).astype(np.float32) * np.float32(width)
-    end = begin + np.float32(width)
-    begin_level = np.clip(np.floor(begin / np.float32(level)), 0, _LEVELS - 1)
-    end_level = np.clip(np.floor(end / np.float32(level)), 0, _LEVELS - 1)
-    half = np.float32(level / 2)
-    density = observer.bins / np.float32(width)
-    begin_offset = begin - (begin_level + np.float32(0.5)) * np.float32(level)
-    end_offset = end - (end_level * np.float32(level) + half)
-    between = (end_level - begin_level - 1) * (2 * half**3 / 3)
-    return float(
-        (density * ((half**3 - begin_offset**3) / 3 + between + (end_offset**3 + half**3) / 3)).sum()
-    )
+    width, step, half = np.float32(wide), np.float32(level), np.float32(level / 2)
+    begin = (np.arange(_BINS) - first).astype(np.float32) * width
+    end = begin + width
+    begin_level = np.clip(np.floor_divide(begin, step), 0, _LEVELS - 1)
+    end_level = np.clip(np.floor_divide(end, step), 0, _LEVELS - 1)
+    density = observer.bins / width
+    error = _norm(begin - (begin_level + np.float32(0.5)) * step, half, density)
+    error += (end_level - begin_level - np.float32(1)) * _norm(-half, half, density)
+    error += _norm(-half, end - (end_level * step + half), density)
+    return float(_sum(error))
+
+
+def _norm(begin: Floats | np.float32, end: Floats | np.float32, density: Floats) -> Floats:
+    """Density times the integral of x**2 from `begin` to `end`."""
+    result: Floats = density * ((end * end * end - begin * begin * begin) / np.float32(3))
+    return result
+
+
+def _sum(values: Floats) -> np.float32:
+    return values.sum()
 
 
 def _count(values: Floats, low: np.float32, high: np.float32) -> Floats:
     """Equal bins over [low, high] as torch.histc counts them, in float32; a point is widened by one."""
     if low == high:
         low, high = low - np.float32(1), high + np.float32(1)
-    index = ((values - low) * (np.float32(_BINS) / (high - low))).astype(np.int64)
+    index = ((values - low) / (high - low) * np.float32(_BINS)).astype(np.int64)
     return np.bincount(np.clip(index, 0, _BINS - 1), minlength=_BINS).astype(np.float32)
 
 
 def _linspace(low: np.float32, high: np.float32, steps: int) -> Floats:
-    """`steps` + 1 float32 points, counted from the nearer end as torch.linspace does."""
-    step = (high - low) / np.float32(steps)
+    """`steps` + 1 points, each a fused multiply-add from the nearer end, as torch.linspace computes them.
+
+    float64 stands for the fused operation: it holds the products exactly.
+    """
+    step = float((high - low) / np.float32(steps))
     index = np.arange(steps + 1)
-    front = low + step * index.astype(np.float32)
-    back = high - step * (steps - index).astype(np.float32)
+    front, back = float(low) + step * index, float(high) - step * (steps - index)
     return np.where(index < (steps + 1) // 2, front, back).astype(np.float32)

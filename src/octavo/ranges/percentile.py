@@ -17,9 +17,7 @@ def percentile(percent: float = 99.99) -> Estimator:
         OptionError: `percent` is not in (50, 100].
     """
     if not 50 < percent <= 100:
-        raise OptionError(
-            f"percentile {percent:g} is not between 50 and 100; write for example percentile:99.9"
-        )
+        raise OptionError(f"percentile {percent:g} is not between 50 and 100; write for example percentile:99.9")
 
     def choose(sketch: RangeSketch, grid: Grid, symmetric: bool) -> Range:
         low, high, counts = sketch.histogram()

@@ -40,6 +40,4 @@ def estimator(spec: str) -> Estimator:
     try:
         return _ESTIMATORS[name](float(parameter)) if parameter else _ESTIMATORS[name]()
     except (TypeError, ValueError):
-        raise OptionError(
-            f"estimator '{spec}' has a parameter that '{name}' does not take; drop it"
-        ) from None
+        raise OptionError(f"estimator '{spec}' has a parameter that '{name}' does not take; drop it") from None
