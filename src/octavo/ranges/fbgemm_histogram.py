@@ -72,7 +72,7 @@ class FbgemmHistogram:
         if (low, high) == (self.low, self.high):
             return self.bins
         if self.low == self.high:
-            return _count(np.array([self.low]), low, high) * self.bins.sum()
+            return _count(np.array([self.low]), low, high) * np.float32(_sum(self.bins))
         fine = np.repeat(self.bins, _UPSAMPLE) / np.float32(_UPSAMPLE)
         width = (self.high - self.low) / np.float32(_BINS * _UPSAMPLE)
         middles = _linspace(self.low, self.high, _BINS * _UPSAMPLE)[:-1] + np.float32(0.5) * width
@@ -98,7 +98,7 @@ def _choose(observer: FbgemmHistogram, grid: Grid, symmetric: bool) -> Range:
 
 def _search(observer: FbgemmHistogram) -> tuple[int, int]:
     """The first and last bin to keep."""
-    total = float(_sum(observer.bins))
+    total = _sum(observer.bins)
     cumulated: list[float] = np.cumsum(observer.bins, dtype=np.float64).astype(np.float32).tolist()
     alpha, beta, first, last, least = 0.0, 1.0, 0, _BINS - 1, np.inf
     while alpha < beta:
@@ -143,7 +143,7 @@ def _error(observer: FbgemmHistogram, first: int, last: int) -> float:
     error = _norm(begin - (begin_level + np.float32(0.5)) * step, half, density)
     error += (end_level - begin_level - np.float32(1)) * _norm(-half, half, density)
     error += _norm(-half, end - (end_level * step + half), density)
-    return float(_sum(error))
+    return _sum(error)
 
 
 def _norm(begin: Floats | np.float32, end: Floats | np.float32, density: Floats) -> Floats:
@@ -152,8 +152,15 @@ def _norm(begin: Floats | np.float32, end: Floats | np.float32, density: Floats)
     return result
 
 
-def _sum(values: Floats) -> np.float32:
-    return values.sum()
+def _sum(values: Floats) -> float:
+    """The sum of 2048 values in the order of torch.sum, in float32.
+
+    Each of 32 lanes adds 4 blocks of 16 rows; then the lanes are added by eights, then one after the other.
+    cumsum, because NumPy's own sum is free to choose its order.
+    """
+    blocks = np.cumsum(values.reshape(4, 16, 32), axis=1)[:, -1]
+    lanes = np.cumsum(blocks, axis=0)[-1].reshape(4, 8)
+    return float(np.cumsum(np.cumsum(lanes, axis=0)[-1])[-1])
 
 
 def _count(values: Floats, low: np.float32, high: np.float32) -> Floats:
