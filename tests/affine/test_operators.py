@@ -60,9 +60,7 @@ def model(op: str, feeds: Feeds, output: Any, domain: str = "", **attributes: An
     node = helper.make_node(op, list(feeds), ["y"], domain=domain, **attributes)
     result = helper.make_tensor_value_info("y", kinds[np.dtype(output).name], None)
     opsets = [helper.make_opsetid("", 19), helper.make_opsetid("com.microsoft", 1)]
-    return helper.make_model(
-        helper.make_graph([node], op, inputs, [result]), opset_imports=opsets, ir_version=9
-    )
+    return helper.make_model(helper.make_graph([node], op, inputs, [result]), opset_imports=opsets, ir_version=9)
 
 
 def by_reference(op: str, feeds: Feeds, output: Any, **attributes: Any) -> NDArray[Any]:
@@ -83,9 +81,7 @@ def mapping_feeds(name: str, p: QuantParams) -> Feeds:
     return {f"{name}_scale": p.scale, f"{name}_zero_point": p.zero_point.astype(p.grid.numpy_dtype)}
 
 
-def qlinear_feeds(
-    x: NDArray[Any], xp: QuantParams, w: NDArray[Any], wp: QuantParams, yp: QuantParams
-) -> Feeds:
+def qlinear_feeds(x: NDArray[Any], xp: QuantParams, w: NDArray[Any], wp: QuantParams, yp: QuantParams) -> Feeds:
     return {"x": x, **mapping_feeds("x", xp), "w": w, **mapping_feeds("w", wp), **mapping_feeds("y", yp)}
 
 
@@ -221,9 +217,7 @@ def test_conv_transpose_equals_float_then_quantize(
 
 
 @pytest.mark.parametrize("extreme", [False, True])
-@pytest.mark.parametrize(
-    ("a_shape", "b_shape"), [((5, 7), (7, 3)), ((2, 3, 9), (2, 9, 5)), ((1, 200), (200, 33))]
-)
+@pytest.mark.parametrize(("a_shape", "b_shape"), [((5, 7), (7, 3)), ((2, 3, 9), (2, 9, 5)), ((1, 200), (200, 33))])
 def test_matmul_equals_onnx(a_shape: tuple[int, ...], b_shape: tuple[int, ...], extreme: bool) -> None:
     rng = np.random.default_rng([*a_shape, *b_shape, extreme])
     ap, bp, yp = params(UINT8, 0.03, 131), params(INT8, 0.01), params(UINT8, 0.4, 117)
@@ -339,9 +333,7 @@ def test_average_pool_is_the_nearest_integer(attributes: dict[str, Any], include
     p, yp = params(UINT8, 0.1, 30), params(INT8, 0.08, -99)
     x = integers(np.random.default_rng(10), UINT8, (2, 3, 7, 9), False)
     named = {"kernel_shape" if k == "kernel" else k: v for k, v in attributes.items()}
-    exact = by_runtime(
-        "AveragePool", {"x": dequantize(x, p)}, np.float32, count_include_pad=int(include), **named
-    )
+    exact = by_runtime("AveragePool", {"x": dequantize(x, p)}, np.float32, count_include_pad=int(include), **named)
     result = average_pool(x, p, yp, **attributes, count_include_pad=include)
     low, high = (-128 + 99) * 0.08, (127 + 99) * 0.08
     assert np.abs(dequantize(result, yp) - np.clip(exact, low, high)).max() <= 0.04 + 1e-5
