@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.affine import Grid
+from octavo.ranges.cast import as_float32
 from octavo.ranges.estimator import Estimator, Range
 
 _BINS, _UPSAMPLE, _STEP, _LEVELS = 2048, 16, 1e-5, 256
@@ -43,7 +44,7 @@ class FbgemmHistogram:
 
     def update(self, array: NDArray[Any], sample: NDArray[Any] | None = None) -> None:
         """Count every finite value of the batch, stretching the histogram where the range has grown."""
-        values = np.asarray(array, np.float32).reshape(-1)
+        values = as_float32(array)
         values = values[np.isfinite(values)]
         if values.size == 0:
             return
@@ -70,6 +71,11 @@ class FbgemmHistogram:
         _, low, high = _STATE.unpack_from(data)
         observer.low, observer.high = np.float32(low), np.float32(high)
         observer.bins = np.frombuffer(data, "<f4", _BINS, _STATE.size).astype(np.float32)
+        unused = (low, high) == (np.inf, -np.inf) and not observer.bins.any()
+        if not unused and not -np.inf < low <= high < np.inf:
+            raise ValueError("a histogram has ends that are not a range")
+        if not bool(((observer.bins >= 0) & np.isfinite(observer.bins)).all()):
+            raise ValueError("a histogram has a count that is negative or not finite")
         return observer
 
     def _stretched(self, low: np.float32, high: np.float32) -> Floats:

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.affine import Grid
+from octavo.ranges.cast import as_float32
 from octavo.ranges.estimator import Estimator, Range
 
 _AVERAGING = np.float32(0.01)
+_LARGEST = np.finfo(np.float32).max
 _STATE = struct.Struct("<4s?ff")
 _MAGIC = b"OCTM"
 
@@ -28,14 +30,13 @@ class MovingAverage:
 
     def update(self, array: NDArray[Any], sample: NDArray[Any] | None = None) -> None:
         """Move the ends by 1% towards the minimum and maximum of this batch; the first batch sets them."""
-        values = np.asarray(array, np.float32)
+        values = as_float32(array)
         values = values[np.isfinite(values)]
         if values.size == 0:
             return
         low, high = values.min(), values.max()
         if not self.empty:
-            low = self.low + _AVERAGING * (low - self.low)
-            high = self.high + _AVERAGING * (high - self.high)
+            low, high = _moved(self.low, low), _moved(self.high, high)
         self.low, self.high, self.empty = low, high, False
 
     def to_bytes(self) -> bytes:
@@ -53,6 +54,8 @@ class MovingAverage:
             raise ValueError("not a moving average")
         observer = cls()
         _, observer.empty, low, high = _STATE.unpack(data)
+        if not -np.inf < low <= high < np.inf:
+            raise ValueError("a moving average has ends that are not a range")
         observer.low, observer.high = np.float32(low), np.float32(high)
         return observer
 
@@ -64,3 +67,10 @@ def moving_average() -> Estimator:
 
 def _choose(observer: MovingAverage, grid: Grid, symmetric: bool) -> Range:
     return float(observer.low), float(observer.high)
+
+
+def _moved(end: np.float32, batch: np.float32) -> np.float32:
+    with np.errstate(over="ignore"):
+        moved = end + _AVERAGING * (batch - end)
+    # A difference too large for float32 leaves the largest that is not.
+    return np.clip(moved, -_LARGEST, _LARGEST)

@@ -1,0 +1,14 @@
+"""Any array as what observers read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def as_float32(array: NDArray[Any]) -> NDArray[np.float32]:
+    """The values as float32, flat and contiguous; those that float32 cannot hold become infinite."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, np.float32).reshape(-1)
