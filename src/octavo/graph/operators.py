@@ -42,6 +42,15 @@ def channel_axis(node: ir.Node, index: int, rank: int) -> int | None:
     return None
 
 
+def input_channels(node: ir.Node) -> int | None:
+    """How many input channels a Conv with one group has; None for other nodes."""
+    weight = node.inputs[1] if node.op_type == "Conv" else None
+    if weight is None or weight.shape is None or attribute(node, "group", 1) != 1:
+        return None
+    channels = weight.shape[1]
+    return channels if isinstance(channels, int) else None
+
+
 def attribute(node: ir.Node, name: str, default: int | float) -> int | float:
     """A number among the node's attributes, or `default`."""
     found = node.attributes.get(name)

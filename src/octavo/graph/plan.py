@@ -176,6 +176,9 @@ class _Planner:
         obstacle = ops.obstacle(node)
         if obstacle is not None:
             return obstacle
+        channels = ops.input_channels(node)
+        if channels is not None and channels < self.target.least_input_channels:
+            return f"with {channels} input channel{'s' * (channels > 1)} its integer form is slower than float"
         if role in ("carry", "move"):
             return self._why_not_carried(node)
         return None
@@ -206,6 +209,9 @@ class _Planner:
             layer.fused.append(tail.name or "")
             self.fused.add(tail.name or "")
         self.layers[layer.name] = layer
+        if role == "compute":
+            # On a grid for this layer's sake, so an Add that reads the same tensor can have it in integers too.
+            self.integers.update(inputs.values())
         writes_integers = not self.target.behind or node.op_type not in self.target.float_output
         if role != "embedding" and writes_integers:
             self.integers.update(value.name or "" for value in last.outputs)

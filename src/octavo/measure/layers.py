@@ -44,13 +44,18 @@ class TensorError:
 
 
 def counterparts(quantized: ir.Model) -> dict[str, str]:
-    """For each float tensor that a QDQ model quantizes: the name of its dequantized form."""
+    """For each float tensor that a QDQ model holds as integers: the name of its dequantized form."""
     found: dict[str, str] = {}
     for node in quantized.graph:
-        if node.op_type == "QuantizeLinear" and node.inputs[0] is not None:
-            for use in node.outputs[0].uses():
-                if use.node.op_type == "DequantizeLinear":
-                    found.setdefault(node.inputs[0].name or "", use.node.outputs[0].name or "")
+        if node.op_type != "DequantizeLinear" or node.inputs[0] is None:
+            continue
+        producer = node.inputs[0].producer()
+        if producer is None:
+            continue
+        # Rows looked up in a table of integers are dequantized without ever having been quantized.
+        source = producer.inputs[0] if producer.op_type == "QuantizeLinear" else node.inputs[0]
+        if source is not None:
+            found.setdefault(source.name or "", node.outputs[0].name or "")
     return found
 
 

@@ -21,7 +21,7 @@ _SECTIONS = {
     "weights": {"grid", "per_channel", "axes"},
     "bias": {"grid"},
     "placement": {"behind", "float_output"},
-    "operators": {"compute", "carry", "move", "float"},
+    "operators": {"compute", "carry", "move", "float", "least_input_channels"},
     "fusions": {"pairs"},
 }
 _REQUIRED = ("activations", "weights", "bias", "placement", "operators", "fusions")
@@ -41,7 +41,8 @@ class Target:
 
     `compute` operators are always worth an integer kernel; `carry` operators are quantized when all
     their inputs already are integers; `move` operators only move data and share their input's
-    parameters; `float_operators` stay in float for the reason given beside each.
+    parameters; `float_operators` stay in float for the reason given beside each; a Conv of fewer than
+    `least_input_channels` input channels stays in float because its engines do it faster so.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Target:
     carry: frozenset[str]
     move: frozenset[str]
     float_operators: Mapping[str, str]
+    least_input_channels: int
     fusions: frozenset[tuple[str, str]]
 
     def role(self, op_type: str) -> Role:
@@ -132,6 +134,7 @@ def _build(name: str, data: Mapping[str, Any]) -> Target:
         carry=frozenset(operators["carry"]),
         move=frozenset(operators["move"]),
         float_operators=dict(operators.get("float", {})),
+        least_input_channels=int(operators.get("least_input_channels", 0)),
         fusions=frozenset(_pair(pair) for pair in data["fusions"]["pairs"]),
     )
 
