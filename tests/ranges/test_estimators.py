@@ -1,0 +1,221 @@
+"""What holds for every estimator, and for each its own promise."""
+
+from __future__ import annotations
+
+import time
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from tests.ranges.distributions import distributions, sketch_of
+
+from octavo.affine import INT8, UINT4, UINT8, Grid, dequantize, params_from_range, quantize
+from octavo.errors import OptionError
+from octavo.ranges import estimator, estimator_names
+
+DATA = distributions()
+SPECS = ["entropy", "fbgemm_histogram", "minmax", "moving_average", "mse", "percentile", "percentile:99"]
+MERGEABLE = ["entropy", "minmax", "mse", "percentile:99"]
+GRIDS = [(UINT8, False), (Grid("uint8", 0, 127), False), (INT8.narrow(), True), (UINT4, False)]
+
+
+def range_of(spec, values, grid=UINT8, symmetric=False):
+    chosen = estimator(spec)
+    observer = chosen.observer()
+    observer.update(np.asarray(values, np.float32))
+    return chosen.range(observer, grid, symmetric)
+
+
+def squared_error(values, low, high, grid, symmetric=False):
+    params = params_from_range(low, high, grid, symmetric=symmetric)
+    return float(np.mean((values - dequantize(quantize(values, params), params).astype(np.float64)) ** 2))
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("values", [[], [np.nan], [np.inf, -np.inf]], ids=["empty", "nan", "inf"])
+def test_nothing_finite_gives_the_zero_range(spec, values):
+    assert range_of(spec, values) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_zeros_give_a_range_that_keeps_zero(spec, symmetric):
+    low, high = range_of(spec, np.zeros(100), INT8.narrow() if symmetric else UINT8, symmetric)
+    assert low <= 0.0 <= high
+    assert high - low <= 2.0  # fbgemm widens a single value by one
+
+
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if spec != "fbgemm_histogram"])
+@pytest.mark.parametrize("value", [3.7, -3.7, 1e-20, 1e30])
+def test_a_constant_is_kept(spec, value):
+    value = float(np.float32(value))
+    low, high = range_of(spec, np.full(100, value))
+    assert min(low, 0.0) <= value <= max(high, 0.0)
+    assert squared_error(np.float32([value]), low, high, UINT8) <= (value / 500) ** 2
+
+
+@pytest.mark.parametrize(("spec", "name"), product(SPECS, DATA))
+def test_ranges_lie_within_the_observed_ones(spec, name):
+    values = DATA[name]
+    low, high = range_of(spec, values)
+    slack = 1e-6 * float(np.abs(values).max())
+    assert min(float(values.min()), 0.0) - slack <= low <= high <= max(float(values.max()), 0.0) + slack
+
+
+@given(
+    st.sampled_from(SPECS),
+    hnp.arrays(np.float32, st.integers(0, 50), elements=st.floats(width=32)),
+    st.sampled_from(GRIDS),
+)
+def test_every_range_is_finite_and_ordered(spec, values, kind):
+    low, high = range_of(spec, values, *kind)
+    assert np.isfinite(low)
+    assert np.isfinite(high)
+    assert low <= high
+
+
+@pytest.mark.parametrize("spec", MERGEABLE)
+@pytest.mark.parametrize("name", ["normal", "relu", "outlier"])
+def test_merged_parts_give_the_range_of_the_whole(spec, name):
+    chosen = estimator(spec)
+    whole = sketch_of(DATA[name])
+    merged = sketch_of(DATA[name][:1000]).merge(sketch_of(DATA[name][1000:]))
+    assert chosen.mergeable
+    assert chosen.range(merged, UINT8, False) == chosen.range(whole, UINT8, False)
+
+
+@pytest.mark.parametrize("spec", ["moving_average", "fbgemm_histogram"])
+def test_what_depends_on_order_says_so(spec):
+    assert not estimator(spec).mergeable
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_observers_survive_their_bytes_and_refuse_junk(spec):
+    chosen = estimator(spec)
+    observer = chosen.observer()
+    kind = type(observer)
+    for values in (np.float32([]), DATA["normal"], DATA["relu"]):
+        observer.update(values)
+        data = observer.to_bytes()
+        restored = kind.from_bytes(data)
+        assert restored.to_bytes() == data
+        assert chosen.range(restored, UINT8, False) == chosen.range(observer, UINT8, False)
+    for junk in (b"", b"OCT", data[:-1], data + b"\0", b"XXXX" + data[4:], b"\xff" * len(data)):
+        with pytest.raises(ValueError, match=r"sketch|average|histogram"):
+            kind.from_bytes(junk)
+
+
+@given(hnp.arrays(np.float32, st.integers(1, 100), elements=st.floats(-(2.0**99), 2.0**99, width=32)))
+def test_minmax_is_exact(values):
+    assert range_of("minmax", values) == (float(values.min()), float(values.max()))
+
+
+@pytest.mark.parametrize("percent", [60, 99, 99.9, 100])
+@pytest.mark.parametrize("name", ["normal", "relu", "laplace", "uniform", "skewed", "negative", "constant"])
+def test_percentile_is_numpys_to_within_a_bin(name, percent):
+    values = DATA[name].astype(np.float64)
+    low, high = range_of(f"percentile:{percent}", values)
+    tiny = float(np.finfo(np.float32).tiny)
+    for end, share in ((low, 100 - percent), (high, percent)):
+        exact = np.percentile(values, share)
+        # A bin's width, and the gap to the next sample where these are sparse.
+        near = np.percentile(values, np.clip([share - 0.01, share + 0.01], 0, 100))
+        width = 2**-7 * abs(exact) + tiny
+        assert min(near[0], exact) - width <= end <= max(near[1], exact) + width
+
+
+@pytest.mark.parametrize("grid_symmetric", GRIDS[:3], ids=str)
+@pytest.mark.parametrize("name", [name for name in DATA if name not in ("constant", "one")])
+def test_mse_is_within_two_percent_of_a_grid_search(name, grid_symmetric):
+    grid, symmetric = grid_symmetric
+    values = DATA[name][-20_000:]
+    chosen = squared_error(values, *range_of("mse", values, grid, symmetric), grid, symmetric)
+    assert chosen <= 1.02 * least_error(values, grid, symmetric)
+
+
+def least_error(values, grid, symmetric):
+    """The least error over ends shrunk by a grid of factors, refined once."""
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    if symmetric:
+        bound = max(-low, high)
+        return min(squared_error(values, -bound * f, bound * f, grid, True) for f in np.geomspace(0.01, 1, 60))
+    factors = np.geomspace(0.01, 1, 10)
+    below, above = factors if low < 0 else [1.0], factors if high > 0 else [1.0]
+    tried = {(a, b): squared_error(values, low * a, high * b, grid) for a, b in product(below, above)}
+    a, b = min(tried, key=tried.__getitem__)
+    close = np.minimum(np.linspace(0.7, 1.4, 8), np.inf)
+    near = product(np.minimum(a * close, 1.0), np.minimum(b * close, 1.0))
+    refined = min(squared_error(values, low * x, high * y, grid) for x, y in near)
+    return min(refined, *tried.values())
+
+
+def test_mse_keeps_a_lone_outlier_exactly_where_that_is_cheapest():
+    values = np.append(DATA["normal"], np.float32(1e6))
+    low, high = range_of("mse", values)
+    assert high == pytest.approx(1e6, rel=1e-6)
+    assert squared_error(values, low, high, UINT8) < 1.1
+
+
+def test_mse_clips_an_outlier_that_costs_the_others_too_much():
+    values = np.append(np.tile(DATA["normal"], 4), np.float32(20))
+    low, high = range_of("mse", values)
+    assert high < 20
+    assert squared_error(values, low, high, UINT8) < squared_error(values, low, 20.0, UINT8)
+
+
+def test_mse_knows_an_outlier_that_the_sample_missed():
+    observer = estimator("mse").observer()
+    array = np.append(DATA["normal"], np.float32(1e5))
+    observer.update(array, array[:-1:10])
+    assert estimator("mse").range(observer, UINT8, False)[1] > 9e4
+
+
+def test_entropy_is_not_ruined_by_the_zeros_of_relu():
+    low, high = range_of("entropy", DATA["relu"])
+    assert low == 0.0
+    assert 2.5 < high <= DATA["relu"].max()
+
+
+def test_entropy_keeps_a_uniform_whole_and_clips_a_tail():
+    assert range_of("entropy", DATA["uniform"]) == pytest.approx((-1.0, 3.0), abs=0.01)
+    low, high = range_of("entropy", np.append(DATA["normal"], np.float32(30)))
+    assert 3.0 < high < 10.0
+    assert -10.0 < low < -3.0
+
+
+@pytest.mark.parametrize(("spec", "milliseconds"), [("mse", 40), ("entropy", 40), ("percentile", 20)])
+def test_choosing_is_quick(spec, milliseconds):
+    # Ten times what a free core takes: this catches a relapse, not a busy machine.
+    chosen, sketch = estimator(spec), sketch_of(DATA["normal"])
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        chosen.range(sketch, UINT8, False)
+        times.append(time.perf_counter() - start)
+    assert min(times) * 1000 < milliseconds
+
+
+def test_names_are_listed_and_kept():
+    assert set(estimator_names()) == {spec.partition(":")[0] for spec in SPECS}
+    assert [estimator(spec).name for spec in ("mse", "percentile:99.9")] == ["mse", "percentile:99.9"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("nonesuch", "there is no estimator 'nonesuch'; use one of entropy"),
+        ("", "there is no estimator"),
+        ("percentile:50", "not between 50 and 100"),
+        ("percentile:100.1", "not between 50 and 100"),
+        ("percentile:-1", "not between 50 and 100"),
+        ("percentile:nan", "not between 50 and 100"),
+        ("percentile:many", "does not take"),
+        ("mse:3", "does not take"),
+    ],
+)
+def test_wrong_specifications_say_what_to_write(spec, words):
+    with pytest.raises(OptionError, match=words):
+        estimator(spec)

@@ -1,0 +1,101 @@
+"""The two estimators that follow PyTorch's observers give its scales and zero points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from octavo.affine import Grid, pytorch_params
+from octavo.ranges import estimator
+
+torch = pytest.importorskip("torch")
+observers = pytest.importorskip("torch.ao.quantization.observer")
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+
+HALF = Grid("uint8", 0, 127)
+KINDS = {
+    "normal": lambda r, n: r.normal(size=n),
+    "shifted": lambda r, n: r.normal(size=n) + r.normal(),
+    "relu": lambda r, n: np.maximum(r.normal(size=n), 0),
+    "laplace": lambda r, n: r.laplace(size=n),
+    "uniform": lambda r, n: r.uniform(-1, 3, n),
+    "outlier": lambda r, n: np.append(r.normal(size=n), 50.0),
+    "heavy": lambda r, n: r.standard_t(2, n),
+    "lognormal": lambda r, n: r.lognormal(0, 1, n),
+}
+
+
+def batches(kind, count, size, seed=0):
+    random = np.random.default_rng([seed, count, size, *kind.encode()])
+    scale = 10 ** random.uniform(-3, 3)
+    return [(KINDS[kind](random, size) * scale * random.uniform(0.5, 1.5)).astype(np.float32) for _ in range(count)]
+
+
+def both(name, theirs, data):
+    chosen = estimator(name)
+    observer = chosen.observer()
+    for batch in data:
+        theirs(torch.from_numpy(batch))
+        observer.update(batch)
+    scale, zero_point = theirs.calculate_qparams()
+    low, high = chosen.range(observer, HALF, False)
+    ours = pytorch_params(low, high, HALF)
+    return observer, (float(ours.scale), int(ours.zero_point)), (scale.item(), zero_point.item())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("count", "size"), [(1, 20_000), (3, 7), (5, 5_000), (8, 20_000)])
+def test_fbgemm_histogram_is_pytorchs(kind, count, size):
+    theirs = observers.HistogramObserver(reduce_range=True)
+    observer, ours, expected = both("fbgemm_histogram", theirs, batches(kind, count, size))
+    assert np.array_equal(observer.bins, theirs.histogram.numpy())
+    assert ours == expected
+
+
+EDGES = {
+    "constant": [[3.7, 3.7]],
+    "one": [[-2.0]],
+    "zeros": [[0.0, 0.0]],
+    "zeros, then values": [[0.0], [1.0, 2.0, 5.0]],
+    "constant, then wider": [[3.7], [3.7], [-1.0, 5.0]],
+    "infinite": [[1.0, 2.0, np.inf], [-np.inf, 0.5]],
+    "infinite only, then values": [[np.inf], [1.0, 3.0]],
+    "empty, then values": [[], [1.0, 3.0]],
+    "neighbours": [[1.0, 1.0 + 2**-23], [1.0, 2.0]],
+    "far apart": [[1e4, 1e4 + 1], [-1e4, -1e4 + 1]],
+    "subnormal": [[1e-40, 3e-40]],
+}
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_fbgemm_histogram_is_pytorchs_at_the_edges(name):
+    theirs = observers.HistogramObserver(reduce_range=True)
+    data = [np.array(batch, np.float32) for batch in EDGES[name]]
+    _, ours, expected = both("fbgemm_histogram", theirs, data)
+    assert ours == expected
+
+
+def test_fbgemm_histogram_takes_a_range_too_wide_for_float32_whole():
+    chosen = estimator("fbgemm_histogram")
+    observer = chosen.observer()
+    observer.update(np.array([-3e38, 3e38], np.float32))
+    assert chosen.range(observer, HALF, False) == pytest.approx((-3e38, 3e38))
+
+
+def test_fbgemm_histogram_passes_over_nan():
+    chosen = estimator("fbgemm_histogram")
+    clean, dirty = chosen.observer(), chosen.observer()
+    values = batches("normal", 1, 1000)[0]
+    clean.update(values)
+    dirty.update(np.append(values, np.float32(np.nan)))
+    assert dirty.to_bytes() == clean.to_bytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_moving_average_is_pytorchs(kind, count):
+    theirs = observers.MovingAverageMinMaxObserver(reduce_range=True)
+    observer, ours, expected = both("moving_average", theirs, batches(kind, count, 500))
+    assert (observer.low, observer.high) == (theirs.min_val.item(), theirs.max_val.item())
+    assert ours == expected
