@@ -72,6 +72,15 @@ def test_widening_keeps_half_of_the_accumulator_free(bias: float, input_scale: f
     assert abs(int(quantize_bias(bias, input_scale, after.scale))) <= BIAS_LIMIT
 
 
+def test_rounding_the_widened_scale_cannot_break_the_limit() -> None:
+    bias = np.random.default_rng(1).uniform(1.0, 1e6, 2000)
+    before = weights([2.0**-60] * bias.size)
+    q = quantize_bias(bias, np.float32(0.1), widen_weight_scale(before, bias, np.float32(0.1)).scale)
+    assert int(q.max()) <= BIAS_LIMIT
+    # Not wider than needed: nearly all of the room is used.
+    assert int(q.min()) >= BIAS_LIMIT * (1 - 2.0**-18)
+
+
 @given(st.lists(biases, min_size=1, max_size=4), st.floats(2.0**-30, 2.0**10, width=32), st.data())
 def test_a_widened_layer_cannot_overflow(bias: list[float], input_scale: float, data: st.DataObject) -> None:
     before = weights([data.draw(st.floats(2.0**-40, 2.0**10, width=32)) for _ in bias])
