@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -152,6 +152,22 @@ def least_error(values, grid, symmetric):
     return min(refined, *tried.values())
 
 
+@pytest.mark.parametrize("kind", ["outlier", "skewed"])
+def test_mse_finds_ends_of_unlike_length_on_few_levels(kind):
+    values = DATA["skewed"] if kind == "skewed" else np.append(DATA["normal"], np.float32(30))
+    chosen = squared_error(values, *range_of("mse", values, UINT4), UINT4)
+    assert chosen <= 1.02 * least_error(values, UINT4, False)
+
+
+def test_mse_weighs_a_sample_as_the_whole():
+    values = np.append(np.tile(DATA["normal"], 4), np.float32(20))
+    observer = estimator("mse").observer()
+    observer.update(values, values[: values.size // 40])
+    low, high = estimator("mse").range(observer, UINT8, False)
+    whole = range_of("mse", values)
+    assert squared_error(values, low, high, UINT8) <= 1.02 * squared_error(values, *whole, UINT8)
+
+
 def test_mse_keeps_a_lone_outlier_exactly_where_that_is_cheapest():
     values = np.append(DATA["normal"], np.float32(1e6))
     low, high = range_of("mse", values)
@@ -171,6 +187,36 @@ def test_mse_knows_an_outlier_that_the_sample_missed():
     array = np.append(DATA["normal"], np.float32(1e5))
     observer.update(array, array[:-1:10])
     assert estimator("mse").range(observer, UINT8, False)[1] > 9e4
+
+
+@pytest.mark.parametrize("name", ["relu", "normal", "gelu", "laplace", "outlier"])
+def test_entropy_is_the_plain_search(name):
+    values = DATA[name].astype(np.float64)
+    largest = np.abs(values).max()
+    counts = np.histogram(np.abs(values), 2048, (0.0, largest))[0].astype(np.float64)
+    counts[0] = counts[1]
+    levels = 256 if values.min() >= 0 else 128
+    widths = range(levels, 2049, 8)
+    plain = [plain_divergence(counts, width, levels) for width in widths]
+    threshold = max(abs(end) for end in range_of("entropy", values))
+    # The sketch's bins are not the plain ones, so the optimum may move, but not what it costs.
+    chosen = min(range(len(plain)), key=lambda i: abs(widths[i] * largest / 2048 - threshold))
+    assert plain[chosen] <= min(plain) * 1.1 + 1e-4
+
+
+def plain_divergence(counts, width, levels):
+    """KL divergence as Migacz's slides write it, level by level."""
+    reference, quantized = counts[:width].copy(), np.zeros(width)
+    reference[-1] += counts[width:].sum()
+    bounds = np.arange(levels + 1) * width // levels
+    for begin, end in pairwise(bounds):
+        part = counts[begin:end]
+        quantized[begin:end] = np.where(part > 0, part.sum() / max((part > 0).sum(), 1), 0.0)
+    if quantized.sum() == 0:
+        return np.inf
+    p, q = reference / reference.sum(), quantized / quantized.sum()
+    seen = p > 0
+    return float(np.sum(p[seen] * np.log(p[seen] / np.maximum(q[seen], 1e-9))))
 
 
 def test_entropy_is_not_ruined_by_the_zeros_of_relu():

@@ -64,13 +64,13 @@ def _choose(sketch: RangeSketch, grid: Grid, symmetric: bool) -> Range:
     steps = 2 * min(grid.qmax - grid.middle, grid.middle - grid.qmin) if symmetric else grid.qmax - grid.qmin
     density = _density(sketch, steps, symmetric)
     if symmetric:
-        return _shrink(density, (-largest, largest), _BOTH)
+        return _shrink_all(density, (-largest, largest), (_BOTH,))
     whole = min(sketch.min, 0.0), max(sketch.max, 0.0)
     if not whole[0] < 0 < whole[1]:
-        return _shrink(density, whole, _BOTH)
+        return _shrink_all(density, whole, (_BOTH,))
     # Neither order finds the optimum always: both ends together fails on tails of unlike length,
     # one after the other on tails alike.
-    chosen = [_shrink_all(density, whole, order) for order in ((_BOTH, _LOW, _HIGH), (_HIGH, _LOW))]
+    chosen = [_shrink_all(density, whole, order) for order in ((_BOTH, _LOW, _HIGH), (_HIGH, _LOW, _HIGH))]
     low, high = np.array(chosen).T
     return chosen[int(np.argmin(density.error(low, high)))]
 
@@ -101,18 +101,19 @@ def _density(sketch: RangeSketch, steps: int, symmetric: bool) -> _Density:
 
 
 def _shrink_all(density: _Density, whole: Range, order: tuple[tuple[bool, bool], ...]) -> Range:
+    chosen = whole
     for ends in order:
-        whole = _shrink(density, whole, ends)
-    return whole
+        chosen = _shrink(density, whole, chosen, ends)
+    return chosen
 
 
-def _shrink(density: _Density, whole: Range, ends: tuple[bool, bool]) -> Range:
-    """Move the given ends of a range towards zero by the factor of least error, coarse then fine."""
+def _shrink(density: _Density, whole: Range, chosen: Range, ends: tuple[bool, bool]) -> Range:
+    """Set the given ends to the fraction of `whole` of least error, coarse then fine; keep the others."""
     factors = np.geomspace(_LARGEST_SHRINK, 1.0, _COARSE)
-    best = whole
+    best = chosen
     for _ in range(_ROUNDS + 1):
-        alpha = whole[0] * (factors if ends[0] else np.ones_like(factors))
-        beta = whole[1] * (factors if ends[1] else np.ones_like(factors))
+        alpha = whole[0] * factors if ends[0] else np.full(factors.size, chosen[0])
+        beta = whole[1] * factors if ends[1] else np.full(factors.size, chosen[1])
         # Of equal errors the widest range wins: it clips the least.
         error = density.error(alpha, beta)[::-1]
         index = len(factors) - 1 - int(np.argmin(error))
