@@ -31,9 +31,7 @@ class Case(Protocol):
 
 def parser(description: str | None) -> argparse.ArgumentParser:
     """The options that every benchmark takes."""
-    options = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("names", nargs="*", metavar="CASE", help="cases to measure (default: all)")
     options.add_argument("--cases", type=Path, help="folder of cases (default: $OCTAVO_CASES, else beside)")
     options.add_argument("--json", type=Path, help="write every figure to this file")

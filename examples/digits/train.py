@@ -84,9 +84,7 @@ def shifted(images: Tensor, generator: torch.Generator) -> Tensor:
     """Each image moved by at most one pixel in each direction."""
     padded = nn.functional.pad(images, (1, 1, 1, 1))
     offsets = torch.randint(0, 3, (len(images), 2), generator=generator).tolist()
-    return torch.stack(
-        [image[:, y : y + 8, x : x + 8] for image, (y, x) in zip(padded, offsets, strict=True)]
-    )
+    return torch.stack([image[:, y : y + 8, x : x + 8] for image, (y, x) in zip(padded, offsets, strict=True)])
 
 
 def train(images: np.ndarray, labels: np.ndarray, epochs: int) -> nn.Module:
@@ -126,9 +124,7 @@ def export(model: nn.Module, path: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path(__file__).parent)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     options = parser.parse_args()

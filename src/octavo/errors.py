@@ -38,7 +38,7 @@ class DependencyError(UserError):
         super().__init__(f"{package} is not installed; install it with: pip install 'octavo[{extra}]'")
 
 
-class BudgetNotMet(OctavoError):
+class BudgetNotMet(OctavoError):  # noqa: N818 - a verdict, not a fault
     """The best model found loses more accuracy than the budget allows."""
 
     exit_code = 3

@@ -327,7 +327,7 @@ class _Job:
         self.latency = {"float": first.median_ms, "quantized": second.median_ms}
         if second.low_ms > first.high_ms:
             self.warnings.append(
-                f"INT8 is slower than FP32 on this machine ({second.median_ms:.3g} ms against {first.median_ms:.3g} ms, "
+                f"INT8 is slower than FP32 on this machine ({second.median_ms:.3g} against {first.median_ms:.3g} ms, "
                 f"batch 1, target {self.target.name}); keep the float model here, or try another target"
             )
 

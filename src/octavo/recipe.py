@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import yaml
 
 from octavo.affine import Grid
 from octavo.errors import OctavoError, OptionError
+from octavo.files import write_text
 from octavo.graph.plan import Plan
 
 VERSION = 1
@@ -72,18 +72,8 @@ class Recipe:
         Raises:
             OptionError: the file cannot be written.
         """
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with open(beside, "w", encoding="utf-8") as file:
-                yaml.safe_dump({"octavo_recipe": VERSION, **self.__dict__}, file, sort_keys=False, allow_unicode=True)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except OSError as error:
-            beside.unlink(missing_ok=True)
-            raise OptionError(
-                f"the recipe cannot be written to {path} ({error.strerror}); choose another path"
-            ) from None
+        fields = {"octavo_recipe": VERSION, **self.__dict__}
+        write_text(path, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True))
 
 
 def read_recipe(path: Path) -> Recipe:

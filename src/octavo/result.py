@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from octavo.affine import QuantParams
 from octavo.errors import OptionError
+from octavo.files import write_text
 from octavo.graph import save
 from octavo.graph.plan import LeftFloat, Plan
 from octavo.graph.proof import OverflowProof
@@ -114,6 +115,14 @@ class QuantizationResult:
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_json`, whole or not at all.
+
+        Raises:
+            OptionError: the file cannot be written.
+        """
+        write_text(Path(path), self.to_json() + "\n")
 
 
 def layer_reports(

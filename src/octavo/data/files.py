@@ -58,7 +58,7 @@ class FileSamples:
 
     def _open(self, stack: ExitStack) -> dict[str, RowReader]:
         if self._path.suffix == ".npy":
-            stream = stack.enter_context(open(self._path, "rb"))
+            stream = stack.enter_context(self._path.open("rb"))
             return {self._path.stem: RowReader(stream, str(self._path))}
         try:
             archive = stack.enter_context(zipfile.ZipFile(self._path))

@@ -87,7 +87,9 @@ class ImageSamples:
 
     def _prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         steps = self._preprocess
-        x = steps.numbers(pixels) if steps.scale is not None else pixels.astype(np.float32) / np.float32(255)
+        x: NDArray[np.float32] = (
+            steps.numbers(pixels) if steps.scale is not None else pixels.astype(np.float32) / np.float32(255)
+        )
         if steps.mean is not None:
             x = x - np.asarray(steps.mean, np.float32)
         if steps.std is not None:

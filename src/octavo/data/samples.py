@@ -29,8 +29,11 @@ class Batch:
 class Source(Protocol):
     """Where samples come from, before they are checked against the model."""
 
-    length: int | None
     one_pass: bool
+
+    @property
+    def length(self) -> int | None:
+        """How many samples there are, or None when only a pass can tell."""
 
     def read(self, batch_size: int) -> Iterator[Batch]:
         """The samples from the first on, in batches of at most `batch_size` where the source can choose."""

@@ -82,12 +82,7 @@ class Session:
 
 
 def _with_outputs(model: ir.Model | bytes | str | Path, outputs: Sequence[str]) -> ir.Model:
-    if isinstance(model, bytes):
-        model = ir.from_proto(_proto(model))
-    elif isinstance(model, str | Path):
-        model = ir.load(model)
-    else:
-        model = model.clone()
+    model = _in_memory(model)
     values = {value.name: value for value in (*model.graph.inputs, *model.graph.initializers.values())}
     for node in model.graph:
         values.update({value.name: value for value in node.outputs})
@@ -99,10 +94,14 @@ def _with_outputs(model: ir.Model | bytes | str | Path, outputs: Sequence[str]) 
     return model
 
 
-def _proto(data: bytes) -> Any:
-    import onnx
+def _in_memory(model: ir.Model | bytes | str | Path) -> ir.Model:
+    if isinstance(model, ir.Model):
+        return model.clone()
+    if isinstance(model, bytes):
+        import onnx
 
-    return onnx.load_model_from_string(data)
+        return ir.from_proto(onnx.load_model_from_string(model))
+    return ir.load(model)
 
 
 def _open(model: ir.Model | bytes | str | Path, options: Any) -> Any:

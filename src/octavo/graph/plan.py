@@ -11,6 +11,7 @@ import onnx_ir as ir
 from octavo.affine import Grid
 from octavo.errors import OptionError
 from octavo.graph import operators as ops
+from octavo.graph.passes.rewrite import sole_reader
 from octavo.targets import Target
 
 
@@ -243,19 +244,23 @@ class _Planner:
         if self.target.behind or node.op_type != "Add":
             return inputs
         for index, name in inputs.items():
-            producer = node.inputs[index].producer()  # type: ignore[union-attr]
-            alone = len(node.inputs[index].uses()) == 1  # type: ignore[union-attr]
-            if producer is not None and alone and (producer.name or "") in self.layers:
-                if self.layers[producer.name or ""].role == "compute":
-                    return {key: value for key, value in inputs.items() if value != name}
+            branch = node.inputs[index]
+            producer = branch.producer() if branch is not None else None
+            if producer is None or branch is None or len(branch.uses()) != 1:
+                continue
+            layer = self.layers.get(producer.name or "")
+            if layer is not None and layer.role == "compute":
+                return {key: value for key, value in inputs.items() if value != name}
         return inputs
 
     def _fused_tail(self, node: ir.Node) -> ir.Node | None:
         output = node.outputs[0]
-        if output.is_graph_output() or len(output.uses()) != 1:
-            return None
-        follower = output.uses()[0].node
-        if (node.op_type, follower.op_type) not in self.target.fusions or follower.name in self.excluded:
+        follower = sole_reader(output)
+        if (
+            follower is None
+            or (node.op_type, follower.op_type) not in self.target.fusions
+            or follower.name in self.excluded
+        ):
             return None
         if follower.graph is not node.graph or follower.inputs[0] is not output:
             return None

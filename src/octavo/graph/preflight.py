@@ -46,7 +46,7 @@ def _check_pair(node: ir.Node, target: Target) -> Iterator[str]:
         yield f"{node.op_type} '{node.name}' has a scale or zero_point that is not a constant; make it an initializer"
         return
     if not bool(np.all(np.isfinite(scale) & (scale >= np.finfo(np.float32).tiny))):
-        yield f"{node.op_type} '{node.name}' has a scale that is not a positive normal float32; quantize its tensor again"
+        yield f"{node.op_type} '{node.name}' has a scale that is not a positive normal float32; quantize it again"
     grid = _data_grid(node)
     if grid == "int32":
         if not target.integer_bias:
@@ -64,12 +64,14 @@ def _check_grid(node: ir.Node, grid: str, zero_point: np.ndarray | None, target:
     rules = (target.activations, target.second_operand)
     allowed = {rule.grid.dtype for rule in rules} | {target.weights.dtype}
     if grid not in allowed:
-        yield f"'{node.name}' stores {grid} but {target.name} takes {' or '.join(sorted(allowed))}; quantize for this target"
+        takes = " or ".join(sorted(allowed))
+        yield f"'{node.name}' stores {grid} but {target.name} takes {takes}; quantize for this target"
     symmetric = target.activations.symmetric and target.second_operand.symmetric
     if zero_point is None:
         return
     if symmetric and bool(np.any(zero_point != 0)):
-        yield f"'{node.name}' has zero_point {int(zero_point.flat[0])} but {target.name} takes 0 only; use a symmetric grid"
+        found = int(zero_point.flat[0])
+        yield f"'{node.name}' has zero_point {found} but {target.name} takes 0 only; use a symmetric grid"
     if is_weight and zero_point.size > 1 and bool(np.any(zero_point != _middle(grid))):
         yield f"'{node.name}' has per-channel zero points; per-channel weights must be symmetric"
 
@@ -77,10 +79,10 @@ def _check_grid(node: ir.Node, grid: str, zero_point: np.ndarray | None, target:
 def _check_axis(node: ir.Node, target: Target) -> Iterator[str]:
     axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 1
     if not target.per_channel:
-        yield f"'{node.name}' has a scale for each channel but {target.name} takes one scale a tensor; quantize per tensor"
+        yield f"'{node.name}' has a scale for each channel but {target.name} takes one a tensor; quantize per tensor"
     elif target.weight_axes is not None and axis not in target.weight_axes:
         allowed = " or ".join(map(str, target.weight_axes))
-        yield f"'{node.name}' has per-channel scales on axis {axis} but {target.name} takes axis {allowed}; transpose the weights"
+        yield f"'{node.name}' has scales along axis {axis} but {target.name} takes axis {allowed}; transpose the weights"
 
 
 def _check_operands(node: ir.Node) -> Iterator[str]:

@@ -19,6 +19,7 @@ Doubles = NDArray[np.float64]
 
 _BATCH = 8
 _ELEMENTS = 1 << 25
+_SAMPLES = 128
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def tensor_errors(
         model: the float model.
         quantized: the quantized model.
         names: what to compare: names in the float model, each with its name in the quantized model.
-        samples: few are enough; reading stops after some 30 million values.
+        samples: few are enough; reading stops after 128 of them, or some 30 million values.
         params: the grid of tensors by their names in the float model.
 
     Raises:
@@ -95,7 +96,7 @@ def tensor_errors(
             _take(sums, names, floats, rounded)
             seen += sum(array.size for array in floats.values())
         watch.advance(batch.size)
-        if seen > _ELEMENTS:
+        if seen > _ELEMENTS or batch.start + batch.size >= _SAMPLES:
             break
     watch.done()
     return {name: each.result() for name, each in sums.items()}

@@ -114,7 +114,8 @@ def _per_channel(number: Doubles, layer: ir.Node, channels: int) -> Doubles | No
     """The constant as one number a channel, or None when it varies along another axis of the output."""
     spatial = layer.op_type in ("Conv", "ConvTranspose")
     weight = layer.inputs[1]
-    assert weight is not None and weight.shape is not None
+    assert weight is not None
+    assert weight.shape is not None
     rank = len(weight.shape) if spatial else 2
     if number.ndim > rank:
         return None
@@ -139,7 +140,8 @@ def _fold(graph: ir.Graph, layer: ir.Node, node: ir.Node, affine: _Affine) -> No
     if not bool(np.all(affine.factor == 1.0)):
         weight = layer.inputs[1]
         array = constant(weight)
-        assert weight is not None and array is not None
+        assert weight is not None
+        assert array is not None
         scaled = np.asarray(array, np.float64) * _along_channels(affine.factor, layer, array.shape)
         layer.replace_input_with(1, new_constant(graph, f"{weight.name}_folded", scaled.astype(np.float32)))
     if bias_index is not None or bool(np.any(bias != 0.0)):

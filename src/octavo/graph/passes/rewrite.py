@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 def sole_reader(value: ir.Value) -> ir.Node | None:
     """The one node that reads the value, when nothing else sees it."""
-    uses = value.uses()
+    uses = list(value.uses())
     return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from octavo.data import Arrays
 from octavo.measure.metrics.metric import Doubles, Metric, only_output
 from octavo.measure.metrics.regression import cosines
@@ -15,5 +17,5 @@ def agreement() -> Metric:
 def _agree(outputs: Arrays, reference: Arrays, floats: Arrays) -> Doubles:
     ours, theirs = only_output(outputs), only_output(floats)
     if ours.ndim == 2 and ours.shape[1] > 1:
-        return (ours.argmax(1) == theirs.argmax(1)) * 100.0
+        return np.where(ours.argmax(1) == theirs.argmax(1), 100.0, 0.0)
     return cosines(ours, theirs) * 100.0

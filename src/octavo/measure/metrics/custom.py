@@ -14,7 +14,7 @@ from octavo.measure.metrics.metric import Metric
 
 def custom(function: Callable[[Arrays, Arrays], float], name: str | None = None) -> Metric:
     """`function(outputs, reference) -> float`, higher is better; its unit counts as points."""
-    label = name or getattr(function, "__name__", "custom")
+    label = name or str(getattr(function, "__name__", "custom"))
 
     def score(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
         try:

@@ -57,7 +57,7 @@ def _wanted(outputs: Arrays, reference: Arrays, floats: Arrays) -> NDArray[Any]:
 
 def _squared_errors(outputs: Arrays, reference: Arrays, floats: Arrays) -> Doubles:
     difference = _rows(only_output(outputs)) - _rows(_wanted(outputs, reference, floats))
-    return (difference * difference).mean(1)
+    return np.asarray((difference * difference).mean(1))
 
 
 def _psnr(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:

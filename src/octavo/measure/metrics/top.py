@@ -32,4 +32,4 @@ def _hits(outputs: Arrays, reference: Arrays, k: int) -> Doubles:
         raise DataError(f"a label is not among the {scores.shape[1]} classes of the first output; mend 'labels'")
     k = min(k, scores.shape[1])
     best = scores.argmax(1)[:, None] if k == 1 else np.argpartition(-scores, k - 1, axis=1)[:, :k]
-    return (best == wanted[:, None]).any(axis=1) * 100.0
+    return np.where((best == wanted[:, None]).any(axis=1), 100.0, 0.0)

@@ -1,0 +1,331 @@
+"""The command line: parses, calls, prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.markup import escape
+
+from octavo.errors import DataError, OctavoError, OptionError
+from octavo.report.console import stderr, stdout
+
+app = typer.Typer(
+    name="octavo",
+    help="Post-training quantization: an FP32 model and a little data in, a verified INT8 model out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_INTERRUPTED = 130
+
+ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+TargetName = Annotated[
+    str, typer.Option("--target", "-t", help="What to quantize for; a name, auto, or a target file.")
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", help="Node name, regular expression or operator type to leave in float; repeatable."),
+]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of ONNX Runtime.", show_default=False)]
+InputScale = Annotated[
+    float | None, typer.Option("--input-scale", help="Stored integers become x * scale + offset.", show_default=False)
+]
+InputOffset = Annotated[float, typer.Option("--input-offset", help="The offset that goes with --input-scale.")]
+ImageSize = Annotated[
+    str | None, typer.Option("--image-size", help="Resize images to HEIGHTxWIDTH.", show_default=False)
+]
+Mean = Annotated[str | None, typer.Option("--mean", help="Image mean, one number a channel: 0.5,0.5,0.5")]
+Std = Annotated[str | None, typer.Option("--std", help="Image standard deviation, one number a channel.")]
+Layout = Annotated[str, typer.Option("--layout", help="Order of the model's image axes: NCHW or NHWC.")]
+BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Samples a run.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite output files that exist.")]
+
+
+@app.command()
+def quantize(
+    model: ModelPath,
+    calibration: Annotated[
+        Path, typer.Option("--calibration", "-c", help="Samples: .npz, .npy or a folder of images.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The INT8 model to write.", show_default=False)],
+    evaluate: Annotated[
+        Path | None, typer.Option("--evaluate", "-e", help="Held-out samples, with labels if there are any.")
+    ] = None,
+    target: TargetName = "auto",
+    metric: Annotated[
+        str | None,
+        typer.Option("--metric", help="top1, top5, auc, mse, psnr, cosine, agreement or module:function."),
+    ] = None,
+    exclude: Exclude = None,
+    estimator: Annotated[
+        str | None, typer.Option("--estimator", help="minmax, percentile[:P], mse, entropy, moving_average, ...")
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="Decisions: read if the file exists, else written.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the whole result there.")] = None,
+    input_scale: InputScale = None,
+    input_offset: InputOffset = 0.0,
+    image_size: ImageSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    layout: Layout = "NCHW",
+    samples: Annotated[int | None, typer.Option("--samples", min=1, help="Calibrate on the first so many.")] = None,
+    batch_size: BatchSize = None,
+    threads: Threads = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the resampling behind intervals.")] = 0,
+    force: Force = False,
+) -> None:
+    """Quantize a model, measure what that cost, and write it."""
+    for path in (output, json):
+        _check_output(path, model, force)
+    from octavo.measure import Evaluation
+    from octavo.measure.metrics import metric as find_metric
+    from octavo.pipeline import quantize as run
+    from octavo.report.progress import watcher
+    from octavo.report.result import show_result
+
+    if metric is not None and evaluate is None:
+        raise OptionError("--metric needs --evaluate; give held-out samples to measure on")
+    chosen = None if metric is None else find_metric(metric)
+    known = recipe is not None and recipe.exists()
+    with watcher() as progress:
+        result = run(
+            model,
+            calibration,
+            target,
+            evaluate=None if evaluate is None else Evaluation(evaluate, chosen),
+            exclude=exclude or (),
+            estimator=estimator,
+            recipe=recipe if known else None,
+            preprocess=_preprocess(input_scale, input_offset, image_size, mean, std, layout),
+            limit=samples,
+            batch_size=batch_size,
+            threads=threads,
+            seed=seed,
+            checkpoint=output.with_name(f".{output.name}.checkpoint"),
+            progress=progress,
+        )
+    result.save(output, overwrite=force)
+    if recipe is not None and not known:
+        result.recipe.write(recipe)
+    if json is not None:
+        result.write_json(json)
+    show_result(stdout(), result, output)
+
+
+@app.command()
+def explain(
+    bounds: Annotated[
+        tuple[float, float] | None, typer.Option("--range", metavar="LOW HIGH", help="The real range to map.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Take the range from an array: .npy, .npz or .onnx.")
+    ] = None,
+    tensor: Annotated[str | None, typer.Option("--tensor", help="Which array of the file.")] = None,
+    dtype: Annotated[str, typer.Option("--dtype", help="The grid: int8, uint8, int4, int8[-127,127], ...")] = "int8",
+    symmetric: Annotated[bool, typer.Option("--symmetric", help="Fix the zero point at the grid's middle.")] = False,
+    axis: Annotated[int | None, typer.Option("--axis", help="One scale for each channel along this axis.")] = None,
+    value: Annotated[list[float] | None, typer.Option("--value", help="Map a value and back; repeatable.")] = None,
+) -> None:
+    """Show the derivation of scale and zero point, step by step."""
+    import numpy as np
+
+    from octavo.affine import Grid, derive, params_from_array
+    from octavo.data.tensors import read_tensor
+    from octavo.report.derivation import show_channels, show_derivation
+
+    if (bounds is None) == (weights is None):
+        raise OptionError("give either --range LOW HIGH or --weights FILE")
+    if axis is not None and weights is None:
+        raise OptionError("--axis needs --weights; a range has no channels")
+    grid, console = Grid.parse(dtype), stdout()
+    array = np.asarray(bounds, np.float32) if weights is None else read_tensor(weights, tensor)
+    if array.size == 0 or not bool(np.isfinite(array).all()):
+        raise DataError("the array is empty or holds NaN or infinity; give finite numbers")
+    low, high = bounds or (float(array.min()), float(array.max()))
+    show_derivation(console, derive(low, high, grid, symmetric=symmetric, values=value or ()))
+    if axis is not None:
+        params = params_from_array(array, grid, symmetric=symmetric, axis=axis)
+        show_channels(console, array, params, axis % array.ndim)
+
+
+@app.command()
+def targets() -> None:
+    """Show what each target accepts."""
+    from octavo.report.targets import show_targets
+    from octavo.targets import target, target_names, this_machine
+
+    show_targets(stdout(), [target(name) for name in target_names()], this_machine())
+
+
+@app.command()
+def inspect(model: ModelPath, target: TargetName = "auto", exclude: Exclude = None) -> None:
+    """Show a model's operators, which become integers and which do not and why, sizes, and overflow bounds."""
+    from octavo.inspection import inspect as look
+    from octavo.report.inspection import show_inspection
+    from octavo.targets import target as find_target
+
+    show_inspection(stdout(), look(model, find_target(target), exclude or ()))
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A", help="The model to compare with.", show_default=False)],
+    second: Annotated[Path, typer.Argument(metavar="B", help="The other, quantized or not.", show_default=False)],
+    data: Annotated[Path, typer.Option("--data", "-d", help="Samples: .npz, .npy or a folder of images.")],
+    input_scale: InputScale = None,
+    input_offset: InputOffset = 0.0,
+    image_size: ImageSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    layout: Layout = "NCHW",
+    samples: Annotated[int, typer.Option("--samples", min=1, help="Compare on the first so many.")] = 64,
+) -> None:
+    """Compare two models' outputs, and layer by layer SQNR and cosine."""
+    from octavo.data import open_samples
+    from octavo.graph import input_specs, load
+    from octavo.measure.compare import compare as run
+    from octavo.report.comparison import show_comparison
+    from octavo.report.progress import watcher
+
+    one, two = load(first), load(second)
+    preprocess = _preprocess(input_scale, input_offset, image_size, mean, std, layout)
+    opened = open_samples(data, input_specs(one), preprocess=preprocess, limit=samples)
+    with watcher() as progress:
+        found = run(one, two, opened, progress=progress)
+    show_comparison(stdout(), found)
+
+
+@app.command()
+def bench(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)],
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples a run.")] = 1,
+    threads: Threads = None,
+    dim: Annotated[
+        list[str] | None, typer.Option("--dim", help="Size of a dynamic dimension, as NAME=SIZE; repeatable.")
+    ] = None,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="About how long to measure.")] = 5.0,
+) -> None:
+    """Time models in turn on random inputs: median and quartiles."""
+    from octavo.engines.onnxruntime import Session
+    from octavo.graph import load, model_bytes
+    from octavo.measure import latencies
+    from octavo.measure.feeds import random_feeds
+    from octavo.report.latency import show_latencies
+    from octavo.report.progress import watcher
+
+    loaded = [load(path) for path in models]
+    sessions = [Session(each, threads=threads) for each in loaded]
+    dims = dict(_dim(text) for text in dim or ())
+    feeds = [random_feeds(session.inputs, batch_size, dims) for session in sessions]
+    with watcher() as progress:
+        found = latencies(sessions, feeds, seconds=seconds, progress=progress)
+    count = (
+        f"{threads} thread{'s' * (threads > 1)}"
+        if threads
+        else f"threads as ONNX Runtime chooses ({os.cpu_count()} cores)"
+    )
+    show_latencies(
+        stdout(), [str(path) for path in models], [model_bytes(each) for each in loaded], found, batch_size, count
+    )
+
+
+def main() -> None:
+    """Run the command line; mistakes of the user end in one sentence on stderr."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of a command line: 0, 1 for our own faults, 2 for the user's, 3 for a budget not met."""
+    try:
+        code: Any = app(arguments, prog_name="octavo", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except OctavoError as error:
+        _complain(str(error))
+        if error.exit_code == 1:
+            traceback.print_exc()
+        return error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message())
+        return 2
+    except click.ClickException as error:
+        _complain(f"{error.format_message().rstrip('.')}; add --help to see the options")
+        return 2
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _complain("interrupted; run the same command again and calibration goes on where it stopped")
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our tables left; there is nobody to complain to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        _complain(f"this is a fault of Octavo ({type(error).__name__}: {error}); please report it with the lines above")
+        return 1
+
+
+def _complain(sentence: str) -> None:
+    stderr().print(f"[red]octavo:[/] {escape(' '.join(sentence.split()))}")
+
+
+def _check_output(path: Path | None, model: Path, force: bool) -> None:
+    if path is None:
+        return
+    if path.exists() and model.exists() and path.samefile(model):
+        raise OptionError(f"{path} is the model itself; choose another output")
+    if path.is_dir():
+        raise OptionError(f"{path} is a folder; name the file to write")
+    if path.exists() and not force:
+        raise OptionError(f"{path} exists; choose another path or add --force")
+    if not path.parent.is_dir():
+        raise OptionError(f"the folder of {path} does not exist; create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise OptionError(f"the folder of {path} cannot be written; choose another path")
+
+
+def _preprocess(
+    scale: float | None, offset: float, size: str | None, mean: str | None, std: str | None, layout: str
+) -> Any:
+    from octavo.data import Preprocess
+
+    return Preprocess(
+        scale=scale,
+        offset=offset,
+        size=None if size is None else _size(size),
+        mean=_numbers("--mean", mean),
+        std=_numbers("--std", std),
+        layout=layout,  # type: ignore[arg-type]
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    try:
+        found = int(height), int(width or height)
+    except ValueError:
+        raise OptionError(f"--image-size {text} is not HEIGHTxWIDTH; write for example 224x224") from None
+    if min(found) < 1:
+        raise OptionError(f"--image-size {text} is empty; write for example 224x224")
+    return found
+
+
+def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
+    try:
+        return None if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise OptionError(f"{option} {text} is not a list of numbers; write for example 0.5,0.5,0.5") from None
+
+
+def _dim(text: str) -> tuple[str, int]:
+    name, _, size = text.partition("=")
+    if not name or not size.isdigit() or int(size) < 1:
+        raise OptionError(f"--dim {text} is not NAME=SIZE; write for example sequence=128")
+    return name, int(size)

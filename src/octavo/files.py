@@ -1,0 +1,26 @@
+"""Write small text files, whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from octavo.errors import OptionError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write beside, to disk, then rename.
+
+    Raises:
+        OptionError: the file cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OptionError(f"{path} cannot be written ({error.strerror}); choose another path") from None

@@ -1,0 +1,107 @@
+"""Look at a float model as quantization will: what becomes integer, what does not and why, how large."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.affine import QuantParams
+from octavo.graph import TensorSpec, input_specs, load, output_specs, prepare
+from octavo.graph.plan import Plan, make_plan
+from octavo.graph.proof import OverflowProof, prove
+from octavo.graph.size import tensor_bytes
+from octavo.graph.weights import quantize_constants
+from octavo.targets import Target
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One operator of the prepared model; `bound` is what its accumulator can reach without bias."""
+
+    name: str
+    op: str
+    integer: bool
+    becomes: str
+    bound: int | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What is known of a model before any data is seen; sizes in bytes of stored tensors."""
+
+    target: str
+    opset: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    operators: list[Operator]
+    float_bytes: int
+    integer_bytes: int
+
+    @property
+    def integer_operators(self) -> int:
+        """How many operators will run in integers."""
+        return sum(row.integer for row in self.operators)
+
+
+def inspect(model: str | os.PathLike[str], target: Target, exclude: Sequence[str] = ()) -> Inspection:
+    """Plan a model's quantization for a target, without data.
+
+    Raises:
+        ModelError: the model cannot be read.
+        OptionError: an exclusion matches nothing.
+    """
+    loaded = load(model)
+    prepared = prepare(loaded)
+    plan = make_plan(prepared, target, exclude)
+    proofs = {proof.layer: proof for proof in _proofs(prepared, plan)}
+    rows = [_operator(node, plan, proofs.get(node.name or "")) for node in prepared.graph]
+    stored = tensor_bytes(prepared)
+    return Inspection(
+        target=target.name,
+        opset=loaded.opset_imports.get("", 0),
+        inputs=input_specs(loaded),
+        outputs=output_specs(loaded),
+        operators=rows,
+        float_bytes=stored,
+        integer_bytes=stored - _saved(prepared, plan),
+    )
+
+
+def _proofs(model: ir.Model, plan: Plan) -> list[OverflowProof]:
+    """Bounds with the widest distance that an input can have from its zero point; biases need data."""
+    worst = {
+        name: QuantParams(tensor.grid, np.ones((), np.float32), np.array(tensor.grid.qmin, np.int32))
+        for name, tensor in plan.tensors.items()
+    }
+    constants = quantize_constants(model, plan, worst)
+    weights = {key: found for key, found in constants.items() if found.params.grid.dtype != "int32"}
+    return prove(model, plan, worst, weights)
+
+
+def _operator(node: ir.Node, plan: Plan, proof: OverflowProof | None) -> Operator:
+    name = node.name or ""
+    layer = plan.layers.get(name)
+    bound = None if proof is None else proof.bound
+    if layer is not None:
+        grids = [str(weight.grid) for weight in layer.weights]
+        grids += [str(plan.tensors[tensor].grid) for tensor in layer.inputs.values()]
+        kind = "" if layer.role == "compute" else f" ({layer.role})"
+        return Operator(name, node.op_type, True, f"{'·'.join(dict.fromkeys(grids))}{kind}", bound, "")
+    host = next((each for each in plan.layers.values() if name in each.fused), None)
+    if host is not None:
+        return Operator(name, node.op_type, True, "fused", None, f"into {host.op} '{host.name}'")
+    why = next((left.why for left in plan.left_float if left.name == name), "works on shapes or indices")
+    return Operator(name, node.op_type, False, "float", None, why)
+
+
+def _saved(model: ir.Model, plan: Plan) -> int:
+    """Bytes that float32 weights lose as 8-bit integers, each shared tensor counted once."""
+    names = {weight.tensor for layer in plan.layers.values() for weight in layer.weights}
+    found = (model.graph.initializers.get(name) for name in names)
+    sizes = [value.const_value.nbytes for value in found if value is not None and value.const_value is not None]
+    return sum(size * 3 // 4 for size in sizes)

@@ -1,0 +1,19 @@
+"""Where things are printed."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+# Wide enough for tables in files and pipes, where there is no terminal to ask.
+_WIDTH = 120
+
+
+def stdout() -> Console:
+    """The console for results."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
+
+
+def stderr() -> Console:
+    """The console for progress and complaints; it never wraps a sentence."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)

@@ -1,0 +1,99 @@
+"""The result of a quantization: the verdict, what stayed in float, and where accuracy went."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from octavo.measure import MetricResult
+from octavo.report.text import decibels, milliseconds, size, times
+from octavo.result import QuantizationResult
+
+_LARGEST_LIST = 12
+
+
+def show_result(console: Console, result: QuantizationResult, output: Path) -> None:
+    """Print the verdict first, then what explains it, then the warnings."""
+    console.print(_verdict(result, output))
+    kinds = Counter(layer.op for layer in result.layers)
+    console.print(f"\n{len(result.layers)} operators in integers: " + ", ".join(f"{n} {op}" for op, n in kinds.items()))
+    console.print(_proof_line(result))
+    _show_left_float(console, result)
+    _show_diagnosis(console, result)
+    for warning in result.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    seconds = ", ".join(f"{stage} {taken:.1f}" for stage, taken in result.seconds.items())
+    console.print(f"\n{sum(result.seconds.values()):.1f} s ({seconds}); peak memory {size(result.peak_rss_bytes)}")
+
+
+def _verdict(result: QuantizationResult, output: Path) -> Table:
+    table = Table(title=f"{escape(str(output))} for {escape(result.target)}", title_justify="left")
+    for heading, side in (("", "left"), ("float", "right"), ("int8", "right"), ("", "left")):
+        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    if result.metric is not None:
+        table.add_row(*_metric_row(result.metric))
+    sizes = result.size_bytes
+    ratio = sizes["float"] / sizes["quantized"]
+    table.add_row("size", size(sizes["float"]), size(sizes["quantized"]), times(ratio, "smaller", "larger"))
+    if result.latency_ms is not None:
+        both = result.latency_ms
+        speed = times(both["float"] / both["quantized"], "faster", "slower")
+        table.add_row(
+            "latency", milliseconds(both["float"]), milliseconds(both["quantized"]), f"{speed} here, at batch 1"
+        )
+    return table
+
+
+def _metric_row(metric: MetricResult) -> tuple[str, str, str, str]:
+    interval = "no interval" if metric.ci95 is None else f"95% interval {metric.ci95[0]:+.2f} to {metric.ci95[1]:+.2f}"
+    unit = f" {metric.unit}" if metric.unit else ""
+    form = ".2f" if metric.unit else ".4g"
+    drop = f"drop {metric.drop:{form}}{unit} ({interval}; {metric.samples} samples)"
+    return escape(metric.name), f"{metric.float_value:{form}}", f"{metric.quantized_value:{form}}", drop
+
+
+def _proof_line(result: QuantizationResult) -> str:
+    proofs = result.proofs
+    worst = max((proof.bound for proof in proofs), default=0)
+    if not proofs:
+        return "no accumulators to prove"
+    line = f"{len(proofs)} accumulators proved to stay within 32 bits (at most {worst / 2**31:.1%} used)"
+    terms = [proof.terms for proof in proofs if proof.terms is not None]
+    return line + (f"; products of activations hold up to {min(terms)} terms" if terms else "")
+
+
+def _show_left_float(console: Console, result: QuantizationResult) -> None:
+    if not result.left_float:
+        console.print("nothing is left in float")
+        return
+    reasons = Counter((left.op, _kind(left.why)) for left in result.left_float)
+    console.print(f"\n{len(result.left_float)} operators left in float:")
+    for (op, why), count in reasons.most_common(_LARGEST_LIST):
+        console.print(f"  {count} {escape(op)}: {escape(why)}", soft_wrap=True)
+    if len(reasons) > _LARGEST_LIST:
+        console.print(f"  and {len(reasons) - _LARGEST_LIST} kinds more; --json lists all")
+
+
+def _kind(why: str) -> str:
+    """The reason without the names that make each unlike its neighbours."""
+    if why.startswith("its input '") and "float (from " in why:
+        return "its input is float, so integers would only add rounding"
+    return why
+
+
+def _show_diagnosis(console: Console, result: QuantizationResult) -> None:
+    if not result.diagnosis:
+        return
+    table = Table(title="Where most is lost", title_justify="left", show_lines=len(result.diagnosis) > 1)
+    table.add_column("layer", overflow="fold", ratio=2)
+    table.add_column("SQNR", justify="right", no_wrap=True)
+    table.add_column("why", overflow="fold", ratio=3)
+    for found in result.diagnosis:
+        causes = "\n".join(escape(cause) for cause in found.causes)
+        table.add_row(f"{escape(found.op)} {escape(found.layer)}", decibels(found.sqnr_db), causes)
+    console.print()
+    console.print(table)
