@@ -21,6 +21,7 @@ Doubles = NDArray[np.float64]
 _MANTISSA_BITS = 5
 _COARSE, _FINE, _ROUNDS = 24, 7, 3
 _LARGEST_SHRINK = 1e-3
+_STRETCHES = 2.0 ** np.linspace(-0.5, 0.5, 21)
 _BOTH, _LOW, _HIGH = (True, True), (True, False), (False, True)
 
 
@@ -71,8 +72,7 @@ def _choose(sketch: RangeSketch, grid: Grid, symmetric: bool) -> Range:
     # Neither order finds the optimum always: both ends together fails on tails of unlike length,
     # one after the other on tails alike.
     chosen = [_shrink_all(density, whole, order) for order in ((_BOTH, _LOW, _HIGH), (_HIGH, _LOW, _HIGH))]
-    low, high = np.array(chosen).T
-    return chosen[int(np.argmin(density.error(low, high)))]
+    return _stretch(density, whole, chosen)
 
 
 def _density(sketch: RangeSketch, steps: int, symmetric: bool) -> _Density:
@@ -120,6 +120,17 @@ def _shrink(density: _Density, whole: Range, chosen: Range, ends: tuple[bool, bo
         best = float(alpha[index]), float(beta[index])
         factors = np.linspace(factors[max(index - 1, 0)], factors[min(index + 1, len(factors) - 1)], _FINE)
     return best
+
+
+def _stretch(density: _Density, whole: Range, chosen: list[Range]) -> Range:
+    """The best of some ranges, or of them a little larger or smaller.
+
+    With few levels the zero point moves by leaps, and then no end can move without the other.
+    """
+    low, high = np.outer(np.array(chosen).T, _STRETCHES).reshape(2, -1)
+    low, high = np.maximum(low, whole[0]), np.minimum(high, whole[1])
+    index = int(np.argmin(density.error(low, high)))
+    return float(low[index]), float(high[index])
 
 
 def _area(x: Doubles, first: Doubles, last: Doubles) -> Doubles:
