@@ -12,12 +12,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from octavo.engines.onnxruntime import Session
-
 import octavo
 from benchmarks.cases import Case, parser, selected
 from benchmarks.tables import machine_line, markdown, write_json
 from benchmarks.tools import TOOLS, quiet
+from octavo.engines.onnxruntime import Session
 from octavo.measure import MetricResult, evaluate
 
 

@@ -93,5 +93,5 @@ class ImageSamples:
         if steps.mean is not None:
             x = x - np.asarray(steps.mean, np.float32)
         if steps.std is not None:
-            x = x / np.asarray(steps.std, np.float32)
+            x = (x / np.asarray(steps.std, np.float32)).astype(np.float32)
         return np.ascontiguousarray(x.transpose(2, 0, 1) if steps.layout == "NCHW" else x)

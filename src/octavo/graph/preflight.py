@@ -82,7 +82,7 @@ def _check_axis(node: ir.Node, target: Target) -> Iterator[str]:
         yield f"'{node.name}' has a scale for each channel but {target.name} takes one a tensor; quantize per tensor"
     elif target.weight_axes is not None and axis not in target.weight_axes:
         allowed = " or ".join(map(str, target.weight_axes))
-        yield f"'{node.name}' has scales along axis {axis} but {target.name} takes axis {allowed}; transpose the weights"
+        yield f"'{node.name}' has scales along axis {axis} but {target.name} takes {allowed}; transpose the weights"
 
 
 def _check_operands(node: ir.Node) -> Iterator[str]:
