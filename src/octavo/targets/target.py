@@ -6,13 +6,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from octavo.affine import Grid
-from octavo.errors import TargetError
+from octavo.errors import OptionError, TargetError
 
 Role = Literal["compute", "carry", "move", "float"]
 Rule = Literal["affine", "pytorch"]
+_T = TypeVar("_T")
 
 _SECTIONS = {
     "": {"title", "engines", "opset", "rule", "notes"},
@@ -92,8 +93,10 @@ def read_target(path: Path) -> Target:
     _check_names(path, data)
     try:
         return _build(path.stem, data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise TargetError(f"target file {path} has a missing or unusable field: {error}") from None
+    except KeyError as error:
+        raise TargetError(f"target file {path} lacks the field {error}; add it") from None
+    except (TypeError, ValueError, AttributeError, OptionError) as error:
+        raise TargetError(f"target file {path} has an unusable value: {error}") from None
 
 
 def _check_names(path: Path, data: Mapping[str, Any]) -> None:
@@ -116,36 +119,49 @@ def _build(name: str, data: Mapping[str, Any]) -> Target:
     axes = weights.get("axes")
     return Target(
         name=name,
-        title=str(data["title"]),
-        engines=tuple(data["engines"]),
-        opset=int(data.get("opset", 13)),
+        title=_typed(data["title"], str),
+        engines=_strings(data["engines"]),
+        opset=_typed(data.get("opset", 13), int),
         rule=_one_of(data.get("rule", "affine"), ("affine", "pytorch")),
-        notes=tuple(data.get("notes", ())),
+        notes=_strings(data.get("notes", [])),
         activations=first,
-        estimator=str(activations["estimator"]),
+        estimator=_typed(activations["estimator"], str),
         second_operand=_tensor_rule(data["second_operand"]) if "second_operand" in data else first,
         weights=Grid.parse(weights["grid"]),
-        per_channel=bool(weights["per_channel"]),
-        weight_axes=None if axes is None else tuple(int(axis) for axis in axes),
+        per_channel=_typed(weights["per_channel"], bool),
+        weight_axes=None if axes is None else tuple(_typed(axis, int) for axis in _typed(axes, list)),
         integer_bias=_one_of(data["bias"]["grid"], ("int32", "float32")) == "int32",
-        behind=bool(placement["behind"]),
-        float_output=frozenset(placement["float_output"]),
-        compute=frozenset(operators["compute"]),
-        carry=frozenset(operators["carry"]),
-        move=frozenset(operators["move"]),
-        float_operators=dict(operators.get("float", {})),
-        least_input_channels=int(operators.get("least_input_channels", 0)),
-        fusions=frozenset(_pair(pair) for pair in data["fusions"]["pairs"]),
+        behind=_typed(placement["behind"], bool),
+        float_output=frozenset(_strings(placement["float_output"])),
+        compute=frozenset(_strings(operators["compute"])),
+        carry=frozenset(_strings(operators["carry"])),
+        move=frozenset(_strings(operators["move"])),
+        float_operators={op: _typed(why, str) for op, why in operators.get("float", {}).items()},
+        least_input_channels=_typed(operators.get("least_input_channels", 0), int),
+        fusions=frozenset(_pair(pair) for pair in _strings(data["fusions"]["pairs"])),
     )
 
 
 def _tensor_rule(section: Mapping[str, Any]) -> TensorRule:
-    return TensorRule(Grid.parse(section["grid"]), bool(section["symmetric"]))
+    return TensorRule(Grid.parse(section["grid"]), _typed(section["symmetric"], bool))
 
 
 def _pair(text: str) -> tuple[str, str]:
-    head, tail = text.split("+")
+    head, plus, tail = text.partition("+")
+    if not (head and plus and tail) or "+" in tail:
+        raise ValueError(f"{text!r} is not a pair of operators such as 'Conv+Relu'")
     return head, tail
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    return tuple(_typed(item, str) for item in _typed(value, list))
+
+
+def _typed(value: Any, kind: type[_T]) -> _T:
+    """The value when it is of that type; TOML's true is no number and its "false" no truth value."""
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is not of type {kind.__name__}")
+    return value
 
 
 def _one_of(value: Any, allowed: tuple[Any, ...]) -> Any:

@@ -1,0 +1,253 @@
+"""Targets: every file that comes along, files of users, and files with mistakes."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from octavo.affine import Grid
+from octavo.errors import TargetError
+from octavo.ranges.registry import estimator
+from octavo.targets import cpu_flags, detect, read_target, target, target_names, this_machine
+
+NAMES = ["arm-neon", "fbgemm", "nvidia-tensorrt", "octavo", "x86-avx2", "x86-vnni"]
+FILE = Path(detect.__file__).parent / "x86-vnni.toml"
+
+
+def _edited(folder: Path, old: str, new: str) -> Path:
+    """A copy of the x86-vnni file with one thing changed."""
+    text = FILE.read_text(encoding="utf-8")
+    assert old in text
+    path = folder / "mine.toml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+def _refusal(path: Path) -> str:
+    with pytest.raises(TargetError) as caught:
+        target(str(path))
+    message = str(caught.value)
+    assert "\n" not in message
+    assert str(path) in message
+    return message
+
+
+def test_the_targets_that_come_along() -> None:
+    assert target_names() == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_file_reads(name: str) -> None:
+    found = target(name)
+    assert found.name == name
+    assert found.title
+    assert found.engines
+    assert found.opset >= 13
+    estimator(found.estimator)
+    assert found.compute >= {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+    assert found.float_output <= found.compute
+    assert not found.compute & found.carry
+    assert not found.carry & found.move
+    assert all(found.role(op) == "float" for op in found.float_operators)
+    assert all(head in found.compute | found.carry for head, _ in found.fusions)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_are_signed_and_centred(name: str) -> None:
+    weights = target(name).weights
+    assert weights.signed
+    assert weights.qmin in (-weights.qmax, -weights.qmax - 1)
+
+
+def test_what_was_measured_is_what_the_files_say() -> None:
+    avx2, tensorrt = target("x86-avx2"), target("nvidia-tensorrt")
+    # VPMADDUBSW adds two u8 * s8 products in 16 bits.
+    assert 2 * avx2.activations.grid.qmax * avx2.weights.qmax < 2**15
+    assert tensorrt.activations.symmetric
+    assert tensorrt.second_operand.symmetric
+    assert tensorrt.weight_axes == (0,)
+    assert not tensorrt.integer_bias
+    assert not tensorrt.behind
+    for name in ("x86-vnni", "x86-avx2", "octavo"):
+        assert target(name).activations.grid == Grid.parse("uint8")
+        assert target(name).second_operand.grid == Grid.parse("int8")
+    assert target("arm-neon").activations.grid == Grid.parse("int8")
+    assert target("fbgemm").activations.grid == Grid.parse("uint8[0,127]")
+
+
+def test_roles_and_reasons() -> None:
+    found = target("x86-vnni")
+    assert found.role("Conv") == "compute"
+    assert found.role("Add") == "carry"
+    assert found.role("Reshape") == "move"
+    assert found.role("Softmax") == "float"
+    assert "exponential" in found.why_float("Softmax")
+    assert found.why_float("Cosh") == "x86-vnni has no integer Cosh"
+
+
+def test_a_target_is_its_own_name() -> None:
+    found = target("octavo")
+    assert target(found) is found
+
+
+def test_a_file_of_the_user(tmp_path: Path) -> None:
+    found = target(str(_edited(tmp_path, 'title = "', 'title = "My own ')))
+    assert found.name == "mine"
+    assert found.title.startswith("My own ")
+    assert found.weights == target("x86-vnni").weights
+
+
+def test_optional_fields_have_defaults(tmp_path: Path) -> None:
+    text = FILE.read_text(encoding="utf-8")
+    start, end = text.index("# The second operand"), text.index("[weights]")
+    lines = (text[:start] + text[end:]).splitlines()
+    kept = [line for line in lines if not line.startswith(("opset", "rule", "least_input"))]
+    path = tmp_path / "short.toml"
+    path.write_text("\n".join(kept), encoding="utf-8")
+    found = read_target(path)
+    assert found.opset == 13
+    assert found.rule == "affine"
+    assert found.second_operand == found.activations
+    assert found.weight_axes is None
+    assert found.least_input_channels == 0
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(TargetError) as caught:
+        target("x86")
+    assert all(name in str(caught.value) for name in ["'x86'", "auto", *NAMES])
+
+
+@pytest.mark.parametrize("name", ["", "../x86-vnni", "X86-VNNI", "x86-vnni\n"])
+def test_near_misses_are_unknown(name: str) -> None:
+    with pytest.raises(TargetError):
+        target(name)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    assert "cannot be read" in _refusal(tmp_path / "none.toml")
+
+
+def test_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "folder.toml"
+    folder.mkdir()
+    assert "cannot be read" in _refusal(folder)
+
+
+@pytest.mark.parametrize("content", [b"title = ", b"\xff\xfe\x00", b"[a\n", b"x = 1\nx = 2\n"])
+def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(content)
+    assert "not valid TOML" in _refusal(path)
+
+
+@pytest.mark.parametrize("section", ["activations", "weights", "bias", "placement", "fusions"])
+def test_a_missing_section(tmp_path: Path, section: str) -> None:
+    text = FILE.read_text(encoding="utf-8")
+    start = text.index(f"[{section}]")
+    end = text.find("\n[", start)
+    path = tmp_path / "gap.toml"
+    path.write_text(text[:start] + (text[end + 1 :] if end > 0 else ""), encoding="utf-8")
+    assert f"lacks the section [{section}]" in _refusal(path)
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "empty.toml"
+    path.write_text("")
+    assert "lacks the section [activations]" in _refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("opset = 13", "opsett = 13", "'opsett'"),
+        ("per_channel = true", "per_chanel = true", "'per_chanel' in [weights]"),
+        ("[bias]", "[biases]\n[bias]", "[biases]"),
+        ("behind = true", "behind = true\nbefore = true", "'before' in [placement]"),
+    ],
+)
+def test_an_unknown_field_or_section(tmp_path: Path, old: str, new: str, told: str) -> None:
+    message = _refusal(_edited(tmp_path, old, new))
+    assert "unknown" in message
+    assert told in message
+
+
+@pytest.mark.parametrize("field", ["title", "engines", "estimator", "behind", "float_output", "compute", "carry"])
+def test_a_missing_field(tmp_path: Path, field: str) -> None:
+    text = "\n" + FILE.read_text(encoding="utf-8")
+    start = text.index(f"\n{field} = ") + 1
+    end = text.index("]\n", start) + 1 if text[start:].split("= ")[1][0] == "[" else text.index("\n", start)
+    path = tmp_path / "gap.toml"
+    path.write_text(text[:start] + text[end:], encoding="utf-8")
+    assert f"lacks the field '{field}'" in _refusal(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('grid = "uint8"', 'grid = "uint9"'),
+        ('grid = "uint8"', 'grid = "uint8[5,2]"'),
+        ('grid = "uint8"', "grid = 8"),
+        ('grid = "int32"', 'grid = "int64"'),
+        ('rule = "affine"', 'rule = "magic"'),
+        ("opset = 13", 'opset = "new"'),
+        ("opset = 13", "opset = true"),
+        ('engines = ["onnxruntime", "openvino"]', 'engines = "onnxruntime"'),
+        ('engines = ["onnxruntime", "openvino"]', "engines = [1]"),
+        ("symmetric = false", 'symmetric = "false"'),
+        ('estimator = "mse"', "estimator = 3"),
+        ("per_channel = true", "per_channel = 1"),
+        ("per_channel = true", "per_channel = true\naxes = 0"),
+        ("per_channel = true", 'per_channel = true\naxes = ["0"]'),
+        ("behind = true", 'behind = "yes"'),
+        ('float_output = ["Gemm", "MatMul"]', 'float_output = "Gemm"'),
+        ("least_input_channels = 4", "least_input_channels = 4.5"),
+        ('"Conv+Relu"', '"Conv Relu"'),
+        ('"Conv+Relu"', '"Conv+"'),
+        ('"Conv+Relu"', '"Conv+Add+Relu"'),
+        ("[operators.float]", "float = 1\n[other]"),
+        ('Erf = "Erf is a part of GELU, which stays in float"', "Erf = 1"),
+    ],
+)
+def test_a_bad_value(tmp_path: Path, old: str, new: str) -> None:
+    _refusal(_edited(tmp_path, old, new))
+
+
+def test_auto_reads_this_machine() -> None:
+    assert this_machine() in NAMES
+    assert target("auto").name == this_machine()
+
+
+@pytest.mark.parametrize(
+    ("machine", "flags", "expected"),
+    [
+        ("aarch64", set(), "arm-neon"),
+        ("ARM64", set(), "arm-neon"),
+        ("x86_64", {"avx2", "avx512_vnni"}, "x86-vnni"),
+        ("AMD64", {"avx2", "avx_vnni"}, "x86-vnni"),
+        ("x86_64", {"avx2", "avx512f"}, "x86-avx2"),
+        ("x86_64", set(), "x86-avx2"),
+    ],
+)
+def test_which_machine_gets_which_target(
+    monkeypatch: pytest.MonkeyPatch, machine: str, flags: set[str], expected: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: machine)
+    monkeypatch.setattr(detect, "cpu_flags", lambda: flags)
+    assert this_machine() == expected
+
+
+def test_cpu_flags_elsewhere_than_on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", missing)
+    assert cpu_flags() == set()
+
+
+@pytest.mark.parametrize("line", ["flags\t\t: fpu avx2 avx_vnni", "Features\t: fp asimddp"])
+def test_cpu_flags_are_those_of_the_first_processor(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"processor\t: 0\n{line}\nprocessor\t: 1\nflags\t: other\n")
+    assert cpu_flags() == set(line.partition(":")[2].split())
