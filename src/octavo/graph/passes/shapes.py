@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-
 import onnx_ir as ir
 import onnx_ir.passes.common as common
+
+from octavo.graph.quiet import quiet
 
 
 def infer_shapes(model: ir.Model) -> None:
     """Infer what ONNX can; a failure leaves the model as it was, for shapes are an aid and no condition."""
-    logger = logging.getLogger("onnx_ir")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
+    with quiet("onnx_ir"):
         common.ShapeInferencePass(check_type=False, strict_mode=False)(model)
-    finally:
-        logger.setLevel(level)
