@@ -27,18 +27,38 @@ def save(model: ir.Model, path: str | os.PathLike[str]) -> None:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     except OSError as error:
         raise OptionError(f"{path} cannot be written ({error.strerror}); choose a folder that exists") from None
+    names = [path.name] if external is None else [external, path.name]
     try:
         if external is None:
             ir.external_data.load_to_model(model)
         ir.save(model, folder / path.name, format="protobuf", external_data=external)
-        for name in [external, path.name]:
-            if name is not None:
-                _sync(folder / name)
-                os.replace(folder / name, path.parent / name)
+        for name in names:
+            _sync(folder / name)
+        _move(folder, path.parent, names)
     except OSError as error:
         raise OptionError(f"{path} cannot be written ({error.strerror}); free space or choose another path") from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _move(source: Path, target: Path, names: list[str]) -> None:
+    """Rename files into a folder; where one cannot be, what stood there before is put back."""
+    moved: list[str] = []
+    try:
+        for name in names:
+            kept = source / f"{name}.old"
+            if name != names[-1] and (target / name).is_file():
+                os.link(target / name, kept)
+            os.replace(source / name, target / name)
+            moved.append(name)
+    except OSError:
+        for name in moved:
+            kept = source / f"{name}.old"
+            if kept.exists():
+                os.replace(kept, target / name)
+            else:
+                (target / name).unlink(missing_ok=True)
+        raise
 
 
 def _sync(path: Path) -> None:
