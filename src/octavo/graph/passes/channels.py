@@ -112,18 +112,27 @@ def _channels(layer: ir.Node) -> int | None:
 
 def _per_channel(number: Doubles, layer: ir.Node, channels: int) -> Doubles | None:
     """The constant as one number a channel, or None when it varies along another axis of the output."""
-    spatial = layer.op_type in ("Conv", "ConvTranspose")
-    weight = layer.inputs[1]
-    assert weight is not None
-    assert weight.shape is not None
-    rank = len(weight.shape) if spatial else 2
+    rank = _least_rank(layer)
     if number.ndim > rank:
         return None
     shape = (1,) * (rank - number.ndim) + number.shape
-    axis = 1 if spatial else rank - 1
+    axis = 1 if layer.op_type in ("Conv", "ConvTranspose") else rank - 1
     if any(dim != 1 for i, dim in enumerate(shape) if i != axis) or shape[axis] not in (1, channels):
         return None
     return np.broadcast_to(number.reshape(-1), (channels,)).astype(np.float64)
+
+
+def _least_rank(layer: ir.Node) -> int:
+    """The rank of the layer's output; for MatMul at most 2, and 1 where its first input's is not known."""
+    data, weight = layer.inputs[0], layer.inputs[1]
+    match layer.op_type:
+        case "Gemm":
+            return 2
+        case "MatMul":
+            return 1 if data is None or data.shape is None else min(len(data.shape), 2)
+    assert weight is not None
+    assert weight.shape is not None
+    return len(weight.shape)
 
 
 def _fold(graph: ir.Graph, layer: ir.Node, node: ir.Node, affine: _Affine) -> None:

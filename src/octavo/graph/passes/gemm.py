@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.graph.constants import constant, new_constant
-from octavo.graph.operators import attribute
+from octavo.graph.operators import attribute, bias_input
 from octavo.graph.passes.rewrite import bypass, sole_reader
 
 
@@ -24,6 +24,8 @@ def fold_factors(model: ir.Model) -> None:
     for node in model.graph:
         if node.op_type != "Gemm" or node.domain:
             continue
+        if bias_input(node) is None:
+            node.attributes.pop("beta", None)
         for name, index in (("alpha", 1), ("beta", 2)):
             factor = float(attribute(node, name, 1.0))
             value = node.inputs[index] if len(node.inputs) > index else None

@@ -14,8 +14,13 @@ def fold_pads(model: ir.Model) -> None:
         if node.op_type == "Pad" and not node.domain:
             conv = sole_reader(node.outputs[0])
             pads = _spatial_zeros(node)
-            if conv is not None and conv.op_type == "Conv" and conv.graph is node.graph and pads is not None:
+            if conv is not None and pads is not None and _is_data_of(node, conv):
                 _fold(node, conv, pads)
+
+
+def _is_data_of(node: ir.Node, conv: ir.Node) -> bool:
+    is_conv = conv.op_type == "Conv" and not conv.domain and conv.graph is node.graph
+    return is_conv and conv.inputs[0] is node.outputs[0]
 
 
 def _spatial_zeros(node: ir.Node) -> list[int] | None:
