@@ -100,11 +100,14 @@ def _obstacle_of_type(node: ir.Node) -> str | None:
                 return "its weights are computed while the model runs"
         case "Pad":
             return _obstacle_of_pad(node)
+        case "MaxPool":
+            if any(output.name for output in node.outputs[1:]):
+                return "its second output gives the places of the maxima, not real numbers"
         case "Resize":
             mode = node.attributes.get("mode")
             if mode is not None and mode.as_string() == "cubic":
                 return "cubic Resize overshoots the range of its input"
-        case "Concat" | "Add" | "Mul":
+        case "Concat" | "Add" | "Mul" | "MatMul":
             if all(is_constant(value) for value in node.inputs):
                 return "all its inputs are constants"
     return None

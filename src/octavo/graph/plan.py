@@ -258,6 +258,7 @@ class _Planner:
         follower = sole_reader(output)
         if (
             follower is None
+            or follower.domain not in ("", "ai.onnx")
             or (node.op_type, follower.op_type) not in self.target.fusions
             or follower.name in self.excluded
         ):
@@ -312,8 +313,9 @@ class _Planner:
             names.update(dict.fromkeys(layer.inputs.values()))
             if layer.role == "move":
                 origin = layer.inputs[0]
-                source.update({v.name or "": source.get(origin, origin) for v in node.outputs})
-                names.update(dict.fromkeys(v.name or "" for v in node.outputs))
+                moved = [v.name for v in node.outputs if v.name]
+                source.update(dict.fromkeys(moved, source.get(origin, origin)))
+                names.update(dict.fromkeys(moved))
             elif layer.output is not None:
                 names[layer.output] = None
         second = self._second_operands(source)
