@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from tests import models
-from tests.models import PATTERNS, Arrays, Shape, build, feeds, node, random, run
+from tests.models import PATTERNS, STEPS, Arrays, Shape, build, chain, feeds, node, random, run
 
 from octavo.errors import ModelError
 from octavo.graph import prepare
@@ -618,59 +618,7 @@ def test_unknown_shapes() -> None:
     np.testing.assert_allclose(run(prepared, inputs)["y"], run(model, inputs)["y"], rtol=1e-5, atol=1e-5)
 
 
-STEPS = {
-    "Conv": lambda i: node("Conv", [f"t{i}", "w", "b"], f"t{i + 1}"),
-    "Bare": lambda i: node("Conv", [f"t{i}", "w"], f"t{i + 1}"),
-    "Deep": lambda i: node("Conv", [f"t{i}", "k"], f"t{i + 1}", group=4),
-    "Wide": lambda i: node("ConvTranspose", [f"t{i}", "u", "b"], f"t{i + 1}", group=2),
-    "Norm": lambda i: node("BatchNormalization", [f"t{i}", "gamma", "beta", "mean", "var"], f"t{i + 1}"),
-    "Mul": lambda i: node("Mul", [f"t{i}", "m"], f"t{i + 1}"),
-    "Line": lambda i: node("Mul", ["l", f"t{i}"], f"t{i + 1}"),
-    "Add": lambda i: node("Add", ["m", f"t{i}"], f"t{i + 1}"),
-    "Sub": lambda i: node("Sub", [f"t{i}", "m"], f"t{i + 1}"),
-    "From": lambda i: node("Sub", ["m", f"t{i}"], f"t{i + 1}"),
-    "Div": lambda i: node("Div", [f"t{i}", "m"], f"t{i + 1}"),
-    "Relu": lambda i: node("Relu", [f"t{i}"], f"t{i + 1}"),
-    "Skip": lambda i: node("Add", [f"t{i}", "t0"], f"t{i + 1}"),
-    "Back": lambda i: node("Add", [f"t{i}", f"t{max(i - 1, 0)}"], f"t{i + 1}"),
-    "Identity": lambda i: node("Identity", [f"t{i}"], f"t{i + 1}"),
-    "Dropout": lambda i: node("Dropout", [f"t{i}"], f"t{i + 1}"),
-    "Cast": lambda i: node("Cast", [f"t{i}"], f"t{i + 1}", to=TensorProto.FLOAT),
-    "Turn": lambda i: node("Transpose", [f"t{i}"], f"t{i + 1}", perm=[0, 1, 3, 2]),
-    "Roll": lambda i: node("Transpose", [f"t{i}"], f"t{i + 1}", perm=[0, 2, 3, 1]),
-    "Product": lambda i: node("MatMul", [f"t{i}", "square"], f"t{i + 1}"),
-    "Pad": lambda i: node("Pad", [f"t{i}", "pads"], f"t{i + 1}"),
-    "Crop": lambda i: node("Conv", [f"t{i}", "c"], f"t{i + 1}"),
-}
-
-
 @settings(max_examples=200)
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=8), st.sets(st.integers(1, 7), max_size=2))
 def test_any_chain_computes_the_same(steps: list[str], outputs: set[int]) -> None:
-    """Every tensor is 4 by 4 by 4 (but between Pad and Crop), so that any step can follow any other."""
-    cut = [step for step in steps if step not in ("Pad", "Crop")]
-    nodes = [STEPS[step](i) for i, step in enumerate(cut)]
-    if "Pad" in steps:
-        nodes += [STEPS["Pad"](len(cut)), STEPS["Crop"](len(cut) + 1)]
-        cut += ["Pad", "Crop"]
-    weights: Arrays = {
-        "w": random(4, 4, 1, 1),
-        "b": random(4),
-        "k": random(4, 1, 1, 1),
-        "u": random(4, 2, 1, 1),
-        "c": random(4, 4, 3, 3),
-        "m": 1.0 + random(4, 1, 1) / 4,
-        "l": 1.0 + random(4) / 4,
-        "square": random(4, 4),
-        "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64),
-        **models.batch_norm_weights(4),
-    }
-    if not nodes:
-        return
-    last = len(nodes)
-    padded = {last - 1} if "Pad" in steps else set()
-    shown = [*sorted({i for i in outputs if i < last} - padded), last]
-    used = {name for n in nodes for name in n.input}
-    kept = {name: array for name, array in weights.items() if name in used}
-    model = build(nodes, {"t0": [1, 4, 4, 4]}, {f"t{i}": [1, 4, 4, 4] for i in shown}, kept)
-    _prepared(model, tolerance=1e-4)
+    _prepared(chain(steps, outputs), tolerance=1e-4)

@@ -42,7 +42,8 @@ def violations(model: ir.Model, target: Target) -> Iterator[str]:
 
 def _check_pair(node: ir.Node, target: Target) -> Iterator[str]:
     scale, zero_point = constant(node.inputs[1]), _zero_point(node)
-    if scale is None or (len(node.inputs) > 2 and zero_point is None):
+    given = len(node.inputs) > 2 and node.inputs[2] is not None
+    if scale is None or (given and zero_point is None):
         yield f"{node.op_type} '{node.name}' has a scale or zero_point that is not a constant; make it an initializer"
         return
     if not bool(np.all(np.isfinite(scale) & (scale >= np.finfo(np.float32).tiny))):
@@ -86,16 +87,21 @@ def _check_axis(node: ir.Node, target: Target) -> Iterator[str]:
 
 
 def _check_operands(node: ir.Node) -> Iterator[str]:
-    """An operator with one dequantized operand needs the other dequantized too, or it runs in float for nothing."""
-    dequantized = [_is_dequantized(value) for value in node.inputs[:2]]
-    if any(dequantized) and not all(dequantized):
-        side = "first" if not dequantized[0] else "second"
-        yield f"{node.op_type} '{node.name}' reads its {side} input in float beside an integer one; put Q/DQ on both"
+    """Integer weights need an integer input, or the operator runs in float for nothing.
+
+    Float weights beside an integer input are those of a layer that was left in float.
+    """
+    dequantized = [_dequantizer(value) for value in node.inputs[:2]]
+    for weights, other, side in ((1, 0, "first"), (0, 1, "second")):
+        found = dequantized[weights]
+        if found is not None and constant(found.inputs[0]) is not None and dequantized[other] is None:
+            where = f"{node.op_type} '{node.name}' reads its {side} input"
+            yield f"{where} in float beside integer weights; put Q/DQ on both"
 
 
-def _is_dequantized(value: ir.Value | None) -> bool:
+def _dequantizer(value: ir.Value | None) -> ir.Node | None:
     producer = value.producer() if value is not None else None
-    return producer is not None and producer.op_type == "DequantizeLinear"
+    return producer if producer is not None and producer.op_type == "DequantizeLinear" else None
 
 
 def _zero_point(node: ir.Node) -> np.ndarray | None:
@@ -108,5 +114,5 @@ def _data_grid(node: ir.Node) -> str:
 
 
 def _middle(dtype: str) -> int:
-    grid = GRIDS[dtype]
-    return 0 if grid.signed else (grid.qmax + 1) // 2
+    grid = GRIDS.get(dtype)
+    return grid.middle if grid is not None else 0

@@ -20,7 +20,8 @@ _PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 class OverflowProof:
     """The largest magnitude a layer's accumulator can reach; `terms` is set when it depends on a dynamic length.
 
-    `bound` is exact over all inputs on the grid: max over channels of sum|w - Zw| * max|x - Zx| + |bias|.
+    `bound` holds for all inputs on the grid: max over channels of sum|w - Zw| * max|x - Zx| + |bias|. Some
+    input reaches it where a channel's weights and bias all have the sign that suits the input's longer side.
     For a product of two activations of unknown length, `bound` is that of one term and `terms` is how
     many of them fit.
     """
@@ -63,8 +64,10 @@ def _prove(
 
 def _contraction(node: ir.Node, index: int, rank: int, transposed: bool) -> tuple[int, ...]:
     """The axes of the weight whose products are added up in one accumulator."""
+    if index == 0 or rank == 1:
+        return (rank - 1,)
     if node.op_type == "MatMul":
-        return (rank - 1,) if index == 0 or rank == 1 else (rank - 2,)
+        return (rank - 2,)
     axis = ops.channel_axis(node, index, rank)
     kept = 1 - axis if transposed and axis is not None else axis
     return tuple(i for i in range(rank) if i != kept)

@@ -1,0 +1,387 @@
+"""Quantized models: valid, close to the float model, and placed as their target asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+from tests import models
+from tests.graph.quantizing import SEEDS, Quantized, quantized
+from tests.models import PATTERNS, STEPS, Arrays, build, chain, feeds, node, random, run
+
+from octavo.affine import Grid, bias_scale, dequantize
+from octavo.graph import prepare
+from octavo.graph.preflight import violations
+from octavo.graph.proof import prove
+from octavo.targets import target, target_names, this_machine
+
+BEHIND = [name for name in target_names() if target(name).behind]
+# Root mean square error over the output's deviation: 7 bits and min-max ranges lose most.
+TOLERANCE = {"fbgemm": 0.08}
+MARGIN = 0.05
+
+
+def _initializers(model: onnx.ModelProto) -> Arrays:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def _pairs(model: onnx.ModelProto, op: str) -> Iterator[onnx.NodeProto]:
+    return (n for n in model.graph.node if n.op_type == op)
+
+
+def _producer(model: onnx.ModelProto, name: str) -> onnx.NodeProto | None:
+    return next((n for n in model.graph.node if name in n.output), None)
+
+
+def _readers(model: onnx.ModelProto, name: str) -> list[str]:
+    return [n.op_type for n in model.graph.node if name in n.input]
+
+
+@pytest.fixture(scope="module", params=[(p, t) for p in PATTERNS for t in target_names()], ids="-".join)
+def case(request: pytest.FixtureRequest) -> Quantized:
+    """Every pattern on every target."""
+    pattern, name = request.param
+    return quantized(PATTERNS[pattern](), name)
+
+
+def test_the_model_is_valid_and_keeps_its_face(case: Quantized) -> None:
+    found = case.proto
+    onnx.checker.check_model(found, full_check=True)
+    before = ir.to_proto(case.prepared)
+    assert list(found.graph.input) == list(before.graph.input)
+    assert list(found.graph.output) == list(before.graph.output)
+    assert found.opset_import == before.opset_import
+    names = [n.name for n in found.graph.node]
+    assert len(set(names)) == len(names)
+    assert {n.name for n in before.graph.node} <= set(names)
+
+
+def test_preflight_and_proofs_find_nothing(case: Quantized) -> None:
+    assert list(violations(case.result, case.plan.target)) == []
+    assert all(p.holds for p in prove(case.prepared, case.plan, case.activations, case.constants))
+
+
+def test_outputs_are_close_to_the_float_models(case: Quantized) -> None:
+    found, name = case.proto, case.plan.target.name
+    for seed in SEEDS:
+        inputs = feeds(case.model, seed)
+        expected, given = run(case.model, inputs), run(found, inputs)
+        assert list(expected) == list(given)
+        for key, values in expected.items():
+            assert given[key].dtype == values.dtype
+            assert given[key].shape == values.shape
+            if values.dtype == np.float32:
+                error = np.sqrt(np.mean((given[key] - values) ** 2)) / values.std()
+                assert error < TOLERANCE.get(name, MARGIN)
+
+
+# Weights for targets of other processors may saturate 16 bits on this one.
+@pytest.mark.parametrize("to", sorted({"fbgemm", "x86-avx2", this_machine()}))
+@pytest.mark.parametrize("name", PATTERNS)
+def test_the_engines_own_integer_kernels_agree(name: str, to: str) -> None:
+    """ONNX Runtime turns Q/DQ into integer operators; requantization may differ by a step here and there."""
+    case = quantized(PATTERNS[name](), to)
+    inputs = feeds(case.model)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 4
+    session = onnxruntime.InferenceSession(case.proto.SerializeToString(), options)
+    plain = run(case.proto, inputs)
+    for values, fused in zip(plain.values(), session.run(None, inputs), strict=True):
+        if values.dtype == np.float32:
+            assert np.sqrt(np.mean((fused - values) ** 2)) / values.std() < MARGIN
+
+
+def test_every_tensor_is_on_the_grid_that_was_planned(case: Quantized) -> None:
+    found, constants = case.proto, _initializers(case.proto)
+    types = {t.name: t.data_type for t in found.graph.initializer}
+    for pair in _pairs(found, "QuantizeLinear"):
+        params = case.activations[pair.name.removesuffix("_QuantizeLinear")]
+        assert constants[pair.input[1]] == params.scale
+        assert constants[pair.input[2]] == params.zero_point
+        assert types[pair.input[2]] == TensorProto.DataType.Value(params.grid.dtype.upper())
+        back = next(n for n in _pairs(found, "DequantizeLinear") if n.input[0] == pair.output[0])
+        assert back.input[1:] == pair.input[1:]
+
+
+def test_no_float_weights_are_left_beside_their_integers(case: Quantized) -> None:
+    found = case.proto
+    used = {name for n in found.graph.node for name in n.input} | {v.name for v in found.graph.output}
+    used |= {name for n in found.graph.node for a in n.attribute for m in a.g.node for name in m.input}
+    assert set(_initializers(found)) <= used
+
+
+def test_the_float_model_stays_as_it_was() -> None:
+    case = quantized(models.residual(), "octavo")
+    again = quantized(models.residual(), "octavo")
+    assert ir.to_proto(case.prepared).SerializeToString(deterministic=True) == ir.to_proto(
+        again.prepared
+    ).SerializeToString(deterministic=True)
+    assert case.proto.SerializeToString(deterministic=True) == again.proto.SerializeToString(deterministic=True)
+
+
+def test_metadata_stay() -> None:
+    model = models.conv_relu()
+    helper.set_model_props(model, {"author": "somebody"})
+    found = quantized(model, "octavo").proto
+    assert [(p.key, p.value) for p in found.metadata_props] == [("author", "somebody")]
+    assert found.producer_name == "tests"
+
+
+# Pairs in front and behind
+
+
+@pytest.mark.parametrize("to", BEHIND)
+def test_what_integer_layers_write_is_seen_rounded_by_all(to: str) -> None:
+    found = quantized(models.residual(), to).proto
+    for name in ("r", "d"):
+        assert _readers(found, name) == ["QuantizeLinear"]
+    last = _producer(found, "y")
+    assert last is not None
+    assert last.op_type == "DequantizeLinear"
+
+
+@pytest.mark.parametrize("to", BEHIND)
+def test_nothing_stands_between_a_layer_and_its_activation(to: str) -> None:
+    found = quantized(models.conv_relu(), to).proto
+    assert _readers(found, "c") == ["Relu"]
+
+
+def test_tensorrt_reads_integers_and_writes_floats() -> None:
+    found = quantized(models.residual(), "nvidia-tensorrt").proto
+    assert [n.op_type for n in found.graph.node if not n.op_type.endswith("Linear")] == [
+        "Conv",
+        "Relu",
+        "Conv",
+        "Add",
+        "Relu",
+    ]
+    # Conv, Add and Relu fuse when the convolution's branch reaches the Add in float.
+    add = next(_pairs(found, "Add"))
+    assert add.input[0] == "d"
+    skip = _producer(found, add.input[1])
+    assert skip is not None
+    assert skip.op_type == "DequantizeLinear"
+    last = _producer(found, "y")
+    assert last is not None
+    assert last.op_type == "Relu"
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_tensorrt_is_symmetric_along_axis_0_with_float_bias(name: str) -> None:
+    case = quantized(PATTERNS[name](), "nvidia-tensorrt")
+    found, constants = case.proto, _initializers(case.proto)
+    read = {tensor for layer in case.plan.layers.values() for tensor in layer.inputs.values()}
+    for pair in found.graph.node:
+        if not pair.op_type.endswith("QuantizeLinear") and pair.op_type != "DequantizeLinear":
+            continue
+        zero_point = constants[pair.input[2]]
+        assert zero_point.dtype == np.int8
+        assert not zero_point.any()
+        axes = [a.i for a in pair.attribute if a.name == "axis"]
+        assert axes in ([], [0])
+        assert (constants[pair.input[1]].ndim == 1) == (axes == [0])
+        if pair.op_type == "QuantizeLinear":
+            assert pair.input[0] in read
+    for layer in _pairs(found, "Conv"):
+        assert len(layer.input) < 3 or constants[layer.input[2]].dtype == np.float32
+
+
+def test_tensorrt_turns_the_weights_of_gemm() -> None:
+    case = quantized(models.mlp(), "nvidia-tensorrt")
+    first, second = _pairs(case.proto, "Gemm")
+    assert [(a.name, a.i) for a in first.attribute] == [("transB", 1)]
+    assert [(a.name, a.i) for a in second.attribute] == [("transB", 1)]
+    assert _initializers(case.proto)["w1_quantized"].shape == (24, 16)
+
+
+def test_one_tensor_with_many_readers_is_quantized_once() -> None:
+    found = quantized(models.attention(), "x86-vnni").proto
+    assert len([p for p in _pairs(found, "QuantizeLinear") if p.input[0] == "x"]) == 1
+
+
+def test_shared_weights_are_stored_once_where_their_integers_are_the_same() -> None:
+    found = quantized(models.shared_weights(), "octavo").proto
+    stored = [name for name, array in _initializers(found).items() if array.shape == (8, 8, 3, 3)]
+    assert stored == ["w_quantized"]
+    # The biases differ, since the inputs of the two layers have other scales.
+    assert {n.input[0] for n in _pairs(found, "DequantizeLinear") if n.input[0].startswith("b_")} == {
+        "b_quantized",
+        "b_quantized_2",
+    }
+
+
+def test_embeddings_store_integers_and_dequantize_the_rows_read() -> None:
+    found = quantized(models.embedding(), "octavo").proto
+    gather = next(_pairs(found, "Gather"))
+    table = _initializers(found)[gather.input[0]]
+    assert table.dtype == np.int8
+    assert _readers(found, gather.output[0]) == ["DequantizeLinear"]
+
+
+def test_an_embedding_that_is_the_output() -> None:
+    model = build(
+        [node("Gather", ["table", "ids"], "y")],
+        {"ids": ["N"]},
+        {"y": ["N", 16]},
+        {"table": random(8, 16)},
+        input_types={"ids": TensorProto.INT64},
+    )
+    case = quantized(model, "octavo")
+    onnx.checker.check_model(case.proto, full_check=True)
+    assert list(case.proto.graph.output) == list(model.graph.output)
+    inputs = feeds(model)
+    np.testing.assert_allclose(run(case.proto, inputs)["y"], run(model, inputs)["y"], atol=0.02)
+
+
+def test_subgraphs_read_what_the_layer_in_front_rounded() -> None:
+    case = quantized(models.if_subgraph(), "octavo")
+    branch = next(_pairs(case.proto, "If")).attribute[0].g
+    name = branch.node[0].input[0]
+    producer = _producer(case.proto, name)
+    assert producer is not None
+    assert producer.op_type == "DequantizeLinear"
+
+
+@pytest.mark.parametrize("to", target_names())
+def test_excluded_layers_behind_integer_ones(to: str) -> None:
+    case = quantized(models.conv_relu(), to, ["conv_y"])
+    onnx.checker.check_model(case.proto, full_check=True)
+    assert list(violations(case.result, case.plan.target)) == []
+    inputs = feeds(case.model)
+    np.testing.assert_allclose(run(case.proto, inputs)["y"], run(case.model, inputs)["y"], atol=0.1)
+
+
+def test_names_that_are_taken_are_not_taken_again() -> None:
+    nodes = [
+        node("Conv", ["x", "w"], "x_quantized"),
+        node("Conv", ["x_quantized", "w_quantized"], "x_scale"),
+        node("Relu", ["x_scale"], "x_quantized_dequantized"),
+    ]
+    nodes[0].name = "x_QuantizeLinear"
+    weights = {"w": random(4, 4, 1, 1), "w_quantized": random(4, 4, 1, 1, seed=1)}
+    model = build(nodes, {"x": [1, 4, 4, 4]}, {"x_quantized_dequantized": [1, 4, 4, 4]}, weights)
+    found = quantized(model, "octavo").proto
+    onnx.checker.check_model(found, full_check=True)
+    inputs = feeds(model)
+    key = "x_quantized_dequantized"
+    np.testing.assert_allclose(run(found, inputs)[key], run(model, inputs)[key], atol=0.1)
+
+
+def test_a_quantized_output_with_readers_inside() -> None:
+    model = models.conv_relu()
+    model.graph.output.insert(0, helper.make_tensor_value_info("r", TensorProto.FLOAT, ["N", 8, 8, 8]))
+    found = quantized(model, "octavo").proto
+    onnx.checker.check_model(found, full_check=True)
+    assert list(found.graph.output) == list(model.graph.output)
+    inputs = feeds(model)
+    expected, given = run(model, inputs), run(found, inputs)
+    assert all(np.abs(expected[key] - given[key]).max() < 0.1 for key in expected)
+
+
+# Integers of weights and biases
+
+
+@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("name", PATTERNS)
+def test_weights_keep_to_their_grid_and_to_half_a_step(name: str, to: str) -> None:
+    case = quantized(PATTERNS[name](), to)
+    floats = {v.name: v.const_value.numpy() for v in case.prepared.graph.initializers.values() if v.const_value}
+    for layer in case.plan.layers.values():
+        for weight in layer.weights:
+            found, array = case.constants[layer.name, weight.index], floats[weight.tensor]
+            grid = case.plan.target.activations.grid if layer.role == "carry" else case.plan.target.weights
+            assert found.params.grid == grid
+            assert found.integers.min() >= grid.qmin
+            assert found.integers.max() <= grid.qmax
+            back = dequantize(found.integers, found.params)
+            worst = np.abs((back.T if found.transposed else back) - array).max()
+            assert worst <= found.params.scale.max() * (0.5 if to != "fbgemm" else 1.0) * 1.001
+            if layer.role != "carry" and case.plan.target.per_channel and weight.axis is not None:
+                assert found.params.scale.shape == (array.shape[weight.axis],)
+
+
+def test_weights_for_avx2_cannot_saturate_sixteen_bits() -> None:
+    case = quantized(models.residual(), "x86-avx2")
+    for (_, index), found in case.constants.items():
+        if index == 1:
+            flat = np.abs(found.integers.astype(np.int32)).reshape(-1)
+            assert 2 * 255 * flat.max() < 2**15
+
+
+@pytest.mark.parametrize("to", BEHIND)
+def test_biases_have_the_scale_of_the_accumulator(to: str) -> None:
+    case = quantized(models.conv_relu(), to)
+    found = case.constants["conv_y", 2]
+    weight, data = case.constants["conv_y", 1], case.activations["r"]
+    assert found.params.grid == Grid.parse("int32")
+    assert np.array_equal(found.params.scale, bias_scale(data.scale, weight.params.scale))
+    assert np.abs(dequantize(found.integers, found.params) - random(6)).max() <= found.params.scale.max() / 2 * 1.01
+    pair = next(n for n in _pairs(case.proto, "DequantizeLinear") if n.input[0] == "b2_quantized")
+    assert len(pair.input) == 2
+
+
+@pytest.mark.parametrize("to", BEHIND)
+@pytest.mark.parametrize("size", [1e-3, 1e-12, 1e-30, 1e-38])
+@pytest.mark.parametrize("pattern", ["conv_relu", "mlp", "transposed_conv"])
+def test_biases_never_overflow_however_small_the_scales(to: str, size: float, pattern: str) -> None:
+    """Weights far smaller than the bias would need a bias of more than 32 bits: their scale is widened."""
+    model = PATTERNS[pattern]()
+    for tensor in model.graph.initializer:
+        if tensor.name in ("w", "w1", "w2"):
+            array = numpy_helper.to_array(tensor) * np.float32(size)
+            tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float32), tensor.name))
+    case = quantized(model, to)
+    biases = [found for found in case.constants.values() if found.params.grid.dtype == "int32"]
+    assert biases
+    for found in biases:
+        assert np.abs(found.integers.astype(np.int64)).max() <= 2**30 + 1
+        assert np.all(found.params.scale >= np.finfo(np.float32).tiny)
+    assert all(p.holds for p in prove(case.prepared, case.plan, case.activations, case.constants))
+    inputs = feeds(model)
+    expected, given = run(model, inputs)["y"], run(case.proto, inputs)["y"]
+    assert np.abs(expected - given).max() < 0.05
+
+
+def test_a_grouped_transposed_convolution_repeats_its_scales() -> None:
+    case = quantized(models.transposed_batch_norm(), "octavo")
+    weight, bias = case.constants["convtranspose_c", 1], case.constants["convtranspose_c", 2]
+    assert weight.params.scale.shape == (3,)
+    assert bias.params.scale.shape == (6,)
+    assert np.array_equal(bias.params.scale[:3], bias.params.scale[3:])
+
+
+def test_constants_of_carried_operators() -> None:
+    nodes = [node("Conv", ["x", "w"], "c"), node("Relu", ["c"], "r"), node("Mul", ["r", "k"], "y")]
+    model = build(nodes, {"x": [1, 4, 4, 4]}, {"y": [1, 6, 4, 4]}, {"w": random(6, 4, 1, 1), "k": models.ONE * 2})
+    for to in BEHIND:
+        case = quantized(model, to)
+        found = case.constants["mul_y", 1]
+        assert found.params.grid == case.plan.target.activations.grid
+        assert dequantize(found.integers, found.params) == pytest.approx(2.0, rel=0.01)
+        onnx.checker.check_model(case.proto, full_check=True)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=8), st.sampled_from(target_names()), st.data())
+def test_any_chain_on_any_target(steps: list[str], to: str, data: st.DataObject) -> None:
+    """Whatever is planned can be placed, is valid, keeps the target's rules and runs."""
+    model = chain(steps, data.draw(st.sets(st.integers(1, len(steps)), max_size=2)))
+    exclude = data.draw(st.sets(st.sampled_from([n.name for n in model.graph.node]), max_size=2))
+    left = {n.name for n in prepare(ir.from_proto(model)).graph}
+    case = quantized(model, to, sorted(exclude & left))
+    onnx.checker.check_model(case.proto, full_check=True)
+    assert list(case.proto.graph.output) == list(model.graph.output)
+    assert list(violations(case.result, case.plan.target)) == []
+    assert all(p.holds for p in prove(case.prepared, case.plan, case.activations, case.constants))
+    inputs = feeds(model)
+    expected, given = run(model, inputs), run(case.proto, inputs)
+    for key, values in expected.items():
+        assert given[key].shape == values.shape
+        assert np.abs(given[key] - values).max() <= 0.3 * max(np.abs(values).max(), 1.0)
