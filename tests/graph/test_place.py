@@ -16,10 +16,13 @@ from tests import models
 from tests.graph.quantizing import SEEDS, Quantized, quantized
 from tests.models import PATTERNS, STEPS, Arrays, build, chain, feeds, node, random, run
 
-from octavo.affine import Grid, bias_scale, dequantize
+from octavo.affine import Grid, bias_scale, dequantize, params_from_range
+from octavo.errors import ModelError
 from octavo.graph import prepare
+from octavo.graph.plan import make_plan
 from octavo.graph.preflight import violations
 from octavo.graph.proof import prove
+from octavo.graph.weights import quantize_constants
 from octavo.targets import target, target_names, this_machine
 
 BEHIND = [name for name in target_names() if target(name).behind]
@@ -347,6 +350,53 @@ def test_biases_never_overflow_however_small_the_scales(to: str, size: float, pa
     inputs = feeds(model)
     expected, given = run(model, inputs)["y"], run(case.proto, inputs)["y"]
     assert np.abs(expected - given).max() < 0.05
+
+
+@pytest.mark.parametrize("to", target_names())
+def test_the_accumulators_step_is_a_normal_number_without_bias_too(to: str) -> None:
+    tiny = np.float32(1e-36)
+    model = build([node("MatMul", ["x", "w"], "y")], {"x": [4, 8]}, {"y": [4, 6]}, {"w": random(8, 6) * tiny})
+    case = quantized(model, to)
+    step = case.activations["x"].scale * case.constants["matmul_y", 1].params.scale
+    assert np.all(step >= np.finfo(np.float32).tiny)
+
+
+@pytest.mark.parametrize("index", [2, 3])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_constants_that_are_not_finite(index: int, value: float) -> None:
+    model = models.conv_relu()
+    tensor = model.graph.initializer[index]
+    array = numpy_helper.to_array(tensor).copy()
+    array.flat[1] = value
+    tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+    with pytest.raises(ModelError, match=f"constant '{tensor.name}' of Conv 'conv_y' holds NaN") as caught:
+        _constants(model, 1.0)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bias_that_no_scale_can_hold() -> None:
+    model = models.conv_relu()
+    tensor = model.graph.initializer[3]
+    tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1e30), "b2"))
+    with pytest.raises(ModelError, match="Conv 'conv_y': the bias of channel 0 does not fit int32"):
+        _constants(model, 1e-36)
+
+
+def _constants(model: onnx.ModelProto, reach: float) -> None:
+    """Quantize the constants of a model whose activations all lie in [-reach, reach]."""
+    prepared = prepare(ir.from_proto(model))
+    plan = make_plan(prepared, target("octavo"))
+    activations = {name: params_from_range(-reach, reach, tensor.grid) for name, tensor in plan.tensors.items()}
+    quantize_constants(prepared, plan, activations)
+
+
+@pytest.mark.parametrize("opset", [7, 11, 13, 19, 21, 23])
+@pytest.mark.parametrize("to", target_names())
+def test_models_of_every_opset(opset: int, to: str) -> None:
+    case = quantized(models.conv_batch_norm(opset=opset), to)
+    onnx.checker.check_model(case.proto, full_check=True)
+    inputs = feeds(case.model)
+    np.testing.assert_allclose(run(case.proto, inputs)["y"], run(case.model, inputs)["y"], atol=0.15)
 
 
 def test_a_grouped_transposed_convolution_repeats_its_scales() -> None:

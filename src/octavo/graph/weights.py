@@ -17,6 +17,7 @@ from octavo.affine import (
     quantize_bias,
     widen_weight_scale,
 )
+from octavo.errors import ModelError
 from octavo.graph import operators as ops
 from octavo.graph.constants import constant
 from octavo.graph.plan import LayerPlan, Plan, WeightPlan
@@ -39,7 +40,10 @@ def quantize_constants(model: ir.Model, plan: Plan, activations: Mapping[str, Qu
     """Quantize every constant of the plan's layers; keys are (layer name, input index).
 
     A weight's scale is widened, for the channels concerned, where the bias would not fit 32 bits at
-    input scale times weight scale.
+    input scale times weight scale, or where that product would not be a normal float32.
+
+    Raises:
+        ModelError: a constant holds NaN or infinity, or a bias is too large for any scale.
     """
     nodes = {node.name or "": node for node in model.graph}
     constants: Constants = {}
@@ -63,13 +67,17 @@ def _quantize_layer(
     params = _weight_params(plan, layer, weight, array)
     bias = _bias_array(plan, node, layer, array.shape)
     input_scale = activations[layer.inputs[0]].scale if 0 in layer.inputs else None
-    if bias is not None and input_scale is not None:
-        params = widen_weight_scale(params, _worst_per_scale(bias, params), input_scale)
+    if layer.role == "compute" and weight.index == 1 and input_scale is not None:
+        worst = np.zeros(params.scale.shape) if bias is None else _worst_per_scale(bias, params)
+        params = widen_weight_scale(params, worst, input_scale)
     found = {(layer.name, weight.index): _stored(plan, node, weight, array, params)}
     if bias is not None and input_scale is not None and layer.bias is not None:
         source = node.inputs[layer.bias]
         scale = np.tile(np.atleast_1d(params.scale), bias.size // params.scale.size)
-        integers = quantize_bias(bias, input_scale, scale)
+        try:
+            integers = quantize_bias(bias, input_scale, scale)
+        except OverflowError as error:
+            raise ModelError(f"{node.op_type} '{node.name}': {error}; leave it in float with --exclude") from None
         bias_scale = (input_scale * scale).astype(np.float32)
         found[layer.name, layer.bias] = QuantizedConstant(
             source.name or "" if source is not None else "",
@@ -80,8 +88,15 @@ def _quantize_layer(
 
 
 def _array(node: ir.Node, index: int) -> np.ndarray:
-    array = constant(node.inputs[index])
+    value = node.inputs[index]
+    array = constant(value)
+    assert value is not None
     assert array is not None
+    if not bool(np.all(np.isfinite(array))):
+        raise ModelError(
+            f"constant '{value.name}' of {node.op_type} '{node.name}' holds NaN or infinity; mend the model, or leave "
+            "the operator in float with --exclude"
+        )
     return np.asarray(array, np.float32)
 
 
