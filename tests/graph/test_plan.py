@@ -175,6 +175,33 @@ def test_an_operator_of_the_same_name_elsewhere_is_not_fused() -> None:
     assert _why(plan, "Relu") == "operator of the domain 'com.someone', which Octavo does not know"
 
 
+def test_a_product_that_bounds_a_clip_is_not_fused_with_it() -> None:
+    nodes = [node("MatMul", ["x", "w"], "low"), node("Clip", ["z", "low"], "y")]
+    model = build(nodes, {"x": [8], "z": [4]}, {"y": [4]}, {"w": random(8)})
+    assert _plan(model).layers["matmul_low"].fused == []
+
+
+def test_an_activation_inside_a_subgraph_is_not_fused() -> None:
+    def branch(name: str, inner: onnx.NodeProto) -> onnx.GraphProto:
+        out = helper.make_tensor_value_info(inner.output[0], TensorProto.FLOAT, [1, 6, 4, 4])
+        return helper.make_graph([inner], name, [], [out])
+
+    then = branch("then", node("Relu", ["c"], "inner"))
+    other = branch("other", node("Expand", ["zero", "shape"], "filled"))
+    nodes = [node("Conv", ["x", "w"], "c"), node("If", ["flag"], "y", then_branch=then, else_branch=other)]
+    weights = {"w": random(6, 4, 1, 1), "zero": models.ONE * 0, "shape": np.array([1, 6, 4, 4], np.int64)}
+    model = build(
+        nodes,
+        {"x": [1, 4, 4, 4], "flag": []},
+        {"y": [1, 6, 4, 4]},
+        weights,
+        input_types={"flag": TensorProto.BOOL},
+    )
+    plan = _plan(model)
+    assert plan.layers["conv_c"].fused == []
+    assert plan.layers["conv_c"].result == "c"
+
+
 # Carried and moved
 
 

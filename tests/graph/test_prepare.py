@@ -171,6 +171,17 @@ def test_plain_models_of_every_opset(pattern: object, opset: int) -> None:
     assert found.opset_import[0].version == max(opset, 13)
 
 
+def test_files_of_the_first_version_are_converted() -> None:
+    """They list every weight as an input, which newer versions need not."""
+    model = models.conv_relu(7)
+    model.ir_version = 3
+    for tensor in model.graph.initializer:
+        model.graph.input.append(helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims))
+    onnx.checker.check_model(model)
+    found = _prepared(model)
+    assert [v.name for v in found.graph.input] == ["x"]
+
+
 @pytest.mark.parametrize("opset", OPSETS)
 def test_new_opsets_stay(opset: int) -> None:
     found = _prepared(models.conv_batch_norm(opset=opset))
