@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from octavo.inspection import Inspection
-from octavo.report.text import size
+from octavo.report.text import number_of, size
 
 
 def show_inspection(console: Console, found: Inspection) -> None:
@@ -18,7 +18,7 @@ def show_inspection(console: Console, found: Inspection) -> None:
         for spec in specs:
             shape = ", ".join("?" if dim is None else str(dim) for dim in spec.shape)
             console.print(escape(f"{kind} {spec.name}: {spec.dtype} [{shape}]"))
-    console.print(f"opset {found.opset}, {len(found.operators)} operators once folded\n")
+    console.print(f"opset {found.opset}, {number_of(len(found.operators), 'operator')} once folded\n")
     console.print(_kinds(found))
     console.print(_operators(found))
     console.print(
@@ -26,7 +26,7 @@ def show_inspection(console: Console, found: Inspection) -> None:
         f"{found.integer_operators} of {len(found.operators)} operators in integers for {escape(found.target)}"
     )
     console.print(
-        "overflow proof: each accumulator's largest value over all inputs, biases not counted (the limit is 2^31)"
+        "overflow proof: each accumulator's largest value over all inputs, biases not counted; the limit is 2^31"
     )
 
 
@@ -43,13 +43,11 @@ def _kinds(found: Inspection) -> Table:
 
 def _operators(found: Inspection) -> Table:
     table = Table(title="Operators in order", title_justify="left")
-    table.add_column("operator", no_wrap=True)
-    table.add_column("name", overflow="fold", ratio=3)
+    table.add_column("operator", overflow="fold")
     table.add_column("becomes", no_wrap=True)
-    table.add_column("accumulator", justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold", ratio=3)
+    table.add_column("accumulator, or why", overflow="fold")
     for row in found.operators:
-        bound = "" if row.bound is None else f"{row.bound / 2**31:.2%}"
+        note = escape(row.why) if row.bound is None else f"{row.bound / 2**31:.2%} of 2^31"
         style = None if row.integer else "dim"
-        table.add_row(escape(row.op), escape(row.name), row.becomes, bound, escape(row.why), style=style)
+        table.add_row(f"[bold]{escape(row.op)}[/] {escape(row.name)}", row.becomes, note, style=style)
     return table

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from octavo.measure import MetricResult
-from octavo.report.text import decibels, milliseconds, size, times
+from octavo.report.text import decibels, milliseconds, number_of, size, times
 from octavo.result import QuantizationResult
 
 _LARGEST_LIST = 12
@@ -20,7 +20,10 @@ def show_result(console: Console, result: QuantizationResult, output: Path) -> N
     """Print the verdict first, then what explains it, then the warnings."""
     console.print(_verdict(result, output))
     kinds = Counter(layer.op for layer in result.layers)
-    console.print(f"\n{len(result.layers)} operators in integers: " + ", ".join(f"{n} {op}" for op, n in kinds.items()))
+    console.print(
+        f"\n{number_of(len(result.layers), 'operator')} in integers: "
+        + ", ".join(f"{n} {op}" for op, n in kinds.items())
+    )
     console.print(_proof_line(result))
     _show_left_float(console, result)
     _show_diagnosis(console, result)
@@ -32,8 +35,10 @@ def show_result(console: Console, result: QuantizationResult, output: Path) -> N
 
 def _verdict(result: QuantizationResult, output: Path) -> Table:
     table = Table(title=f"{escape(str(output))} for {escape(result.target)}", title_justify="left")
-    for heading, side in (("", "left"), ("float", "right"), ("int8", "right"), ("", "left")):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    table.add_column("", overflow="fold")
+    table.add_column("float", justify="right", no_wrap=True)
+    table.add_column("int8", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
     if result.metric is not None:
         table.add_row(*_metric_row(result.metric))
     sizes = result.size_bytes
@@ -49,10 +54,12 @@ def _verdict(result: QuantizationResult, output: Path) -> Table:
 
 
 def _metric_row(metric: MetricResult) -> tuple[str, str, str, str]:
-    interval = "no interval" if metric.ci95 is None else f"95% interval {metric.ci95[0]:+.2f} to {metric.ci95[1]:+.2f}"
+    form = "z.2f" if metric.unit else "z.4g"
     unit = f" {metric.unit}" if metric.unit else ""
-    form = ".2f" if metric.unit else ".4g"
-    drop = f"drop {metric.drop:{form}}{unit} ({interval}; {metric.samples} samples)"
+    interval = "no interval"
+    if metric.ci95 is not None:
+        interval = "95% interval " + " to ".join(f"{end:+{form}}" for end in metric.ci95)
+    drop = f"drop {metric.drop:{form}}{unit} ({interval}; {number_of(metric.samples, 'sample')})"
     return escape(metric.name), f"{metric.float_value:{form}}", f"{metric.quantized_value:{form}}", drop
 
 
@@ -61,7 +68,7 @@ def _proof_line(result: QuantizationResult) -> str:
     worst = max((proof.bound for proof in proofs), default=0)
     if not proofs:
         return "no accumulators to prove"
-    line = f"{len(proofs)} accumulators proved to stay within 32 bits (at most {worst / 2**31:.1%} used)"
+    line = f"{number_of(len(proofs), 'accumulator')} proved to stay within 32 bits (at most {worst / 2**31:.1%} used)"
     terms = [proof.terms for proof in proofs if proof.terms is not None]
     return line + (f"; products of activations hold up to {min(terms)} terms" if terms else "")
 
@@ -71,7 +78,7 @@ def _show_left_float(console: Console, result: QuantizationResult) -> None:
         console.print("nothing is left in float")
         return
     reasons = Counter((left.op, _kind(left.why)) for left in result.left_float)
-    console.print(f"\n{len(result.left_float)} operators left in float:")
+    console.print(f"\n{number_of(len(result.left_float), 'operator')} left in float:")
     for (op, why), count in reasons.most_common(_LARGEST_LIST):
         console.print(f"  {count} {escape(op)}: {escape(why)}", soft_wrap=True)
     if len(reasons) > _LARGEST_LIST:

@@ -6,33 +6,38 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 
 from octavo.targets import Target, TensorRule
 
 
 def show_targets(console: Console, targets: Sequence[Target], this_machine: str) -> None:
-    """Print one row a target; this machine's is marked."""
+    """Print one row a target; this machine's is marked. What does not fit a row follows below."""
     table = Table(title="Targets", title_justify="left", show_lines=True)
-    for heading in ("target", "for", "engines", "activations", "weights", "bias", "Q/DQ", "integers where"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("target", no_wrap=True)
+    for heading in ("activations", "weights", "bias", "Q/DQ"):
+        table.add_column(heading)
     for target in targets:
         mark = " *" if target.name == this_machine else ""
         table.add_row(
             f"[bold]{escape(target.name)}[/]{mark}",
-            escape(target.title),
-            ", ".join(target.engines),
             escape(_activations(target)),
             escape(_weights(target)),
             "int32" if target.integer_bias else "float32",
-            "around each operator" if target.behind else "in front of operators",
-            escape(", ".join(sorted(target.compute | target.carry))),
+            "around operators" if target.behind else "in front of them",
         )
     console.print(table)
-    console.print("* what --target auto takes on this machine\n")
+    console.print("* what --target auto takes on this machine")
     for target in targets:
-        for note in target.notes:
-            console.print(f"{escape(target.name)}: {escape(note)}", soft_wrap=True)
+        _show_notes(console, target)
+
+
+def _show_notes(console: Console, target: Target) -> None:
+    console.print(f"\n[bold]{escape(target.name)}[/]: {escape(target.title)}; for {escape(', '.join(target.engines))}")
+    console.print(f"  integers where: {escape(', '.join(sorted(target.compute | target.carry)))}")
+    for note in target.notes:
+        console.print(f"  {escape(note)}")
 
 
 def _activations(target: Target) -> str:
@@ -47,7 +52,6 @@ def _rule(rule: TensorRule) -> str:
 
 
 def _weights(target: Target) -> str:
-    if not target.per_channel:
-        return f"{target.weights}, per tensor"
-    where = "" if target.weight_axes is None else f" on axis {' or '.join(map(str, target.weight_axes))}"
-    return f"{target.weights}, per channel{where}"
+    axes = "" if target.weight_axes is None else f" on axis {' or '.join(map(str, target.weight_axes))}"
+    scales = f"per channel{axes}" if target.per_channel else "per tensor"
+    return f"{target.weights}, {scales}; {'int32' if target.integer_bias else 'float32'}"
