@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 from rich.markup import escape
 
@@ -18,12 +18,13 @@ from octavo.report.console import stderr, stdout
 app = typer.Typer(
     name="octavo",
     help="Post-training quantization: an FP32 model and a little data in, a verified INT8 model out.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
 _INTERRUPTED = 130
+# The parent of all mistakes that Typer finds; click's own or Typer's copy of it, as the version has it.
+_USAGE: Any = typer.BadParameter.__mro__[2]
 
 ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
 TargetName = Annotated[
@@ -84,8 +85,8 @@ def quantize(
     force: Force = False,
 ) -> None:
     """Quantize a model, measure what that cost, and write it."""
-    for path in (output, json):
-        _check_output(path, model, force)
+    known = recipe is not None and recipe.exists()
+    _check_outputs([output, json, None if known else recipe], [model, calibration, evaluate], force)
     from octavo.measure import Evaluation
     from octavo.measure.metrics import metric as find_metric
     from octavo.pipeline import quantize as run
@@ -95,7 +96,6 @@ def quantize(
     if metric is not None and evaluate is None:
         raise OptionError("--metric needs --evaluate; give held-out samples to measure on")
     chosen = None if metric is None else find_metric(metric)
-    known = recipe is not None and recipe.exists()
     with watcher() as progress:
         result = run(
             model,
@@ -240,26 +240,27 @@ def bench(
 
 def main() -> None:
     """Run the command line; mistakes of the user end in one sentence on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """The exit code of a command line: 0, 1 for our own faults, 2 for the user's, 3 for a budget not met."""
     try:
-        code: Any = app(arguments, prog_name="octavo", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        code: Any = app(arguments or ["--help"], prog_name="octavo", standalone_mode=False)
+        if code == _INTERRUPTED:
+            raise KeyboardInterrupt
+        return 0 if arguments else 2
     except OctavoError as error:
         _complain(str(error))
         if error.exit_code == 1:
             traceback.print_exc()
         return error.exit_code
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message())
-        return 2
-    except click.ClickException as error:
+    except _USAGE as error:
         _complain(f"{error.format_message().rstrip('.')}; add --help to see the options")
         return 2
-    except (KeyboardInterrupt, click.exceptions.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         _complain("interrupted; run the same command again and calibration goes on where it stopped")
         return _INTERRUPTED
     except BrokenPipeError:
@@ -276,11 +277,20 @@ def _complain(sentence: str) -> None:
     stderr().print(f"[red]octavo:[/] {escape(' '.join(sentence.split()))}")
 
 
-def _check_output(path: Path | None, model: Path, force: bool) -> None:
-    if path is None:
-        return
-    if path.exists() and model.exists() and path.samefile(model):
-        raise OptionError(f"{path} is the model itself; choose another output")
+def _check_outputs(outputs: list[Path | None], inputs: list[Path | None], force: bool) -> None:
+    """Refuse, before any work, what could not be written or would overwrite something that is read."""
+    read = [path for path in inputs if path is not None and path.exists()]
+    written: set[Path] = set()
+    for path in (path for path in outputs if path is not None):
+        if path.exists() and any(path.samefile(each) for each in read):
+            raise OptionError(f"{path} is the model itself or its data; choose another output")
+        if path.resolve() in written:
+            raise OptionError(f"{path} is named for two outputs; choose another path for one of them")
+        written.add(path.resolve())
+        _check_output(path, force)
+
+
+def _check_output(path: Path, force: bool) -> None:
     if path.is_dir():
         raise OptionError(f"{path} is a folder; name the file to write")
     if path.exists() and not force:

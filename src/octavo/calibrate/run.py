@@ -18,7 +18,7 @@ from octavo.data import Batch, SampleSet, run_batch, sample_hashes
 from octavo.data.runner import DEFAULT_BATCH, fixed_batch
 from octavo.data.samples import Arrays
 from octavo.engines.onnxruntime import Session
-from octavo.errors import DataError
+from octavo.errors import DataError, UserError
 from octavo.progress import Progress, Silent
 from octavo.ranges import Observer
 
@@ -102,6 +102,11 @@ class _Pass:
                 if self.checkpoint and monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
                     self._write()
                     written = monotonic()
+        except UserError:
+            # Other data, or another place, are needed to go on: what was kept helps no more.
+            if self.checkpoint and not done:
+                self.checkpoint.unlink(missing_ok=True)
+            raise
         except BaseException:
             # An interrupt inside a batch leaves some tensors ahead of others: the last checkpoint stands.
             if self.checkpoint and self.whole and self.position >= done:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from octavo.data import SampleSet
+from octavo.graph.passes.shapes import infer_shapes
 from octavo.measure.layers import TensorError, counterparts, tensor_errors
 from octavo.progress import Progress
 
@@ -57,8 +58,11 @@ def compare(first: ir.Model, second: ir.Model, samples: SampleSet, *, progress: 
 
 def _float_tensors(model: ir.Model) -> dict[str, None]:
     """Names of the float32 tensors that operators write, constants and weights left out."""
+    # Few exporters state the types of inner tensors.
+    typed = model.clone()
+    infer_shapes(typed)
     names: dict[str, None] = {}
-    for node in model.graph:
+    for node in typed.graph:
         if node.op_type == "Constant" or all(value is None or value.is_initializer() for value in node.inputs):
             continue
         for value in node.outputs:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from rich.console import Console
 
 # Wide enough for tables in files and pipes, where there is no terminal to ask.
@@ -11,7 +13,8 @@ _WIDTH = 120
 def stdout() -> Console:
     """The console for results."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
+    stated = console.is_terminal or "COLUMNS" in os.environ
+    return console if stated else Console(highlight=False, width=_WIDTH)
 
 
 def stderr() -> Console:

@@ -16,7 +16,7 @@ def show_targets(console: Console, targets: Sequence[Target], this_machine: str)
     """Print one row a target; this machine's is marked. What does not fit a row follows below."""
     table = Table(title="Targets", title_justify="left", show_lines=True)
     table.add_column("target", no_wrap=True)
-    for heading in ("activations", "weights", "bias", "Q/DQ"):
+    for heading in ("activations", "weights; bias", "Q/DQ"):
         table.add_column(heading)
     for target in targets:
         mark = " *" if target.name == this_machine else ""
@@ -24,7 +24,6 @@ def show_targets(console: Console, targets: Sequence[Target], this_machine: str)
             f"[bold]{escape(target.name)}[/]{mark}",
             escape(_activations(target)),
             escape(_weights(target)),
-            "int32" if target.integer_bias else "float32",
             "around operators" if target.behind else "in front of them",
         )
     console.print(table)
@@ -35,9 +34,9 @@ def show_targets(console: Console, targets: Sequence[Target], this_machine: str)
 
 def _show_notes(console: Console, target: Target) -> None:
     console.print(f"\n[bold]{escape(target.name)}[/]: {escape(target.title)}; for {escape(', '.join(target.engines))}")
-    console.print(f"  integers where: {escape(', '.join(sorted(target.compute | target.carry)))}")
-    for note in target.notes:
-        console.print(f"  {escape(note)}")
+    operators = f"integers where: {', '.join(sorted(target.compute | target.carry))}"
+    for line in (operators, *target.notes):
+        console.print(Padding(escape(line), (0, 0, 0, 2)))
 
 
 def _activations(target: Target) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from octavo.graph.constants import constant, new_constant
 from octavo.graph.operators import attribute, bias_input
-from octavo.graph.passes.rewrite import bypass, sole_reader
+from octavo.graph.passes.rewrite import absorb, sole_reader
 
 Doubles = NDArray[np.float64]
 
@@ -144,7 +144,7 @@ def _fold(graph: ir.Graph, layer: ir.Node, node: ir.Node, affine: _Affine) -> No
         return
     bias = affine.factor * np.broadcast_to(before.reshape(-1), (channels,)) + affine.shift
     result = layer.outputs[0]
-    if not bypass(node, result):
+    if not absorb(node, result):
         return
     if not bool(np.all(affine.factor == 1.0)):
         weight = layer.inputs[1]

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from octavo.graph.constants import constant, new_constant
 from octavo.graph.operators import attribute, bias_input
-from octavo.graph.passes.rewrite import bypass, sole_reader
+from octavo.graph.passes.rewrite import absorb, sole_reader
 
 
 def join_bias(model: ir.Model) -> None:
@@ -49,7 +49,7 @@ def _join(graph: ir.Graph, node: ir.Node, add: ir.Node) -> None:
     vector = other
     if bias.ndim != 1 and other is not None:
         vector = new_constant(graph, f"{other.name}_flat", bias.reshape(-1))
-    if not bypass(add, product):
+    if not absorb(add, product):
         return
     gemm = ir.node("Gemm", [*node.inputs, vector], name=node.name)
     result = gemm.outputs[0]

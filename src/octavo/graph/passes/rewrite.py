@@ -34,6 +34,18 @@ def bypass(node: ir.Node, value: ir.Value) -> bool:
     return True
 
 
+def absorb(node: ir.Node, value: ir.Value) -> bool:
+    """Bypass a node whose work the producer of `value` takes over; `value` takes its name, for that is what it is now.
+
+    A name then means the same numbers before and after, so that models can be compared tensor by tensor.
+    """
+    name = node.outputs[0].name
+    if not bypass(node, value):
+        return False
+    value.name = name
+    return True
+
+
 def set_attribute(node: ir.Node, attribute: ir.Attr) -> None:
     """Set or replace an attribute of a node."""
     node.attributes[attribute.name] = attribute
