@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass, field
+from math import isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,7 +104,7 @@ class _Job:
             self._take(batch)
             self.progress.advance(batch.size)
         if self.streamed and self.streamed[0]:
-            self.reference = concatenate(self.streamed)
+            self.reference = _joined_references(self.streamed)
         self.progress.done()
 
     def _take(self, batch: Batch) -> None:
@@ -134,27 +135,53 @@ def _joined(pairs: object) -> Arrays:
     return concatenate([outputs for _, outputs in pairs])  # type: ignore[attr-defined]
 
 
+def _joined_references(parts: list[Arrays]) -> Arrays:
+    odd = next((i for i, part in enumerate(parts) if part.keys() != parts[0].keys()), None)
+    if odd is not None:
+        raise DataError(
+            f"the first item of the data has {_listed(parts[0])} beside the inputs but item {odd} "
+            f"{_listed(parts[odd])}; give every item the same arrays"
+        )
+    return concatenate(parts)
+
+
+def _listed(arrays: Arrays) -> str:
+    return ", ".join(f"'{name}'" for name in arrays) or "nothing"
+
+
 def _judge(metric: Metric, job: _Job, groups: Groups, seed: int) -> tuple[tuple[float, float], Interval]:
     if metric.per_sample is not None:
         first = np.concatenate([pair[0] for pair in job.numbers])
         second = np.concatenate([pair[1] for pair in job.numbers])
         values = float(first.mean()), float(second.mean())
+        _check_finite(metric, values)
         return values, _interval_of_means(metric, first, second, groups, seed)
     assert metric.score is not None
     outputs = job.outputs()
     values = metric.score(outputs[0], job.reference, outputs[0]), metric.score(outputs[1], job.reference, outputs[0])
+    _check_finite(metric, values)
     size = sum(array.nbytes for arrays in (*outputs, job.reference) for array in arrays.values())
     return values, of_scores(_Drop(metric, outputs, job.reference), groups, size > _LARGE, seed)
+
+
+def _check_finite(metric: Metric, values: tuple[float, float]) -> None:
+    for value, which in zip(values, ("float", "quantized"), strict=True):
+        if not isfinite(value):
+            raise DataError(
+                f"metric {metric.name} of the {which} model is {value}; look for NaN and infinity in its outputs "
+                "and in the reference, or choose another --metric"
+            )
 
 
 def _interval_of_means(
     metric: Metric, first: NDArray[np.float64], second: NDArray[np.float64], groups: Groups, seed: int
 ) -> Interval:
     worse = second - first if metric.lower_is_better else first - second
-    two_valued = bool(np.isin(np.concatenate([first, second]), (0.0, 100.0)).all())
-    if two_valued and groups.kind == "samples":
-        lost, gained = int((worse > 0).sum()), int((worse < 0).sum())
-        return of_proportions(lost, gained, len(worse), 100.0)
+    two_valued = metric.unit == "points" and bool(np.isin(np.concatenate([first, second]), (0.0, 100.0)).all())
+    lost, gained = int((worse > 0).sum()), int((worse < 0).sum())
+    # Where no sample differs, resampling groups shows no spread at all: count each group as one sample.
+    if two_valued and (groups.kind == "samples" or (lost == gained == 0 and groups.count > 1)):
+        return of_proportions(lost, gained, groups.count, 100.0, groups.kind)
     return of_means(worse, groups, seed)
 
 
@@ -169,8 +196,11 @@ class _Drop:
         if groups is not None and "groups" in chosen[2]:
             chosen[2]["groups"] = groups
         assert self.metric.score is not None
-        first = self.metric.score(chosen[0], chosen[2], chosen[0])
-        second = self.metric.score(chosen[1], chosen[2], chosen[0])
+        try:
+            first = self.metric.score(chosen[0], chosen[2], chosen[0])
+            second = self.metric.score(chosen[1], chosen[2], chosen[0])
+        except DataError:  # it had a value on all samples; this choice lacks one of the classes, say
+            return nan
         return second - first if self.metric.lower_is_better else first - second
 
 
@@ -187,7 +217,8 @@ def _overlap(hashes: list[bytes], calibrated_on: Set[bytes]) -> list[str]:
 
 def _too_small(interval: Interval, metric: Metric, value: float, groups: Groups) -> list[str]:
     if interval.ends is None:
-        return [f"one of {groups.kind} alone cannot tell a drop from noise; evaluate on more"]
+        why = interval.method.removeprefix("none: ")
+        return [f"nothing tells the drop from noise ({why}); evaluate on more"]
     low, high = interval.ends
     telling = _TELLING if metric.unit == "points" else 0.01 * abs(value)
     if low <= 0.0 <= high and (high - low) / 2 > telling:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 import onnx_ir as ir
@@ -20,6 +21,7 @@ Doubles = NDArray[np.float64]
 _BATCH = 8
 _ELEMENTS = 1 << 25
 _SAMPLES = 128
+_TYPICAL_OF = 4096
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,10 @@ class _Sums:
         self.sizes: list[float] = []
 
     def update(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> None:
+        # What is not finite in the float model is left out, as it is of the tensor's range.
+        known = np.isfinite(x)
+        if not known.all():
+            x, y = np.where(known, x, np.float32(0)), np.where(known, y, np.float32(0))
         if x.size == 0:
             return
         difference = x - y
@@ -128,7 +134,7 @@ class _Sums:
         self.noise += _dot(difference, difference)
         self.count += x.size
         magnitude = np.abs(x)
-        self.sizes.append(float(np.quantile(magnitude.reshape(-1)[:: max(1, x.size // 4096)], 0.99)))
+        self.sizes.append(float(np.quantile(_some(magnitude.reshape(-1)), 0.99)))
         self._update_channels(magnitude)
         if self.params is not None:
             low, high = real_range(self.params)
@@ -146,15 +152,23 @@ class _Sums:
         self.channels = np.maximum(self.channels, found) if same else found
 
     def result(self) -> TensorError:
-        both = np.sqrt(self.signal * self.other)
+        both = float(np.sqrt(self.signal * self.other))
+        alike = self.product / both if both > 0 else 1.0 if self.signal == self.other else 0.0
         return TensorError(
             sqnr_db=_decibels(self.signal, self.noise),
-            cosine=float(self.product / both) if both > 0 else 1.0 if self.signal == self.other else 0.0,
+            cosine=alike if isfinite(alike) else 0.0,
             own_sqnr_db=None if self.params is None else _decibels(self.signal, self.own),
             clipped=self.clipped / max(self.count, 1),
             channel_ranges=self.channels,
             typical=float(np.median(self.sizes)) if self.sizes else 0.0,
         )
+
+
+def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    # At random, for even steps would meet the same few channels again and again.
+    if values.size <= _TYPICAL_OF:
+        return values
+    return values[np.random.default_rng(0).integers(0, values.size, _TYPICAL_OF)]
 
 
 def _dot(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
@@ -163,7 +177,9 @@ def _dot(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
 
 
 def _decibels(signal: float, noise: float) -> float:
-    """10 log10(signal / noise), within -100 and 200 dB so that exact layers have a number."""
+    """10 log10(signal / noise), within -100 and 200 dB so that exact and ruined layers have a number."""
+    if not isfinite(noise):
+        return -100.0
     if noise <= 0.0:
         return 200.0
     return float(np.clip(10.0 * np.log10(max(signal, 1e-300) / noise), -100.0, 200.0))

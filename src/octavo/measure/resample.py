@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.errors import DataError
+
 Ints = NDArray[np.int64]
 
 
@@ -17,6 +19,9 @@ class Groups:
         index: the group of each sample, int64.
         count: how many groups there are.
         kind: "groups", or "samples" when each stands alone.
+
+    Raises:
+        DataError: there is not one group a sample.
     """
 
     def __init__(self, groups: NDArray[Any] | None, samples: int) -> None:
@@ -24,6 +29,10 @@ class Groups:
         if groups is None:
             self.index, self.count = np.arange(samples), samples
             return
+        if groups.size != samples:
+            raise DataError(
+                f"array 'groups' has shape {list(groups.shape)} for {samples} samples; give one number each"
+            )
         _, first, inverse = np.unique(groups.reshape(-1), return_index=True, return_inverse=True)
         rank = np.empty(len(first), np.int64)
         rank[np.argsort(first, kind="stable")] = np.arange(len(first))

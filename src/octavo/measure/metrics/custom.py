@@ -36,7 +36,7 @@ def imported(spec: str) -> Metric:
         sys.path.insert(0, os.getcwd())
     try:
         found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError, SyntaxError) as error:
+    except Exception as error:
         raise OptionError(f"metric {spec} cannot be imported ({_one_line(error)}); check its name") from None
     if not callable(found):
         raise OptionError(f"metric {spec} is not a function; give module:function")

@@ -29,7 +29,6 @@ class Metric:
         per_sample: one number a sample.
         score: one number for all samples.
         lower_is_better: whether a smaller value is a better one.
-        binary: whether every per-sample number is 0 or the metric's `whole`.
     """
 
     name: str
@@ -37,7 +36,6 @@ class Metric:
     per_sample: Callable[[Arrays, Arrays, Arrays], Doubles] | None = None
     score: Callable[[Arrays, Arrays, Arrays], float] | None = None
     lower_is_better: bool = False
-    binary: bool = False
 
 
 def only_output(outputs: Arrays) -> NDArray[Any]:

@@ -48,11 +48,16 @@ def _wanted(outputs: Arrays, reference: Arrays, floats: Arrays) -> NDArray[Any]:
     found = next((reference[n] for n in (name, *_NAMES) if n in reference), None)
     if found is None:
         return only_output(floats)
-    if found.size != ours.size:
+    if _solid(found) != _solid(ours):
         raise DataError(
             f"the reference has shape {list(found.shape)} but output '{name}' {list(ours.shape)}; make them equal"
         )
     return found
+
+
+def _solid(x: NDArray[Any]) -> list[int]:
+    """The shape without axes of size one, which exporters add and leave out as they like."""
+    return [len(x), *(size for size in x.shape[1:] if size != 1)]
 
 
 def _squared_errors(outputs: Arrays, reference: Arrays, floats: Arrays) -> Doubles:
