@@ -20,7 +20,7 @@ from octavo.calibrate import Calibration, run
 from octavo.data import Preprocess, SampleSet, open_samples
 from octavo.engines.onnxruntime import Session
 from octavo.errors import ModelError, OctavoError
-from octavo.graph import input_specs, load, model_bytes, prepare
+from octavo.graph import input_specs, load, model_bytes, prepare, source_files
 from octavo.graph.place import place
 from octavo.graph.plan import Plan, make_plan
 from octavo.graph.preflight import check_target
@@ -100,6 +100,8 @@ def quantize(
         OptionError: an option has a value that cannot be used.
     """
     decided = read_recipe(Path(recipe)) if isinstance(recipe, str | os.PathLike) else recipe
+    if decided is not None:
+        decided.check()
     job = _Job(
         target=_target(target, decided),
         exclude=[*(decided.exclude if decided else ()), *exclude],
@@ -111,8 +113,8 @@ def quantize(
         progress=progress or Silent(),
     )
     with job.stage("prepare"):
-        path, loaded = _load(model)
-        job.open(path, loaded)
+        files, loaded = _load(model)
+        job.open(files, loaded)
     samples = open_samples(calibration, input_specs(loaded), preprocess=preprocess, limit=limit)
     evaluation = evaluate if evaluate is None or isinstance(evaluate, Evaluation) else Evaluation(evaluate)
     held_out = None if evaluation is None else open_samples(evaluation.data, input_specs(loaded), preprocess=preprocess)
@@ -131,13 +133,15 @@ def _target(target: str | Target, recipe: Recipe | None) -> Target:
     return find_target(recipe.target if recipe is not None and target == "auto" else target)
 
 
-def _load(model: Any) -> tuple[Path | None, ir.Model]:
+def _load(model: Any) -> tuple[list[Path], ir.Model]:
+    """The model, and the files it comes from; none where it was handed over in memory."""
     if isinstance(model, str | os.PathLike):
-        return Path(model), load(model)
+        loaded = load(model)
+        return source_files(loaded), loaded
     if isinstance(model, ir.Model):
-        return None, model
+        return [], model
     if hasattr(model, "graph") and hasattr(model, "opset_import"):
-        return None, ir.from_proto(model)
+        return [], ir.from_proto(model)
     raise ModelError(f"a model of type {type(model).__name__} cannot be read; give the path of an ONNX file")
 
 
@@ -168,12 +172,12 @@ class _Job:
         yield
         self.seconds[name] = self.seconds.get(name, 0.0) + perf_counter() - start
 
-    def open(self, path: Path | None, model: ir.Model) -> None:
+    def open(self, files: list[Path], model: ir.Model) -> None:
         """Prepare the float model."""
         found = next((node for node in model.graph if node.op_type in _QUANTIZED), None)
         if found is not None:
             raise ModelError(f"the model is quantized already ({found.op_type} '{found.name}'); give the float model")
-        self.path, self.float_model = path, model
+        self.files, self.float_model = files, model
         self.prepared = prepare(model)
 
     def quantize(self, samples: SampleSet, checkpoint: Path | None) -> None:
@@ -200,7 +204,7 @@ class _Job:
         """Digest the model and the calibration data, and write that into the quantized model."""
         with self.stage("quantize"):
             self.sha256 = {
-                "model": provenance.model_sha256(self.float_model, self.path),
+                "model": provenance.model_sha256(self.float_model, self.files),
                 "calibration": samples.sha256(),
             }
             provenance.write_metadata(self.quantized, self.target.name, self.sha256)
@@ -252,7 +256,7 @@ class _Job:
             model=self.quantized,
             target=self.target.name,
             metric=self.metric,
-            size_bytes={"float": model_bytes(self.float_model), "quantized": model_bytes(self.quantized)},
+            size_bytes={"float": self._float_bytes(), "quantized": model_bytes(self.quantized)},
             latency_ms=self.latency,
             seconds=self.seconds,
             peak_rss_bytes=peak_rss_bytes(),
@@ -267,6 +271,9 @@ class _Job:
             warnings=self.warnings,
         )
 
+    def _float_bytes(self) -> int:
+        return sum(file.stat().st_size for file in self.files) or model_bytes(self.float_model)
+
     def _plan(self) -> Plan:
         plan = make_plan(self.prepared, self.target, self.exclude, self.overflowing)
         if not any(layer.role in ("compute", "embedding") for layer in plan.layers.values()):
@@ -276,7 +283,7 @@ class _Job:
                 "octavo inspect lists them all"
             )
         if self.recipe is not None:
-            self.recipe.apply(plan)
+            self.recipe.apply(plan, self.prepared)
         if self.estimator is not None:
             for tensor in plan.tensors.values():
                 tensor.estimator = self.estimator

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
 import yaml
 
 from octavo.affine import Grid
-from octavo.errors import OctavoError, OptionError
+from octavo.errors import OptionError
 from octavo.files import write_text
-from octavo.graph.plan import Plan
+from octavo.graph.plan import Plan, WeightPlan
 
 VERSION = 1
+
+# The fields of one decision, each with the types it may have.
+_TENSOR: Mapping[str, tuple[type, ...]] = {"grid": (str,), "symmetric": (bool,), "estimator": (str,)}
+_WEIGHTS: Mapping[str, tuple[type, ...]] = {"grid": (str,), "axis": (int, type(None))}
+_KINDS = {str: "text", bool: "true or false", int: "a whole number", type(None): "null"}
 
 
 @dataclass
@@ -45,26 +52,43 @@ class Recipe:
         }
         return cls(plan.target.name, seed, exclude, tensors, weights)
 
-    def apply(self, plan: Plan) -> None:
-        """Put the recipe's decisions into a plan.
+    def check(self) -> None:
+        """Hold every field against what it may be.
 
         Raises:
-            OptionError: the recipe names a tensor or layer that the plan does not quantize.
+            OptionError: a field has a value that cannot be used.
         """
+        for problem in _problems(self):
+            raise OptionError(f"in the recipe, {problem}")
+
+    def apply(self, plan: Plan, model: ir.Model) -> None:
+        """Put the recipe's decisions into a plan; those on what the plan leaves in float have no effect.
+
+        Args:
+            plan: what to change.
+            model: the model that was planned.
+
+        Raises:
+            OptionError: the recipe names what is not in the model, or weights cannot be as it says.
+        """
+        nodes = {node.name for node in model.graph}
+        values = {value.name for node in model.graph for value in (*node.inputs, *node.outputs) if value is not None}
         for name, decision in self.tensors.items():
-            if name not in plan.tensors:
-                raise OptionError(f"the recipe names tensor '{name}', which is not quantized here; remove it")
+            if name not in values:
+                raise OptionError(f"the recipe names tensor '{name}', which the model does not have; remove it")
             for tensor in (t for t in plan.tensors.values() if t.source == name):
                 tensor.grid = Grid.parse(decision["grid"])
-                tensor.symmetric = bool(decision["symmetric"])
-                tensor.estimator = str(decision["estimator"])
+                tensor.symmetric = decision["symmetric"]
+                tensor.estimator = decision["estimator"]
         for name, by_index in self.weights.items():
-            if name not in plan.layers:
-                raise OptionError(f"the recipe names layer '{name}', which is not quantized here; remove it")
-            for weight in plan.layers[name].weights:
-                decision = by_index.get(weight.index, {})
-                weight.grid = Grid.parse(decision.get("grid", str(weight.grid)))
-                weight.axis = decision.get("axis", weight.axis)
+            if name not in nodes:
+                raise OptionError(f"the recipe names layer '{name}', which the model does not have; remove it")
+            weights = {weight.index: weight for weight in plan.layers[name].weights} if name in plan.layers else {}
+            for index, decision in by_index.items():
+                if weights and index not in weights:
+                    raise OptionError(f"the recipe names weights {index} of layer '{name}', which has none there")
+                if weights:
+                    _apply(name, weights[index], decision)
 
     def write(self, path: Path) -> None:
         """Write the recipe as YAML, whole or not at all.
@@ -86,25 +110,68 @@ def read_recipe(path: Path) -> Recipe:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OptionError(f"recipe {path} cannot be read ({error.strerror}); check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = str(error).splitlines()[0] if str(error) else "unreadable"
         raise OptionError(f"recipe {path} is not valid YAML ({line}); mend it or write it anew") from None
     if not isinstance(data, dict) or data.pop("octavo_recipe", None) != VERSION:
         raise OptionError(f"{path} is not an Octavo recipe of version {VERSION}; write one with --recipe NEW.yaml")
-    try:
-        recipe = Recipe(**data)
-        _check(recipe)
-    except (OctavoError, TypeError, ValueError, KeyError, AttributeError) as error:
-        raise OptionError(f"recipe {path} holds an unusable field: {error}") from None
+    known = [each.name for each in fields(Recipe)]
+    unknown = [name for name in data if name not in known]
+    if unknown:
+        raise OptionError(f"recipe {path} has a field '{unknown[0]}'; there are {', '.join(known)}")
+    if "target" not in data:
+        raise OptionError(f"recipe {path} names no target; add for example target: x86-vnni")
+    recipe = Recipe(**data)
+    for problem in _problems(recipe):
+        raise OptionError(f"in recipe {path}, {problem}")
     return recipe
 
 
-def _check(recipe: Recipe) -> None:
+def _apply(layer: str, weight: WeightPlan, decision: Mapping[str, Any]) -> None:
+    grid, axis = Grid.parse(decision["grid"]), decision["axis"]
+    if grid.signed != weight.grid.signed:
+        raise OptionError(f"the recipe gives {grid} to weights of '{layer}', which are {weight.grid} on this target")
+    if axis not in (None, weight.axis):
+        takes = "null" if weight.axis is None else f"{weight.axis} or null"
+        raise OptionError(f"the recipe gives axis {axis} to weights of '{layer}', which take {takes}")
+    weight.grid, weight.axis = grid, axis
+
+
+def _problems(recipe: Recipe) -> Iterator[str]:
+    # Values are not quoted: aliases make a small file a value of any length.
+    if not isinstance(recipe.target, str):
+        yield "the target is not text; write for example target: x86-vnni"
+    if type(recipe.seed) is not int or recipe.seed < 0:
+        yield "the seed is not a whole number from 0 up"
+    if not isinstance(recipe.exclude, list) or not all(isinstance(each, str) for each in recipe.exclude):
+        yield "exclude is not a list of names; write for example exclude: [Softmax]"
+    yield from _name_problems("tensors", recipe.tensors)
     for name, decision in recipe.tensors.items():
-        missing = {"grid", "symmetric", "estimator"} - set(decision)
-        if missing:
-            raise ValueError(f"tensor '{name}' lacks {', '.join(sorted(missing))}")
+        yield from _decision_problems(f"tensor '{name}'", decision, _TENSOR)
+    yield from _name_problems("weights", recipe.weights)
+    for name, by_index in recipe.weights.items():
+        if not isinstance(by_index, dict) or any(type(index) is not int for index in by_index):
+            yield f"the weights of layer '{name}' are not listed by input index; write for example 1: {{...}}"
+        for index, decision in by_index.items():
+            yield from _decision_problems(f"weights {index} of layer '{name}'", decision, _WEIGHTS)
+
+
+def _name_problems(what: str, by_name: object) -> Iterator[str]:
+    if not isinstance(by_name, dict):
+        yield f"{what} is not a table of names; write for example {what}: {{}}"
+    elif not all(isinstance(name, str) for name in by_name):
+        odd = next(name for name in by_name if not isinstance(name, str))
+        yield f"the name {odd} in {what} is not text; put it in quotes"
+
+
+def _decision_problems(where: str, decision: object, kinds: Mapping[str, tuple[type, ...]]) -> Iterator[str]:
+    if not isinstance(decision, dict) or set(decision) != set(kinds):
+        yield f"{where} does not have just the fields {', '.join(kinds)}"
+        return
+    for name, allowed in kinds.items():
+        if type(decision[name]) not in allowed:
+            yield f"the {name} of {where} is not {' or '.join(_KINDS[kind] for kind in allowed)}"
+    try:
         Grid.parse(decision["grid"])
-    for by_index in recipe.weights.values():
-        for decision in by_index.values():
-            Grid.parse(decision["grid"])
+    except OptionError as error:
+        yield f"{where} has no usable grid: {error}"
