@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from octavo.errors import OptionError
@@ -22,5 +23,7 @@ def write_text(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise OptionError(f"{path} cannot be written ({error.strerror}); choose another path") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink()

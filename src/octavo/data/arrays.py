@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.data.names import match_names
-from octavo.data.samples import Arrays, Batch
+from octavo.data.samples import Arrays, Batch, as_array
 from octavo.errors import DataError
 from octavo.graph.spec import TensorSpec
 
@@ -22,7 +22,7 @@ class ArraySamples:
 
     def __init__(self, source: NDArray[Any] | Mapping[str, NDArray[Any]], specs: Sequence[TensorSpec]) -> None:
         arrays = {specs[0].name: source} if isinstance(source, np.ndarray) else dict(source)
-        arrays = {name: np.asarray(value) for name, value in arrays.items()}
+        arrays = {name: as_array(value, f"array '{name}'") for name, value in arrays.items()}
         scalars = [name for name, value in arrays.items() if value.ndim == 0]
         if scalars:
             raise DataError(f"array '{scalars[0]}' is a single number; give one row a sample")
@@ -48,5 +48,5 @@ class ArraySamples:
         digest = hashlib.sha256()
         for name, array in sorted({**self._inputs, **self._reference}.items()):
             digest.update(f"{name}:{array.dtype.str}:{array.shape};".encode())
-            digest.update(np.ascontiguousarray(array).data)
+            digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         return digest.hexdigest()

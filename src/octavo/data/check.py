@@ -29,6 +29,11 @@ def check_inputs(inputs: Arrays, specs: Sequence[TensorSpec], preprocess: Prepro
 
 
 def _check(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None, start: int) -> NDArray[Any]:
+    if not spec.shape:
+        raise DataError(
+            f"the model does not say the shape of its input '{spec.name}', or takes a single number there; "
+            "export it with a first axis that counts samples"
+        )
     if array.ndim != len(spec.shape):
         raise DataError(
             f"input '{spec.name}' has shape {list(array.shape)} but the model takes {_shape(spec)}; "
@@ -51,7 +56,12 @@ def _check(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None,
 
 def _convert(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None, start: int) -> NDArray[Any]:
     wanted = spec.dtype
-    if wanted.kind == "f" and preprocess is not None and preprocess.scale is not None and array.dtype.kind in "iu":
+    if wanted.kind == "f" and preprocess is not None and preprocess.scale is not None and array.dtype.kind in "iub":
+        if preprocess.mean is not None or preprocess.std is not None:
+            raise DataError(
+                f"input '{spec.name}' holds {array.dtype}, and mean and std are for folders of images; "
+                "state them as scale and offset, or store floats"
+            )
         return preprocess.numbers(array).astype(wanted)
     if array.dtype == wanted:
         return array

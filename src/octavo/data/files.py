@@ -57,15 +57,17 @@ class FileSamples:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     def _open(self, stack: ExitStack) -> dict[str, RowReader]:
-        if self._path.suffix == ".npy":
-            stream = stack.enter_context(self._path.open("rb"))
-            return {self._path.stem: RowReader(stream, str(self._path))}
+        file = stack.enter_context(self._path.open("rb"))
+        if self._path.suffix.lower() == ".npy":
+            return {self._path.stem: RowReader(file, str(self._path))}
         try:
-            archive = stack.enter_context(zipfile.ZipFile(self._path))
+            archive = stack.enter_context(zipfile.ZipFile(file))
             members = [name for name in archive.namelist() if name.endswith(".npy")]
             streams = {name[:-4]: stack.enter_context(archive.open(name)) for name in members}
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise DataError(f"{self._path} is not a readable .npz file ({error}); write it with numpy.savez") from None
+        except Exception as error:
+            # A damaged directory fails in many ways, from struct.error to a negative seek.
+            reason = " ".join(str(error).split())
+            raise DataError(f"{self._path} is not a readable .npz file ({reason}); write it with numpy.savez") from None
         if not streams:
             raise DataError(f"{self._path} holds no arrays; write it with numpy.savez")
         return {name: RowReader(stream, f"array '{name}' of {self._path}") for name, stream in streams.items()}

@@ -15,6 +15,7 @@ from octavo.errors import DataError, DependencyError, OptionError
 from octavo.graph.spec import TensorSpec
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 class ImageSamples:
@@ -29,7 +30,7 @@ class ImageSamples:
             raise DependencyError("Pillow", "images") from None
         if len(specs) != 1 or len(specs[0].shape) != 4:
             raise DataError(f"{folder} holds images but the model does not take one input of rank 4; give a .npz file")
-        self._paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES)
+        self._paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _SUFFIXES and p.is_file())
         if not self._paths:
             raise DataError(f"folder {folder} holds no images; give a folder of {', '.join(sorted(_SUFFIXES))} files")
         self._folder, self._spec, self._preprocess = folder, specs[0], preprocess
@@ -54,14 +55,23 @@ class ImageSamples:
         """Digest of the relative paths and contents of all files."""
         digest = hashlib.sha256()
         for path in self._paths:
-            digest.update(str(path.relative_to(self._folder)).encode())
-            digest.update(path.read_bytes())
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(self._folder).as_posix()}:{len(content)};".encode())
+            digest.update(content)
         return digest.hexdigest()
 
     def _geometry(self) -> tuple[tuple[int, int], int]:
         order = self._preprocess.layout.lower()
         dims = dict(zip(order, self._spec.shape, strict=True))
         channels = dims["c"] if isinstance(dims["c"], int) else 3
+        if channels not in _MODES:
+            raise DataError(
+                f"the model takes images of {channels} channels when its layout is {self._preprocess.layout}; "
+                "state the other layout, or give a .npz file instead of a folder"
+            )
+        for name, numbers in (("mean", self._preprocess.mean), ("std", self._preprocess.std)):
+            if numbers is not None and len(numbers) not in (1, channels):
+                raise OptionError(f"the image {name} has {len(numbers)} numbers; give {channels}, one a channel")
         height, width = dims["h"], dims["w"]
         if self._preprocess.size is not None:
             return self._preprocess.size, channels
@@ -72,23 +82,26 @@ class ImageSamples:
     def _load(self, path: Path) -> NDArray[np.float32]:
         import PIL.Image
 
-        mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(self._channels)
-        if mode is None:
-            raise DataError(
-                f"the model takes images of {self._channels} channels; give a .npz file instead of a folder"
-            )
         height, width = self._size
         try:
             with PIL.Image.open(path) as image:
+                deep, mode = image.mode[0] in "IF", _MODES[self._channels]
                 pixels = np.asarray(image.convert(mode).resize((width, height), PIL.Image.Resampling.BILINEAR))
-        except (OSError, ValueError) as error:
-            raise DataError(f"image {path} cannot be read ({error}); remove or replace it") from None
+        except Exception as error:
+            # Each of Pillow's decoders has its own way to fail.
+            reason = " ".join(str(error).split())
+            raise DataError(f"image {path} cannot be read ({reason}); remove or replace it") from None
+        if deep:
+            # Pillow would clip them to white.
+            raise DataError(f"image {path} has more than 8 bits a channel; give a .npz file instead of a folder")
         return self._prepare(pixels.reshape(height, width, self._channels))
 
     def _prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         steps = self._preprocess
         x: NDArray[np.float32] = (
-            steps.numbers(pixels) if steps.scale is not None else pixels.astype(np.float32) / np.float32(255)
+            steps.numbers(pixels)
+            if steps.scale is not None
+            else pixels.astype(np.float32) / np.float32(255) + np.float32(steps.offset)
         )
         if steps.mean is not None:
             x = x - np.asarray(steps.mean, np.float32)

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from octavo.data.names import match_names
-from octavo.data.samples import Arrays, Batch, concatenate
+from octavo.data.samples import Arrays, Batch, as_array, concatenate
 from octavo.errors import DataError
 from octavo.graph.spec import TensorSpec
 
@@ -24,13 +21,19 @@ class IterableSamples:
     def __init__(self, source: Any, specs: Sequence[TensorSpec]) -> None:
         self._source, self._specs = source, tuple(specs)
         self.length: int | None = None
-        self.one_pass = iter(source) is source if not hasattr(source, "get_next") else not hasattr(source, "rewind")
+        self.one_pass = not hasattr(source, "rewind") if hasattr(source, "get_next") else isinstance(source, Iterator)
 
     def read(self, batch_size: int) -> Iterator[Batch]:
         """The items in turn; `batch_size` is theirs, not ours."""
-        start = 0
+        start, names = 0, None
         for item in _items(self._source):
             batch = self._batch(item, start)
+            if names is not None and names != batch.reference.keys():
+                raise DataError(
+                    f"item {start} comes with {_list(batch.reference)} but those before it with {_list(names)}; "
+                    "give the same arrays in each"
+                )
+            names = batch.reference.keys()
             yield batch
             start += batch.size
 
@@ -52,13 +55,18 @@ class IterableSamples:
         if single:
             inputs = {n: a[None] if a.ndim == ranks[n] - 1 else a for n, a in inputs.items()}
             reference = {name: array[None] for name, array in reference.items()}
-        return Batch(inputs, reference, start)
+        return Batch(inputs, _one_a_sample(reference, inputs, start), start)
 
     def _named(self, item: Any, start: int) -> Arrays:
         if isinstance(item, Mapping):
-            return {str(name): _array(value) for name, value in item.items()}
-        parts = [_array(value) for value in item] if isinstance(item, tuple | list) else [_array(item)]
+            return {str(name): as_array(value, f"array '{name}' of item {start}") for name, value in item.items()}
+        parts = [as_array(v, f"item {start}") for v in (item if isinstance(item, tuple | list) else [item])]
         names = [spec.name for spec in self._specs]
+        if len(parts) > len(names) + 1:
+            raise DataError(
+                f"item {start} has {len(parts)} arrays but the model takes {len(names)} inputs; "
+                "give those, then labels at most, or a dict by name"
+            )
         if len(parts) < len(names):
             raise DataError(f"item {start} has {len(parts)} arrays but the model takes {len(names)} inputs; give all")
         return dict(zip([*names, "labels"], parts, strict=False))
@@ -77,8 +85,16 @@ def is_iterable(source: Any) -> bool:
     return isinstance(source, Iterable) or hasattr(source, "get_next")
 
 
-def _array(value: Any) -> NDArray[Any]:
-    """A NumPy array of an array-like, a PyTorch tensor included, without importing PyTorch."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    return np.asarray(value)
+def _one_a_sample(reference: Arrays, inputs: Arrays, start: int) -> Arrays:
+    """The reference arrays, held against the number of samples in the inputs."""
+    size = next((len(array) for array in inputs.values() if array.ndim), None)
+    for name, array in reference.items():
+        rows = len(array) if array.ndim else None
+        if size is not None and rows != size:
+            found = "a single number" if rows is None else f"{rows} rows"
+            raise DataError(f"array '{name}' of item {start} is {found} for {size} samples; give one row a sample")
+    return reference
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "inputs only"

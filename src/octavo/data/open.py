@@ -48,7 +48,10 @@ def open_samples(
 
 def _source(source: Any, inputs: Sequence[TensorSpec], preprocess: Preprocess | None) -> Source:
     if isinstance(source, str | os.PathLike):
-        return _file(Path(source), inputs, preprocess)
+        try:
+            return _file(Path(source), inputs, preprocess)
+        except OSError as error:
+            raise DataError(f"{source} cannot be read ({error.strerror}); check path and permissions") from None
     if isinstance(source, np.ndarray | Mapping):
         return ArraySamples(source, inputs)
     if is_iterable(source):
@@ -63,9 +66,6 @@ def _file(path: Path, inputs: Sequence[TensorSpec], preprocess: Preprocess | Non
         return ImageSamples(path, inputs, preprocess or Preprocess())
     if path.stat().st_size == 0:
         raise DataError(f"data file {path} is empty; write it again")
-    if path.suffix not in (".npz", ".npy"):
+    if path.suffix.lower() not in (".npz", ".npy"):
         raise DataError(f"data file {path} is of no known kind; give a .npz, a .npy or a folder of images")
-    try:
-        return FileSamples(path, inputs)
-    except OSError as error:
-        raise DataError(f"data file {path} cannot be read ({error.strerror}); check its permissions") from None
+    return FileSamples(path, inputs)

@@ -16,7 +16,7 @@ class Preprocess:
     """The stated preprocessing of samples.
 
     Attributes:
-        scale, offset: stored numbers become `x * scale + offset`; images default to 1/255 and 0.
+        scale, offset: stored integers become `x * scale + offset`, floats stay; images default to 1/255 and 0.
         size: (height, width) that images are resized to; the model's own by default.
         mean, std: per channel, applied to images after scaling: (x - mean) / std.
         layout: "NCHW" or "NHWC", the order of the model's image axes.

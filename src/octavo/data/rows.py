@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import IO, Any
 
 import numpy as np
@@ -28,14 +29,17 @@ class RowReader:
             version = npy.read_magic(stream)
             read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             self.shape, self._fortran, self.dtype = read_header(stream)
-        except (ValueError, EOFError, OSError) as error:
-            raise DataError(f"{name} is not a readable NumPy array ({error}); write it with numpy.save") from None
+            # Costs nothing, and refuses what no array can be: negative, too many, or too large dimensions.
+            np.broadcast_to(np.empty((), self.dtype), self.shape)
+        except Exception as error:
+            # NumPy parses the header as Python, and a damaged one fails in any part of that.
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise DataError(f"{name} is not a readable NumPy array ({reason}); write it with numpy.save") from None
         if self.dtype.hasobject:
             raise DataError(f"{name} holds Python objects, which are not read; store numbers")
-        if self._fortran and len(self.shape) > 1:
-            self._rows: NDArray[Any] | None = self._read_fortran()
-        else:
-            self._rows = None
+        if self.dtype.itemsize == 0:
+            raise DataError(f"{name} holds no numbers but empty texts; store numbers")
+        self._rows: NDArray[Any] | None = None
         self._position = 0
 
     def read(self, count: int) -> NDArray[Any]:
@@ -46,25 +50,25 @@ class RowReader:
         """
         count = min(count, self.shape[0] - self._position)
         self._position += count
-        if self._rows is not None:
+        if self._fortran and len(self.shape) > 1:
+            self._rows = self._read_fortran() if self._rows is None else self._rows
             return np.ascontiguousarray(self._rows[self._position - count : self._position])
         shape = (count, *self.shape[1:])
-        return np.frombuffer(self._bytes(int(np.prod(shape)) * self.dtype.itemsize), self.dtype).reshape(shape)
+        return np.frombuffer(self._bytes(prod(shape) * self.dtype.itemsize), self.dtype).reshape(shape)
 
     def _read_fortran(self) -> NDArray[Any]:
-        data = self._bytes(int(np.prod(self.shape)) * self.dtype.itemsize)
+        data = self._bytes(prod(self.shape) * self.dtype.itemsize)
         return np.frombuffer(data, self.dtype).reshape(self.shape[::-1]).T
 
     def _bytes(self, size: int) -> bytearray:
-        buffer = bytearray(size)
-        view, filled = memoryview(buffer), 0
-        while filled < size:
+        # The size is the header's word: memory grows with what is there, not with what it says.
+        buffer = bytearray()
+        while len(buffer) < size:
             try:
-                part = self._stream.read(min(size - filled, 1 << 24))
+                part = self._stream.read(min(size - len(buffer), 1 << 24))
             except Exception as error:
                 raise DataError(f"{self._name} is damaged ({error}); write it again") from None
             if not part:
-                raise DataError(f"{self._name} ends too early: {filled} of {size} bytes; write it again")
-            view[filled : filled + len(part)] = part
-            filled += len(part)
+                raise DataError(f"{self._name} ends too early: {len(buffer)} of {size} bytes; write it again")
+            buffer += part
         return buffer

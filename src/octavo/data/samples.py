@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.errors import DataError
+
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -43,6 +45,22 @@ class Source(Protocol):
 
     def sha256(self) -> str:
         """Digest of the stored samples, hexadecimal; empty when it is known only after a pass."""
+
+
+def as_array(value: Any, name: str) -> NDArray[Any]:
+    """A NumPy array of an array-like, a PyTorch tensor included, without importing PyTorch.
+
+    Raises:
+        DataError: it is none, or holds Python objects; the sentence calls it `name`.
+    """
+    try:
+        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{name} cannot be read as an array ({reason}); give NumPy arrays of numbers") from None
+    if array.dtype.hasobject:
+        raise DataError(f"{name} holds Python objects, which are not read; give numbers")
+    return array
 
 
 def concatenate(parts: list[Arrays]) -> Arrays:

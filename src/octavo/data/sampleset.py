@@ -50,14 +50,13 @@ class SampleSet:
         self._read = True
         digest, count = hashlib.sha256(), 0
         for batch in self._source.read(batch_size):
-            room = None if self._limit is None else self._limit - count
-            if room is not None and room <= 0:
-                break
-            batch = self._checked(batch, room)
+            batch = self._checked(batch, None if self._limit is None else self._limit - count)
             if self._source.length is None:
-                _update(digest, batch.inputs)
+                _update(digest, {**batch.reference, **batch.inputs}, batch.size)
             count += batch.size
             yield batch
+            if count == self._limit:
+                break
         if count == 0:
             raise DataError("the data hold no samples; give at least one")
         self.length, self._digest = count, digest.hexdigest()
@@ -71,9 +70,8 @@ class SampleSet:
         return self._source.sha256() or self._digest
 
     def _checked(self, batch: Batch, room: int | None) -> Batch:
-        inputs = check_inputs(batch.inputs, self._specs, self._preprocess, batch.start)
-        inputs = {name: array[:room] for name, array in inputs.items()}
-        return Batch(inputs, {name: array[:room] for name, array in batch.reference.items()}, batch.start)
+        inputs = check_inputs(_first(batch.inputs, room), self._specs, self._preprocess, batch.start)
+        return Batch(inputs, _first(batch.reference, room), batch.start)
 
 
 def sample_hashes(batch: Batch) -> list[bytes]:
@@ -89,7 +87,14 @@ def _hash(rows: list[NDArray[Any]]) -> bytes:
     return digest.digest()
 
 
-def _update(digest: Any, inputs: Arrays) -> None:
-    for name in sorted(inputs):
-        digest.update(f"{name}:{inputs[name].dtype.str}:{inputs[name].shape};".encode())
-        digest.update(np.ascontiguousarray(inputs[name]).data)
+def _first(arrays: Arrays, room: int | None) -> Arrays:
+    return {name: array[:room] if array.ndim else array for name, array in arrays.items()}
+
+
+def _update(digest: Any, arrays: Arrays, size: int) -> None:
+    """Row by row, so that the digest does not tell how the items were batched."""
+    for row in range(size):
+        for name in sorted(arrays):
+            array = arrays[name]
+            digest.update(f"{name}:{array.dtype.str}:{array.shape[1:]};".encode())
+            digest.update(array[row].tobytes())

@@ -24,7 +24,11 @@ def read_tensor(path: Path, name: str | None) -> NDArray[np.float32]:
     if name not in arrays:
         known = ", ".join(f"'{each}'" for each in list(arrays)[:20])
         raise DataError(f"{path} needs --tensor with the name of one of its arrays: {known}")
-    return np.asarray(arrays[name], np.float32)
+    array = arrays[name]
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"array '{name}' of {path} holds {array.dtype}; give one of real numbers")
+    with np.errstate(over="ignore"):
+        return np.asarray(array, np.float32)
 
 
 def _weights(path: Path) -> dict[str, NDArray[np.generic]]:

@@ -97,11 +97,14 @@ def _with_outputs(model: ir.Model | bytes | str | Path, outputs: Sequence[str]) 
 def _in_memory(model: ir.Model | bytes | str | Path) -> ir.Model:
     if isinstance(model, ir.Model):
         return model.clone()
-    if isinstance(model, bytes):
-        import onnx
+    try:
+        if isinstance(model, bytes):
+            import onnx
 
-        return ir.from_proto(onnx.load_model_from_string(model))
-    return ir.load(model)
+            return ir.from_proto(onnx.load_model_from_string(model))
+        return ir.load(model)
+    except Exception as error:
+        raise ModelError(f"the model cannot be read: {_reason(error)}") from None
 
 
 def _open(model: ir.Model | bytes | str | Path, options: Any) -> Any:
