@@ -10,13 +10,13 @@ from octavo.graph.passes.folding import fold_constants
 from octavo.graph.passes.gemm import fold_factors, join_bias
 from octavo.graph.passes.idle import remove_idle
 from octavo.graph.passes.names import name_nodes
-from octavo.graph.passes.opset import modernize
+from octavo.graph.passes.opset import modernize, settle
 from octavo.graph.passes.padding import fold_pads
 from octavo.graph.passes.shapes import infer_shapes
 
 
 def prepare(model: ir.Model) -> ir.Model:
-    """A rewritten copy: opset 13 or newer, functions inlined, constants folded, layers fused.
+    """A rewritten copy: an opset that engines know, 13 or newer, functions inlined, constants folded, layers fused.
 
     Names, types and order of the graph's inputs and outputs stay, and so does the model's metadata;
     an initializer that is also listed as an input becomes a constant.
@@ -28,6 +28,7 @@ def prepare(model: ir.Model) -> ir.Model:
     common.RemoveInitializersFromInputsPass()(model)
     if model.functions:
         common.InlinePass()(model)
+    settle(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=False, size_limit=0)(model)
     name_nodes(model)
     infer_shapes(model)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from octavo.affine import QuantParams
+from octavo.affine import QuantParams, real_range
 from octavo.graph.plan import LayerPlan
 from octavo.measure.layers import TensorError
 
 # Below this a tensor has lost what classifiers need; 8 bits on a Gaussian give some 40 dB.
 _POOR_DB = 20.0
 _FEW_STEPS = 16.0
+# A range so many times wider than the values wastes two bits of eight.
+_TOO_WIDE = 4.0
 _WORST = 5
 
 
@@ -97,8 +99,14 @@ def _quiet_channels(name: str, error: TensorError, params: QuantParams, share: f
 def _causes(name: str, error: TensorError, params: QuantParams) -> list[str]:
     if error.own_sqnr_db is None or error.own_sqnr_db > 35.0:
         return []
-    causes = _quiet_channels(name, error, params, 0.25)
     largest = float(error.channel_ranges.max(initial=0.0))
+    reach = max(abs(float(end)) for end in real_range(params))
+    if largest > 0 and reach > _TOO_WIDE * largest:
+        return [
+            f"the range of '{name}' reaches {reach:.3g} while these samples stay below {largest:.3g}, for the "
+            "calibration samples hold outliers: remove them, or clip them with another estimator"
+        ]
+    causes = _quiet_channels(name, error, params, 0.25)
     if error.typical > 0 and largest > 8.0 * error.typical and not causes:
         causes.append(
             f"outliers of '{name}' reach {largest:.3g} while 99% of its values stay below {error.typical:.3g}: "

@@ -1,4 +1,4 @@
-"""Bring models of old opsets to one that has per-channel QuantizeLinear."""
+"""Bring models of old opsets to one that has per-channel QuantizeLinear, of the newest to one that engines know."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from octavo.graph.size import LARGEST_PROTO, tensor_bytes
 
 # The first opset in which DequantizeLinear takes an axis.
 OLDEST = 13
+# The newest opset whose QuantizeLinear engines run; ONNX Runtime 1.32 lacks that of 28.
+NEWEST = 27
 
 
 def modernize(model: ir.Model) -> ir.Model:
@@ -35,3 +37,18 @@ def modernize(model: ir.Model) -> ir.Model:
         raise ModelError(
             f"the model's opset {opset} cannot be converted to {OLDEST} ({reason}); export it with a newer opset"
         ) from None
+
+
+def settle(model: ir.Model) -> None:
+    """Declare the newest opset that engines know where no operator of the model changed since."""
+    opset = model.opset_imports.get("", OLDEST)
+    if opset > NEWEST and not any(_since(n, opset) > NEWEST for graph in model.graphs() for n in graph):
+        model.opset_imports[""] = NEWEST
+
+
+def _since(node: ir.Node, opset: int) -> int:
+    """The opset in which the operator last changed; 0 for those that ONNX does not define."""
+    from onnx import defs
+
+    known = node.domain in ("", "ai.onnx") and defs.has(node.op_type)
+    return int(defs.get_schema(node.op_type, opset).since_version) if known else 0
