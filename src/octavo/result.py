@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -113,8 +114,8 @@ class QuantizationResult:
         return {**plain, **lists, "metric": metric, "proofs": proofs, "recipe": asdict(self.recipe)}
 
     def to_json(self) -> str:
-        """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        """`to_dict` as JSON text; NaN and infinity, for which JSON has no word, are null."""
+        return json.dumps(_finite(self.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
         """Write `to_json`, whole or not at all.
@@ -164,6 +165,14 @@ def layer_reports(
             )
         )
     return reports
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _tensor_report(name: str, params: QuantParams, chosen_by: str) -> TensorReport:
