@@ -147,14 +147,15 @@ def explain(
     if axis is not None and weights is None:
         raise OptionError("--axis needs --weights; a range has no channels")
     grid, console = Grid.parse(dtype), stdout()
-    array = np.asarray(bounds, np.float32) if weights is None else read_tensor(weights, tensor)
+    with np.errstate(over="ignore"):
+        array = np.asarray(bounds, np.float32) if weights is None else read_tensor(weights, tensor)
     if array.size == 0 or not bool(np.isfinite(array).all()):
         raise DataError("the array is empty or holds NaN or infinity; give finite numbers")
+    channels = None if axis is None else params_from_array(array, grid, symmetric=symmetric, axis=axis)
     low, high = bounds or (float(array.min()), float(array.max()))
     show_derivation(console, derive(low, high, grid, symmetric=symmetric, values=value or ()))
-    if axis is not None:
-        params = params_from_array(array, grid, symmetric=symmetric, axis=axis)
-        show_channels(console, array, params, axis % array.ndim)
+    if axis is not None and channels is not None:
+        show_channels(console, array, channels, axis % array.ndim)
 
 
 @app.command()

@@ -1,0 +1,64 @@
+"""Run the real command line in this process, and hold a refusal against all that was promised of one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.cli.running import DIGITS, UNTIMED, Ended, Octavo, Refused, contents, only_sentence
+
+from octavo.cli import run
+
+
+@pytest.fixture
+def octavo(capsys: pytest.CaptureFixture[str]) -> Octavo:
+    """Run a command; every argument becomes text."""
+
+    def call(*arguments: object) -> Ended:
+        capsys.readouterr()
+        code = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def refused(octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
+    """Run a command that must be refused; the sentence it is refused with."""
+    # A narrow terminal's width, left in the environment, must not break the sentence.
+    monkeypatch.setenv("COLUMNS", "40")
+
+    def call(*arguments: object) -> str:
+        before = contents(work)
+        ended = octavo(*arguments)
+        assert ended.code == 2, ended.err
+        assert ended.out == ""
+        assert contents(work) == before
+        return only_sentence(ended.err)
+
+    return call
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with the digits' model and data in it."""
+    for name in ("digits.onnx", "calib.npz", "eval.npz"):
+        shutil.copy(DIGITS / name, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def quantize(octavo: Octavo, work: Path) -> Octavo:
+    """Quantize the digits into out.onnx without timing, and see that it went well."""
+
+    def call(*options: object, calibration: object = "calib.npz", output: str = "out.onnx") -> Ended:
+        target = () if "--target" in options else ("--target", UNTIMED)
+        ended = octavo("quantize", "digits.onnx", "-c", calibration, "-o", output, *target, *options)
+        assert ended.code == 0, ended.err
+        assert ended.err == ""
+        return ended
+
+    return call
