@@ -18,6 +18,8 @@ _RESAMPLES = 2000
 _SCORE_RESAMPLES = 1000
 _BLOCKS = 20
 _Z = 1.959964
+# The 97.5th percentile of Student's t where its series in 1 / freedom is not yet exact.
+_STUDENT = {1: 12.70620, 2: 4.302653, 3: 3.182446}
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,8 @@ def _ends(values: Doubles, center: float, count: int) -> tuple[float, float]:
 
 def _student(freedom: int) -> float:
     """The 97.5th percentile of Student's t (Abramowitz and Stegun 26.7.5)."""
-    if freedom <= 2:
-        return 12.7062 if freedom == 1 else 4.3027
+    if freedom in _STUDENT:
+        return _STUDENT[freedom]
     z = _Z
     terms = (
         z,

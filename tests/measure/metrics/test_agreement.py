@@ -1,0 +1,29 @@
+"""Agreement with the float model, where there are no labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score
+from sklearn.metrics.pairwise import cosine_similarity
+
+from octavo.measure.metrics import metric
+
+
+def test_of_class_scores_it_is_the_share_of_equal_decisions() -> None:
+    rng = np.random.default_rng(0)
+    floats, ours = rng.normal(size=(2, 300, 5)).astype(np.float32)
+    agree = metric("agreement").per_sample
+    assert agree is not None
+    found = agree({"y": ours}, {"labels": np.zeros(300)}, {"y": floats})
+    assert set(found) == {0.0, 100.0}
+    assert found.mean() == pytest.approx(100 * accuracy_score(floats.argmax(1), ours.argmax(1)))
+
+
+def test_of_maps_it_is_a_hundred_times_the_cosine() -> None:
+    rng = np.random.default_rng(0)
+    floats, ours = rng.normal(size=(2, 7, 3, 4, 4))
+    agree = metric("agreement").per_sample
+    assert agree is not None
+    expected = np.diag(cosine_similarity(ours.reshape(7, -1), floats.reshape(7, -1)))
+    np.testing.assert_allclose(agree({"y": ours}, {}, {"y": floats}), 100 * expected)

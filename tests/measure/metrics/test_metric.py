@@ -1,0 +1,31 @@
+"""What metrics read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from octavo.errors import DataError
+from octavo.measure.metrics import metric
+
+
+@pytest.mark.parametrize("name", ["top1", "top5", "auc"])
+def test_missing_labels_are_asked_for(name: str) -> None:
+    found = metric(name)
+    judge = found.per_sample or found.score
+    assert judge is not None
+    with pytest.raises(DataError, match=f"metric {name} needs an array named 'labels' in the evaluation data"):
+        judge({"y": np.zeros((2, 6))}, {"groups": np.arange(2)}, {})
+
+
+@pytest.mark.parametrize("name", ["top1", "auc", "mse", "agreement"])
+def test_of_several_outputs_the_first_is_judged(name: str) -> None:
+    found = metric(name)
+    judge = found.per_sample or found.score
+    assert judge is not None
+    rng = np.random.default_rng(0)
+    first, second, floats = rng.normal(size=(3, 20, 2))
+    reference = {"labels": np.arange(20) % 2} if name != "mse" else {"target": floats}
+    alone = judge({"a": first}, reference, {"a": floats})
+    both = judge({"a": first, "b": second}, reference, {"a": floats, "b": second})
+    np.testing.assert_array_equal(alone, both)
