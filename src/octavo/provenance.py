@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,21 +14,24 @@ import onnx_ir as ir
 
 _PACKAGES = ("octavo", "numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime")
 _PREFIX = "octavo."
+_CHUNK = 1 << 20
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of Octavo, of what it stands on, and of Python."""
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
-def model_sha256(model: ir.Model, path: Path | None) -> str:
-    """SHA-256 of the model's file and of its external data in order of name, or of the model as serialized."""
-    if path is None:
+def model_sha256(model: ir.Model, files: Sequence[Path]) -> str:
+    """SHA-256 of the files that the model was read from, one after the other, or of the model as serialized."""
+    if not files:
         return hashlib.sha256(ir.to_proto(model).SerializeToString(deterministic=True)).hexdigest()
     digest = hashlib.sha256()
-    for part in [path, *_external_files(path)]:
+    for part in files:
         with open(part, "rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
     return digest.hexdigest()
 
 
@@ -39,10 +42,3 @@ def write_metadata(model: ir.Model, target: str, sha256: Mapping[str, str]) -> N
     for name, digest in sha256.items():
         model.metadata_props[f"{_PREFIX}sha256.{name}"] = digest
     model.producer_name = model.producer_name or "octavo"
-
-
-def _external_files(path: Path) -> list[Path]:
-    model = ir.load(path)
-    values = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
-    names = {os.fspath(tensor.path) for tensor in values if isinstance(tensor, ir.ExternalTensor)}
-    return [Path(name) for name in sorted(names)]

@@ -7,7 +7,7 @@ Inference", equation 1; the ranges follow ONNX QuantizeLinear's conventions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -152,7 +152,7 @@ def params_from_array(
     Raises:
         OptionError: the array holds NaN or infinity, or `axis` or `block_size` do not fit it.
     """
-    values = np.asarray(array, np.float64)
+    values = np.asarray(array)
     if axis is None:
         if values.size == 0:
             return params_from_range(0.0, 0.0, grid, symmetric=symmetric)
@@ -162,8 +162,8 @@ def params_from_array(
         low, high = _block_ends(values, axis, block_size)
     else:
         others = tuple(i for i in range(values.ndim) if i != axis)
-        low, high = values.min(axis=others, initial=np.inf), values.max(axis=others, initial=-np.inf)
-        low, high = np.where(low > high, 0.0, low), np.where(low > high, 0.0, high)
+        empty = values.size == 0
+        low, high = (np.zeros(values.shape[axis]),) * 2 if empty else (values.min(others), values.max(others))
     return params_from_range(low, high, grid, symmetric=symmetric, axis=axis, block_size=block_size)
 
 
@@ -195,13 +195,11 @@ def _stored(scale: Doubles) -> Floats:
     return np.where(below, np.nextafter(rounded, np.float32(np.inf)), rounded).astype(np.float32)
 
 
-def _block_ends(values: Doubles, axis: int, block_size: int) -> tuple[Doubles, Doubles]:
+def _block_ends(values: NDArray[Any], axis: int, block_size: int) -> tuple[NDArray[Any], NDArray[Any]]:
     if block_size < 1:
         raise OptionError(f"block_size {block_size} is not positive; give 1 or more")
     starts = np.arange(0, values.shape[axis], block_size)
-    low: Doubles = np.minimum.reduceat(values, starts, axis=axis)
-    high: Doubles = np.maximum.reduceat(values, starts, axis=axis)
-    return low, high
+    return np.minimum.reduceat(values, starts, axis=axis), np.maximum.reduceat(values, starts, axis=axis)
 
 
 def _positive_axis(axis: int, rank: int) -> int:

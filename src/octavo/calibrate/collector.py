@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.ranges import Observer, RangeSketch
+from octavo.ranges.cast import as_float32
 
 # Values of one sample that the histogram counts: an even stride through larger tensors.
 HISTOGRAM_VALUES = 1024
@@ -20,7 +21,8 @@ class Collector:
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
-        self._waiting: list[NDArray[Any]] = []
+        self._whole: list[NDArray[np.float32]] = []
+        self._parts: list[NDArray[np.float32]] = []
         self._size = 0
 
     def update(self, array: NDArray[Any], rows: int) -> None:
@@ -29,21 +31,26 @@ class Collector:
             self._observer.update(array)
             return
         part = subsample(array, rows)
-        self._observer.update(array, _NOTHING)
-        self._waiting.append(part)
+        if part.size == array.size:
+            self._whole.append(part)
+        else:
+            self._observer.update(array, _NOTHING)
+            self._parts.append(part)
         self._size += part.size
         if self._size >= _BUFFER:
             self.observer()
 
     def observer(self) -> Observer:
         """The observer with all that was taken in so far."""
-        if self._waiting:
-            self._observer.update(_NOTHING, np.concatenate(self._waiting))
-            self._waiting, self._size = [], 0
+        if self._whole:
+            self._observer.update(np.concatenate(self._whole))
+        if self._parts:
+            self._observer.update(_NOTHING, np.concatenate(self._parts))
+        self._whole, self._parts, self._size = [], [], 0
         return self._observer
 
 
-def subsample(array: NDArray[Any], rows: int) -> NDArray[Any]:
+def subsample(array: NDArray[Any], rows: int) -> NDArray[np.float32]:
     """A flat copy of every k-th value of each sample, k odd, so that at most `HISTOGRAM_VALUES` of each remain.
 
     The choice depends on the shape of a sample alone: however samples are batched, the same values count.
@@ -51,4 +58,4 @@ def subsample(array: NDArray[Any], rows: int) -> NDArray[Any]:
     per_sample = array.reshape(rows, -1) if rows and array.ndim and len(array) == rows else array.reshape(1, -1)
     stride = -(-per_sample.shape[1] // HISTOGRAM_VALUES)
     # An odd stride does not fall in step with channels and rows, whose counts are mostly even.
-    return per_sample[:, :: stride | 1].reshape(-1).astype(np.float32)
+    return as_float32(per_sample[:, :: stride | 1].copy())

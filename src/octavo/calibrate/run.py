@@ -23,8 +23,8 @@ from octavo.progress import Progress, Silent
 from octavo.ranges import Observer
 
 _SECONDS_BETWEEN_CHECKPOINTS = 2.0
-# What the observed tensors of one batch may take together.
-_BATCH_BYTES = 1 << 27
+# What the observed tensors of one batch may take together: more would only push them out of the cache.
+_BATCH_BYTES = 1 << 25
 
 
 def run(
@@ -59,11 +59,10 @@ def run(
     inputs = {value.name or "" for value in model.graph.inputs}
     internal = [name for name in tensors if name not in inputs]
     session = Session(model, outputs=internal, threads=threads) if internal else None
-    size = batch_size or _batch_size(model, tensors)
-    fixed = None if session is None else fixed_batch(session)
-    job = _Pass(session, tensors, samples, fixed or size, checkpoint, progress or Silent())
+    size = batch_size or _batch_size(session, samples)
+    job = _Pass(session, tensors, samples, size, checkpoint, progress or Silent())
     if checkpoint is not None:
-        job.resume(_key(model, tensors, samples, fixed or size))
+        job.resume(_key(model, tensors, samples, size))
     return job.run()
 
 
@@ -150,21 +149,15 @@ class _Pass:
         write_checkpoint(self.checkpoint, self.key, self._observers(), state)
 
 
-def _batch_size(model: ir.Model, tensors: Mapping[str, Callable[[], Observer]]) -> int:
-    """As many samples as keep the observed tensors within bounds, dynamic dimensions taken as 128."""
-    shapes = {value.name: value.shape for value in model.graph.inputs}
-    for node in model.graph:
-        shapes.update({value.name: value.shape for value in node.outputs})
-    known = [shapes[name] for name in tensors if shapes.get(name) is not None]
-    per_sample = sum(4 * _elements(shape) for shape in known if shape is not None)
+def _batch_size(session: Session | None, samples: SampleSet) -> int:
+    """As many samples as keep the observed tensors within bounds, told by the first; iterables bring their own."""
+    if session is None or samples.length is None:
+        return DEFAULT_BATCH
+    if fixed := fixed_batch(session):
+        return fixed
+    first = next(iter(samples.batches(1)))
+    per_sample = sum(array.nbytes for array in session.run(first.inputs).values())
     return int(np.clip(_BATCH_BYTES // max(per_sample, 1), 1, DEFAULT_BATCH))
-
-
-def _elements(shape: ir.Shape) -> int:
-    total = 1
-    for axis, dim in enumerate(shape):
-        total *= 1 if axis == 0 else dim if isinstance(dim, int) else 128
-    return total
 
 
 def _key(model: ir.Model, tensors: Mapping[str, Callable[[], Observer]], samples: SampleSet, batch_size: int) -> str:

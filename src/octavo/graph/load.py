@@ -14,6 +14,7 @@ from octavo.graph.size import LARGEST_PROTO, tensor_bytes
 
 # Graphs of other frameworks may parse as protocol buffers by accident; ONNX files begin at version 3.
 _OLDEST_IR = 3
+_FILES = "octavo.files"
 
 
 def load(path: str | os.PathLike[str]) -> ir.Model:
@@ -43,9 +44,21 @@ def load(path: str | os.PathLike[str]) -> ir.Model:
     except ModelError as error:
         # Names come from the file and may hold anything, line breaks among it.
         raise ModelError(" ".join(str(error).split())) from None
+    model.meta[_FILES] = [path, *_external_files(model)]
     if tensor_bytes(model) < LARGEST_PROTO:
         ir.external_data.load_to_model(model)
     return model
+
+
+def source_files(model: ir.Model) -> list[Path]:
+    """The file that a model was read from and those of its external data, by name; none for a model made in memory."""
+    return list(model.meta.get(_FILES, []))
+
+
+def _external_files(model: ir.Model) -> list[Path]:
+    values = [value.const_value for graph in model.graphs() for value in graph.initializers.values()]
+    names = {os.fspath(tensor.path) for tensor in values if isinstance(tensor, ir.ExternalTensor)}
+    return [Path(name) for name in sorted(names)]
 
 
 def _check_file(path: Path) -> None:

@@ -81,7 +81,7 @@ def _density(sketch: RangeSketch, steps: int, symmetric: bool) -> _Density:
     finite = sketch.count - sketch.nan_count - sketch.inf_count
     mass = counts * (finite / max(int(counts.sum()), 1))
     # Where the ends lie is known exactly, and one outlier may decide: take it out of its bin.
-    ends = np.unique([sketch.min, sketch.max])
+    ends = np.array(sorted({sketch.min, sketch.max}))
     if mass.size:
         mass[0] -= low[0] == ends[0]
         mass[-1] -= ends.size == 2 and high[-1] == ends[1]
