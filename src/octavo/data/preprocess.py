@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,6 +33,9 @@ class Preprocess:
     def __post_init__(self) -> None:
         if self.layout not in ("NCHW", "NHWC"):
             raise OptionError(f"image layout '{self.layout}' is not known; use NCHW or NHWC")
+        numbers = (self.scale or 0.0, self.offset, *(self.mean or ()), *(self.std or ()))
+        if not all(map(math.isfinite, numbers)):
+            raise OptionError("the scale, offset, mean or std of the samples is NaN or infinite; give finite numbers")
         if self.std is not None and any(value == 0 for value in self.std):
             raise OptionError("image std holds a zero; give the standard deviation of each channel")
 
