@@ -147,7 +147,10 @@ def params_from_array(
 
     Args:
         array: real numbers of any shape; an empty array counts as the range [0, 0].
-        grid, symmetric, axis, block_size: as for `params_from_range`.
+        grid: the integer grid.
+        symmetric: fix Z at the grid's middle.
+        axis: one scale for each index along this axis; one for all by default.
+        block_size: values a group along `axis`.
 
     Raises:
         OptionError: the array holds NaN or infinity, or `axis` or `block_size` do not fit it.

@@ -91,7 +91,9 @@ def max_pool(
         x_params: parameters of `x`.
         out_params: parameters of the result.
         kernel: the window's spatial shape.
-        strides, pads, dilations: as for `average_pool`.
+        strides: one a spatial axis; None for ones.
+        pads: all begins, then all ends; None for zeros.
+        dilations: one a spatial axis; None for ones.
 
     Returns:
         Integers of `out_params.grid`, shape (N, C, out spatial...).
