@@ -1,0 +1,117 @@
+"""Samples that are counted, hashed and limited, however they come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.data.giving import LABELS, ROWS, VALUES, X, inputs, opened, refusal, spec
+
+from octavo.data import Preprocess, SampleSet, sample_hashes
+from octavo.errors import DataError
+
+
+def _sources(folder: Path) -> dict[str, Any]:
+    np.savez(folder / "calib.npz", x=VALUES, labels=LABELS)
+    return {
+        "file": folder / "calib.npz",
+        "arrays": {"x": VALUES, "labels": LABELS},
+        "items": [(VALUES[:4], LABELS[:4]), (VALUES[4:], LABELS[4:])],
+        "samples": list(zip(VALUES, LABELS, strict=True)),
+    }
+
+
+def _hashes(samples: SampleSet, batch_size: int) -> list[bytes]:
+    return [each for batch in samples.batches(batch_size) for each in sample_hashes(batch)]
+
+
+@pytest.mark.parametrize("limit", [1, 4, 5, ROWS, 100])
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_a_limit_takes_the_first_so_many_of_any_source(limit: int, batch_size: int, tmp_path: Path) -> None:
+    for source in _sources(tmp_path).values():
+        samples = opened(source, limit=limit)
+        np.testing.assert_array_equal(inputs(samples, batch_size)["x"], VALUES[:limit])
+        assert samples.length == min(limit, ROWS)
+        reference = samples.reference() or {
+            "labels": np.concatenate([batch.reference["labels"] for batch in samples.batches(1)])
+        }
+        np.testing.assert_array_equal(reference["labels"], LABELS[:limit])
+
+
+def test_what_lies_beyond_the_limit_may_be_anything() -> None:
+    damaged = VALUES.copy()
+    damaged[3:] = np.nan
+    np.testing.assert_array_equal(inputs(opened(damaged, limit=3), 100)["x"], VALUES[:3])
+    np.testing.assert_array_equal(inputs(opened([damaged], limit=3))["x"], VALUES[:3])
+    np.testing.assert_array_equal(inputs(opened([VALUES[:3], "junk"], limit=3))["x"], VALUES[:3])
+
+
+def test_no_more_is_taken_from_a_generator_than_the_limit() -> None:
+    taken = 0
+
+    def endless() -> Iterator[np.ndarray]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield VALUES[:2]
+
+    assert len(inputs(opened(endless(), limit=5))["x"]) == 5
+    assert taken == 3
+
+
+def test_a_second_pass_gives_the_same_samples(tmp_path: Path) -> None:
+    for source in _sources(tmp_path).values():
+        samples = opened(source)
+        first, digest = inputs(samples, 2), samples.sha256()
+        np.testing.assert_array_equal(inputs(samples, 3)["x"], first["x"])
+        assert samples.sha256() == digest
+
+
+def test_a_pass_that_was_left_does_not_disturb_the_next(tmp_path: Path) -> None:
+    for source in _sources(tmp_path).values():
+        samples = opened(source)
+        passing = samples.batches(2)
+        next(passing)
+        np.testing.assert_array_equal(inputs(samples)["x"], VALUES)
+
+
+@given(st.integers(1, 10), st.integers(1, 10))
+def test_hashes_do_not_depend_on_the_batches(first: int, second: int) -> None:
+    by_rows = _hashes(opened(VALUES), first)
+    assert by_rows == _hashes(opened(VALUES), second)
+    assert by_rows == _hashes(opened([VALUES[i : i + second] for i in range(0, ROWS, second)]), 1)
+    assert len(set(by_rows)) == ROWS
+    assert {len(each) for each in by_rows} == {8}
+
+
+def test_hashes_are_of_what_the_model_sees() -> None:
+    raw = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    stored = _hashes(opened(raw, preprocess=Preprocess(scale=0.5, offset=-1.0)), 2)
+    assert stored == _hashes(opened(raw.astype(np.float32) * np.float32(0.5) - np.float32(1)), 2)
+    assert stored == _hashes(opened(np.asfortranarray(raw.astype(float) * 0.5 - 1)), 2)
+
+
+def test_equal_samples_have_equal_hashes_and_others_do_not() -> None:
+    source = VALUES.copy()
+    source[3] = source[0]
+    source[5] = np.nextafter(source[0], np.float32(9))
+    hashes = _hashes(opened(source), 4)
+    assert [i for i, each in enumerate(hashes) if each == hashes[0]] == [0, 3]
+
+
+def test_hashes_cover_every_input_but_no_label() -> None:
+    specs = (*X, spec("y"))
+    plain = _hashes(opened({"x": VALUES, "y": VALUES}, specs), 2)
+    assert plain == _hashes(opened({"y": VALUES, "labels": LABELS, "x": VALUES}, specs), 2)
+    assert not set(plain) & set(_hashes(opened({"x": VALUES, "y": VALUES + 1}, specs), 2))
+    assert not set(plain) & set(_hashes(opened({"x": VALUES + 1, "y": VALUES}, specs), 2))
+
+
+def test_no_samples_are_refused_when_known() -> None:
+    refusal(lambda: opened(VALUES[:0]), DataError, "no samples")
+    refusal(lambda: inputs(opened(iter([]))), DataError, "no samples")

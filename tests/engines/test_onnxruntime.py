@@ -1,0 +1,189 @@
+"""Models run in ONNX Runtime: the same numbers whatever form they come in, and refusals in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from onnx import TensorProto, helper
+from onnx.reference import ReferenceEvaluator
+from tests.models import PATTERNS, build, conv_relu, feeds, if_subgraph, mlp, node, odd_names, random, run
+
+from octavo.engines.onnxruntime import Session
+from octavo.errors import DataError, ModelError, UserError
+from octavo.graph.spec import TensorSpec
+
+
+def _refusal(attempt: Callable[[], Any], kind: type[UserError], *parts: str) -> None:
+    with pytest.raises(kind) as caught:
+        attempt()
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+
+
+# onnx.reference fails on a grouped ConvTranspose, and counts the places of maxima in rows too short.
+_WRONG_IN_REFERENCE = {"transposed_batch_norm", "pool_with_indices"}
+
+
+@pytest.mark.parametrize("name", sorted(set(PATTERNS) - _WRONG_IN_REFERENCE))
+def test_outputs_are_those_of_the_reference_evaluator(name: str) -> None:
+    model = PATTERNS[name]()
+    given = feeds(model)
+    session = Session(model.SerializeToString(), threads=1)
+    found = session.run(given)
+    names = [value.name for value in model.graph.output]
+    assert list(found) == names
+    for output, expected in zip(names, ReferenceEvaluator(model).run(names, given), strict=True):
+        np.testing.assert_allclose(found[output], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("outputs", [None, ["r", "y"]])
+def test_a_model_in_memory_in_bytes_or_in_a_file_is_the_same(outputs: list[str] | None, tmp_path: Path) -> None:
+    model = conv_relu()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    given, expected = feeds(model), run(conv_relu(), feeds(model), ["y"])
+    for form in (ir.from_proto(model), model.SerializeToString(), path, str(path), ir.load(path)):
+        found = Session(form, outputs=outputs, threads=1, optimize=False).run(given)
+        assert list(found) == (outputs or ["y"])
+        np.testing.assert_array_equal(found["y"], expected["y"])
+
+
+def test_weights_beside_the_file_are_found(tmp_path: Path) -> None:
+    model = build([node("MatMul", ["x", "w"], "y")], {"x": [2, 64]}, {"y": [2, 64]}, {"w": random(64, 64)})
+    given = feeds(model)
+    expected = run(model, given)["y"]
+    path = tmp_path / "model.onnx"
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    for form in (path, ir.load(path)):
+        np.testing.assert_array_equal(Session(form, threads=1, optimize=False).run(given)["y"], expected)
+
+
+@pytest.mark.parametrize("optimize", [False, True])
+def test_any_tensor_can_be_an_output(optimize: bool) -> None:
+    model, names = conv_relu(), ["r", "x", "c", "w1"]
+    given = feeds(model)
+    shown = onnx.ModelProto()
+    shown.CopyFrom(model)
+    shown.graph.output.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("r", "c"))
+    expected = run(shown, given, ["r", "c"])
+    found = Session(ir.from_proto(model), outputs=names, threads=1, optimize=optimize).run(given)
+    assert list(found) == names
+    np.testing.assert_allclose(found["c"], expected["c"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(found["r"], np.maximum(found["c"], 0))
+    np.testing.assert_array_equal(found["x"], given["x"])
+    np.testing.assert_array_equal(found["w1"], random(8, 4, 3, 3))
+
+
+def test_names_of_any_letters_are_kept() -> None:
+    found = Session(ir.from_proto(odd_names()), outputs=["s", "/层/1.0"]).run(feeds(odd_names()))
+    assert list(found) == ["s", "/层/1.0"]
+
+
+def test_the_callers_model_is_left_as_it_was() -> None:
+    model = ir.from_proto(conv_relu())
+    before = ir.to_proto(model).SerializeToString(deterministic=True)
+    Session(model, outputs=["c"])
+    Session(model)
+    assert ir.to_proto(model).SerializeToString(deterministic=True) == before
+
+
+def test_specs_tell_names_types_and_dimensions() -> None:
+    types = {"a": TensorProto.FLOAT16, "b": TensorProto.INT64, "c": TensorProto.BOOL}
+    model = build(
+        [node("Cast", ["a"], "x", to=TensorProto.INT64), node("Add", ["x", "b"], "y"), node("Not", ["c"], "z")],
+        {"a": ["N", 3], "b": [4, 3], "c": [None]},
+        {"z": [None], "y": [4, 3]},
+        input_types=types,
+        output_types={"y": TensorProto.INT64, "z": TensorProto.BOOL},
+    )
+    session = Session(model.SerializeToString())
+    assert session.inputs == (
+        TensorSpec("a", np.dtype(np.float16), ("N", 3)),
+        TensorSpec("b", np.dtype(np.int64), (4, 3)),
+        TensorSpec("c", np.dtype(np.bool_), (None,)),
+    )
+    assert session.outputs == (
+        TensorSpec("z", np.dtype(np.bool_), (None,)),
+        TensorSpec("y", np.dtype(np.int64), (4, 3)),
+    )
+
+
+def test_optimized_and_plain_models_agree() -> None:
+    model = mlp()
+    given = feeds(model)
+    fast, plain = (Session(ir.from_proto(model), threads=1, optimize=each).run(given)["y"] for each in (True, False))
+    np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=1e-6)
+
+
+def test_the_number_of_threads_is_kept() -> None:
+    for threads in (1, 2):
+        session = Session(ir.from_proto(mlp()), threads=threads)
+        assert session._session.get_session_options().intra_op_num_threads == threads
+
+
+def _custom() -> bytes:
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Mystery", ["x"], ["y"], domain="my")], "g", values[:1], values[1:])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("my", 1)]).SerializeToString()
+
+
+@pytest.mark.parametrize("outputs", [None, ["y"]])
+@pytest.mark.parametrize(
+    ("model", "part"),
+    [
+        (b"not a model", ""),
+        (conv_relu().SerializeToString()[:-50], ""),
+        (b"", ""),
+        ("gone/model.onnx", "gone/model.onnx"),
+        (Path("gone/model.onnx"), "gone/model.onnx"),
+        (_custom(), "Mystery"),
+    ],
+    ids=["text", "truncated", "empty", "missing", "missing path", "custom operator"],
+)
+def test_a_model_that_cannot_be_loaded_is_refused(model: Any, part: str, outputs: list[str] | None) -> None:
+    _refusal(lambda: Session(model, outputs=outputs), ModelError, part)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "then_out"])
+def test_a_tensor_that_is_not_in_the_graph_is_named(name: str) -> None:
+    _refusal(lambda: Session(ir.from_proto(if_subgraph()), outputs=["c", name]), ModelError, f"'{name}'", "inspect")
+
+
+IMAGE = feeds(conv_relu())["x"]
+
+
+@pytest.mark.parametrize(
+    ("given", "part"),
+    [
+        ({}, "x"),
+        ({"z": IMAGE}, "x"),
+        ({"x": IMAGE, "z": IMAGE}, "z"),
+        ({"x": IMAGE[:, :2]}, "Expected: 4"),
+        ({"x": IMAGE[0]}, "Expected: 4"),
+        ({"x": IMAGE.astype(np.float64)}, "double"),
+        ({"x": IMAGE.astype(object)}, ""),
+    ],
+    ids=["none", "wrong name", "one too many", "channels", "rank", "type", "objects"],
+)
+def test_inputs_that_do_not_fit_are_refused(given: dict[str, np.ndarray], part: str) -> None:
+    session = Session(conv_relu().SerializeToString())
+    _refusal(lambda: session.run(given), DataError, "these inputs", part)
+    assert session.run({"x": IMAGE})["y"].shape == (2, 6, 8, 8)
+
+
+def test_a_failure_inside_the_model_is_refused_and_short() -> None:
+    shape = np.array([7, -1], np.int64)
+    model = build([node("Reshape", ["x", "s"], "y")], {"x": ["N", "M"]}, {"y": [7, "K"]}, {"s": shape})
+    session = Session(model.SerializeToString())
+    assert session.run({"x": np.ones((14, 2), np.float32)})["y"].shape == (7, 4)
+    with pytest.raises(DataError, match="Reshape") as caught:
+        session.run({"x": np.ones((5, 3), np.float32)})
+    assert len(str(caught.value)) < 400
