@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from octavo.affine import QuantParams
 from octavo.graph import TensorSpec, input_specs, load, output_specs, prepare
-from octavo.graph.plan import Plan, make_plan
+from octavo.graph.plan import Plan, TensorPlan, make_plan
 from octavo.graph.proof import OverflowProof, prove
 from octavo.graph.size import tensor_bytes
 from octavo.graph.weights import quantize_constants
@@ -74,13 +74,16 @@ def inspect(model: str | os.PathLike[str], target: Target, exclude: Sequence[str
 
 def _proofs(model: ir.Model, plan: Plan) -> list[OverflowProof]:
     """Bounds with the widest distance that an input can have from its zero point; biases need data."""
-    worst = {
-        name: QuantParams(tensor.grid, np.ones((), np.float32), np.array(tensor.grid.qmin, np.int32))
-        for name, tensor in plan.tensors.items()
-    }
+    worst = {name: _farthest(tensor) for name, tensor in plan.tensors.items()}
     constants = quantize_constants(model, plan, worst)
     weights = {key: found for key, found in constants.items() if found.params.grid.dtype != "int32"}
     return prove(model, plan, worst, weights)
+
+
+def _farthest(tensor: TensorPlan) -> QuantParams:
+    """Parameters whose zero point is as far from an end of the grid as it can be."""
+    zero_point = tensor.grid.middle if tensor.symmetric else tensor.grid.qmin
+    return QuantParams(tensor.grid, np.ones((), np.float32), np.array(zero_point, np.int32))
 
 
 def _operator(node: ir.Node, plan: Plan, proof: OverflowProof | None) -> Operator:

@@ -1,0 +1,80 @@
+"""The public surface: every name that is promised exists and says what it is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+import octavo
+from octavo import errors, evaluation
+
+CALLABLES = [
+    *((name, getattr(octavo, name)) for name in octavo.__all__ if callable(getattr(octavo, name))),
+    *(
+        (f"evaluation.{name}", value)
+        for name, value in vars(evaluation).items()
+        if inspect.isfunction(value) and value.__module__ == evaluation.__name__
+    ),
+    ("QuantizationResult.save", octavo.QuantizationResult.save),
+    ("QuantizationResult.to_dict", octavo.QuantizationResult.to_dict),
+    ("QuantizationResult.to_json", octavo.QuantizationResult.to_json),
+    ("QuantizationResult.write_json", octavo.QuantizationResult.write_json),
+]
+
+
+def test_the_promised_names_exist_and_are_sorted() -> None:
+    assert octavo.__all__ == sorted(octavo.__all__)
+    assert all(hasattr(octavo, name) for name in octavo.__all__)
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert octavo.__version__ == version("octavo")
+
+
+@pytest.mark.parametrize("name", octavo.__all__)
+def test_every_name_has_a_docstring(name: str) -> None:
+    text = inspect.getdoc(getattr(octavo, name))
+    assert text
+    assert text.splitlines()[0].endswith((".", ":")), "the first line is a sentence"
+
+
+@pytest.mark.parametrize(("name", "value"), CALLABLES, ids=[name for name, _ in CALLABLES])
+def test_every_parameter_is_typed_and_every_function_described(name: str, value: object) -> None:
+    assert inspect.getdoc(value)
+    signature = inspect.signature(value)  # type: ignore[arg-type]
+    bare = [p.name for p in signature.parameters.values() if p.annotation is p.empty and p.name != "self"]
+    assert not bare, name
+
+
+def test_quantize_describes_each_of_its_arguments() -> None:
+    text = inspect.getdoc(octavo.quantize) or ""
+    described = re.findall(r"^    (\w+): ", text.split("Args:")[1].split("Returns:")[0], re.MULTILINE)
+    assert described == list(inspect.signature(octavo.quantize).parameters)
+
+
+def test_every_error_of_the_user_is_one_class_and_exits_with_2() -> None:
+    found = [value for value in vars(errors).values() if inspect.isclass(value)]
+    assert all(issubclass(each, errors.OctavoError) and each.__doc__ for each in found)
+    assert {each.exit_code for each in found if issubclass(each, errors.UserError)} == {2}
+    assert errors.OctavoError.exit_code == 1
+    assert errors.BudgetNotMet.exit_code == 3
+
+
+def test_a_missing_dependency_names_what_to_install() -> None:
+    assert str(errors.DependencyError("Pillow", "images")) == (
+        "Pillow is not installed; install it with: pip install 'octavo[images]'"
+    )
+
+
+def test_importing_octavo_needs_no_optional_package_and_no_terminal() -> None:
+    code = (
+        "import sys, octavo;"
+        "print(sorted({'torch', 'PIL', 'openvino', 'sklearn', 'scipy', 'rich', 'typer'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

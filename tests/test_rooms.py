@@ -1,0 +1,120 @@
+"""Rooms only look down: the imports of every file, read from its source, against the order in docs/design.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import octavo
+
+SOURCE = Path(octavo.__file__).parent
+
+# From the ground up; rooms on one floor do not see each other.
+FLOORS = [
+    {"errors", "progress"},
+    {"affine", "files"},
+    {"ranges", "targets"},
+    {"graph"},
+    {"engines"},
+    {"data"},
+    {"calibrate", "measure"},
+    {"recover"},
+    {"export"},
+    {"recipe", "provenance", "inspection"},
+    {"result"},
+    {"pipeline"},
+    {"__init__", "report"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
+
+# Packages that one room alone may import, at any depth of a function.
+KEPT = {
+    "onnxruntime": {"engines"},
+    "PIL": {"data"},
+    "torch": {"torch"},
+    "openvino": {"engines"},
+    "typer": {"cli"},
+    "click": {"cli"},
+    "rich": {"report", "cli"},
+    "yaml": {"recipe"},
+    "psutil": {"measure"},
+    "onnxscript": {"graph"},
+    "onnx": {"graph", "engines"},
+}
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    """A folder of the package, or a file beside them."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """The dotted names of all modules that a file imports, inside functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} imports relatively"
+            module = node.module or ""
+            found |= {f"octavo.{alias.name}" for alias in node.names} if module == "octavo" else {module}
+    return found
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(SOURCE))
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {room(path) for path in FILES}
+    assert rooms <= set(LEVEL), "give the new room its place in FLOORS, and in docs/design.md"
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_a_file_imports_only_from_lower_rooms(path: Path) -> None:
+    here = room(path)
+    ours = {name.split(".")[1] for name in imports(path) if name.startswith("octavo.")}
+    seen = {other for other in ours if other in LEVEL and other != here}
+    assert {other for other in seen if LEVEL[other] >= LEVEL[here]} == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_packages_stay_in_their_rooms(path: Path) -> None:
+    packages = {name.split(".")[0] for name in imports(path)} - {"octavo"}
+    assert {name for name in packages & set(KEPT) if room(path) not in KEPT[name]} == set()
+    known = {*KEPT, "numpy", "onnx_ir", *sys.stdlib_module_names}
+    assert packages <= known, "a new dependency: say in KEPT which room may import it"
+
+
+def test_the_design_page_says_what_each_room_may_import() -> None:
+    """Its table, with what the rooms below see in turn, against the imports between folders."""
+    page = (SOURCE.parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    stated = {name: set(re.findall(r"`(\w+)`", row[3])) for row in rows for name in re.findall(r"`(\w+)`", row[1])}
+    folders = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").exists()}
+    assert set(stated) == {*folders, "cli"}
+    for path in FILES:
+        here = room(path)
+        if here not in folders or here == "report":  # the table lets report see all
+            continue
+        allowed = below(here, stated) | {here}
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("octavo.")} & folders
+        assert used <= allowed, named(path)
+
+
+def below(here: str, stated: dict[str, set[str]]) -> set[str]:
+    """What a room may import, and what those rooms may."""
+    return stated[here].union(*(below(other, stated) for other in stated[here]))
+
+
+def test_the_walk_sees_imports_of_every_form(tmp_path: Path) -> None:
+    text = "import rich.table as t\nfrom octavo import report\ndef f():\n    from octavo.cli import app\n"
+    (tmp_path / "a.py").write_text(text, encoding="utf-8")
+    assert imports(tmp_path / "a.py") == {"rich.table", "octavo.report", "octavo.cli"}
