@@ -104,7 +104,7 @@ class _Job:
             self._take(batch)
             self.progress.advance(batch.size)
         if self.streamed and self.streamed[0]:
-            self.reference = _joined_references(self.streamed)
+            self.reference = _together(self.streamed)
         self.progress.done()
 
     def _take(self, batch: Batch) -> None:
@@ -117,36 +117,28 @@ class _Job:
             self.numbers.append((first, second))
         else:
             self.parts.append((outputs[0], outputs[1]))
-        self.streamed.append(batch.reference)
+        # A metric that is a mean has read its part; only groups are asked for again.
+        mean = self.metric.per_sample is not None
+        self.streamed.append({n: a for n, a in batch.reference.items() if n == "groups" or not mean})
         self.hashes.extend(sample_hashes(batch))
         self.samples += batch.size
 
     def outputs(self) -> tuple[Arrays, Arrays]:
-        try:
-            return concatenate([part[0] for part in self.parts]), concatenate([part[1] for part in self.parts])
-        except ValueError:
-            raise DataError(
-                "the outputs of the samples differ in shape, so this metric cannot take them together; "
-                "pad the samples to one length, or choose a metric that is a mean over samples"
-            ) from None
+        return _together([part[0] for part in self.parts]), _together([part[1] for part in self.parts])
+
+
+def _together(parts: list[Arrays]) -> Arrays:
+    try:
+        return concatenate(parts)
+    except ValueError:
+        raise DataError(
+            "the samples differ in the shape of their outputs or reference, so this metric cannot take them together; "
+            "pad them to one length, or choose a metric that is a mean over samples"
+        ) from None
 
 
 def _joined(pairs: object) -> Arrays:
     return concatenate([outputs for _, outputs in pairs])  # type: ignore[attr-defined]
-
-
-def _joined_references(parts: list[Arrays]) -> Arrays:
-    odd = next((i for i, part in enumerate(parts) if part.keys() != parts[0].keys()), None)
-    if odd is not None:
-        raise DataError(
-            f"the first item of the data has {_listed(parts[0])} beside the inputs but item {odd} "
-            f"{_listed(parts[odd])}; give every item the same arrays"
-        )
-    return concatenate(parts)
-
-
-def _listed(arrays: Arrays) -> str:
-    return ", ".join(f"'{name}'" for name in arrays) or "nothing"
 
 
 def _judge(metric: Metric, job: _Job, groups: Groups, seed: int) -> tuple[tuple[float, float], Interval]:

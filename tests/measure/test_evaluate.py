@@ -1,0 +1,285 @@
+"""Both models on the same samples: values, drop, interval, and what users are warned of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score
+from tests.measure.fakes import Fake, noisy
+
+from octavo.data import Preprocess, open_samples, sample_hashes
+from octavo.errors import DataError, OptionError
+from octavo.measure import Evaluation, MetricResult, evaluate
+from octavo.measure.metrics import metric, metric_names
+from octavo.measure.metrics.custom import custom
+
+Array = NDArray[Any]
+
+
+def same(x: Array) -> Array:
+    return x
+
+
+def data(rows: int = 60, classes: int = 6) -> dict[str, Array]:
+    """Inputs that are class scores already, mostly right, and their labels."""
+    rng = np.random.default_rng(rows)
+    x, labels = rng.normal(size=(rows, classes)).astype(np.float32), rng.integers(0, classes, rows)
+    x[np.arange(rows), labels] += 1.5
+    return {"x": x, "labels": labels}
+
+
+def pair(classes: int = 6, first: Any = same, second: Any = noisy) -> tuple[Fake, Fake]:
+    return Fake(first, "N", classes), Fake(second, "N", classes)
+
+
+def judge(name: str | None, given: Any, engines: tuple[Fake, Fake] | None = None, **options: Any) -> MetricResult:
+    return evaluate(Evaluation(given, metric(name) if name else None), *(engines or pair()), **options)
+
+
+def test_values_and_drop_are_those_of_scikit_learn() -> None:
+    given = data()
+    found = judge("top1", given)
+    floats = 100 * accuracy_score(given["labels"], given["x"].argmax(1))
+    ours = 100 * accuracy_score(given["labels"], noisy(given["x"]).argmax(1))
+    assert (found.float_value, found.quantized_value) == pytest.approx((floats, ours))
+    assert found.drop == pytest.approx(floats - ours)
+    assert found.drop > 0
+    assert (found.samples, found.groups, found.unit) == (60, 60, "points")
+    assert found.ci95 is not None
+    assert found.ci95[0] < found.drop < found.ci95[1]
+
+
+def test_a_larger_error_is_a_drop_too() -> None:
+    given = data() | {"target": data()["x"] + 0.1}
+    found = judge("mse", given)
+    assert found.quantized_value > found.float_value
+    assert found.drop == found.quantized_value - found.float_value
+    better = judge("mse", given, pair(first=noisy, second=same))
+    assert better.drop == -found.drop
+    assert found.ci95 is not None
+    assert found.ci95[0] > 0
+
+
+def cases() -> Iterator[Any]:
+    for name in metric_names():
+        yield pytest.param(metric(name), id=name)
+    yield pytest.param(custom(lambda o, r: float((o["y"].argmax(1) == r["labels"]).mean()), "own"), id="custom")
+
+
+@pytest.mark.parametrize("measure", cases())
+def test_batches_change_nothing(measure: Any) -> None:
+    given = data(30)
+    classes = 2 if measure.name == "auc" else 6
+    given = {"x": given["x"][:, :classes], "labels": given["labels"] % classes, "target": given["x"][:, :classes] + 1}
+    rows = [{name: array[i] for name, array in given.items()} for i in range(30)]
+    parts = [{name: array[i : i + 8] for name, array in given.items()} for i in range(0, 30, 8)]
+    found = [
+        evaluate(Evaluation(source, measure), *pair(classes), batch_size=size)
+        for source, size in ((given, 1), (given, 7), (given, 100), (rows, 32), (parts, 1), (iter(rows), 1))
+    ]
+    assert found[0].samples == 30
+    for other in found[1:]:
+        assert other.float_value == pytest.approx(found[0].float_value, rel=1e-12)
+        assert other.ci95 == pytest.approx(found[0].ci95, rel=1e-9)
+        assert replace(other, float_value=0, quantized_value=0, drop=0, ci95=None, warnings=[]) == replace(
+            found[0], float_value=0, quantized_value=0, drop=0, ci95=None, warnings=[]
+        )
+
+
+def test_a_fixed_batch_is_filled_and_the_filling_not_counted() -> None:
+    given = data(10)
+    engines = Fake(same, 4, 6), Fake(noisy, 4, 6)
+    found = judge("top1", given, engines)
+    assert found == judge("top1", given)
+    assert engines[0].rows == engines[1].rows == [4, 4, 4]
+
+
+def test_a_limit_takes_the_first_samples_and_their_labels() -> None:
+    given = data()
+    first = {name: array[:25] for name, array in given.items()}
+    for source in (given, [given], [{"x": x, "labels": y} for x, y in zip(*given.values(), strict=True)]):
+        assert judge("top1", source, limit=25) == judge("top1", first)
+
+
+def test_stored_bytes_become_inputs_as_preprocessing_says() -> None:
+    given = data()
+    stored = {"x": (given["x"] * 20 + 128).clip(0, 255).astype(np.uint8), "labels": given["labels"]}
+    preprocess = Preprocess(scale=0.05, offset=-6.4)
+    expected = {"x": stored["x"] * np.float32(0.05) + np.float32(-6.4), "labels": given["labels"]}
+    assert judge("top1", stored, preprocess=preprocess) == judge("top1", expected)
+
+
+@pytest.mark.parametrize(("key", "name"), [("labels", "top1"), ("target", "agreement")])
+def test_without_a_stated_metric_integer_labels_decide(key: str, name: str) -> None:
+    given = data()
+    assert judge(None, {"x": given["x"], key: given["labels"]}) == judge(name, given)
+
+
+def test_labels_of_no_classes_ask_for_a_metric() -> None:
+    with pytest.raises(OptionError, match="--metric"):
+        judge(None, data() | {"labels": np.ones(60)})
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"labels": np.ones(60)}, "one integer label a sample"),
+        ({"labels": np.zeros(59, int)}, "59 rows"),
+        ({"labels": np.full(60, 6)}, "not among the 6 classes"),
+        ({"labels": None}, "needs an array named 'labels'"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(change: dict[str, Array | None], says: str) -> None:
+    given = {name: array for name, array in (data() | change).items() if array is not None}
+    with pytest.raises(DataError, match=says):
+        judge("top1", given)
+
+
+@pytest.mark.parametrize("name", ["mse", "psnr", "cosine", "top1", "agreement"])
+def test_the_same_mistakes_leave_little_doubt(name: str) -> None:
+    """The interval is of the paired difference: a poor model that equals the other has lost nothing."""
+    given = data(500)
+    found = judge(name, given | {"target": given["x"] + 1}, pair(first=noisy, second=noisy))
+    assert found.drop == 0
+    assert found.ci95 is not None
+    assert max(np.abs(found.ci95)) <= (0.8 if found.unit == "points" else 0.0)
+
+
+def test_a_small_set_is_called_too_small_in_its_own_numbers() -> None:
+    found = judge("top1", data(12))
+    assert found.ci95 is not None
+    low, high = found.ci95
+    assert found.warnings == [
+        f"12 samples are too few to tell the drop from noise (95% interval {low:+.3g} to {high:+.3g} points); "
+        "evaluate on more"
+    ]
+
+
+def test_a_set_that_tells_the_drop_is_not_warned_of() -> None:
+    wrong = judge("top1", data(40), pair(second=lambda x: -x))
+    assert wrong.ci95 is not None
+    assert wrong.ci95[0] > 0
+    assert wrong.warnings == []
+    assert judge("top1", data(2000), pair(second=same)).warnings == []
+
+
+@pytest.mark.parametrize("name", ["mse", "top1"])
+def test_one_sample_tells_nothing(name: str) -> None:
+    given = data(1) | {"target": data(1)["x"] + 1}
+    found = judge(name, given)
+    assert len(found.warnings) == 1
+    if name == "mse":
+        assert found.ci95 is None
+        assert "nothing tells the drop from noise" in found.warnings[0]
+    else:
+        assert found.ci95 is not None
+        assert found.ci95[1] - found.ci95[0] > 90
+
+
+def test_all_wrong_is_measured_as_well() -> None:
+    given = data(50)
+    wrong = {"x": given["x"], "labels": (given["x"].argmin(1))}
+    found = judge("top1", wrong, pair(second=same))
+    assert (found.float_value, found.quantized_value, found.drop) == (0, 0, 0)
+
+
+def test_calibration_samples_among_the_evaluation_samples_are_counted() -> None:
+    given = data()
+    specs = pair()[0].inputs
+    calibration = np.concatenate([given["x"][50:], data(90)["x"][:20]])
+    hashes = {each for batch in open_samples(calibration, specs).batches(8) for each in sample_hashes(batch)}
+    found = judge("top1", given, calibrated_on=hashes)
+    assert "10 of 60 evaluation samples are calibration samples too" in found.warnings[0]
+    others = judge("top1", {name: a[:50] for name, a in given.items()}, calibrated_on=hashes)
+    assert not any("calibration" in each for each in others.warnings)
+
+
+@pytest.mark.parametrize("name", ["top1", "mse", "psnr"])
+def test_samples_of_a_group_count_as_one(name: str) -> None:
+    given = data(40)
+    copies = {key: np.repeat(array, 6, axis=0) for key, array in (given | {"target": given["x"] + 0.1}).items()}
+    alone, grouped = judge(name, copies), judge(name, copies | {"groups": np.repeat(np.arange(40), 6)})
+    assert (alone.groups, grouped.groups, grouped.samples) == (240, 40, 240)
+    assert alone.ci95 is not None
+    assert grouped.ci95 is not None
+    assert "40 groups" in grouped.method
+    ratio = (grouped.ci95[1] - grouped.ci95[0]) / (alone.ci95[1] - alone.ci95[0])
+    assert ratio == pytest.approx(6**0.5, rel=0.15)
+
+
+def test_groups_in_which_nothing_differs_still_leave_doubt() -> None:
+    found = judge("top1", data(60) | {"groups": np.arange(60) // 12}, pair(second=same))
+    bound = 100 * 1.959964**2 / (5 + 1.959964**2)
+    assert found.ci95 == pytest.approx((-bound, bound), rel=1e-6)
+
+
+def test_a_custom_metric_sees_the_groups_that_were_drawn() -> None:
+    seen: list[Array] = []
+
+    def spread(outputs: dict[str, Array], reference: dict[str, Array]) -> float:
+        seen.append(reference["groups"])
+        return float(outputs["y"].mean())
+
+    groups = np.repeat([5, 5, 8, 2, 2], 2)
+    evaluate(Evaluation(data(10) | {"groups": groups}, custom(spread)), *pair())
+    assert seen[0].tolist() == groups.tolist()
+    # Two drawn groups are two groups, also where one was drawn twice.
+    assert {len(set(each.tolist())) for each in seen} == {3}
+
+
+def test_few_positives_do_not_stop_auc() -> None:
+    labels = np.arange(12) == 0
+    found = judge("auc", {"x": data(12, 1)["x"], "labels": labels.astype(int)}, pair(1, second=np.cos))
+    assert found.ci95 is not None
+    assert np.isfinite(found.ci95).all()
+    assert 500 < int(re.findall(r"\d+", found.method)[0]) < 800
+
+
+@pytest.mark.parametrize("name", ["mse", "cosine", "psnr"])
+@pytest.mark.parametrize("which", ["float", "quantized"])
+def test_a_model_that_gives_nan_has_no_metric(name: str, which: str) -> None:
+    broken = pair(second=lambda x: x * np.float32(np.nan))
+    engines = broken if which == "quantized" else broken[::-1]
+    with pytest.raises(DataError, match=f"metric {name} of the {which} model is nan"):
+        judge(name, data() | {"target": data()["x"] + 1}, engines)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_custom_metric_must_be_finite(bad: float) -> None:
+    with pytest.raises(DataError, match=f"metric mine of the float model is {bad}"):
+        evaluate(Evaluation(data(), custom(lambda o, r: bad, "mine")), *pair())
+
+
+def test_the_seed_decides_the_bootstrap() -> None:
+    given = data() | {"target": data()["x"] + 1}
+    assert judge("cosine", given, seed=3) == judge("cosine", given, seed=3)
+    assert judge("cosine", given, seed=3).ci95 != judge("cosine", given, seed=4).ci95
+
+
+def test_large_outputs_are_left_out_by_blocks() -> None:
+    rows = np.random.default_rng(0).normal(size=(900, 700)).astype(np.float32)
+    small, large = rows[:, :100], rows
+    for x, method in ((small, "paired bootstrap"), (large, "paired jackknife, 20 blocks")):
+        engines = pair(x.shape[1], second=lambda x: x * np.float32(0.9) + np.float32(0.02))
+        found = judge("psnr", {"x": x, "target": x + np.float32(0.1)}, engines)
+        assert found.method.startswith(method)
+        assert found.ci95 is not None
+        assert found.ci95[0] < found.drop < found.ci95[1]
+
+
+def test_outputs_of_many_lengths_are_judged_by_means_only() -> None:
+    rng = np.random.default_rng(0)
+    items = [rng.normal(size=(1, length, 6)).astype(np.float32) for length in (3, 5, 4)]
+    engines = Fake(same, "N", "L", 6), Fake(noisy, "N", "L", 6)
+    with_targets = [{"x": x, "target": x + 1, "groups": [i // 2]} for i, x in enumerate(items)]
+    assert judge("agreement", items, engines).samples == 3
+    assert judge("mse", with_targets, engines).groups == 2
+    for given in (items, with_targets):
+        with pytest.raises(DataError, match="differ in the shape"):
+            judge("psnr", given, engines)

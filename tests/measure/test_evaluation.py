@@ -1,0 +1,96 @@
+"""`octavo.evaluation`: what to measure on which data, on models that really run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from sklearn.metrics import mean_squared_error, roc_auc_score, top_k_accuracy_score
+from tests.models import Arrays, build, node, random, run
+
+import octavo
+from octavo import evaluation
+from octavo.measure import MetricResult
+
+CLASSES = {"top5": 7, "auc": 2}
+
+
+def model(classes: int) -> Any:
+    nodes = [node("Gemm", ["x", "w", "b"], "h"), node("Relu", ["h"], "r"), node("Gemm", ["r", "v"], "y")]
+    weights = {"w": random(12, 16).T.copy().T, "b": random(16), "v": random(16, classes, seed=3)}
+    return build(nodes, {"x": ["N", 12]}, {"y": ["N", classes]}, weights)
+
+
+def held_out(float_model: Any) -> Arrays:
+    """Inputs, labels that the float model mostly finds, and a target near its output."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(80, 12)).astype(np.float32)
+    y = run(float_model, {"x": x})["y"]
+    labels = (y + 0.3 * rng.normal(size=y.shape)).argmax(1)
+    return {"x": x, "labels": labels, "target": y + np.float32(0.05)}
+
+
+def quantize(float_model: Any, evaluate: Any) -> octavo.QuantizationResult:
+    calibration = np.random.default_rng(0).normal(size=(64, 12)).astype(np.float32)
+    return octavo.quantize(float_model, calibration, "octavo", evaluate=evaluate, verify=False, threads=1)
+
+
+def _expected(name: str, y: np.ndarray, floats: np.ndarray, given: Arrays) -> float:
+    labels, target = given["labels"], given["target"].astype(np.float64)
+    errors = ((y.astype(np.float64) - target) ** 2).mean(1)
+    return {
+        "top1": lambda: 100 * np.mean(y.argmax(1) == labels),
+        "top5": lambda: 100 * top_k_accuracy_score(labels, y, k=5, labels=range(7)),
+        "auc": lambda: 100 * roc_auc_score(labels, y[:, 1]),
+        "mse": lambda: mean_squared_error(target, y),
+        "psnr": lambda: np.mean(10 * np.log10((1 if target.max() <= 1 else 255.0**2) / errors)),
+        "cosine": lambda: np.mean((y * target).sum(1) / np.linalg.norm(y, axis=1) / np.linalg.norm(target, axis=1)),
+        "agreement": lambda: 100 * np.mean(y.argmax(1) == floats.argmax(1)),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", ["top1", "top5", "auc", "mse", "psnr", "cosine", "agreement"])
+def test_each_measures_what_its_name_says(name: str) -> None:
+    float_model = model(CLASSES.get(name, 4))
+    given = held_out(float_model)
+    result = quantize(float_model, getattr(evaluation, name)(given))
+    found = result.metric
+    assert isinstance(found, MetricResult)
+    assert found.name == name
+    floats = run(float_model, {"x": given["x"]})["y"]
+    assert found.float_value == pytest.approx(_expected(name, floats, floats, given), rel=1e-4)
+    ours = run(ir.to_proto(result.model), {"x": given["x"]})["y"]
+    assert found.quantized_value == pytest.approx(_expected(name, ours, floats, given), rel=1e-4)
+    assert result.to_dict()["metric"]["drop"] == found.drop
+
+
+def test_custom_takes_a_function() -> None:
+    def median(outputs: Arrays, reference: Arrays) -> float:
+        return -float(np.median(np.abs(outputs["y"] - reference["target"])))
+
+    float_model = model(4)
+    found = quantize(float_model, evaluation.custom(median, held_out(float_model))).metric
+    assert found is not None
+    assert found.name == "median"
+    assert found.float_value == pytest.approx(-0.05, rel=1e-3)
+    assert found.drop == found.float_value - found.quantized_value
+
+
+def test_a_path_and_bare_arrays_are_evaluated_alike(tmp_path: Path) -> None:
+    float_model = model(4)
+    given = held_out(float_model)
+    np.savez(tmp_path / "eval.npz", **given)
+    stated = quantize(float_model, evaluation.top1(tmp_path / "eval.npz")).metric
+    assert stated == quantize(float_model, given).metric == quantize(float_model, str(tmp_path / "eval.npz")).metric
+    bare = quantize(float_model, given["x"]).metric
+    assert bare is not None
+    assert (bare.name, bare.float_value) == ("agreement", 100.0)
+
+
+def test_evaluating_on_the_calibration_samples_is_said() -> None:
+    calibration = np.random.default_rng(0).normal(size=(64, 12)).astype(np.float32)
+    result = quantize(model(4), calibration)
+    assert any("64 of 64 evaluation samples are calibration samples too" in each for each in result.warnings)
