@@ -173,7 +173,8 @@ def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _dot(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
     # BLAS sums in float32 blocks; batches are small enough for that.
-    return float(np.dot(x.reshape(-1), y.reshape(-1)))
+    with np.errstate(invalid="ignore", over="ignore"):  # of a ruined model
+        return float(np.dot(x.reshape(-1), y.reshape(-1)))
 
 
 def _decibels(signal: float, noise: float) -> float:

@@ -1,0 +1,70 @@
+"""Two models on the same samples, paired tensor by tensor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from tests.models import PATTERNS, Arrays, conv_relu, feeds, run
+
+import octavo
+from octavo.data import open_samples
+from octavo.graph import input_specs, load, save
+from octavo.measure.compare import Comparison, compare
+
+
+def compared(first: ir.Model, second: ir.Model, given: Any) -> Comparison:
+    return compare(first, second, open_samples(given, input_specs(first)))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path, NDArray[np.float32]]:
+    """A float model and its quantized form as files, and samples."""
+    x = np.random.default_rng(0).normal(size=(24, 4, 8, 8)).astype(np.float32)
+    model = conv_relu()
+    result = octavo.quantize(model, x[:16], "x86-vnni", verify=False, threads=1)
+    save(ir.from_proto(model), tmp_path / "float.onnx")
+    return tmp_path / "float.onnx", result.save(tmp_path / "int8.onnx"), x[16:]
+
+
+def test_float_against_quantized_pairs_outputs_and_layers(files: tuple[Path, Path, Any]) -> None:
+    first, second, x = files
+    found = compared(load(first), load(second), x)
+    assert [(each.name, each.op, each.layer) for each in found.outputs] == [("y", "Conv", "conv_y")]
+    floats, rounded = (run(onnx.load(path), {"x": x})["y"].astype(np.float64) for path in (first, second))
+    expected = 10 * np.log10((floats**2).sum() / ((floats - rounded) ** 2).sum())
+    assert found.outputs[0].error.sqnr_db == pytest.approx(expected, abs=0.05)
+    layers = {each.name: each.error.sqnr_db for each in found.layers}
+    assert "r" in layers
+    assert all(20 < value < 60 for value in layers.values())
+
+
+@pytest.mark.parametrize("pattern", ["residual", "attention", "concat", "middle_output", "embedding"])
+def test_a_model_equals_itself_everywhere(pattern: str) -> None:
+    model = PATTERNS[pattern]()
+    model = onnx.shape_inference.infer_shapes(model)
+    given: Arrays = {name: array[:1] for name, array in feeds(model).items()}
+    found = compared(ir.from_proto(model), ir.from_proto(model), given)
+    assert {each.name for each in found.outputs} == {value.name for value in model.graph.output}
+    assert found.layers
+    assert all(each.error.sqnr_db == 200.0 for each in (*found.outputs, *found.layers))
+    order = {name: i for i, n in enumerate(model.graph.node) for name in n.output}
+    positions = [order[each.name] for each in found.layers]
+    assert positions == sorted(positions)
+
+
+def test_a_change_shows_from_its_layer_on() -> None:
+    first, second = conv_relu(), conv_relu()
+    for tensor in second.graph.initializer:
+        if tensor.name == "w2":
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.1), "w2"))
+    first, second = (onnx.shape_inference.infer_shapes(model) for model in (first, second))
+    found = compared(ir.from_proto(first), ir.from_proto(second), feeds(first))
+    assert {each.name: each.error.sqnr_db for each in found.layers} == {"c": 200.0, "r": 200.0}
+    assert found.outputs[0].error.sqnr_db < 40

@@ -1,0 +1,136 @@
+"""The worst layers, and the cause in their numbers: of models built to fail, and of numbers given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from tests.models import build, node, random
+
+import octavo
+from octavo.affine import UINT8, QuantParams
+from octavo.graph.plan import LayerPlan
+from octavo.measure import Diagnosis, TensorError, diagnose
+
+Array = NDArray[Any]
+NORMAL = np.random.default_rng(0).normal(size=(64, 8, 10, 10)).astype(np.float32)
+
+
+def worst(model: onnx.ModelProto, calibration: Array, held_out: Array | None = None) -> Diagnosis:
+    given = calibration if held_out is None else held_out
+    result = octavo.quantize(model, calibration, "octavo", estimator="minmax", evaluate=given, threads=1)
+    sqnr = [layer.sqnr_db for layer in result.layers if layer.sqnr_db is not None]
+    assert result.diagnosis[0].sqnr_db == pytest.approx(min(sqnr), abs=10)
+    return result.diagnosis[0]
+
+
+def depthwise(sizes: Array) -> onnx.ModelProto:
+    """A depthwise Conv whose channels have these sizes, evened out by the Conv behind it."""
+    nodes = [
+        node("Conv", ["x", "w", "b"], "c", group=8),
+        node("Relu", ["c"], "r"),
+        node("Conv", ["r", "v"], "y"),
+    ]
+    weights = {
+        "w": random(8, 1, 3, 3) * sizes[:, None, None, None],
+        "b": np.abs(random(8)) * sizes,
+        "v": random(8, 8, 1, 1) / sizes[:, None, None],
+    }
+    return build(nodes, {"x": ["N", 8, 10, 10]}, {"y": ["N", 8, 8, 8]}, weights)
+
+
+@pytest.mark.parametrize(("loud", "quiet"), [(1, 7), (4, 4), (7, 1)])
+def test_channels_a_thousand_times_smaller_are_counted(loud: int, quiet: int) -> None:
+    sizes = np.array([1.0] * loud + [1e-3] * quiet, np.float32)
+    found = worst(depthwise(sizes), NORMAL)
+    assert (found.layer, found.tensor) == ("conv_y", "y")
+    assert len(found.causes) == 1
+    assert f"{quiet} of 8 channels of 'r' span fewer than 16 of 256 steps" in found.causes[0]
+    ratio = float(found.causes[0].split("the largest is ")[1].split()[0])
+    assert 300 < ratio < 5000
+    assert "equalize" in found.causes[0]
+
+
+def test_channels_of_one_size_are_not_blamed() -> None:
+    found = worst(depthwise(np.ones(8, np.float32)), NORMAL)
+    assert found.causes == ["no single cause: rounding of weights and activations adds up"]
+    assert found.sqnr_db > 30
+
+
+def two_products(size: int = 32) -> onnx.ModelProto:
+    nodes = [node("MatMul", ["x", "w"], "a"), node("MatMul", ["a", "v"], "y")]
+    return build(nodes, {"x": ["N", 16, size]}, {"y": ["N", 16, 8]}, {"w": random(size, 24), "v": random(24, 8)})
+
+
+def test_one_huge_value_is_an_outlier() -> None:
+    x = np.random.default_rng(0).normal(size=(64, 16, 32)).astype(np.float32)
+    x[3, 2, 5] = 3000
+    found = worst(two_products(), x)
+    assert "outliers of 'a' reach" in found.causes[0]
+    assert "clip them with another estimator" in found.causes[0]
+    reach, typical = (float(part.split()[0]) for part in (
+        found.causes[0].split("reach ")[1], found.causes[0].split("below ")[1].replace(":", " ")
+    ))  # fmt: skip
+    inner = np.abs(x @ random(32, 24))
+    assert reach == pytest.approx(inner.max(), rel=0.01)
+    assert typical == pytest.approx(np.quantile(np.delete(inner, 3, 0), 0.99), rel=0.2)
+
+
+def test_data_unlike_the_calibration_data_lie_beyond_the_range() -> None:
+    x = np.random.default_rng(0).normal(size=(64, 16, 32)).astype(np.float32)
+    found = worst(two_products(), x, 6 * x[:32])
+    share = float(found.causes[0].split("%")[0])
+    assert "lies beyond its range: calibrate on data like these" in found.causes[0]
+    assert 20 < share < 80
+
+
+def test_an_outlier_in_calibration_alone_is_told_apart() -> None:
+    x = np.random.default_rng(0).normal(size=(64, 16, 32)).astype(np.float32)
+    calibration = x.copy()
+    calibration[0] *= 100
+    found = worst(two_products(), calibration, x)
+    assert "the calibration samples hold outliers" in found.causes[0]
+
+
+GRID = {name: QuantParams(UINT8, np.float32(0.02), np.int32(128)) for name in ("a", "b")}
+
+
+def layer(name: str, reads: str, writes: str | None = None, role: str = "compute") -> LayerPlan:
+    return LayerPlan(name, "Conv", role, {0: reads}, [], None, writes or f"{name}_out", [], writes)
+
+
+def error(sqnr: float, own: float | None = 45.0, **other: Any) -> TensorError:
+    given = {"cosine": 1.0, "clipped": 0.0, "channel_ranges": np.full(8, 2.5), "typical": 2.4, **other}
+    return TensorError(sqnr, own_sqnr_db=own, **given)
+
+
+def test_a_grid_that_is_too_coarse_needs_more_bits() -> None:
+    (found,) = diagnose([layer("one", "a")], {"a": error(12.0, 12.3), "one_out": error(11.0, None)}, GRID)
+    assert found.causes == ["the grid of 'a' alone leaves 12.3 dB: it needs more bits"]
+
+
+def test_what_only_inherits_says_so_and_comes_behind_its_source() -> None:
+    errors = {"a": error(40.0, 15.0), "b": error(13.0), "one_out": error(13.0), "two_out": error(12.0, None)}
+    layers = [layer("two", "b"), layer("one", "a", "b")]
+    first, second = diagnose(layers, errors, GRID)
+    assert (first.layer, second.layer) == ("one", "two")
+    assert second.causes == ["its input 'b' already arrives with 13.0 dB"]
+
+
+def test_the_worst_come_first_and_at_most_five() -> None:
+    values = [18.0, 3.0, 25.0, 9.0, 16.0, 12.0, 6.0, 40.0]
+    layers = [layer(f"l{i}", "a") for i in range(len(values))]
+    errors = {"a": error(60.0), **{f"l{i}_out": error(value, None) for i, value in enumerate(values)}}
+    found = diagnose(layers, errors, GRID)
+    assert [each.sqnr_db for each in found] == [3.0, 6.0, 9.0, 12.0, 16.0]
+    assert [each.layer for each in found] == ["l1", "l6", "l3", "l5", "l4"]
+
+
+def test_of_a_good_model_the_single_worst_layer_is_shown() -> None:
+    layers = [layer("l0", "a"), layer("l1", "a"), layer("move", "a", role="move"), layer("unknown", "a")]
+    errors = {"a": error(60.0), "l0_out": error(34.0), "l1_out": error(31.0), "move_out": error(25.0)}
+    assert [each.layer for each in diagnose(layers, errors, GRID)] == ["l1"]
+    assert diagnose([], {}, {}) == []

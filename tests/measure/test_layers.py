@@ -1,0 +1,194 @@
+"""Errors of tensors, recomputed by hand from the values of both models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from tests.graph.quantizing import Quantized, observed, quantized
+from tests.models import PATTERNS, Arrays, build, node, random, run
+
+from octavo.affine import INT8, QuantParams
+from octavo.data import open_samples
+from octavo.errors import ModelError
+from octavo.graph import input_specs
+from octavo.measure import TensorError, counterparts, tensor_errors
+
+TARGETS = ("x86-vnni", "nvidia-tensorrt", "arm-neon")
+
+
+def samples(case: Quantized, count: int = 20) -> Arrays:
+    rng = np.random.default_rng(5)
+    specs = input_specs(case.prepared)
+    return {s.name: rng.normal(size=(count, *s.shape[1:])).astype(np.float32) for s in specs}
+
+
+def values(case: Quantized, names: list[str], given: Arrays) -> tuple[Arrays, Arrays]:
+    """The float tensors, and their dequantized counterparts found by hand in the quantized model."""
+    proto = case.proto
+    quantizers = {n.input[0]: n.output[0] for n in proto.graph.node if n.op_type == "QuantizeLinear"}
+    readers = {n.input[0]: n.output[0] for n in proto.graph.node if n.op_type == "DequantizeLinear"}
+    theirs = [readers[quantizers[name]] if name in quantizers else name for name in names]
+    known = {value.name for value in proto.graph.output}
+    extra = [name for name in dict.fromkeys(theirs) if name not in known]
+    proto.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in extra)
+    rounded = run(proto, given)
+    return observed(case.prepared, names, given), {one: rounded[two] for one, two in zip(names, theirs, strict=True)}
+
+
+def decibels(signal: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
+    return float(10 * np.log10((signal**2).sum() / (noise**2).sum()))
+
+
+def on_grid(x: NDArray[np.float64], params: QuantParams) -> NDArray[np.float64]:
+    scale, zero = float(params.scale), int(params.zero_point)
+    return (np.clip(np.rint(x / scale) + zero, params.grid.qmin, params.grid.qmax) - zero) * scale
+
+
+def compared(case: Quantized, given: Arrays) -> dict[str, TensorError]:
+    pairs = counterparts(case.result)
+    names = dict.fromkeys([*case.plan.tensors, *(layer.result for layer in case.plan.layers.values())])
+    source = open_samples(given, input_specs(case.prepared))
+    return tensor_errors(
+        case.prepared, case.result, {n: pairs.get(n, n) for n in names}, source, params=case.activations, threads=1
+    )
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("pattern", ["conv_relu", "mlp"])
+def test_every_number_is_the_one_computed_by_hand(pattern: str, target: str) -> None:
+    case = quantized(PATTERNS[pattern](), target)
+    # 20 samples are three batches, the last of them smaller.
+    given = samples(case)
+    found = compared(case, given)
+    assert found
+    assert not set(given) & set(found)
+    floats, rounded = values(case, list(found), given)
+    for name, error in found.items():
+        x, y = floats[name].astype(np.float64), rounded[name].astype(np.float64)
+        assert error.sqnr_db == pytest.approx(decibels(x, x - y), abs=0.02), name
+        assert error.cosine == pytest.approx((x * y).sum() / np.linalg.norm(x) / np.linalg.norm(y), abs=1e-5)
+        axis = 1 if x.ndim == 4 else x.ndim - 1
+        expected = np.abs(x).max(axis=tuple(i for i in range(x.ndim) if i != axis))
+        np.testing.assert_allclose(error.channel_ranges, expected, rtol=1e-6)
+        if name in case.activations:
+            params = case.activations[name]
+            assert error.own_sqnr_db == pytest.approx(decibels(x, x - on_grid(x, params)), abs=0.02)
+            low, high = (
+                float(params.scale) * (q - int(params.zero_point)) for q in (params.grid.qmin, params.grid.qmax)
+            )
+            beyond = (x < low - float(params.scale) / 2) | (x > high + float(params.scale) / 2)
+            assert error.clipped == pytest.approx(beyond.mean(), abs=1e-5)
+        else:
+            assert error.own_sqnr_db is None
+
+
+def test_counterparts_are_the_tensors_on_their_grids() -> None:
+    case = quantized(PATTERNS["conv_relu"](), "x86-vnni")
+    pairs = counterparts(case.result)
+    assert set(case.plan.tensors) - set(pairs) == {"y"}, "the name of an output stays with its dequantized form"
+    written = {value.name: n for n in case.result.graph for value in n.outputs}
+    for name in case.plan.tensors:
+        assert written[pairs.get(name, name)].op_type == "DequantizeLinear"
+
+
+def linear(weight: NDArray[np.float32]) -> ir.Model:
+    nodes = [node("MatMul", ["x", "w"], "h"), node("Add", ["h", "b"], "y")]
+    size = weight.shape[1]
+    outputs = {"y": ["N", 3, size]}
+    return ir.from_proto(build(nodes, {"x": ["N", 3, 8]}, outputs, {"w": weight, "b": random(size)}))
+
+
+W = random(8, 16)
+
+
+def errors(first: ir.Model, second: ir.Model, x: NDArray[np.float32], **params: QuantParams) -> TensorError:
+    source = open_samples(x, input_specs(first))
+    return tensor_errors(first, second, {"h": "h"}, source, params=params, threads=1)["h"]
+
+
+def test_equal_tensors_have_200_db() -> None:
+    found = errors(linear(W), linear(W), random(4, 3, 8))
+    assert (found.sqnr_db, found.cosine, found.own_sqnr_db) == (200.0, pytest.approx(1.0), None)
+
+
+def test_a_tensor_of_zeros_is_exact_or_ruined() -> None:
+    x = random(4, 3, 8)
+    assert errors(linear(W * 0), linear(W * 0), x).sqnr_db == 200.0
+    ruined = errors(linear(W * 0), linear(W), x)
+    assert (ruined.sqnr_db, ruined.cosine) == (-100.0, 0.0)
+
+
+def test_a_halved_tensor_has_6_db_and_a_turned_one_minus_6() -> None:
+    x = random(4, 3, 8)
+    assert errors(linear(W), linear(W / 2), x).sqnr_db == pytest.approx(20 * np.log10(2), abs=1e-4)
+    turned = errors(linear(W), linear(-W), x)
+    assert turned.sqnr_db == pytest.approx(-20 * np.log10(2), abs=1e-4)
+    assert turned.cosine == pytest.approx(-1)
+
+
+def masked(values: NDArray[np.float32]) -> ir.Model:
+    nodes = [node("MatMul", ["x", "w"], "m"), node("Add", ["m", "mask"], "h"), node("Softmax", ["h"], "y")]
+    return ir.from_proto(build(nodes, {"x": ["N", 3, 8]}, {"y": ["N", 3, 16]}, {"w": W, "mask": values}))
+
+
+def test_infinities_of_the_float_model_are_left_out() -> None:
+    """Attention masks of minus infinity: the values beside them are compared."""
+    x = random(4, 3, 8)
+    mask = np.where(np.arange(16) < 10, 0, -np.inf).astype(np.float32)
+    rest = errors(linear(W[:, :10]), linear(W[:, :10] * np.float32(0.9)), x)
+    narrow = masked(mask)
+    other = masked(np.where(np.isinf(mask), np.float32(-1e30), mask))
+    other.graph.initializers["w"].const_value = ir.tensor(W * np.float32(0.9), name="w")
+    params = QuantParams(INT8, np.float32(0.05), np.int32(0))
+    found = errors(narrow, other, x, h=params)
+    assert found.sqnr_db == pytest.approx(rest.sqnr_db, abs=1e-3)
+    assert found.cosine == pytest.approx(rest.cosine, abs=1e-5)
+    assert found.own_sqnr_db is not None
+    assert np.isfinite([found.own_sqnr_db, found.clipped, found.typical, *found.channel_ranges]).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_quantized_tensor_that_is_not_finite_is_ruined(bad: float) -> None:
+    found = errors(masked(np.zeros(16, np.float32)), masked(np.full(16, bad, np.float32)), random(4, 3, 8))
+    assert (found.sqnr_db, found.cosine) == (-100.0, 0.0)
+
+
+def test_typical_values_are_not_those_of_an_odd_channel() -> None:
+    """Every 512th value belongs to one channel; a regular sample would take it for the whole."""
+    weight = random(8, 512)
+    weight[:, 0] *= 1000
+    rng = np.random.default_rng(0)
+    found = errors(linear(weight), linear(weight), rng.normal(size=(640, 3, 8)).astype(np.float32))
+    assert found.channel_ranges[0] > 100 * found.typical
+    ordinary = np.abs(rng.normal(size=(640, 3, 8)) @ weight[:, 1:])
+    assert found.typical == pytest.approx(np.quantile(ordinary, 0.99), rel=0.15)
+
+
+def test_reading_stops_after_enough_samples() -> None:
+    read = 0
+
+    def source() -> Iterator[NDArray[np.float32]]:
+        nonlocal read
+        for _ in range(100):
+            read += 8
+            yield random(8, 3, 8)
+
+    model = linear(W)
+    tensor_errors(model, model, {"h": "h"}, open_samples(source(), input_specs(model)), threads=1)
+    assert read == 128
+
+
+def test_a_tensor_that_is_missing_is_named() -> None:
+    model = linear(W)
+    with pytest.raises(ModelError, match="no tensor 'nowhere'"):
+        tensor_errors(model, model, {"nowhere": "h"}, open_samples(random(4, 3, 8), input_specs(model)))
+
+
+def test_nothing_to_compare_is_nothing() -> None:
+    model = linear(W)
+    assert tensor_errors(model, model, {"x": "x"}, open_samples(random(4, 3, 8), input_specs(model))) == {}
