@@ -1,0 +1,41 @@
+"""What a `show_` function prints, as text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+from rich.console import Console
+
+WIDTHS = (80, 120)
+WIDE = 250
+# An ellipsis that stands alone is a range's; one at a word is what was cut off.
+_CUT = re.compile(r"\S…|…\S")
+
+
+def rendered(show: Callable[..., None], *arguments: Any, width: int = 80) -> str:
+    """The text at a width; fails where a table is wider or a cell is cut."""
+    file = StringIO()
+    show(Console(file=file, width=width, highlight=False, color_system=None), *arguments)
+    text = file.getvalue()
+    assert not _CUT.search(text), text
+    assert all(len(line) <= width for line in text.splitlines() if line.startswith(("│", "┃", "┏"))), text
+    return text
+
+
+def rows(text: str, title: str = "") -> list[list[str]]:
+    """The cells of the table under a title, line by line; print it wide enough that nothing is folded."""
+    found: list[list[str]] = []
+    for line in text[text.index(title) :].splitlines():
+        if line.startswith("│"):
+            found.append([cell.strip() for cell in line.strip("│").split("│")])
+        elif line.startswith("└"):
+            break
+    return found
+
+
+def words(text: str) -> set[str]:
+    """Everything that stands between spaces: what is folded inside is not among them."""
+    return set(text.replace("│", " ").split())
