@@ -6,6 +6,7 @@ import json
 import os
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,28 +37,46 @@ def write_checkpoint(path: Path, key: str, observers: Mapping[str, Observer], st
     try:
         with open(beside, "wb") as file:
             with zipfile.ZipFile(file, "w") as archive:
-                archive.writestr("header.json", json.dumps(header))
-                archive.writestr("hashes", b"".join(state.hashes))
+                _add(archive, "header.json", json.dumps(header).encode())
+                _add(archive, "hashes", b"".join(state.hashes))
                 for index, observer in enumerate(observers.values()):
-                    archive.writestr(str(index), observer.to_bytes())
+                    _add(archive, str(index), observer.to_bytes())
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise OptionError(f"checkpoint {path} cannot be written ({error.strerror}); choose another path") from None
+    finally:
+        remove_checkpoint(beside)
 
 
 def read_checkpoint(path: Path, key: str) -> State:
-    """The state that was written for the same model, data and settings; an empty one otherwise."""
+    """The state that was written for the same model, data and settings; an empty one otherwise, or if it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+                # Not ours, and a few bytes could unpack to more than there is memory.
+                return State()
             header = json.loads(archive.read("header.json"))
             if (header["version"], header["key"]) != (_VERSION, key):
                 return State()
             joined = archive.read("hashes")
+            if len(joined) % _HASH:
+                return State()
             hashes = [joined[i : i + _HASH] for i in range(0, len(joined), _HASH)]
             observers = {name: archive.read(str(index)) for index, name in enumerate(header["tensors"])}
             return State(hashes, observers, float(header["seconds"]))
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, TypeError):
+    except Exception:
+        # A damaged archive fails in many ways, from zipfile's own errors to a recursion in JSON.
         return State()
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove the file, if it is there and can be removed; one that stays is told apart by its key."""
+    with suppress(OSError):
+        path.unlink()
+
+
+def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    # With a date of its own: the clock of a small board may stand before 1980, where ZIP begins.
+    archive.writestr(zipfile.ZipInfo(name), content)

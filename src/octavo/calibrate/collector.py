@@ -53,9 +53,11 @@ class Collector:
 def subsample(array: NDArray[Any], rows: int) -> NDArray[np.float32]:
     """A flat copy of every k-th value of each sample, k odd, so that at most `HISTOGRAM_VALUES` of each remain.
 
-    The choice depends on the shape of a sample alone: however samples are batched, the same values count.
+    The choice depends on the size of a sample alone: however samples are batched, the same values count,
+    also where the first axis holds samples times tokens. Where samples lie along another axis, that is
+    so for those of up to `HISTOGRAM_VALUES` values; beyond, other values of the same number may count.
     """
-    per_sample = array.reshape(rows, -1) if rows and array.ndim and len(array) == rows else array.reshape(1, -1)
+    per_sample = array.reshape(rows, -1) if rows and array.size % rows == 0 else array.reshape(1, -1)
     stride = -(-per_sample.shape[1] // HISTOGRAM_VALUES)
     # An odd stride does not fall in step with channels and rows, whose counts are mostly even.
     return as_float32(per_sample[:, :: stride | 1].copy())

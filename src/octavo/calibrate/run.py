@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -12,13 +13,13 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.calibrate.calibration import Calibration
-from octavo.calibrate.checkpoint import State, read_checkpoint, write_checkpoint
+from octavo.calibrate.checkpoint import State, read_checkpoint, remove_checkpoint, write_checkpoint
 from octavo.calibrate.collector import Collector
 from octavo.data import Batch, SampleSet, run_batch, sample_hashes
 from octavo.data.runner import DEFAULT_BATCH, fixed_batch
 from octavo.data.samples import Arrays
 from octavo.engines.onnxruntime import Session
-from octavo.errors import DataError, UserError
+from octavo.errors import DataError, OptionError, UserError
 from octavo.progress import Progress, Silent
 from octavo.ranges import Observer
 
@@ -86,10 +87,16 @@ class _Pass:
         self.key = key
         assert self.checkpoint is not None
         found = read_checkpoint(self.checkpoint, key)
-        if set(found.observers) == set(self.tensors):
-            self.state = found
-            makers = self.tensors.items()
-            self.collectors = {name: Collector(type(make()).from_bytes(found.observers[name])) for name, make in makers}
+        if set(found.observers) != set(self.tensors):
+            return
+        makers = self.tensors.items()
+        try:
+            observers = {name: type(make()).from_bytes(found.observers[name]) for name, make in makers}
+        except ValueError:
+            # Damaged: begin anew, as without a checkpoint.
+            return
+        self.state = found
+        self.collectors = {name: Collector(observer) for name, observer in observers.items()}
 
     def run(self) -> Calibration:
         done = len(self.state.hashes)
@@ -101,19 +108,22 @@ class _Pass:
                 if self.checkpoint and monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
                     self._write()
                     written = monotonic()
+            if self.position < done:
+                raise self._changed()
         except UserError:
             # Other data, or another place, are needed to go on: what was kept helps no more.
             if self.checkpoint and not done:
-                self.checkpoint.unlink(missing_ok=True)
+                remove_checkpoint(self.checkpoint)
             raise
         except BaseException:
             # An interrupt inside a batch leaves some tensors ahead of others: the last checkpoint stands.
             if self.checkpoint and self.whole and self.position >= done:
-                self._write()
+                with suppress(OptionError):
+                    self._write()
             raise
         self.progress.done()
         if self.checkpoint:
-            self.checkpoint.unlink(missing_ok=True)
+            remove_checkpoint(self.checkpoint)
         return Calibration(self._observers(), self.state.hashes, self._seconds())
 
     def _take(self, batch: Batch, done: int) -> None:
@@ -121,7 +131,7 @@ class _Pass:
         if self.position < done:
             known = self.state.hashes[self.position : self.position + len(hashes)]
             if known != hashes:
-                raise DataError(f"the data changed since {self.checkpoint} was written; delete that file")
+                raise self._changed()
         else:
             self.whole = False
             self._observe(batch)
@@ -137,6 +147,9 @@ class _Pass:
             for name, collector in self.collectors.items():
                 collector.update(arrays[name], part.size)
 
+    def _changed(self) -> DataError:
+        return DataError(f"the data changed since {self.checkpoint} was written; delete that file")
+
     def _observers(self) -> dict[str, Observer]:
         return {name: collector.observer() for name, collector in self.collectors.items()}
 
@@ -145,8 +158,11 @@ class _Pass:
 
     def _write(self) -> None:
         assert self.checkpoint is not None
-        state = State(self.state.hashes, {}, self._seconds())
-        write_checkpoint(self.checkpoint, self.key, self._observers(), state)
+        # Emptying the buffers is no more to be interrupted than a batch: values would be counted twice.
+        self.whole = False
+        observers = self._observers()
+        self.whole = True
+        write_checkpoint(self.checkpoint, self.key, observers, State(self.state.hashes, {}, self._seconds()))
 
 
 def _batch_size(session: Session | None, samples: SampleSet) -> int:
@@ -166,7 +182,9 @@ def _key(model: ir.Model, tensors: Mapping[str, Callable[[], Observer]], samples
         if value.const_value is not None:
             digest.update(f"{value.name}:{value.const_value.dtype}:{value.const_value.shape}".encode())
             digest.update(value.const_value.tobytes())
-    digest.update("\n".join(str(node) for node in model.graph).encode())
+    for node in model.graph:
+        # As serialized: printed nodes leave out what is long, such as the weights of subgraphs.
+        digest.update(ir.to_proto(node).SerializeToString(deterministic=True))
     digest.update(_settings(tensors, samples, batch_size))
     return digest.hexdigest()
 
