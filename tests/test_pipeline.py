@@ -230,6 +230,12 @@ class TestProgress:
         assert watch.steps[3] >= 10
         assert not watch.open
 
+    def test_a_stage_that_reads_few_samples_expects_few(self) -> None:
+        watch = Watch()
+        quantized(calibration=samples(200), progress=watch, verify=True, target="octavo")
+        assert watch.stages == [("calibrate", 200), ("compare layers", 128)]
+        assert watch.steps == [200, 128]
+
     def test_a_generator_has_no_total(self) -> None:
         watch = Watch()
         quantized(calibration=rows(), progress=watch)

@@ -92,7 +92,7 @@ def tensor_errors(
     first = Session(model, outputs=list(names), threads=threads)
     second = Session(quantized, outputs=list(dict.fromkeys(names.values())), threads=threads)
     watch, seen = progress or Silent(), 0
-    watch.start("compare layers", samples.length)
+    watch.start("compare layers", None if samples.length is None else min(samples.length, _SAMPLES))
     for batch in samples.batches(fixed_batch(first) or _BATCH):
         for (_, floats), (_, rounded) in zip(run_batch(first, batch), run_batch(second, batch), strict=True):
             _take(sums, names, floats, rounded)
