@@ -63,7 +63,7 @@ class _Placer:
         for layer in self.plan.layers.values():
             if layer.role == "move":
                 written.update(value.name or "" for value in self.nodes[layer.name].outputs)
-            elif layer.output is not None and layer.op not in self.plan.target.float_output:
+            elif layer.output is not None and self.plan.target.writes_integers(layer.op, bool(layer.fused)):
                 written.add(layer.output)
         return written
 

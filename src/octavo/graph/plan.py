@@ -213,8 +213,8 @@ class _Planner:
         if role == "compute":
             # On a grid for this layer's sake, so an Add that reads the same tensor can have it in integers too.
             self.integers.update(inputs.values())
-        writes_integers = not self.target.behind or node.op_type not in self.target.float_output
-        if role != "embedding" and writes_integers:
+        writes_integers = self.target.writes_integers(node.op_type, tail is not None)
+        if role != "embedding" and (writes_integers or not self.target.behind):
             self.integers.update(value.name or "" for value in last.outputs)
 
     def _operands(self, node: ir.Node, role: str) -> tuple[list[WeightPlan], dict[int, str]]:
@@ -299,7 +299,7 @@ class _Planner:
         if layer is None or layer.role == "embedding":
             return
         wanted = any(layer.result in other.inputs.values() for other in self.layers.values())
-        must = self.target.behind and layer.op not in self.target.float_output
+        must = self.target.writes_integers(layer.op, bool(layer.fused))
         if wanted or must or layer.role == "move":
             layer.output = layer.result
 

@@ -73,6 +73,13 @@ class Target:
         roles: tuple[Role, ...] = ("compute", "carry", "move")
         return next((role for role in roles if op_type in getattr(self, role)), "float")
 
+    def writes_integers(self, op_type: str, fused: bool) -> bool:
+        """Whether the operator's result always stands on a grid; `fused`: an activation is fused behind it.
+
+        No integer kernel writes floats through an activation: engines would multiply floats instead.
+        """
+        return self.behind and (fused or op_type not in self.float_output)
+
     def why_float(self, op_type: str) -> str:
         """Why operators of this type stay in float on this target."""
         return self.float_operators.get(op_type, f"{self.name} has no integer {op_type}")
