@@ -221,7 +221,7 @@ def test_one_tensor_for_an_integer_and_a_float_reader(to: str) -> None:
     assert found["of_input"] == np.inf, "a float operator on a float input must not be rounded"
 
 
-@pytest.mark.parametrize("ratio", [1.0, 10.0, 1000.0])
+@pytest.mark.parametrize("ratio", [10.0, 1000.0])
 @pytest.mark.parametrize("to", target_names())
 def test_a_residual_sum_of_different_scales(ratio: float, to: str) -> None:
     nodes = [
@@ -237,7 +237,7 @@ def test_a_residual_sum_of_different_scales(ratio: float, to: str) -> None:
     assert worst(model, quantized(model, feeds(model, batch=SAMPLES), to)) > FLOORS[to]
 
 
-@pytest.mark.parametrize("ratio", [1.0, 10.0, 1000.0])
+@pytest.mark.parametrize("ratio", [10.0, 1000.0])
 @pytest.mark.parametrize("to", target_names())
 def test_parts_of_different_scales_joined(ratio: float, to: str) -> None:
     nodes = [

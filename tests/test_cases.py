@@ -1,0 +1,63 @@
+"""Every real case through the whole pipeline with default flags: its accuracy, or the diagnosis of its loss."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from benchmarks.cases import Case, folder
+from tests.real_cases import NAMES, real_case
+
+import octavo
+from octavo.result import QuantizationResult
+
+pytestmark = pytest.mark.slow
+
+ALLOWED = 0.5  # points
+PAIRS = 150
+
+
+def quantized(case: Case) -> QuantizationResult:
+    rows = slice(None) if case.name != "minilm_sts" else _pairs(len(case.reference["labels"]))
+    held_out = {name: array[rows] for name, array in {**case.evaluation, **case.reference}.items()}
+    evaluation = octavo.evaluation.custom(lambda out, reference: case.metric(dict(out), dict(reference)), held_out)
+    return octavo.quantize(case.model, dict(case.calibration), "x86-vnni", evaluate=evaluation, threads=1)
+
+
+def _pairs(rows: int) -> np.ndarray:
+    """Of sentences whose partners stand half of the rows further on, the first few with their partners."""
+    first = np.arange(PAIRS)
+    return np.concatenate([first, rows // 2 + first])
+
+
+def test_every_folder_is_a_case_that_is_tested() -> None:
+    place = folder(None)
+    if place is None:
+        pytest.skip("no folder of cases; name it with OCTAVO_CASES")
+    assert {path.parent.name for path in place.glob("*/model.onnx")} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_case_with_default_flags(name: str) -> None:
+    """Half a point at most is lost, as far as the samples can tell; a hard case says which layers lose and why."""
+    case = real_case(name)
+    result = quantized(case)
+    onnx.checker.check_model(ir.to_proto(result.model), full_check=True)
+    metric = result.metric
+    assert metric is not None
+    assert metric.ci95 is not None
+    if case.hard:
+        assert_diagnosed(result)
+    else:
+        assert metric.drop <= ALLOWED or metric.ci95[0] <= ALLOWED
+
+
+def assert_diagnosed(result: QuantizationResult) -> None:
+    """Both hard cases suffer from channels of very different size: one was made so, the other has it by nature."""
+    layers = {layer.name: layer for layer in result.layers}
+    for found in result.diagnosis:
+        assert found.sqnr_db == layers[found.layer].sqnr_db < 20
+        assert found.causes
+    assert result.diagnosis
+    assert "equalize the channels" in result.diagnosis[0].causes[0]
