@@ -28,7 +28,7 @@ class Doubler:
     def run(self, arrays: Mapping[str, NDArray[Any]]) -> Arrays:
         x = arrays["x0"]
         self.sizes.append(len(x))
-        return {"y": x * 2, "total": x.sum(keepdims=True)[0], "count": np.array(len(x))}
+        return {"y": x * 2, "weights": np.ones(6), "count": np.array(len(x))}
 
 
 def _samples(engine: Doubler, as_items: bool) -> SampleSet:
@@ -66,7 +66,7 @@ def test_outputs_without_samples_are_left_whole() -> None:
     engine = Doubler((4, 3))
     results = [outputs for _, outputs in run_batches(engine, _samples(engine, False))]
     assert [outputs["count"] for outputs in results] == [4, 4]
-    assert all(outputs["total"].shape == (1,) for outputs in results)
+    assert all(outputs["weights"].shape == (6,) for outputs in results)
 
 
 @pytest.mark.parametrize(

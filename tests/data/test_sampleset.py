@@ -106,10 +106,10 @@ def test_equal_samples_have_equal_hashes_and_others_do_not() -> None:
 
 def test_hashes_cover_every_input_but_no_label() -> None:
     specs = (*X, spec("y"))
-    plain = _hashes(opened({"x": VALUES, "y": VALUES}, specs), 2)
-    assert plain == _hashes(opened({"y": VALUES, "labels": LABELS, "x": VALUES}, specs), 2)
-    assert not set(plain) & set(_hashes(opened({"x": VALUES, "y": VALUES + 1}, specs), 2))
-    assert not set(plain) & set(_hashes(opened({"x": VALUES + 1, "y": VALUES}, specs), 2))
+    plain = _hashes(opened({"x": VALUES, "y": VALUES * 2}, specs), 2)
+    assert plain == _hashes(opened({"y": VALUES * 2, "labels": LABELS, "x": VALUES}, specs[::-1]), 2)
+    assert not set(plain) & set(_hashes(opened({"x": VALUES, "y": VALUES * 3}, specs), 2))
+    assert not set(plain) & set(_hashes(opened({"x": VALUES + 1, "y": VALUES * 2}, specs), 2))
 
 
 def test_no_samples_are_refused_when_known() -> None:
