@@ -1,0 +1,454 @@
+"""One pass: exact ends, the same bytes however the samples come, and however often it is stopped and resumed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import helper, numpy_helper
+from tests import jobs
+from tests.calibrate.calibrating import (
+    SAMPLES,
+    Counter,
+    Stopping,
+    calibrated,
+    floats,
+    inputs,
+    left,
+    plain,
+    prepared,
+    rewritten,
+    sketched,
+    time_first,
+    tokens,
+    unary,
+)
+from tests.models import ONE, PATTERNS, build, conv_relu, mlp, node, random
+
+import octavo
+from octavo.engines.onnxruntime import Session
+from octavo.errors import DataError, OptionError
+from octavo.progress import Silent
+from octavo.ranges import RangeSketch
+from octavo.ranges.fbgemm_histogram import FbgemmHistogram
+from octavo.ranges.moving_average import MovingAverage
+
+MODULE = importlib.import_module("octavo.calibrate.run")
+MODEL = prepared(conv_relu())
+X = inputs(MODEL)["x"]
+BATCH = 4
+ONE_HUGE = np.where(np.arange(SAMPLES) == 7, 1e30, 1.0).reshape(-1, 1, 1, 1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state.checkpoint"
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint after every batch."""
+    monkeypatch.setattr(MODULE, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+
+
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> Counter:
+    """Counts the samples that go through the model."""
+    counter = Counter()
+    monkeypatch.setattr(Session, "run", counter.patch())
+    return counter
+
+
+class TestValues:
+    @pytest.mark.parametrize(
+        "name", ["conv_relu", "mlp", "embedding", "pooling", "layer_norm", "residual", "attention", "gate"]
+    )
+    def test_ends_and_counts_are_those_of_a_plain_run(self, name: str) -> None:
+        model = prepared(PATTERNS[name]())
+        feeds = inputs(model)
+        fixed = isinstance(model.graph.inputs[0].shape[0], int)
+        values = plain(model, feeds, 1 if fixed else SAMPLES)
+        found = calibrated(model, feeds).observers
+        assert set(found) == set(values)
+        for tensor, array in values.items():
+            sketch = found[tensor]
+            assert (sketch.min, sketch.max, sketch.count) == (array.min(), array.max(), array.size), tensor
+            assert (sketch.nan_count, sketch.inf_count) == (0, 0)
+            if array[0].size <= 1024:
+                assert sketch.to_bytes() == sketched(array).to_bytes()
+
+    def test_large_tensors_have_exact_ends_and_a_histogram_of_some(self) -> None:
+        model = prepared(build([node("Relu", ["x"], "y")], {"x": ["N", 3, 40, 40]}, {"y": ["N", 3, 40, 40]}))
+        x = inputs(model, 6)["x"]
+        found = calibrated(model, x, batch_size=4).observers
+        for name, values in (("x", x), ("y", np.maximum(x, 0))):
+            assert (found[name].min, found[name].max, found[name].count) == (values.min(), values.max(), values.size)
+            low, high, counts = found[name].histogram()
+            assert 6 * 300 < counts.sum() <= 6 * 1024
+            middle = np.interp(0.75, np.cumsum(counts) / counts.sum(), (low + high) / 2)
+            assert abs(middle - np.quantile(values, 0.75)) < 0.1
+
+    def test_padding_to_a_fixed_batch_is_not_counted(self) -> None:
+        model = prepared(build([node("Neg", ["x"], "y")], {"x": [4, 5]}, {"y": [4, 5]}))
+        x = np.arange(50, dtype=np.float32).reshape(10, 5)
+        found = calibrated(model, x)
+        assert left(found)[0] == {"x": sketched(x).to_bytes(), "y": sketched(-x).to_bytes()}
+        assert found.samples == 10
+
+    def test_inputs_alone_need_no_run_of_the_model(self, counter: Counter) -> None:
+        assert left(calibrated(MODEL, X, ["x"]))[0] == {"x": sketched(X).to_bytes()}
+        assert counter.samples == 0
+
+    @pytest.mark.parametrize("values", [0.0, -0.0, 3.7, -1e-45, 3.4e38])
+    def test_a_constant_tensor_has_its_value_for_both_ends(self, values: float) -> None:
+        sketch = calibrated(unary("Identity"), np.full((9, 24), values, np.float32), ["x"]).observers["x"]
+        assert (sketch.min, sketch.max, sketch.count) == (np.float32(values), np.float32(values), 216)
+
+    def test_one_huge_sample_among_many_is_an_end(self) -> None:
+        x = np.random.default_rng(0).normal(size=(99, 24)).astype(np.float32)
+        x[57] *= 1e30
+        found = calibrated(unary("Neg"), x, batch_size=10).observers
+        assert (found["x"].min, found["x"].max) == (x.min(), x.max())
+        assert (found["t1"].min, found["t1"].max) == (-x.max(), -x.min())
+
+    def test_values_that_are_not_finite_are_counted_and_left_out(self) -> None:
+        x = np.random.default_rng(0).normal(size=(30, 24)).astype(np.float32)
+        x[:, :3] = 0
+        found = calibrated(unary("Log"), x, batch_size=7).observers["t1"]
+        with np.errstate(all="ignore"):
+            logs = plain(unary("Log"), {"x": x}, 30)["t1"]
+        finite = logs[np.isfinite(logs)]
+        assert (found.nan_count, found.inf_count, found.count) == ((x < 0).sum(), 90, 720)
+        assert (found.min, found.max) == (finite.min(), finite.max())
+
+
+class TestResult:
+    """What the whole job makes of odd ranges."""
+
+    def test_values_that_are_not_finite_are_warned_about_and_widen_no_range(self) -> None:
+        nodes = [node("Gemm", ["x", "w"], "g"), node("Log", ["g"], "l"), node("Gemm", ["l", "w"], "y")]
+        model = build(nodes, {"x": ["N", 8]}, {"y": ["N", 8]}, {"w": np.eye(8, dtype=np.float32)})
+        x = np.random.default_rng(0).uniform(0.5, 9, (20, 8)).astype(np.float32)
+        x[3, 2], x[4, 5], x[5, 5] = 0, -1, -2
+        result = jobs.quantized(model, {"x": x}, "octavo", estimator="minmax")
+        (warning,) = [each for each in result.warnings if "'l'" in each]
+        assert "NaN or infinite for 3 of 160 values in the float model; they were left out of its range" in warning
+        scale = next(each.inputs[0].scale[0] for each in result.layers if each.name == "gemm_y")
+        logs = np.log(x[x > 0])
+        assert scale == pytest.approx((logs.max() - logs.min()) / 255, rel=1e-6)
+
+    @pytest.mark.parametrize("x", [X * 0, X * 0 + 3, X * ONE_HUGE, X * 5e37], ids=["0", "3", "one huge", "huge"])
+    @pytest.mark.parametrize("estimator", ["minmax", "mse", "entropy", "percentile"])
+    def test_every_scale_is_usable_whatever_was_seen(self, x: np.ndarray, estimator: str) -> None:
+        result = jobs.quantized(calibration={"x": x.astype(np.float32)}, estimator=estimator)
+        scales = [s for layer in result.layers for each in (layer.output, *layer.inputs) if each for s in each.scale]
+        assert bool(np.isfinite(scales).all())
+        assert min(scales) >= np.finfo(np.float32).tiny
+
+
+class TestBatches:
+    @pytest.mark.parametrize("size", [1, 7, 32, None])
+    @pytest.mark.parametrize("make", [conv_relu, mlp, tokens, time_first, PATTERNS["pooling"], PATTERNS["layer_norm"]])
+    def test_any_batch_size_gives_the_same_bytes(self, make: Callable[[], onnx.ModelProto], size: int | None) -> None:
+        model = prepared(make())
+        feeds = inputs(model, T=50)
+        assert left(calibrated(model, feeds, batch_size=size)) == left(calibrated(model, feeds, batch_size=SAMPLES))
+
+    @settings(max_examples=20)
+    @given(st.sets(st.integers(1, SAMPLES - 1)), st.booleans())
+    def test_an_iterables_own_batches_give_the_bytes_of_the_array(self, cuts, named):
+        parts = np.split(X, sorted(cuts))
+        items = [{"x": part} for part in parts] if named else [part[0] if len(part) == 1 else part for part in parts]
+        assert left(calibrated(MODEL, items)) == left(calibrated(MODEL, X))
+
+    def test_sequences_of_differing_length(self) -> None:
+        model, rng = prepared(tokens()), np.random.default_rng(0)
+        items = [rng.normal(size=(n, t, 64)).astype(np.float32) for n, t in ((2, 5), (1, 9), (3, 40), (1, 1), (4, 16))]
+        found = calibrated(model, [{"x": item} for item in items])
+        parts = [plain(model, {"x": item}, len(item)) for item in items]
+        for name in floats(model):
+            values = np.concatenate([part[name].reshape(-1) for part in parts])
+            sketch = found.observers[name]
+            assert (sketch.min, sketch.max, sketch.count) == (values.min(), values.max(), values.size)
+        alone = [{"x": row[None]} for item in items for row in item]
+        assert left(found) == left(calibrated(model, alone))
+        assert found.samples == 11
+
+    def test_threads_do_not_change_the_bytes(self) -> None:
+        assert left(calibrated(MODEL, X, threads=2)) == left(calibrated(MODEL, X, threads=1))
+
+
+def rows(fail_after: int | None = None) -> Iterator[np.ndarray]:
+    """The samples, until the reader of some file fails."""
+    for index, row in enumerate(X):
+        if index == fail_after:
+            raise RuntimeError("the disk is gone")
+        yield row
+
+
+def failing_session(after: int) -> Callable[[Session, Any], Any]:
+    """Session.run that is stopped by Ctrl-C once so many samples are through."""
+    calls, honest = iter(range(after // BATCH)), Session.run
+
+    def run(session: Session, feeds: Any) -> Any:
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return honest(session, feeds)
+
+    return run
+
+
+def stopped(path: Path, after: int = 20, model: ir.Model = MODEL, source: Any = X, **options: Any) -> bytes:
+    """Stop a pass after so many samples; the checkpoint it leaves."""
+    given_options = {"batch_size": BATCH, **options}
+    with pytest.raises(KeyboardInterrupt):
+        calibrated(model, source, checkpoint=path, progress=Stopping(after, KeyboardInterrupt()), **given_options)
+    return path.read_bytes()
+
+
+class TestResume:
+    @pytest.mark.parametrize("how", ["progress fails", "source fails", "Ctrl-C", "Ctrl-C in a run"])
+    def test_a_stopped_pass_goes_on_and_ends_with_the_same_bytes(
+        self, how: str, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = left(calibrated(MODEL, X))
+        kind = KeyboardInterrupt if "Ctrl-C" in how else RuntimeError
+        source = rows(fail_after=20) if how == "source fails" else X
+        progress = Stopping(20, kind()) if how in ("progress fails", "Ctrl-C") else Silent()
+        counter = Counter()
+        if how == "Ctrl-C in a run":
+            monkeypatch.setattr(MODULE, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+            monkeypatch.setattr(Session, "run", failing_session(after=20))
+        with pytest.raises(kind):
+            calibrated(MODEL, source, checkpoint=path, progress=progress, batch_size=BATCH)
+        assert path.exists()
+        monkeypatch.setattr(Session, "run", counter.patch())
+        source = rows() if how == "source fails" else X
+        assert left(calibrated(MODEL, source, checkpoint=path, batch_size=BATCH)) == whole
+        assert counter.samples == SAMPLES - 20
+        assert os.listdir(path.parent) == []
+
+    @pytest.mark.parametrize("kind", [RangeSketch, MovingAverage, FbgemmHistogram])
+    def test_a_pass_may_be_stopped_again_and_again(self, kind: type, path: Path, counter: Counter) -> None:
+        whole = left(calibrated(MODEL, X, observer=kind, batch_size=BATCH))
+        counter.samples = 0
+        for after in (4, 4, 12, 28, SAMPLES):
+            stopped(path, after, observer=kind)
+        assert left(calibrated(MODEL, X, observer=kind, batch_size=BATCH, checkpoint=path)) == whole
+        assert counter.samples == SAMPLES
+
+    def test_what_lies_on_disk_at_any_moment_is_enough(self, path: Path, often: None, tmp_path: Path) -> None:
+        whole = left(calibrated(MODEL, X))
+        seen: list[Path] = []
+
+        class Copying(Silent):
+            def advance(self, steps: int = 1) -> None:
+                seen.append(tmp_path / f"copy{len(seen)}")
+                if path.exists():
+                    shutil.copy(path, seen[-1])
+
+        calibrated(MODEL, X, checkpoint=path, progress=Copying(), batch_size=BATCH)
+        assert len(seen) == SAMPLES // BATCH
+        assert sum(copy.exists() for copy in seen) == len(seen) - 1
+        for copy in seen:
+            assert left(calibrated(MODEL, X, checkpoint=copy, batch_size=BATCH)) == whole
+
+    def test_ctrl_c_at_any_line_costs_no_value_and_counts_none_twice(
+        self, path: Path, often: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "fsync", lambda _: None)
+        model = unary("Neg", shape=("N", 1500))
+        x = inputs(model, 5)["x"][:, ::-1]
+        whole = left(calibrated(model, x))
+
+        def attempt() -> Any:
+            return left(calibrated(model, x, batch_size=2, checkpoint=path))
+
+        total = lines_of(attempt)
+        assert total > 300
+        for line in range(1, total, max(total // 150, 1)):
+            with pytest.raises(KeyboardInterrupt):
+                lines_of(attempt, line)
+            assert attempt() == whole, line
+            assert not path.exists()
+
+    def test_the_time_of_all_parts_is_counted(self, path: Path) -> None:
+        stopped(path)
+        key = json.loads(member(path, "header.json"))
+        rewritten(path, **{"header.json": json.dumps({**key, "seconds": 1000.0}).encode()})
+        assert 1000 < calibrated(MODEL, X, checkpoint=path, batch_size=BATCH).seconds < 1100
+
+    def test_progress_passes_over_what_was_done(self, path: Path) -> None:
+        stopped(path)
+        told: list[object] = []
+
+        class Told(Silent):
+            def start(self, stage: str, total: int | None = None) -> None:
+                told.append((stage, total))
+
+            def advance(self, steps: int = 1) -> None:
+                told.append(steps)
+
+            def done(self) -> None:
+                told.append("done")
+
+        calibrated(MODEL, X, checkpoint=path, progress=Told(), batch_size=BATCH)
+        assert told == [("calibrate", SAMPLES), *[BATCH] * (SAMPLES // BATCH), "done"]
+
+
+def lines_of(attempt: Callable[[], object], stop_at: int = -1) -> int:
+    """How many lines of the pass and its observers it runs; Ctrl-C comes in front of the line `stop_at`."""
+    package = Path(octavo.__file__).parent
+    folders = (str(package / "calibrate"), str(package / "ranges"))
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        nonlocal count
+        if not frame.f_code.co_filename.startswith(folders):
+            return None
+        if event == "line":
+            count += 1
+            if count == stop_at:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        attempt()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def member(path: Path, name: str) -> bytes:
+    """The content of a member of a checkpoint."""
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name)
+
+
+def leaky(alpha: float) -> ir.Model:
+    return prepared(build([node("LeakyRelu", ["x"], "y", alpha=alpha)], {"x": ["N", 8]}, {"y": ["N", 8]}))
+
+
+def branching(seed: int) -> ir.Model:
+    """A model whose weights lie in the branches of an If."""
+
+    def branch(name: str, op: str) -> onnx.GraphProto:
+        out = helper.make_tensor_value_info(f"{name}_out", onnx.TensorProto.FLOAT, ["N", 64])
+        weights = numpy_helper.from_array(random(64, seed=seed), f"{name}_w")
+        return helper.make_graph([node(op, ["x", f"{name}_w"], f"{name}_out")], name, [], [out], [weights])
+
+    nodes = [
+        node("ReduceSum", ["x"], "s", keepdims=0),
+        node("Greater", ["s", "zero"], "flag"),
+        node("If", ["flag"], "y", then_branch=branch("then", "Add"), else_branch=branch("else", "Sub")),
+    ]
+    return prepared(build(nodes, {"x": ["N", 64]}, {"y": ["N", 64]}, {"zero": ONE * 0}))
+
+
+def weighing(last: float) -> ir.Model:
+    model = conv_relu()
+    array = random(8)
+    array[-1] = last
+    model.graph.initializer[1].CopyFrom(numpy_helper.from_array(array, "b1"))
+    return prepared(model)
+
+
+Pass = dict[str, Any]
+CHANGES: dict[str, tuple[Pass, Pass]] = {
+    "one weight": ({"model": weighing(0.25)}, {"model": weighing(0.5)}),
+    "an attribute": ({"model": leaky(0.01)}, {"model": leaky(0.02)}),
+    "a weight inside a branch": ({"model": branching(1)}, {"model": branching(2)}),
+    "one value of one sample": ({}, {"source": np.where(np.arange(X.size).reshape(X.shape) == 77, 9, X)}),
+    "fewer samples": ({}, {"source": X[:30]}),
+    "other tensors": ({"names": ["x", "r"]}, {"names": ["x", "r", "c"]}),
+    "another observer": ({"observer": RangeSketch}, {"observer": MovingAverage}),
+    "another batch size": ({"batch_size": 4}, {"batch_size": 5}),
+}
+
+
+class TestOtherPasses:
+    """A checkpoint of one pass in the way of another."""
+
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_a_checkpoint_of_another_pass_is_not_taken_up(self, change: str, path: Path, counter: Counter) -> None:
+        before, after = CHANGES[change]
+        stopped(path, **{"source": inputs(before.get("model", MODEL))["x"], **before})
+        wanted = {"model": MODEL, "source": inputs(after.get("model", MODEL))["x"], "batch_size": BATCH, **after}
+        fresh = left(calibrated(**wanted))
+        counter.samples = 0
+        assert left(calibrated(**wanted, checkpoint=path)) == fresh
+        assert counter.samples == len(wanted["source"])
+        assert not path.exists()
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            [*X[:3], X[3] + 1, *X[4:]],
+            list(X[::-1]),
+            list(X[:16]),
+            [X[:3], X[3:]],
+        ],
+        ids=["one sample changed", "another order", "fewer than were seen", "batches across the place"],
+    )
+    def test_an_iterable_that_now_gives_other_samples_is_refused(self, source: list[Any], path: Path) -> None:
+        kept = stopped(path, source=list(X))
+        with pytest.raises(DataError, match=f"^the data changed since {path} was written; delete that file$"):
+            calibrated(MODEL, source, checkpoint=path, batch_size=BATCH)
+        assert path.read_bytes() == kept
+
+    def test_an_iterable_that_has_grown_at_its_end_is_gone_on_with(self, path: Path, counter: Counter) -> None:
+        stopped(path, source=list(X[:30]))
+        counter.samples = 0
+        assert left(calibrated(MODEL, list(X), checkpoint=path, batch_size=BATCH)) == left(calibrated(MODEL, X))
+        assert counter.samples == SAMPLES - 20 + SAMPLES + 1
+
+    @pytest.mark.parametrize(
+        "damage", [{"0": b"no sketch"}, {"1": b""}, {"hashes": b"odd"}, {"header.json": b"{}"}, {"0": bytes(60)}]
+    )
+    def test_a_damaged_checkpoint_with_good_checksums_is_begun_anew(self, damage: dict[str, bytes], path: Path) -> None:
+        stopped(path)
+        rewritten(path, **damage)
+        assert left(calibrated(MODEL, X, checkpoint=path, batch_size=BATCH)) == left(calibrated(MODEL, X))
+        assert not path.exists()
+
+    def test_a_cut_checkpoint_is_begun_anew(self, path: Path) -> None:
+        content = stopped(path)
+        for size in (0, 1, len(content) // 2, len(content) - 1):
+            path.write_bytes(content[:size])
+            assert left(calibrated(MODEL, X, checkpoint=path, batch_size=BATCH)) == left(calibrated(MODEL, X))
+
+
+class TestFailures:
+    def test_data_that_cannot_be_used_leave_no_checkpoint(self, path: Path, often: None) -> None:
+        x = X.copy()
+        x[30] = np.nan
+        with pytest.raises(DataError, match="sample 30 holds NaN"):
+            calibrated(MODEL, x, checkpoint=path, batch_size=1)
+        assert os.listdir(path.parent) == []
+
+    def test_a_checkpoint_that_cannot_be_written_ends_the_pass_in_a_sentence(self, path: Path, often: None) -> None:
+        with pytest.raises(OptionError, match="cannot be written"):
+            calibrated(MODEL, X, checkpoint=path / "state", batch_size=BATCH)
+
+    def test_a_checkpoint_that_cannot_be_written_hides_no_other_failure(self, path: Path) -> None:
+        with pytest.raises(RuntimeError, match="the disk is gone"):
+            calibrated(MODEL, rows(fail_after=9), checkpoint=path / "state")
+
+    def test_a_folder_in_the_checkpoints_place_does_not_cost_a_pass_that_is_done(self, tmp_path: Path) -> None:
+        assert left(calibrated(MODEL, X, checkpoint=tmp_path)) == left(calibrated(MODEL, X))
