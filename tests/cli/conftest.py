@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.running import DIGITS, UNTIMED, Ended, Octavo, Refused, contents, only_sentence
+from tests.cli.running import UNTIMED, Ended, Octavo, Refused, contents, lay_out, only_sentence
 
 from octavo.cli import run
 
@@ -44,8 +43,7 @@ def refused(octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch) -> Refu
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory, with the digits' model and data in it."""
-    for name in ("digits.onnx", "calib.npz", "eval.npz"):
-        shutil.copy(DIGITS / name, tmp_path / name)
+    lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -56,7 +54,7 @@ def quantize(octavo: Octavo, work: Path) -> Octavo:
 
     def call(*options: object, calibration: object = "calib.npz", output: str = "out.onnx") -> Ended:
         target = () if "--target" in options else ("--target", UNTIMED)
-        ended = octavo("quantize", "digits.onnx", "-c", calibration, "-o", output, *target, *options)
+        ended = octavo("quantize", "digits.onnx", "-c", calibration, "-o", output, "--threads", 1, *target, *options)
         assert ended.code == 0, ended.err
         assert ended.err == ""
         return ended

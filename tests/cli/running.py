@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 
@@ -27,6 +30,14 @@ class Ended:
 
 Octavo = Callable[..., Ended]
 Refused = Callable[..., str]
+
+
+def lay_out(folder: Path) -> None:
+    """The digits' model and data; of the calibration samples the first sixty, which are enough here."""
+    for name in ("digits.onnx", "eval.npz"):
+        shutil.copy(DIGITS / name, folder / name)
+    with np.load(DIGITS / "calib.npz") as file:
+        np.savez(folder / "calib.npz", image=file["image"][:60])
 
 
 def contents(folder: Path) -> dict[str, str]:

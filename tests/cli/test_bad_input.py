@@ -486,7 +486,7 @@ def test_a_budget_not_met_has_its_own_code(octavo: Octavo, work: Path, monkeypat
 def test_an_interrupted_run_goes_on_where_it_stopped(
     quantize: Octavo, octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quantize("--batch-size", 20, output="whole.onnx")
+    quantize("--batch-size", 6, output="whole.onnx")
     calibration = importlib.import_module("octavo.calibrate.run")
     run_batch, runs = calibration.run_batch, []
 
@@ -499,11 +499,11 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     monkeypatch.setattr(calibration, "run_batch", interrupted)
     monkeypatch.setattr(calibration, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     before = contents(work)
-    ended = octavo("quantize", "digits.onnx", *DATA, "-t", UNTIMED, "--batch-size", 20)
+    ended = octavo("quantize", "digits.onnx", *DATA, "-t", UNTIMED, "--batch-size", 6)
     assert ended.code == 130
     assert "interrupted" in only_sentence(ended.err)
     assert set(contents(work)) - set(before) == {".out.onnx.checkpoint"}
-    quantize("--batch-size", 20)
+    quantize("--batch-size", 6)
     assert len(runs) == 8 + 3  # seven of the ten batches were kept
     assert set(contents(work)) - set(before) == {"out.onnx"}
     assert (work / "out.onnx").read_bytes() == (work / "whole.onnx").read_bytes()

@@ -144,7 +144,7 @@ def test_inspect_bounds_every_accumulator(shown: Octavo, work: Path) -> None:
     onnx.save(models.build(nodes, {"x": ["N", 16]}, {"y": ["N", 24]}, {"w": weights}), "m.onnx")
     integers = np.rint(weights / (np.abs(weights).max(axis=0) / 127))
     bound = 255 * np.abs(integers).sum(axis=0).max()
-    out = shown("inspect", "m.onnx", "--target", "x86-vnni")
+    out = shown("inspect", "m.onnx", "--target", "octavo")
     assert any(f"{bound / 2**31:.2%}" in " ".join(row) for row in rows(out))
 
 
