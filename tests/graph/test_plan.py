@@ -146,6 +146,13 @@ def test_activations_are_fused(to: str) -> None:
     assert plan.layers["add_s"].result == "y"
 
 
+@pytest.mark.parametrize("op", ["Gemm", "MatMul"])
+def test_what_an_activation_is_fused_to_is_on_a_grid(op: str) -> None:
+    nodes = [node(op, ["x", "w"], "h"), node("Relu", ["h"], "r"), node("Softmax", ["r"], "y")]
+    plan = _plan(build(nodes, {"x": ["N", 8]}, {"y": ["N", 8]}, {"w": random(8, 8)}))
+    assert next(iter(plan.layers.values())).output == "r"
+
+
 def test_only_the_next_clip_is_fused() -> None:
     plan = _plan(models.clip_without_bounds())
     assert [layer.fused for layer in plan.layers.values()] == [["clip_d"], [], []]
@@ -302,6 +309,29 @@ def test_depthwise_convolutions_are_not_thin() -> None:
 def test_one_input_channel_in_the_singular() -> None:
     model = build([node("Conv", ["x", "w"], "y")], {"x": [1, 1, 4, 4]}, {"y": [1, 6, 4, 4]}, {"w": random(6, 1, 1, 1)})
     assert _why(_plan(model), "Conv") == "with 1 input channel its integer form is slower than float"
+
+
+def _classifier(classes: int, to: str = "x86-vnni") -> Plan:
+    nodes = [
+        node("Conv", ["x", "w"], "c"),
+        node("GlobalAveragePool", ["c"], "p"),
+        node("Flatten", ["p"], "f"),
+        node("Gemm", ["f", "g"], "y"),
+    ]
+    weights = {"w": random(64, 4, 1, 1), "g": random(64, classes)}
+    return _plan(build(nodes, {"x": ["N", 4, 4, 4]}, {"y": ["N", classes]}, weights), to)
+
+
+def test_small_classifiers_stay_in_float_on_x86() -> None:
+    assert _why(_classifier(10), "Gemm") == "with 640 weights its integer form is slower than float"
+    assert "gemm_y" in _classifier(64).layers
+    assert "gemm_y" in _classifier(10, "octavo").layers
+
+
+def test_small_products_between_integers_are_no_classifiers() -> None:
+    nodes = [node("Gemm", ["x", "a"], "h"), node("Gemm", ["h", "b"], "y")]
+    plan = _plan(build(nodes, {"x": ["N", 8]}, {"y": ["N", 4]}, {"a": random(8, 8), "b": random(8, 4)}))
+    assert list(plan.layers) == ["gemm_h", "gemm_y"]
 
 
 def test_embeddings_are_lookups_of_integers() -> None:

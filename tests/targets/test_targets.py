@@ -103,7 +103,7 @@ def test_optional_fields_have_defaults(tmp_path: Path) -> None:
     text = FILE.read_text(encoding="utf-8")
     start, end = text.index("# The second operand"), text.index("[weights]")
     lines = (text[:start] + text[end:]).splitlines()
-    kept = [line for line in lines if not line.startswith(("opset", "rule", "least_input"))]
+    kept = [line for line in lines if not line.startswith(("opset", "rule", "least_"))]
     path = tmp_path / "short.toml"
     path.write_text("\n".join(kept), encoding="utf-8")
     found = read_target(path)
@@ -111,7 +111,7 @@ def test_optional_fields_have_defaults(tmp_path: Path) -> None:
     assert found.rule == "affine"
     assert found.second_operand == found.activations
     assert found.weight_axes is None
-    assert found.least_input_channels == 0
+    assert found.least_input_channels == found.least_head_weights == 0
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

@@ -51,6 +51,11 @@ def input_channels(node: ir.Node) -> int | None:
     return channels if isinstance(channels, int) else None
 
 
+def weight_size(value: ir.Value | None) -> int:
+    """How many numbers a constant holds."""
+    return 0 if value is None or value.const_value is None else value.const_value.size
+
+
 def attribute(node: ir.Node, name: str, default: int | float) -> int | float:
     """A number among the node's attributes, or `default`."""
     found = node.attributes.get(name)

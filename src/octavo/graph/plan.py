@@ -140,6 +140,8 @@ class _Planner:
         for node in self.nodes:
             self._forward(node)
         for node in reversed(self.nodes):
+            self._drop_small_head(node)
+        for node in reversed(self.nodes):
             self._backward(node)
         for node in self.nodes:
             self._choose_output(node)
@@ -266,6 +268,26 @@ class _Planner:
         if follower.graph is not node.graph or follower.inputs[0] is not output:
             return None
         return follower
+
+    def _drop_small_head(self, node: ir.Node) -> None:
+        """A last product of few weights, from integers to floats, costs more to start than it saves."""
+        layer = self.layers.get(node.name or "")
+        if layer is None or self.target.writes_integers(layer.op, bool(layer.fused)) or layer.role != "compute":
+            return
+        weights = sum(ops.weight_size(node.inputs[weight.index]) for weight in layer.weights)
+        if not 0 < weights < self.target.least_head_weights or self._read_as_integers(node):
+            return
+        if all(self._written_as_integers(name) for name in layer.inputs.values()):
+            del self.layers[layer.name]
+            self.why[layer.name] = f"with {weights} weights its integer form is slower than float"
+
+    def _written_as_integers(self, name: str) -> bool:
+        """Whether an integer layer writes the tensor, so that leaving its reader in float saves no conversion."""
+        return any(
+            name == layer.result and self.target.writes_integers(layer.op, bool(layer.fused))
+            for layer in self.layers.values()
+            if layer.role != "embedding"
+        )
 
     def _backward(self, node: ir.Node) -> None:
         """A data mover whose every reader wants integers hands them through: quantize in front of it."""

@@ -22,7 +22,7 @@ _SECTIONS = {
     "weights": {"grid", "per_channel", "axes"},
     "bias": {"grid"},
     "placement": {"behind", "float_output"},
-    "operators": {"compute", "carry", "move", "float", "least_input_channels"},
+    "operators": {"compute", "carry", "move", "float", "least_input_channels", "least_head_weights"},
     "fusions": {"pairs"},
 }
 _REQUIRED = ("activations", "weights", "bias", "placement", "operators", "fusions")
@@ -43,7 +43,8 @@ class Target:
     `compute` operators are always worth an integer kernel; `carry` operators are quantized when all
     their inputs already are integers; `move` operators only move data and share their input's
     parameters; `float_operators` stay in float for the reason given beside each; a Conv of fewer than
-    `least_input_channels` input channels stays in float because its engines do it faster so.
+    `least_input_channels` input channels stays in float because its engines do it faster so, and so does
+    a last Gemm or MatMul of fewer than `least_head_weights` weights.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Target:
     move: frozenset[str]
     float_operators: Mapping[str, str]
     least_input_channels: int
+    least_head_weights: int
     fusions: frozenset[tuple[str, str]]
 
     def role(self, op_type: str) -> Role:
@@ -145,6 +147,7 @@ def _build(name: str, data: Mapping[str, Any]) -> Target:
         move=frozenset(_strings(operators["move"])),
         float_operators={op: _typed(why, str) for op, why in operators.get("float", {}).items()},
         least_input_channels=_typed(operators.get("least_input_channels", 0), int),
+        least_head_weights=_typed(operators.get("least_head_weights", 0), int),
         fusions=frozenset(_pair(pair) for pair in _strings(data["fusions"]["pairs"])),
     )
 
