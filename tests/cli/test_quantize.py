@@ -86,6 +86,7 @@ class Finished:
 def finished(folder: Path, *options: str) -> Finished:
     lay_out(folder)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        patch.setenv("COLUMNS", "200")
         timed = pipeline.latencies
         patch.setattr(pipeline, "latencies", lambda *args, **given: timed(*args, **{**given, "seconds": 0.05}))
         inputs = (f"{folder}/digits.onnx", "-c", f"{folder}/calib.npz", "--threads", "1")
