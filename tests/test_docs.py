@@ -12,12 +12,16 @@ import tomllib
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import typer.main
 import yaml
 
+from octavo.affine import INT8
 from octavo.cli import app
+from octavo.ranges import RangeSketch
 from octavo.result import QuantizationResult
 from octavo.targets import read_target, target_names
 from octavo.targets.target import Target
@@ -115,6 +119,17 @@ def test_reference_names_every_target() -> None:
     page = text(DOCS / "reference" / "targets.md")
     before_the_file = page.split("## The file")[0]
     assert sorted(re.findall(r"^\| `([\w-]+)`", before_the_file, re.MULTILINE)) == target_names()
+
+
+def test_contributing_shows_an_estimator_that_works() -> None:
+    (block,) = blocks(ROOT / "CONTRIBUTING.md", "python")
+    names: dict[str, Any] = {}
+    exec(compile(block, "rms.py", "exec"), names)
+    sketch, values = RangeSketch(), np.random.default_rng(0).normal(size=100_000).astype(np.float32)
+    sketch.update(values)
+    found = names["rms"](2.0)
+    assert found.name == "rms:2"
+    assert found.range(sketch, INT8, symmetric=False) == pytest.approx((-2.0, 2.0), rel=0.02)
 
 
 def test_contributing_shows_a_target_that_loads(tmp_path: Path) -> None:
