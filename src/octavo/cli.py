@@ -217,7 +217,7 @@ def bench(
 ) -> None:
     """Time models in turn on random inputs: median and quartiles."""
     from octavo.engines.onnxruntime import Session
-    from octavo.graph import load, model_bytes
+    from octavo.graph import load, stored_bytes
     from octavo.measure import latencies
     from octavo.measure.feeds import random_feeds
     from octavo.report.latency import show_latencies
@@ -235,7 +235,7 @@ def bench(
         else f"threads as ONNX Runtime chooses ({os.cpu_count()} cores)"
     )
     show_latencies(
-        stdout(), [str(path) for path in models], [model_bytes(each) for each in loaded], found, batch_size, count
+        stdout(), [str(path) for path in models], [stored_bytes(each) for each in loaded], found, batch_size, count
     )
 
 
@@ -262,7 +262,8 @@ def run(arguments: list[str]) -> int:
         _complain(f"{error.format_message().rstrip('.')}; add --help to see the options")
         return 2
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; run the same command again and calibration goes on where it stopped")
+        resumable = "quantize" in arguments[:1]
+        _complain(f"interrupted; run the same command again{' to go on where calibration stopped' * resumable}")
         return _INTERRUPTED
     except BrokenPipeError:
         # The reader of our tables left; there is nobody to complain to.

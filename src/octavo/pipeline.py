@@ -20,7 +20,7 @@ from octavo.calibrate import Calibration, run
 from octavo.data import Preprocess, SampleSet, open_samples
 from octavo.engines.onnxruntime import Session
 from octavo.errors import ModelError, OctavoError
-from octavo.graph import input_specs, load, model_bytes, prepare, source_files
+from octavo.graph import input_specs, load, model_bytes, prepare, source_files, stored_bytes
 from octavo.graph.place import place
 from octavo.graph.plan import Plan, make_plan
 from octavo.graph.preflight import check_target
@@ -256,7 +256,7 @@ class _Job:
             model=self.quantized,
             target=self.target.name,
             metric=self.metric,
-            size_bytes={"float": self._float_bytes(), "quantized": model_bytes(self.quantized)},
+            size_bytes={"float": stored_bytes(self.float_model), "quantized": model_bytes(self.quantized)},
             latency_ms=self.latency,
             seconds=self.seconds,
             peak_rss_bytes=peak_rss_bytes(),
@@ -270,9 +270,6 @@ class _Job:
             sha256=self.sha256,
             warnings=self.warnings,
         )
-
-    def _float_bytes(self) -> int:
-        return sum(file.stat().st_size for file in self.files) or model_bytes(self.float_model)
 
     def _plan(self) -> Plan:
         plan = make_plan(self.prepared, self.target, self.exclude, self.overflowing)

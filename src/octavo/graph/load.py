@@ -10,7 +10,7 @@ import onnx_ir as ir
 from octavo.errors import ModelError
 from octavo.graph.check import check_contents
 from octavo.graph.quiet import quiet
-from octavo.graph.size import LARGEST_PROTO, tensor_bytes
+from octavo.graph.size import LARGEST_PROTO, model_bytes, tensor_bytes
 
 # Graphs of other frameworks may parse as protocol buffers by accident; ONNX files begin at version 3.
 _OLDEST_IR = 3
@@ -53,6 +53,11 @@ def load(path: str | os.PathLike[str]) -> ir.Model:
 def source_files(model: ir.Model) -> list[Path]:
     """The file that a model was read from and those of its external data, by name; none for a model made in memory."""
     return list(model.meta.get(_FILES, []))
+
+
+def stored_bytes(model: ir.Model) -> int:
+    """Bytes of a model's files, or of the file that a model made in memory would be."""
+    return sum(file.stat().st_size for file in source_files(model)) or model_bytes(model)
 
 
 def _external_files(model: ir.Model) -> list[Path]:
