@@ -334,7 +334,7 @@ def test_every_opset(opset: int) -> None:
     except Exception as error:
         pytest.skip(f"this ONNX Runtime cannot run opset {opset}: {error}")
     result = quantized(model, feeds(model, batch=SAMPLES))
-    assert {layer.op for layer in result.layers} >= {"Conv", "MaxPool", "GlobalAveragePool", "Gemm"}
+    assert {layer.op for layer in result.layers} >= {"Conv", "MaxPool", "GlobalAveragePool"}
     assert worst(model, result) > FLOORS[this_machine()]
 
 
