@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 from tests.models import PATTERNS, Arrays, conv_relu, feeds, run
 
 import octavo
@@ -33,15 +33,28 @@ def files(tmp_path: Path) -> tuple[Path, Path, NDArray[np.float32]]:
     return tmp_path / "float.onnx", result.save(tmp_path / "int8.onnx"), x[16:]
 
 
+def inner(model: onnx.ModelProto, name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, None))
+    return run(model, {"x": x}, [name])[name]
+
+
+def decibels(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
+    signal, noise = x.astype(np.float64), x.astype(np.float64) - y
+    return float(10 * np.log10((signal**2).sum() / (noise**2).sum()))
+
+
 def test_float_against_quantized_pairs_outputs_and_layers(files: tuple[Path, Path, Any]) -> None:
     first, second, x = files
     found = compared(load(first), load(second), x)
     assert [(each.name, each.op, each.layer) for each in found.outputs] == [("y", "Conv", "conv_y")]
-    floats, rounded = (run(onnx.load(path), {"x": x})["y"].astype(np.float64) for path in (first, second))
-    expected = 10 * np.log10((floats**2).sum() / ((floats - rounded) ** 2).sum())
-    assert found.outputs[0].error.sqnr_db == pytest.approx(expected, abs=0.05)
+    floats, integers = (run(onnx.load(path), {"x": x})["y"] for path in (first, second))
+    assert found.outputs[0].error.sqnr_db == pytest.approx(decibels(floats, integers), abs=0.05)
     layers = {each.name: each.error.sqnr_db for each in found.layers}
-    assert "r" in layers
+    quantized = onnx.load(second)
+    on_grid = next(n.output[0] for n in quantized.graph.node if n.op_type == "QuantizeLinear" and n.input[0] == "r")
+    stored = next(n.output[0] for n in quantized.graph.node if n.op_type != "QuantizeLinear" and on_grid in n.input)
+    relu, rounded = inner(onnx.load(first), "r", x), inner(quantized, stored, x)
+    assert layers["r"] == pytest.approx(decibels(relu, rounded), abs=0.05)
     assert all(20 < value < 60 for value in layers.values())
 
 

@@ -151,6 +151,11 @@ def test_the_same_mistakes_leave_little_doubt(name: str) -> None:
     assert max(np.abs(found.ci95)) <= (0.8 if found.unit == "points" else 0.0)
 
 
+def test_an_exact_model_has_no_error_in_either_direction() -> None:
+    found = judge("mse", data(12)["x"], pair(second=same))
+    assert (found.float_value, found.quantized_value, found.ci95, found.warnings) == (0, 0, (0, 0), [])
+
+
 def test_a_small_set_is_called_too_small_in_its_own_numbers() -> None:
     found = judge("top1", data(12))
     assert found.ci95 is not None

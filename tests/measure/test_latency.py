@@ -3,60 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import perf_counter, sleep
+from itertools import cycle
+from time import sleep
 from typing import Any
 
 import numpy as np
 import pytest
 
-from octavo.measure import latencies
+from octavo.measure import latencies, latency
 
 
-class Sleeper:
-    """Sleeps for the times given, in turn, and notes its calls in a common diary."""
+class Clock:
+    """Time that passes when something takes it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Worker:
+    """Takes the milliseconds given, in turn, and notes its runs in a common diary."""
 
     inputs = outputs = ()
 
-    def __init__(self, name: str, diary: list[tuple[str, Any]], *milliseconds: float) -> None:
-        self.name, self.diary, self.milliseconds, self.calls = name, diary, milliseconds, 0
+    def __init__(self, clock: Clock, name: str, diary: list[tuple[str, Any]], *milliseconds: float) -> None:
+        self.clock, self.name, self.diary, self.milliseconds = clock, name, diary, cycle(milliseconds)
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         self.diary.append((self.name, feeds))
-        sleep(self.milliseconds[self.calls % len(self.milliseconds)] / 1e3)
-        self.calls += 1
+        self.clock.now += next(self.milliseconds) / 1e3
         return {}
 
 
-def test_engines_take_turns() -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(latency, "perf_counter", found)
+    return found
+
+
+def test_engines_take_turns(clock: Clock) -> None:
     diary: list[tuple[str, Any]] = []
-    latencies([Sleeper(name, diary, 0.0) for name in "abc"], {}, seconds=0.0, least_runs=5)
+    latencies([Worker(clock, name, diary, 1.0) for name in "abc"], {}, seconds=0.0, least_runs=5)
     assert "".join(name for name, _ in diary[-15:]) == "abc" * 5
 
 
-def test_each_engine_gets_its_feeds() -> None:
+def test_each_engine_gets_its_feeds(clock: Clock) -> None:
     for feeds, expected in (({"x": np.ones(1)}, [1, 1]), ([{"x": np.ones(1)}, {"x": np.ones(2)}], [1, 2])):
         diary: list[tuple[str, Any]] = []
-        latencies([Sleeper("a", diary, 0.0), Sleeper("b", diary, 0.0)], feeds, seconds=0.0, least_runs=1)
+        latencies([Worker(clock, name, diary, 1.0) for name in "ab"], feeds, seconds=0.0, least_runs=1)
         for name, size in zip("ab", expected, strict=True):
             assert {len(given["x"]) for each, given in diary if each == name} == {size}
 
 
-def test_median_and_quartiles_are_in_milliseconds_and_order() -> None:
-    # Warm-up takes the first three; of the rest a quarter each sleeps 4, 12, 12 and 30 ms.
-    engine = Sleeper("a", [], 0.0, 0.0, 0.0, *[4.0, 12.0, 12.0, 30.0] * 3)
-    quick = Sleeper("b", [], 1.0)
-    slow, fast = latencies([engine, quick], {}, seconds=0.0, least_runs=12)
-    assert slow.runs == fast.runs == 12
-    assert slow.low_ms <= slow.median_ms <= slow.high_ms
-    assert slow.median_ms == pytest.approx(12, abs=3)
-    assert 4 <= slow.low_ms < 13
-    assert slow.high_ms >= 12
-    assert fast.median_ms < slow.median_ms / 3
+def test_median_and_quartiles_are_in_milliseconds(clock: Clock) -> None:
+    times = [4.0, 9.0, 12.0, 30.0, 8.0]
+    slow, fast = latencies(
+        [Worker(clock, "a", [], *times), Worker(clock, "b", [], 1.0)], {}, seconds=0.0, least_runs=10
+    )
+    assert (slow.runs, fast.runs) == (10, 10)
+    found = (slow.low_ms, slow.median_ms, slow.high_ms)
+    assert found == pytest.approx(np.percentile(times * 2, [25, 50, 75]))
+    assert (fast.low_ms, fast.median_ms, fast.high_ms) == pytest.approx((1, 1, 1))
 
 
-@pytest.mark.parametrize(("seconds", "least"), [(0.0, 7), (0.15, 2)])
-def test_runs_as_often_as_asked_and_as_long(seconds: float, least: int) -> None:
-    start = perf_counter()
-    (found,) = latencies([Sleeper("a", [], 2.0)], {}, seconds=seconds, least_runs=least)
-    assert perf_counter() - start >= seconds
-    assert found.runs == least if seconds == 0 else found.runs > least
+def test_the_first_runs_are_not_counted(clock: Clock) -> None:
+    slow_start = Worker(clock, "a", [], 500.0, 500.0, *[2.0] * 50)
+    (found,) = latencies([slow_start], {}, seconds=0.0, least_runs=20)
+    assert (found.low_ms, found.median_ms, found.high_ms) == pytest.approx((2, 2, 2))
+
+
+@pytest.mark.parametrize(("seconds", "least", "runs"), [(0.0, 7, 7), (0.1, 7, 7), (1.0, 7, 50)])
+def test_runs_as_often_as_asked_and_as_long(clock: Clock, seconds: float, least: int, runs: int) -> None:
+    found = latencies([Worker(clock, name, [], 10.0) for name in "ab"], {}, seconds=seconds, least_runs=least)
+    assert [each.runs for each in found] == pytest.approx([runs, runs], abs=1)
+    assert found[0].runs >= least
+
+
+def test_real_time_is_measured() -> None:
+    class Sleeper:
+        inputs = outputs = ()
+
+        def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
+            sleep(0.005)
+            return {}
+
+    (found,) = latencies([Sleeper()], {}, seconds=0.0, least_runs=5)
+    assert 5 <= found.low_ms <= found.median_ms <= found.high_ms < 500
