@@ -27,3 +27,10 @@ def test_of_maps_it_is_a_hundred_times_the_cosine() -> None:
     assert agree is not None
     expected = np.diag(cosine_similarity(ours.reshape(7, -1), floats.reshape(7, -1)))
     np.testing.assert_allclose(agree({"y": ours}, {}, {"y": floats}), 100 * expected)
+
+
+def test_of_single_numbers_it_falls_by_the_relative_error() -> None:
+    agree = metric("agreement").per_sample
+    assert agree is not None
+    ours, floats = np.array([[1.01], [-0.5], [3.0], [0.0], [5.0]]), np.array([[1.0], [-1.0], [-3.0], [0.0], [0.0]])
+    np.testing.assert_allclose(agree({"y": ours}, {}, {"y": floats}), [99.0, 50.0, 0.0, 100.0, 0.0])

@@ -10,7 +10,11 @@ from octavo.measure.metrics.regression import cosines
 
 
 def agreement() -> Metric:
-    """Top-1 agreement with the float model in points; of outputs that are not class scores, 100 times the cosine."""
+    """Agreement with the float model in points.
+
+    Of class scores (two axes), whether the largest is the same; of one number a sample, 100 less the relative
+    error in percent, not below 0; of anything else, 100 times the cosine.
+    """
     return Metric("agreement", "points", per_sample=_agree)
 
 
@@ -18,4 +22,11 @@ def _agree(outputs: Arrays, reference: Arrays, floats: Arrays) -> Doubles:
     ours, theirs = only_output(outputs), only_output(floats)
     if ours.ndim == 2 and ours.shape[1] > 1:
         return np.where(ours.argmax(1) == theirs.argmax(1), 100.0, 0.0)
+    if ours[0].size == 1:
+        return _relative(ours.reshape(-1).astype(np.float64), theirs.reshape(-1).astype(np.float64))
     return cosines(ours, theirs) * 100.0
+
+
+def _relative(ours: Doubles, theirs: Doubles) -> Doubles:
+    size = np.maximum(np.abs(theirs), np.finfo(np.float32).tiny)
+    return np.maximum(100.0 * (1.0 - np.abs(ours - theirs) / size), 0.0)
