@@ -40,6 +40,7 @@ from tests.calibrate.calibrating import (
 from tests.models import ONE, PATTERNS, build, conv_relu, mlp, node, random
 
 import octavo
+from octavo.calibrate.collector import HISTOGRAM_VALUES
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError, OptionError
 from octavo.progress import Silent
@@ -88,7 +89,7 @@ class TestValues:
             sketch = found[tensor]
             assert (sketch.min, sketch.max, sketch.count) == (array.min(), array.max(), array.size), tensor
             assert (sketch.nan_count, sketch.inf_count) == (0, 0)
-            if array[0].size <= 1024:
+            if array[0].size <= HISTOGRAM_VALUES:
                 assert sketch.to_bytes() == sketched(array).to_bytes()
 
     def test_large_tensors_have_exact_ends_and_a_histogram_of_some(self) -> None:
@@ -98,7 +99,7 @@ class TestValues:
         for name, values in (("x", x), ("y", np.maximum(x, 0))):
             assert (found[name].min, found[name].max, found[name].count) == (values.min(), values.max(), values.size)
             low, high, counts = found[name].histogram()
-            assert 6 * 300 < counts.sum() <= 6 * 1024
+            assert 2 * HISTOGRAM_VALUES < counts.sum() <= 6 * HISTOGRAM_VALUES
             middle = np.interp(0.75, np.cumsum(counts) / counts.sum(), (low + high) / 2)
             assert abs(middle - np.quantile(values, 0.75)) < 0.1
 

@@ -123,6 +123,30 @@ def test_optimized_and_plain_models_agree() -> None:
     np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["conv_relu", "mlp"])
+def test_reused_outputs_are_those_of_fresh_ones(name: str) -> None:
+    model = PATTERNS[name]()
+    reusing, fresh = (Session(model.SerializeToString(), reuse=reuse) for reuse in (True, False))
+    for seed, batch in enumerate([2, 2, 3, 3, 2]):
+        given = feeds(model, seed, batch)
+        found, expected = reusing.run(given), fresh.run(given)
+        assert all(np.array_equal(found[output], expected[output]) for output in expected)
+
+
+def test_reused_outputs_stand_where_the_last_ones_did() -> None:
+    model = conv_relu()
+    session = Session(model.SerializeToString(), reuse=True)
+    first, second = (next(iter(session.run(feeds(model, seed)).values())) for seed in (0, 1))
+    assert first is second
+
+
+def test_outputs_may_change_their_shape_with_the_values() -> None:
+    nodes = [node("NonZero", ["x"], "places"), node("Cast", ["places"], "y", to=TensorProto.FLOAT)]
+    session = Session(build(nodes, {"x": [4]}, {"y": [1, "K"]}).SerializeToString(), reuse=True)
+    for row in ([1, 0, 2, 0], [0, 0, 0, 3], [1, 1, 1, 1]):
+        assert session.run({"x": np.array(row, np.float32)})["y"].tolist() == [np.flatnonzero(row).tolist()]
+
+
 def test_the_number_of_threads_is_kept() -> None:
     for threads in (1, 2):
         session = Session(ir.from_proto(mlp()), threads=threads)

@@ -32,7 +32,7 @@ def write_checkpoint(path: Path, key: str, observers: Mapping[str, Observer], st
     Raises:
         OptionError: the file cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside = path.with_name(f".{path.name}.part")
     header = {"version": _VERSION, "key": key, "seconds": state.seconds, "tensors": list(observers)}
     try:
         with open(beside, "wb") as file:

@@ -11,7 +11,7 @@ from octavo.ranges import Observer, RangeSketch
 from octavo.ranges.cast import as_float32
 
 # Values of one sample that the histogram counts: an even stride through larger tensors.
-HISTOGRAM_VALUES = 1024
+HISTOGRAM_VALUES = 512
 _BUFFER = 1 << 16
 _NOTHING = np.zeros(0, np.float32)
 

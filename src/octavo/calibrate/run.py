@@ -59,7 +59,7 @@ def run(
     """
     inputs = {value.name or "" for value in model.graph.inputs}
     internal = [name for name in tensors if name not in inputs]
-    session = Session(model, outputs=internal, threads=threads) if internal else None
+    session = Session(model, outputs=internal, threads=threads, reuse=True) if internal else None
     size = batch_size or _batch_size(session, samples)
     job = _Pass(session, tensors, samples, size, checkpoint, progress or Silent())
     if checkpoint is not None:
