@@ -78,6 +78,11 @@ class Reference:
         """Whether a QuantizeLinear's input is computed in float; the graph's inputs are not."""
         return self._layer(name)[0] is None and self.writers[name].input[0] in self.writers
 
+    def operator(self, name: str) -> str:
+        """The type of the integer layer that a QuantizeLinear's result comes from; empty where there is none."""
+        layer, _ = self._layer(name)
+        return "" if layer is None else layer.op_type
+
     def _layer(self, name: str) -> tuple[onnx.NodeProto | None, onnx.NodeProto | None]:
         """The integer layer that a QuantizeLinear's result comes from, and the Relu or Clip between them."""
         writer, bounds = self.writers.get(self.writers[name].input[0]), None

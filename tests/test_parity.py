@@ -186,15 +186,18 @@ def test_each_layer_gives_the_references_integers(net: tuple[str, QuantizationRe
     model, names = with_integers(ir.to_proto(result.model))
     engine = outputs(model, samples, optimize=kernels)
     reference = Reference(model, samples, {name: engine[name] for name in names})
-    differing = []
+    differing: dict[str, float] = {}
     for name in names:
         steps = np.abs(reference.integers(name).astype(int) - engine[name].astype(int))
         assert steps.max() <= 1, name
         if not reference.is_behind_floats(name):
-            differing.append(np.count_nonzero(steps) / steps.size)
-    assert max(differing) < 0.01
+            operator = reference.operator(name)
+            differing[operator] = max(differing.get(operator, 0.0), np.count_nonzero(steps) / steps.size)
+    assert max(differing.values()) < 0.01
     if kernels and to != "arm-neon":
-        assert max(differing) == 0, "u8 by s8 is computed in integers, of which every one is the same"
+        # Engines add rescaled tensors in float, in an order of their own; products of u8 by s8 are exact.
+        assert {"Conv"} <= set(differing)
+        assert all(share == 0 for operator, share in differing.items() if operator != "Add")
 
 
 def test_whole_nets_give_the_references_integers(net: tuple[str, QuantizationResult, Arrays]) -> None:

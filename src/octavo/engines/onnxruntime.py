@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from octavo.errors import DataError, ModelError
-from octavo.graph.save import save
-from octavo.graph.size import LARGEST_PROTO, tensor_bytes
 from octavo.graph.spec import TensorSpec
 
 _QUIET = 4
+_SMALL = 1024
+_HANDED_OVER = {ir.DataType.FLOAT, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT32, ir.DataType.INT64}
 _TYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -134,18 +133,30 @@ def _in_memory(model: ir.Model | bytes | str | Path) -> ir.Model:
 def _open(model: ir.Model | bytes | str | Path, options: Any) -> Any:
     try:
         if isinstance(model, ir.Model):
-            if tensor_bytes(model) < LARGEST_PROTO:
-                ir.external_data.load_to_model(model)
-                return _session(ir.to_proto(model).SerializeToString(), options)
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "model.onnx"
-                save(model, path)
-                return _session(str(path), options)
+            model = model.clone()
+            weights = _take_weights(model)
+            options.add_external_initializers(list(weights), list(weights.values()))
+            return _session(ir.to_proto(model).SerializeToString(), options)
         return _session(model if isinstance(model, bytes) else str(model), options)
     except ModelError:
         raise
     except Exception as error:
         raise ModelError(f"ONNX Runtime cannot load the model: {_reason(error)}") from None
+
+
+def _take_weights(model: ir.Model) -> dict[str, Any]:
+    """Large constants to hand over in memory: a copy through protocol buffers costs time, and ends at 2 GB."""
+    taken: dict[str, Any] = {}
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if tensor is None or tensor.nbytes < _SMALL or tensor.dtype not in _HANDED_OVER or value.name is None:
+            continue
+        array = np.ascontiguousarray(tensor.numpy())
+        taken[value.name] = onnxruntime.OrtValue.ortvalue_from_numpy(array)
+        value.const_value = ir.ExternalTensor(
+            "in memory", 0, tensor.nbytes, tensor.dtype, shape=ir.Shape(array.shape), name=value.name
+        )
+    return taken
 
 
 def _session(model: bytes | str, options: Any) -> Any:
