@@ -65,6 +65,8 @@ class Session:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         if outputs is not None:
             model = _with_outputs(model, outputs)
+        elif isinstance(model, ir.Model):
+            model = model.clone()
         self._session = _open(model, options)
         self.inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self.outputs = tuple(_spec(value) for value in self._session.get_outputs())
@@ -131,9 +133,9 @@ def _in_memory(model: ir.Model | bytes | str | Path) -> ir.Model:
 
 
 def _open(model: ir.Model | bytes | str | Path, options: Any) -> Any:
+    """ONNX Runtime's session; a model in memory is used up."""
     try:
         if isinstance(model, ir.Model):
-            model = model.clone()
             weights = _take_weights(model)
             options.add_external_initializers(list(weights), list(weights.values()))
             return _session(ir.to_proto(model).SerializeToString(), options)
