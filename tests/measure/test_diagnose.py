@@ -107,9 +107,22 @@ def error(sqnr: float, own: float | None = 45.0, **other: Any) -> TensorError:
     return TensorError(sqnr, own_sqnr_db=own, **given)
 
 
+OUT = {"one_out": error(8.0, None)}
+
+
 def test_a_grid_that_is_too_coarse_needs_more_bits() -> None:
     (found,) = diagnose([layer("one", "a")], {"a": error(12.0, 12.3), "one_out": error(11.0, None)}, GRID)
     assert found.causes == ["the grid of 'a' alone leaves 12.3 dB: it needs more bits"]
+
+
+def test_a_few_loud_channels_that_are_clipped_are_told_from_unlike_data() -> None:
+    ranges = np.full(40, 2.0)
+    ranges[[3, 17]] = 11.8, 6.0
+    few, many = (error(9.0, 9.0, clipped=0.02, channel_ranges=each, typical=2.4) for each in (ranges, ranges + 1))
+    (found,) = diagnose([layer("one", "a")], {"a": few} | OUT, GRID)
+    assert "2 of 40 channels of 'a' reach up to 11.8 and are clipped at 2.54" in found.causes[0]
+    (found,) = diagnose([layer("one", "a")], {"a": many} | OUT, GRID)
+    assert "2.0% of 'a' lies beyond its range" in found.causes[0]
 
 
 def test_what_only_inherits_says_so_and_comes_behind_its_source() -> None:

@@ -15,6 +15,9 @@ _FEW_STEPS = 16.0
 # A range so many times wider than the values wastes two bits of eight.
 _TOO_WIDE = 4.0
 _WORST = 5
+# What share of the values beyond the range is worth a word, and what share of the channels are few.
+_CLIPPED = 0.005
+_FEW_CHANNELS = 0.1
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,19 @@ def _quiet_channels(name: str, error: TensorError, params: QuantParams, share: f
     ]
 
 
+def _clipping(name: str, error: TensorError, params: QuantParams) -> str:
+    """Says what lies beyond the range: a few loud channels, or values all over the tensor."""
+    nearer = min(abs(float(end)) for end in real_range(params) if end != 0)
+    ranges = error.channel_ranges
+    loud = int((ranges > nearer).sum())
+    if 0 < loud <= _FEW_CHANNELS * ranges.size:
+        return (
+            f"{loud} of {ranges.size} channels of '{name}' reach up to {ranges.max():.3g} and are clipped at {nearer:.3g}, "
+            "for a range that held them would leave the others few steps: equalize the channels"
+        )
+    return f"{error.clipped:.1%} of '{name}' lies beyond its range: calibrate on data like these, or widen it"
+
+
 def _causes(name: str, error: TensorError, params: QuantParams) -> list[str]:
     if error.own_sqnr_db is None or error.own_sqnr_db > 35.0:
         return []
@@ -112,10 +128,8 @@ def _causes(name: str, error: TensorError, params: QuantParams) -> list[str]:
             f"outliers of '{name}' reach {largest:.3g} while 99% of its values stay below {error.typical:.3g}: "
             "clip them with another estimator, or smooth them into the weights"
         )
-    if error.clipped > 0.005:
-        causes.append(
-            f"{error.clipped:.1%} of '{name}' lies beyond its range: calibrate on data like these, or widen it"
-        )
+    if error.clipped > _CLIPPED:
+        causes.append(_clipping(name, error, params))
     if not causes and error.own_sqnr_db < _POOR_DB:
         causes.append(f"the grid of '{name}' alone leaves {error.own_sqnr_db:.1f} dB: it needs more bits")
     return causes
