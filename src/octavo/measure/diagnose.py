@@ -106,8 +106,8 @@ def _clipping(name: str, error: TensorError, params: QuantParams) -> str:
     loud = int((ranges > nearer).sum())
     if 0 < loud <= _FEW_CHANNELS * ranges.size:
         return (
-            f"{loud} of {ranges.size} channels of '{name}' reach up to {ranges.max():.3g} and are clipped at {nearer:.3g}, "
-            "for a range that held them would leave the others few steps: equalize the channels"
+            f"{loud} of {ranges.size} channels of '{name}' reach up to {ranges.max():.3g} and are clipped at "
+            f"{nearer:.3g}, for a range that held them would leave the others few steps: equalize the channels"
         )
     return f"{error.clipped:.1%} of '{name}' lies beyond its range: calibrate on data like these, or widen it"
 
