@@ -3,7 +3,7 @@
     python -m benchmarks.accuracy [CASE ...] [--cases FOLDER] [--json PATH]
 
 Every model is run by ONNX Runtime and judged by the case's own metric, in points. In brackets, the paired
-95% interval of the drop against the float model.
+95% interval of the drop against the float model. Texts are calibrated one by one, each at its own length.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import octavo
 from benchmarks.cases import Case, parser, selected
 from benchmarks.tables import machine_line, markdown, write_json
-from benchmarks.tools import TOOLS, quiet
+from benchmarks.tools import TOOLS, own_lengths, quiet
 from octavo.engines.onnxruntime import Session
 from octavo.measure import MetricResult, evaluate
 
@@ -23,12 +23,12 @@ from octavo.measure import MetricResult, evaluate
 def measure(case: Case) -> dict[str, Any]:
     """The metric of each tool's model; a tool that fails has its complaint in place of figures."""
     evaluation = octavo.evaluation.custom(case.metric, case.evaluation | case.reference)
-    tools: dict[str, Any] = {}
+    calibration, tools = own_lengths(case.calibration), dict[str, Any]()
     with tempfile.TemporaryDirectory() as place:
         for tool, quantize in TOOLS.items():
             output = Path(place) / f"{tool}.onnx"
             try:
-                quantize(case.model, case.calibration, output)
+                quantize(case.model, calibration, output)
             except Exception as error:  # whatever a peer raises is its result here
                 tools[tool] = {"fails": f"{type(error).__name__}: {error}"}
                 continue

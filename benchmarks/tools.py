@@ -17,15 +17,17 @@ from benchmarks.cases import Arrays
 # What ONNX Runtime's calibrators take per step; measured: faster for them than one sample at a time.
 READER_BATCH = 10
 TARGET = "x86-vnni"
-Tool = Callable[[Path, Arrays, Path], None]
+# Arrays whose first axis counts samples, or batches of any length one by one.
+Calibration = Arrays | list[Arrays]
+Tool = Callable[[Path, Calibration, Path], None]
 
 
-def quantize_octavo(model: Path, calibration: Arrays, output: Path) -> None:
+def quantize_octavo(model: Path, calibration: Calibration, output: Path) -> None:
     """Octavo with default flags; like the peers, without a comparison of layers and latencies afterwards."""
     octavo.quantize(model, calibration=calibration, target=TARGET, verify=False).save(output)
 
 
-def quantize_ort_default(model: Path, calibration: Arrays, output: Path) -> None:
+def quantize_ort_default(model: Path, calibration: Calibration, output: Path) -> None:
     """ONNX Runtime with default flags: min-max, s8·s8, per tensor, no pre-processing."""
     with redirect_stdout(StringIO()):
         quantize_static(model, output, Reader(calibration))
@@ -34,7 +36,7 @@ def quantize_ort_default(model: Path, calibration: Arrays, output: Path) -> None
 def ort_recommended(method: CalibrationMethod) -> Tool:
     """ONNX Runtime as its documentation recommends for x86: pre-processed, per channel, u8·s8."""
 
-    def quantize(model: Path, calibration: Arrays, output: Path) -> None:
+    def quantize(model: Path, calibration: Calibration, output: Path) -> None:
         prepared = output.with_suffix(".prepared.onnx")
         with redirect_stdout(StringIO()):  # the calibrators print their course
             prepare(model, prepared)
@@ -77,10 +79,10 @@ def quiet() -> None:
 
 
 class Reader(CalibrationDataReader):  # type: ignore[misc]
-    """The samples as ONNX Runtime's calibrators read them, `READER_BATCH` at a time."""
+    """The samples as ONNX Runtime's calibrators read them, arrays `READER_BATCH` rows at a time."""
 
-    def __init__(self, calibration: Arrays) -> None:
-        self._batches = batches(calibration, READER_BATCH)
+    def __init__(self, calibration: Calibration) -> None:
+        self._batches = iter(calibration) if isinstance(calibration, list) else batches(calibration, READER_BATCH)
 
     def get_next(self) -> Arrays | None:
         return next(self._batches, None)
@@ -91,3 +93,11 @@ def batches(arrays: Arrays, size: int) -> Iterator[Arrays]:
     total = len(next(iter(arrays.values())))
     for start in range(0, total, size):
         yield {name: array[start : start + size] for name, array in arrays.items()}
+
+
+def own_lengths(arrays: Arrays) -> Calibration:
+    """Texts one by one, each at its own length: padding would enter the peers' ranges. Other data as they are."""
+    if "attention_mask" not in arrays:
+        return arrays
+    lengths = arrays["attention_mask"].sum(axis=1)
+    return [{name: a[row : row + 1, :length] for name, a in arrays.items()} for row, length in enumerate(lengths)]
