@@ -302,8 +302,30 @@ def test_thin_first_convolutions_stay_in_float_on_x86() -> None:
         assert "conv_c" in _plan(models.thin_conv(), to).layers
 
 
-def test_depthwise_convolutions_are_not_thin() -> None:
-    assert _roles(_plan(models.depthwise())) == [("Conv", "compute"), ("Conv", "compute")]
+@pytest.mark.parametrize("to", ["x86-vnni", "x86-avx2"])
+def test_depthwise_convolutions_behind_floats_stay_in_float_on_x86(to: str) -> None:
+    plan = _plan(models.depthwise(), to)
+    assert list(plan.layers) == ["conv_y"]
+    assert (
+        _why(plan, "Conv")
+        == "its input 'x' is float (from a graph input), and a depthwise Conv gains nothing from integers"
+    )
+
+
+@pytest.mark.parametrize("to", [name for name in target_names() if not name.startswith("x86")])
+def test_depthwise_convolutions_are_not_thin(to: str) -> None:
+    assert list(_plan(models.depthwise(), to).layers) == ["conv_d", "conv_y"]
+
+
+def test_depthwise_convolutions_behind_integers_are_integers() -> None:
+    nodes = [
+        node("Conv", ["x", "w"], "c"),
+        node("Conv", ["c", "k"], "d", group=8),
+        node("Conv", ["d", "p"], "y"),
+    ]
+    weights = {"w": random(8, 4, 1, 1), "k": random(8, 1, 3, 3), "p": random(4, 8, 1, 1)}
+    plan = _plan(build(nodes, {"x": [1, 4, 6, 6]}, {"y": [1, 4, 4, 4]}, weights))
+    assert list(plan.layers) == ["conv_c", "conv_d", "conv_y"]
 
 
 def test_one_input_channel_in_the_singular() -> None:

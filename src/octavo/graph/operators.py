@@ -51,6 +51,12 @@ def input_channels(node: ir.Node) -> int | None:
     return channels if isinstance(channels, int) else None
 
 
+def is_depthwise(node: ir.Node) -> bool:
+    """Whether the node is a Conv in which each input channel has filters of its own."""
+    weight = node.inputs[1] if node.op_type == "Conv" else None
+    return weight is not None and weight.shape is not None and weight.shape[1] == 1 and attribute(node, "group", 1) > 1
+
+
 def weight_size(value: ir.Value | None) -> int:
     """How many numbers a constant holds."""
     return 0 if value is None or value.const_value is None else value.const_value.size

@@ -182,17 +182,24 @@ class _Planner:
         channels = ops.input_channels(node)
         if channels is not None and channels < self.target.least_input_channels:
             return f"with {channels} input channel{'s' * (channels > 1)} its integer form is slower than float"
+        value = self._float_input(node)
+        if value is None:
+            return None
+        producer = value.producer()
+        origin = f"{producer.op_type} '{producer.name}'" if producer else "a graph input"
+        source = f"its input '{value.name}' is float (from {origin})"
         if role in ("carry", "move"):
-            return self._why_not_carried(node)
+            return f"{source}, so integers would only add rounding"
+        if self.target.carry_depthwise and ops.is_depthwise(node):
+            return f"{source}, and a depthwise Conv gains nothing from integers"
         return None
 
-    def _why_not_carried(self, node: ir.Node) -> str | None:
+    def _float_input(self, node: ir.Node) -> ir.Value | None:
+        """The first data input that no integer layer reads or writes, or None."""
         for index in ops.data_inputs(node):
             value = node.inputs[index]
             if value is not None and not ops.is_constant(value) and value.name not in self.integers:
-                producer = value.producer()
-                origin = f"{producer.op_type} '{producer.name}'" if producer else "a graph input"
-                return f"its input '{value.name}' is float (from {origin}), so integers would only add rounding"
+                return value
         return None
 
     def _add_layer(self, node: ir.Node, role: str) -> None:

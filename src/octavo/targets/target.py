@@ -22,7 +22,7 @@ _SECTIONS = {
     "weights": {"grid", "per_channel", "axes"},
     "bias": {"grid"},
     "placement": {"behind", "float_output"},
-    "operators": {"compute", "carry", "move", "float", "least_input_channels", "least_head_weights"},
+    "operators": {"compute", "carry", "move", "float", "least_input_channels", "least_head_weights", "carry_depthwise"},
     "fusions": {"pairs"},
 }
 _REQUIRED = ("activations", "weights", "bias", "placement", "operators", "fusions")
@@ -44,7 +44,8 @@ class Target:
     their inputs already are integers; `move` operators only move data and share their input's
     parameters; `float_operators` stay in float for the reason given beside each; a Conv of fewer than
     `least_input_channels` input channels stays in float because its engines do it faster so, and so does
-    a last Gemm or MatMul of fewer than `least_head_weights` weights.
+    a last Gemm or MatMul of fewer than `least_head_weights` weights; with `carry_depthwise` a depthwise
+    Conv is quantized as the `carry` operators are, when its input already is an integer.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Target:
     float_operators: Mapping[str, str]
     least_input_channels: int
     least_head_weights: int
+    carry_depthwise: bool
     fusions: frozenset[tuple[str, str]]
 
     def role(self, op_type: str) -> Role:
@@ -148,6 +150,7 @@ def _build(name: str, data: Mapping[str, Any]) -> Target:
         float_operators={op: _typed(why, str) for op, why in operators.get("float", {}).items()},
         least_input_channels=_typed(operators.get("least_input_channels", 0), int),
         least_head_weights=_typed(operators.get("least_head_weights", 0), int),
+        carry_depthwise=_typed(operators.get("carry_depthwise", False), bool),
         fusions=frozenset(_pair(pair) for pair in _strings(data["fusions"]["pairs"])),
     )
 
