@@ -112,6 +112,7 @@ def test_optional_fields_have_defaults(tmp_path: Path) -> None:
     assert found.second_operand == found.activations
     assert found.weight_axes is None
     assert found.least_input_channels == found.least_head_weights == 0
+    assert not found.carry_depthwise
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
