@@ -135,7 +135,7 @@ def test_inspect_tells_what_becomes_of_each_operator(shown: Octavo) -> None:
     assert "slower than float" in listed["/stem/stem.0/Conv"]
     assert "excluded by 'Gemm'" in listed["/classifier/Gemm"]
     assert "int8[-127,127]·uint8" in listed["/block1/body/body.3/Conv"]
-    assert "fused" in listed["/block1/body/body.2/Clip"]
+    assert "fused" in listed["/block2/body/body.2/Clip"]
 
 
 def test_inspect_bounds_every_accumulator(shown: Octavo, work: Path) -> None:
