@@ -285,6 +285,21 @@ def test_a_mover_behind_everything_stays_in_float_without_pairs_behind() -> None
     assert _plan(model).layers["transpose_y"].role == "move"
 
 
+@pytest.mark.parametrize("to", target_names())
+def test_a_constant_that_is_expanded_to_the_batch_stays_in_float(to: str) -> None:
+    nodes = [
+        node("Shape", ["x"], "s"),
+        node("Expand", ["token", "s"], "e"),
+        node("MatMul", ["e", "w"], "m"),
+        node("Concat", ["e", "x"], "j", axis=1),
+        node("MatMul", ["j", "w"], "y"),
+    ]
+    weights = {"token": random(1, 1, 8), "w": random(8, 4)}
+    plan = _plan(build(nodes, {"x": ["N", 3, 8]}, {"m": ["N", 3, 4], "y": ["N", 6, 4]}, weights), to)
+    assert _why(plan, "Expand") in ("all its inputs are constants", f"{to} has no integer Expand")
+    assert {"matmul_m", "matmul_y"} <= set(plan.layers)
+
+
 def test_places_of_maxima_are_no_real_numbers() -> None:
     plan = _plan(models.pool_with_indices())
     assert "places" not in plan.tensors
