@@ -456,6 +456,34 @@ def test_padded_weights_are_no_padded_input() -> None:
 # Nodes that hand on what they are given, and nodes that only look so
 
 
+def _mean(axes: list[int], keepdims: int, opset: int, rank: int = 4) -> onnx.ModelProto:
+    shape = ["N", 4, *[6] * (rank - 2)]
+    kept = [1 if i in (axis % rank for axis in axes) else d for i, d in enumerate(shape)]
+    left = kept if keepdims else [d for i, d in enumerate(shape) if i not in [axis % rank for axis in axes]]
+    given = {"axes": np.array(axes, np.int64)} if opset >= 18 else {}
+    stated = {} if opset >= 18 else {"axes": axes}
+    nodes = [node("Relu", ["x"], "r"), node("ReduceMean", ["r", *given], "y", keepdims=keepdims, **stated)]
+    return build(nodes, {"x": shape}, {"y": left}, given, opset=opset)
+
+
+@pytest.mark.parametrize("opset", [13, 17, 18, 21])
+@pytest.mark.parametrize("axes", [[2, 3], [-1, -2]], ids=str)
+def test_means_over_space_are_pools(axes: list[int], opset: int) -> None:
+    kept, flat = (_prepared(_mean(axes, keepdims, opset)) for keepdims in (1, 0))
+    assert [each.op_type for each in kept.graph.node] == ["Relu", "GlobalAveragePool"]
+    assert [each.op_type for each in flat.graph.node] == ["Relu", "GlobalAveragePool", "Flatten"]
+
+
+@pytest.mark.parametrize(("axes", "rank"), [([2], 4), ([1, 2], 4), ([1, 2, 3], 4), ([2], 3), ([-1], 3), ([0, 2, 3], 4)])
+def test_other_means_stay(axes: list[int], rank: int) -> None:
+    found = _prepared(_mean(axes, 1, 18, rank))
+    assert [each.op_type for each in found.graph.node] == ["Relu", "ReduceMean"]
+
+
+def test_means_over_space_in_three_dimensions() -> None:
+    assert [each.op_type for each in _prepared(_mean([2, 3, 4], 1, 18, 5)).graph.node] == ["Relu", "GlobalAveragePool"]
+
+
 @pytest.mark.parametrize("to", [TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT32])
 def test_casts_that_change_the_type(to: int) -> None:
     nodes = [

@@ -12,6 +12,7 @@ from octavo.graph.passes.idle import remove_idle
 from octavo.graph.passes.names import name_nodes
 from octavo.graph.passes.opset import modernize, settle
 from octavo.graph.passes.padding import fold_pads
+from octavo.graph.passes.pooling import pool_means
 from octavo.graph.passes.shapes import infer_shapes
 
 
@@ -46,5 +47,6 @@ def _simplify(model: ir.Model) -> None:
     fold_factors(model)
     fold_pads(model)
     join_bias(model)
+    pool_means(model)
     fold_channels(model)
     remove_idle(model)
