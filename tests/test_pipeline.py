@@ -15,7 +15,7 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tests.jobs import TARGET, graph_bytes, proto, quantized, samples
-from tests.models import Arrays, build, conv_relu, layer_norm, node, run
+from tests.models import Arrays, build, conv_relu, layer_norm, node, random, run
 
 import octavo
 from octavo.errors import DataError, ModelError, OptionError, TargetError
@@ -46,6 +46,22 @@ def rows() -> Iterator[np.ndarray]:
 
 
 class TestModels:
+    @pytest.mark.parametrize("count", [1, 3, 8])
+    def test_a_model_of_a_fixed_batch_is_timed_and_compared_at_its_own(self, count: int) -> None:
+        nodes = [node("Conv", ["x", "w"], "y")]
+        model = build(nodes, {"x": [3, 4, 8, 8]}, {"y": [3, 4, 8, 8]}, {"w": random(4, 4, 1, 1)})
+        result = quantized(model, samples(count), verify=True, evaluate=samples(count, 1))
+        assert result.latency_ms is not None
+        assert result.latency_batch == 3
+        assert result.calibration_samples == count
+
+    @pytest.mark.parametrize("size", [1, 5])
+    def test_batches_of_any_size_are_timed_one_sample_at_a_time(self, size: int) -> None:
+        batches = [samples(size, seed) for seed in range(3)]
+        result = quantized(conv_relu(), batches, verify=True)
+        assert result.latency_ms is not None
+        assert result.latency_batch == 1
+
     def test_a_path_a_proto_and_a_model_give_the_same(self, tmp_path: Path, usual: bytes) -> None:
         onnx.save(conv_relu(), tmp_path / "model.onnx")
         for model in (tmp_path / "model.onnx", str(tmp_path / "model.onnx"), ir.from_proto(conv_relu())):

@@ -10,14 +10,12 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
-from numpy.typing import NDArray
 
 from octavo import provenance
 from octavo.affine import QuantParams, params_from_range, pytorch_params
 from octavo.calibrate import Calibration, run
-from octavo.data import Preprocess, SampleSet, open_samples
+from octavo.data import Preprocess, SampleSet, fixed_batch, open_samples, smallest_run
 from octavo.engines.onnxruntime import Session
 from octavo.errors import ModelError, OctavoError
 from octavo.graph import input_specs, load, model_bytes, prepare, source_files, stored_bytes
@@ -161,6 +159,7 @@ class _Job:
     overflowing: dict[str, str] = field(default_factory=dict)
     metric: MetricResult | None = None
     latency: dict[str, float] | None = None
+    latency_batch: int = 1
     errors: dict[str, TensorError] = field(default_factory=dict)
     diagnosis: list[Diagnosis] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -246,7 +245,7 @@ class _Job:
             self.diagnosis = diagnose(list(self.plan.layers.values()), self.errors, self.activations)
         if "onnxruntime" in self.target.engines:
             with self.stage("time"):
-                self._time(next(iter(samples.batches(1))).inputs)
+                self._time(samples)
 
     def result(self, samples: SampleSet, held_out: SampleSet | None) -> QuantizationResult:
         """All of it."""
@@ -258,6 +257,7 @@ class _Job:
             metric=self.metric,
             size_bytes={"float": stored_bytes(self.float_model), "quantized": model_bytes(self.quantized)},
             latency_ms=self.latency,
+            latency_batch=self.latency_batch,
             seconds=self.seconds,
             peak_rss_bytes=peak_rss_bytes(),
             calibration_samples=self.calibration.samples,
@@ -325,14 +325,17 @@ class _Job:
     def _compared(self) -> list[str]:
         return list(dict.fromkeys([*self.plan.tensors, *(layer.result for layer in self.plan.layers.values())]))
 
-    def _time(self, feeds: Mapping[str, NDArray[np.generic]]) -> None:
+    def _time(self, samples: SampleSet) -> None:
         engines = [Session(model, threads=self.threads) for model in (self.float_model, self.quantized)]
+        feeds = smallest_run(engines[0], samples)
+        self.latency_batch = fixed_batch(engines[0]) or 1
         first, second = latencies(engines, feeds, seconds=1.0, progress=self.progress)
         self.latency = {"float": first.median_ms, "quantized": second.median_ms}
         if second.low_ms > first.high_ms:
             self.warnings.append(
                 f"INT8 is slower than FP32 on this machine ({second.median_ms:.3g} against {first.median_ms:.3g} ms, "
-                f"batch 1, target {self.target.name}); keep the float model here, or try another target"
+                f"batch {self.latency_batch}, target {self.target.name}); "
+                "keep the float model here, or try another target"
             )
 
 

@@ -67,13 +67,14 @@ class QuantizationResult:
         target: the target's name.
         metric: float and quantized metric with the paired interval; None without `evaluate`.
         size_bytes: serialized size of both models, keys `float` and `quantized`.
-        latency_ms: median batch-1 latency of both models here; None when it was not measured.
+        latency_ms: median latency of both models here; None when it was not measured.
         seconds: wall time by stage.
         calibration_samples: how many samples the ranges were taken from.
         layers: one report for each integer layer, in graph order.
         left_float: operators that stay in float, each with the reason.
         diagnosis: the worst layers with the likely causes, worst first.
         warnings: one sentence each, for whoever reads the verdict.
+        latency_batch: the batch size of `latency_ms`: 1, or the model's own where that is fixed.
     """
 
     model: ir.Model
@@ -92,6 +93,7 @@ class QuantizationResult:
     versions: dict[str, str]
     sha256: dict[str, str]
     warnings: list[str] = field(default_factory=list)
+    latency_batch: int = 1
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the quantized model, whole or not at all.

@@ -31,7 +31,17 @@ LAYER = {
 }
 TENSOR = {"tensor", "grid", "scale", "zero_point", "axis", "estimator"}
 RESULT = {
-    *("target", "metric", "size_bytes", "latency_ms", "seconds", "peak_rss_bytes", "calibration_samples", "layers"),
+    *(
+        "target",
+        "metric",
+        "size_bytes",
+        "latency_ms",
+        "latency_batch",
+        "seconds",
+        "peak_rss_bytes",
+        "calibration_samples",
+        "layers",
+    ),
     *("left_float", "proofs", "diagnosis", "recipe", "versions", "sha256", "warnings"),
 }
 

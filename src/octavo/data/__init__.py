@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octavo.data.open import open_samples
 from octavo.data.preprocess import Preprocess
-from octavo.data.runner import choose_batch, fixed_batch, run_batch, run_batches
+from octavo.data.runner import choose_batch, fixed_batch, run_batch, run_batches, smallest_run
 from octavo.data.samples import Arrays, Batch, Source, concatenate
 from octavo.data.sampleset import SampleSet, sample_hashes
 
@@ -21,4 +21,5 @@ __all__ = [
     "run_batch",
     "run_batches",
     "sample_hashes",
+    "smallest_run",
 ]

@@ -32,6 +32,12 @@ def run_batch(engine: Engine, batch: Batch) -> Iterator[tuple[Batch, Arrays]]:
         yield part, {name: _trimmed(array, fixed, part.size) for name, array in outputs.items()}
 
 
+def smallest_run(engine: Engine, samples: SampleSet) -> Arrays:
+    """The inputs of one run: of the first sample, repeated for a model that insists on more at a time."""
+    first = next(iter(samples.batches(1))).inputs
+    return {name: _padded(array[:1], (fixed_batch(engine) or 1) - 1) for name, array in first.items()}
+
+
 def choose_batch(engine: Engine, batch_size: int | None) -> int:
     """The model's own batch size where it is fixed, else the one asked for."""
     return fixed_batch(engine) or batch_size or DEFAULT_BATCH

@@ -47,9 +47,8 @@ def _verdict(result: QuantizationResult, output: Path) -> Table:
     if result.latency_ms is not None:
         both = result.latency_ms
         speed = times(both["float"] / both["quantized"], "faster", "slower")
-        table.add_row(
-            "latency", milliseconds(both["float"]), milliseconds(both["quantized"]), f"{speed} here, at batch 1"
-        )
+        note = f"{speed} here, at batch {result.latency_batch}"
+        table.add_row("latency", milliseconds(both["float"]), milliseconds(both["quantized"]), note)
     return table
 
 
