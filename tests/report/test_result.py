@@ -77,10 +77,13 @@ def test_operators_in_float_are_counted_by_reason() -> None:
     left = [LeftFloat(f"softmax_{i}", "Softmax", "it needs [an] exponential") for i in range(3)]
     why = "its input '{}' is float (from Conv 'c'), so integers would only add rounding"
     left += [LeftFloat(f"relu_{name}", "Relu", why.format(name)) for name in "ab"]
+    why = "its input 'x (1)' is float (from Clip 'p (q)'), and a depthwise Conv gains nothing from integers"
+    left.append(LeftFloat("conv", "Conv", why))
     text = shown(left_float=left)
-    assert "5 operators left in float:" in text
+    assert "6 operators left in float:" in text
     assert "  3 Softmax: it needs [an] exponential" in text
     assert "  2 Relu: its input is float, so integers would only add rounding" in text
+    assert "  1 Conv: its input is float, and a depthwise Conv gains nothing from integers" in text
     assert "1 operator left in float:" in shown(left_float=left[:1])
     assert "nothing is left in float" in shown(left_float=[])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from octavo.report.text import decibels, milliseconds, number_of, size, times
 from octavo.result import QuantizationResult
 
 _LARGEST_LIST = 12
+_INPUT = re.compile(r"its input '.*' is float \(from .*\)(?=, )")
 
 
 def show_result(console: Console, result: QuantizationResult, output: Path) -> None:
@@ -86,9 +88,7 @@ def _show_left_float(console: Console, result: QuantizationResult) -> None:
 
 def _kind(why: str) -> str:
     """The reason without the names that make each unlike its neighbours."""
-    if why.startswith("its input '") and "float (from " in why:
-        return "its input is float, so integers would only add rounding"
-    return why
+    return _INPUT.sub("its input is float", why)
 
 
 def _show_diagnosis(console: Console, result: QuantizationResult) -> None:
