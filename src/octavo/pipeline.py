@@ -109,6 +109,7 @@ def quantize(
         threads=threads,
         batch_size=batch_size,
         progress=progress or Silent(),
+        identify=evaluate is not None,
     )
     with job.stage("prepare"):
         files, loaded = _load(model)
@@ -155,6 +156,7 @@ class _Job:
     threads: int | None
     batch_size: int | None
     progress: Progress
+    identify: bool
     seconds: dict[str, float] = field(default_factory=dict)
     overflowing: dict[str, str] = field(default_factory=dict)
     metric: MetricResult | None = None
@@ -299,6 +301,7 @@ class _Job:
             progress=self.progress,
             batch_size=self.batch_size,
             threads=self.threads,
+            identify=self.identify,
         )
         found.observers.update(self.calibration.observers)
         self.calibration = found

@@ -453,3 +453,12 @@ class TestFailures:
 
     def test_a_folder_in_the_checkpoints_place_does_not_cost_a_pass_that_is_done(self, tmp_path: Path) -> None:
         assert left(calibrated(MODEL, X, checkpoint=tmp_path)) == left(calibrated(MODEL, X))
+
+
+def test_samples_are_counted_also_where_nobody_asks_which_they_are() -> None:
+    model = prepared(conv_relu())
+    known, unknown = (calibrated(model, inputs(model), identify=each) for each in (True, False))
+    assert left(unknown)[0] == left(known)[0]
+    assert unknown.samples == known.samples == SAMPLES
+    assert len(set(known.sample_hashes)) == SAMPLES
+    assert set(unknown.sample_hashes) == {b""}

@@ -14,7 +14,8 @@ class Calibration:
 
     Attributes:
         observers: what each tensor's estimator reads.
-        sample_hashes: eight bytes for each sample, in order; equal samples have equal hashes.
+        sample_hashes: eight bytes for each sample, in order; equal samples have equal hashes. Empty
+            bytes where the pass was not to identify samples.
         seconds: wall time of the pass, of all its parts when it was resumed.
     """
 
