@@ -176,7 +176,7 @@ class _Planner:
         if role == "float":
             custom = node.domain not in ("", "ai.onnx")
             return ops.obstacle(node) if custom else self.target.why_float(node.op_type)
-        obstacle = self._obstacle(node, role)
+        obstacle = ops.obstacle(node)
         if obstacle is not None:
             return obstacle
         channels = ops.input_channels(node)
@@ -193,12 +193,6 @@ class _Planner:
         if self.target.carry_depthwise and ops.is_depthwise(node):
             return f"{source}, and a depthwise Conv gains nothing from integers"
         return None
-
-    def _obstacle(self, node: ir.Node, role: str) -> str | None:
-        inputs = [node.inputs[index] for index in ops.data_inputs(node)]
-        if role in ("carry", "move") and all(ops.is_constant(value) for value in inputs):
-            return "all its inputs are constants"
-        return ops.obstacle(node)
 
     def _float_input(self, node: ir.Node) -> ir.Value | None:
         """The first data input that no integer layer reads or writes, or None."""
@@ -309,7 +303,7 @@ class _Planner:
             self._drop_idle_mover(node)
         if name not in self.why or name in self.excluded or self._role(node) != "move":
             return
-        if self._obstacle(node, "move") is not None or len(node.outputs) != 1:
+        if ops.obstacle(node) is not None or len(node.outputs) != 1:
             return
         output = node.outputs[0]
         readers = [(use.node.name or "", use.idx) for use in output.uses()]
