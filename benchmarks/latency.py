@@ -12,18 +12,17 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Arrays, Case, parser, selected
+from benchmarks.cases import Case, parser, selected
 from benchmarks.tables import machine_line, markdown, write_json
 from benchmarks.tools import TOOLS, quiet
 from octavo.engines.onnxruntime import Session
+from octavo.measure import rounds
 
 COMPARED = ("octavo", "ort-default", "ort-minmax")
-WARM_UP = 20
 
 
 def measure(case: Case, batch: int, threads: int, seconds: float) -> dict[str, Any]:
@@ -35,24 +34,9 @@ def measure(case: Case, batch: int, threads: int, seconds: float) -> dict[str, A
             TOOLS[tool](case.model, case.calibration, output)
             sessions[tool] = Session(output, threads=threads)
     feeds = {name: array[:batch] for name, array in case.evaluation.items()}
-    times = rounds(sessions, feeds, seconds)
+    times = dict(zip(sessions, rounds(list(sessions.values()), feeds, seconds), strict=True))
     figures = {"case": case.name, "batch": batch, "threads": threads, "rounds": len(times["float"])}
     return {**figures, "tools": {tool: against_float(times, tool) for tool in sessions}}
-
-
-def rounds(sessions: Mapping[str, Session], feeds: Arrays, seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of each session, one run of each a round."""
-    for session in sessions.values():
-        for _ in range(WARM_UP):
-            session.run(feeds)
-    times: dict[str, list[float]] = {tool: [] for tool in sessions}
-    begin = perf_counter()
-    while perf_counter() - begin < seconds:
-        for tool, session in sessions.items():
-            start = perf_counter()
-            session.run(feeds)
-            times[tool].append((perf_counter() - start) * 1e3)
-    return times
 
 
 def against_float(times: Mapping[str, list[float]], tool: str) -> dict[str, Any]:

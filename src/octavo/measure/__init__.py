@@ -5,7 +5,7 @@ from __future__ import annotations
 from octavo.measure.diagnose import Diagnosis, diagnose
 from octavo.measure.evaluate import MetricResult, evaluate
 from octavo.measure.evaluation import Evaluation
-from octavo.measure.latency import Latency, latencies
+from octavo.measure.latency import Latency, latencies, rounds
 from octavo.measure.layers import TensorError, counterparts, tensor_errors
 from octavo.measure.memory import peak_rss_bytes
 
@@ -20,5 +20,6 @@ __all__ = [
     "evaluate",
     "latencies",
     "peak_rss_bytes",
+    "rounds",
     "tensor_errors",
 ]

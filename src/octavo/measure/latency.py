@@ -42,6 +42,17 @@ def latencies(
         seconds: about how long all rounds together may take.
         least_runs: rounds that are made however long they take.
     """
+    return [_summary(taken) for taken in rounds(engines, feeds, seconds, least_runs, progress)]
+
+
+def rounds(
+    engines: Sequence[Engine],
+    feeds: Mapping[str, NDArray[Any]] | Sequence[Mapping[str, NDArray[Any]]],
+    seconds: float,
+    least_runs: int = 10,
+    progress: Progress | None = None,
+) -> list[list[float]]:
+    """Milliseconds of each engine's runs, one of each a round; arguments as for `latencies`."""
     each = [feeds] * len(engines) if isinstance(feeds, Mapping) else list(feeds)
     watch = progress or Silent()
     watch.start("time", None)
@@ -57,7 +68,7 @@ def latencies(
             taken.append((perf_counter() - start) * 1e3)
         watch.advance()
     watch.done()
-    return [_summary(taken) for taken in times]
+    return times
 
 
 def _summary(taken: list[float]) -> Latency:
