@@ -97,9 +97,7 @@ def quantize(
         TargetError: the target is unknown, or the result would break one of its rules.
         OptionError: an option has a value that cannot be used.
     """
-    decided = read_recipe(Path(recipe)) if isinstance(recipe, str | os.PathLike) else recipe
-    if decided is not None:
-        decided.check()
+    decided = _decisions(recipe)
     job = _Job(
         target=_target(target, decided),
         exclude=[*(decided.exclude if decided else ()), *exclude],
@@ -124,6 +122,14 @@ def quantize(
     if verify:
         job.verify(samples if held_out is None or held_out.one_pass else held_out)
     return job.result(samples, held_out)
+
+
+def _decisions(recipe: str | os.PathLike[str] | Recipe | None) -> Recipe | None:
+    if isinstance(recipe, str | os.PathLike):
+        return read_recipe(Path(recipe))
+    if recipe is not None:
+        recipe.check()
+    return recipe
 
 
 def _target(target: str | Target, recipe: Recipe | None) -> Target:

@@ -14,7 +14,6 @@ import onnx_ir as ir
 
 _PACKAGES = ("octavo", "numpy", "onnx", "onnx-ir", "onnxscript", "onnxruntime")
 _PREFIX = "octavo."
-_CHUNK = 1 << 20
 
 
 @cache
@@ -30,8 +29,7 @@ def model_sha256(model: ir.Model, files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for part in files:
         with open(part, "rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+            hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 
 
