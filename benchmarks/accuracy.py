@@ -23,7 +23,8 @@ from octavo.measure import MetricResult, evaluate
 def measure(case: Case) -> dict[str, Any]:
     """The metric of each tool's model; a tool that fails has its complaint in place of figures."""
     evaluation = octavo.evaluation.custom(case.metric, case.evaluation | case.reference)
-    calibration, tools = own_lengths(case.calibration), dict[str, Any]()
+    calibration = own_lengths(case.calibration)
+    tools: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
         for tool, quantize in TOOLS.items():
             output = Path(place) / f"{tool}.onnx"

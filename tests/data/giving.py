@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from tests.models import Arrays
 
 from octavo.data import SampleSet, open_samples
-from octavo.errors import UserError
+from octavo.errors import DataError, UserError
 from octavo.graph.spec import TensorSpec
 
 ROWS = 7
@@ -39,6 +41,17 @@ def inputs(samples: SampleSet, batch_size: int = 2) -> Arrays:
     """All samples of a pass, joined."""
     parts = [batch.inputs for batch in samples.batches(batch_size)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@contextmanager
+def read_or_refused() -> Iterator[None]:
+    """Damaged data may still be read, with whatever warnings; if not, they are refused in one line."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except DataError as error:
+            assert "\n" not in str(error)  # noqa: PT017 - both ends are allowed
 
 
 def refusal(attempt: Callable[[], Any], kind: type[UserError], *parts: str) -> str:
