@@ -32,7 +32,7 @@ def measure(case: Case, batch: int, threads: int, seconds: float) -> dict[str, A
         for tool in COMPARED:
             output = Path(place) / f"{tool}.onnx"
             TOOLS[tool](case.model, case.calibration, output)
-            sessions[tool] = Session(output, threads=threads)
+            sessions[tool] = Session(output, threads=threads, saturate=True)
     feeds = {name: array[:batch] for name, array in case.evaluation.items()}
     times = dict(zip(sessions, rounds(list(sessions.values()), feeds, seconds), strict=True))
     figures = {"case": case.name, "batch": batch, "threads": threads, "rounds": len(times["float"])}

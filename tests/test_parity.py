@@ -17,6 +17,7 @@ from tests.real_cases import real_case
 from tests.reference_run import Reference
 
 import octavo
+from octavo.engines.onnxruntime import would_saturate
 from octavo.graph import prepare
 from octavo.result import QuantizationResult, TensorReport
 from octavo.targets import target, target_names
@@ -311,6 +312,8 @@ def test_openvino_runs_a_transformer(to: str) -> None:
     samples = [{"ids": rng.integers(0, 50, (4, length))} for length in range(4, 36, 4)]
     result = octavo.quantize(model, samples, to, verify=False, threads=1)
     assert sum(layer.op == "MatMul" for layer in result.layers) == 8
+    if would_saturate(result.model):
+        pytest.skip("integer kernels for weights of 8 bits saturate on this processor")
     quantized = ir.to_proto(result.model)
     for length in (5, 40):
         inputs = {"ids": rng.integers(0, 50, (4, length))}

@@ -19,6 +19,7 @@ from tests.models import Arrays, batch_norm_weights, build, feeds, initializer_a
 import octavo
 from octavo.affine.bias import BIAS_LIMIT
 from octavo.affine.params import SMALLEST_SCALE
+from octavo.engines.onnxruntime import Session
 from octavo.result import QuantizationResult
 from octavo.targets import target, target_names
 from octavo.targets.detect import this_machine
@@ -46,12 +47,7 @@ def quantized(model: onnx.ModelProto | Path, samples: Any, to: str | None = None
 
 def engine(result: QuantizationResult, inputs: Mapping[str, Any]) -> Arrays:
     """The quantized model's outputs in ONNX Runtime, whose own rewriting is on as it is for users."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 4
-    content = ir.to_proto(result.model).SerializeToString()
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    names = [value.name for value in session.get_outputs()]
-    return dict(zip(names, session.run(names, dict(inputs)), strict=True))
+    return Session(result.model, threads=1).run(inputs)
 
 
 def sqnr(expected: np.ndarray, given: np.ndarray) -> float:

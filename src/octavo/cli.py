@@ -224,7 +224,7 @@ def bench(
     from octavo.report.progress import watcher
 
     loaded = [load(path) for path in models]
-    sessions = [Session(each, threads=threads) for each in loaded]
+    sessions = [Session(each, threads=threads, saturate=True) for each in loaded]
     dims = dict(_dim(text) for text in dim or ())
     feeds = [random_feeds(session.inputs, batch_size, dims) for session in sessions]
     with watcher() as progress:

@@ -335,7 +335,7 @@ class _Job:
         return list(dict.fromkeys([*self.plan.tensors, *(layer.result for layer in self.plan.layers.values())]))
 
     def _time(self, samples: SampleSet) -> None:
-        engines = [Session(model, threads=self.threads) for model in (self.float_model, self.quantized)]
+        engines = [Session(model, threads=self.threads, saturate=True) for model in (self.float_model, self.quantized)]
         feeds = smallest_run(engines[0], samples)
         self.latency_batch = fixed_batch(engines[0]) or 1
         first, second = latencies(engines, feeds, seconds=1.0, progress=self.progress)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from tests import models
 from tests.cli.running import DIGITS, Octavo, process
 
+from octavo.engines.onnxruntime import Session
 from octavo.targets import target_names, this_machine
 
 GRIDS = {
@@ -153,8 +153,7 @@ def test_compare_measures_outputs_and_layers(octavo: Octavo, shown: Octavo, work
     out = shown("compare", "digits.onnx", "out.onnx", "--data", "eval.npz", "--samples", 48)
     with np.load("eval.npz") as file:
         image = file["image"][:48]
-    sessions = [onnxruntime.InferenceSession(name) for name in ("digits.onnx", "out.onnx")]
-    one, two = (session.run(None, {"image": image})[0] for session in sessions)
+    one, two = (Session(name).run({"image": image})["logits"] for name in ("digits.onnx", "out.onnx"))
     cells = {row[0]: row for row in rows(out)}
     decibels = 10 * np.log10((one.astype(np.float64) ** 2).sum() / ((one - two).astype(np.float64) ** 2).sum())
     assert float(cells["logits"][2].removesuffix(" dB")) == pytest.approx(decibels, abs=0.06)

@@ -12,8 +12,10 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
+from tests.jobs import quantized
 from tests.models import PATTERNS, build, conv_relu, feeds, if_subgraph, mlp, node, odd_names, random, run
 
+from octavo.engines import onnxruntime as engine
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError, ModelError, UserError
 from octavo.graph.spec import TensorSpec
@@ -211,3 +213,20 @@ def test_a_failure_inside_the_model_is_refused_and_short() -> None:
     with pytest.raises(DataError, match="Reshape") as caught:
         session.run({"x": np.ones((5, 3), np.float32)})
     assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(("flags", "saturates"), [({"avx2"}, True), ({"avx2", "avx_vnni"}, False)])
+def test_where_integer_kernels_would_saturate_a_model_is_computed_as_written(
+    flags: set[str], saturates: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large weights beside large inputs: pairs of products reach 2 * 255 * 127, twice what 16 bits hold."""
+    monkeypatch.setattr(engine, "cpu_flags", lambda: flags)
+    monkeypatch.setattr(engine.platform, "machine", lambda: "x86_64")
+    x = np.ones((2, 4, 8, 8), np.float32)
+    for name, expected in (("x86-vnni", saturates), ("x86-avx2", False)):
+        model = quantized(target=name).model
+        assert engine.would_saturate(model) is expected
+        assert engine.would_saturate(ir.to_proto(model).SerializeToString()) is expected
+    exact = run(ir.to_proto(model), {"x": x})
+    for name, array in engine.Session(model).run({"x": x}).items():
+        np.testing.assert_allclose(array, exact[name], atol=1e-5)

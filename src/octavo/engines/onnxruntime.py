@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,13 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from octavo.errors import DataError, ModelError
+from octavo.graph.constants import constant
 from octavo.graph.spec import TensorSpec
+from octavo.targets import cpu_flags
 
 _QUIET = 4
+_X86, _VNNI = {"x86_64", "amd64"}, {"avx512_vnni", "avx_vnni"}
+_SEVEN_BITS = 64
 _SMALL = 1024
 _HANDED_OVER = {ir.DataType.FLOAT, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT32, ir.DataType.INT64}
 _TYPES = {
@@ -43,6 +48,8 @@ class Session:
         optimize: let ONNX Runtime rewrite the graph for speed.
         reuse: write outputs where those of the last run stood, if its inputs had the same shapes. A result
             then holds until the next run only; fresh memory costs as much as a small model's arithmetic.
+        saturate: run integer kernels also where this processor's would saturate, as for timing; by default
+            a quantized model is then computed as its Q/DQ nodes are written.
 
     Raises:
         ModelError: ONNX Runtime cannot load the model.
@@ -56,6 +63,7 @@ class Session:
         threads: int | None = None,
         optimize: bool = True,
         reuse: bool = False,
+        saturate: bool = False,
     ) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _QUIET
@@ -67,6 +75,8 @@ class Session:
             model = _with_outputs(model, outputs)
         elif isinstance(model, ir.Model):
             model = model.clone()
+        if not saturate and would_saturate(model):
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         self._session = _open(model, options)
         self.inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self.outputs = tuple(_spec(value) for value in self._session.get_outputs())
@@ -104,6 +114,22 @@ class Session:
         except Exception:
             return False
         return True
+
+
+def would_saturate(model: ir.Model | bytes | str | Path) -> bool:
+    """Whether ONNX Runtime's integer kernels can leave 16 bits on this processor, and so miss the model's integers.
+
+    x86 without VNNI adds two u8 times s8 products in 16 bits (VPMADDUBSW), which 7-bit weights alone cannot exceed.
+    """
+    if platform.machine().lower() not in _X86 or _VNNI & cpu_flags():
+        return False
+    return any(_widest(node) > _SEVEN_BITS for node in _in_memory(model).graph if node.op_type == "DequantizeLinear")
+
+
+def _widest(node: ir.Node) -> int:
+    """The largest magnitude among the int8 weights that a node dequantizes; 0 for other nodes."""
+    stored = constant(node.inputs[0])
+    return 0 if stored is None or stored.dtype != np.int8 else int(np.abs(stored.astype(np.int16)).max(initial=0))
 
 
 def _with_outputs(model: ir.Model | bytes | str | Path, outputs: Sequence[str]) -> ir.Model:
