@@ -36,8 +36,16 @@ class QuantizedConstant:
 Constants = dict[tuple[str, int], QuantizedConstant]
 
 
-def quantize_constants(model: ir.Model, plan: Plan, activations: Mapping[str, QuantParams]) -> Constants:
+def quantize_constants(
+    model: ir.Model,
+    plan: Plan,
+    activations: Mapping[str, QuantParams],
+    given: Mapping[tuple[str, int], QuantizedConstant] | None = None,
+) -> Constants:
     """Quantize every constant of the plan's layers; keys are (layer name, input index).
+
+    Weights in `given` keep the scale and integers they have there, in the layout of the model's own array,
+    unless their scale has to be widened.
 
     A weight's scale is widened, for the channels concerned, where the bias would not fit 32 bits at
     input scale times weight scale, or where that product would not be a normal float32.
@@ -49,7 +57,8 @@ def quantize_constants(model: ir.Model, plan: Plan, activations: Mapping[str, Qu
     constants: Constants = {}
     for layer in plan.layers.values():
         for weight in layer.weights:
-            constants.update(_quantize_layer(plan, nodes[layer.name], layer, weight, activations))
+            known = (given or {}).get((layer.name, weight.index))
+            constants.update(_quantize_layer(plan, nodes[layer.name], layer, weight, activations, known))
     return constants
 
 
@@ -61,16 +70,23 @@ def output_channels(node: ir.Node, shape: tuple[int, ...]) -> int:
 
 
 def _quantize_layer(
-    plan: Plan, node: ir.Node, layer: LayerPlan, weight: WeightPlan, activations: Mapping[str, QuantParams]
+    plan: Plan,
+    node: ir.Node,
+    layer: LayerPlan,
+    weight: WeightPlan,
+    activations: Mapping[str, QuantParams],
+    known: QuantizedConstant | None,
 ) -> Constants:
     array = _array(node, weight.index)
-    params = _weight_params(plan, layer, weight, array)
+    params = chosen = weight_params(plan, layer, weight, array) if known is None else known.params
     bias = _bias_array(plan, node, layer, array.shape)
     input_scale = activations[layer.inputs[0]].scale if 0 in layer.inputs else None
     if layer.role == "compute" and weight.index == 1 and input_scale is not None:
         worst = np.zeros(params.scale.shape) if bias is None else _worst_per_scale(bias, params)
         params = widen_weight_scale(params, worst, input_scale)
-    found = {(layer.name, weight.index): _stored(plan, node, weight, array, params)}
+    as_chosen = known is not None and bool(np.array_equal(params.scale, chosen.scale))
+    integers = known.integers if known is not None and as_chosen else quantize(array, params)
+    found = {(layer.name, weight.index): _stored(plan, node, weight, integers, params)}
     if bias is not None and input_scale is not None and layer.bias is not None:
         source = node.inputs[layer.bias]
         scale = np.tile(np.atleast_1d(params.scale), bias.size // params.scale.size)
@@ -100,7 +116,8 @@ def _array(node: ir.Node, index: int) -> np.ndarray:
     return np.asarray(array, np.float32)
 
 
-def _weight_params(plan: Plan, layer: LayerPlan, weight: WeightPlan, array: np.ndarray) -> QuantParams:
+def weight_params(plan: Plan, layer: LayerPlan, weight: WeightPlan, array: np.ndarray) -> QuantParams:
+    """Scale and zero point of a constant from its own ends, as the plan and the target's rule want them."""
     if layer.role == "carry":
         return params_from_array(array, weight.grid, symmetric=plan.target.activations.symmetric)
     if plan.target.rule == "pytorch":
@@ -126,8 +143,10 @@ def _worst_per_scale(bias: np.ndarray, params: QuantParams) -> np.ndarray:
     return worst.reshape(params.scale.shape)
 
 
-def _stored(plan: Plan, node: ir.Node, weight: WeightPlan, array: np.ndarray, params: QuantParams) -> QuantizedConstant:
-    integers, axes = quantize(array, params), plan.target.weight_axes
+def _stored(
+    plan: Plan, node: ir.Node, weight: WeightPlan, integers: np.ndarray, params: QuantParams
+) -> QuantizedConstant:
+    axes = plan.target.weight_axes
     if node.op_type == "Gemm" and axes is not None and params.axis is not None and params.axis not in axes:
         turned = np.ascontiguousarray(integers.T)
         return QuantizedConstant(weight.tensor, turned, replace(params, axis=1 - params.axis), transposed=True)

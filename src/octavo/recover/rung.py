@@ -1,0 +1,41 @@
+"""What a rung of the ladder is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from octavo.recover.state import State
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rung made of a state.
+
+    Attributes:
+        state: the new state; the old one itself where there was nothing to do.
+        note: what was done, or why nothing, as one short sentence without a full stop.
+        details: further figures for the result, in plain types (the Pareto curve of `mix`, say).
+    """
+
+    state: State
+    note: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A named way to win accuracy back.
+
+    Attributes:
+        name: as `--rungs` takes it.
+        title: what it does, in a few words.
+        apply: makes a new state of one; it sees calibration data only.
+        seconds: about how long `apply` will take on a state, told before it starts; None for moments.
+    """
+
+    name: str
+    title: str
+    apply: Callable[[State], Outcome]
+    seconds: Callable[[State], float] | None = None
