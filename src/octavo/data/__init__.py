@@ -7,6 +7,7 @@ from octavo.data.preprocess import Preprocess
 from octavo.data.runner import choose_batch, fixed_batch, run_batch, run_batches, smallest_run
 from octavo.data.samples import Arrays, Batch, Source, concatenate
 from octavo.data.sampleset import SampleSet, sample_hashes
+from octavo.data.split import split
 
 __all__ = [
     "Arrays",
@@ -22,4 +23,5 @@ __all__ = [
     "run_batches",
     "sample_hashes",
     "smallest_run",
+    "split",
 ]

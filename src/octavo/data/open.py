@@ -32,7 +32,8 @@ def open_samples(
     Args:
         source: the path of a .npz, a .npy or a folder of images; an array or a dict of arrays whose
             first axis counts samples; or any iterable of dicts, arrays or tuples (a PyTorch
-            DataLoader, a list, a generator), or an ONNX Runtime CalibrationDataReader.
+            DataLoader, a list, a generator), or an ONNX Runtime CalibrationDataReader. A SampleSet is
+            returned as it is.
         inputs: what the model takes.
         preprocess: how stored numbers or images become model inputs.
         limit: use the first so many samples only.
@@ -43,6 +44,8 @@ def open_samples(
     """
     if limit is not None and limit < 1:
         raise OptionError(f"a limit of {limit} samples leaves none; give 1 or more")
+    if isinstance(source, SampleSet):
+        return source
     return SampleSet(_source(source, inputs, preprocess), inputs, preprocess, limit)
 
 

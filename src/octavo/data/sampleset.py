@@ -39,6 +39,15 @@ class SampleSet:
         """Whether the samples can be read only once (a generator)."""
         return self._source.one_pass
 
+    @property
+    def streamed(self) -> bool:
+        """Whether the samples come from an iterable, which brings its own batches and its reference with them."""
+        return self._source.length is None
+
+    def derived(self, source: Source) -> SampleSet:
+        """Samples from another source for the same model; they are taken as checked and prepared already."""
+        return SampleSet(source, self._specs, None, None)
+
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """The samples in order, in batches of `batch_size` (iterables keep the batches they come in).
 

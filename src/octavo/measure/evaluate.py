@@ -14,6 +14,7 @@ from octavo.data.runner import DEFAULT_BATCH, fixed_batch
 from octavo.engines import Engine
 from octavo.errors import DataError
 from octavo.measure.evaluation import Evaluation
+from octavo.measure.decibels import decibels
 from octavo.measure.interval import Interval, of_means, of_proportions, of_scores
 from octavo.measure.metrics import Metric, default_metric
 from octavo.measure.resample import Groups
@@ -34,6 +35,7 @@ class MetricResult:
         ci95: the paired 95% interval of the drop; None when there is too little data for one.
         method: how the interval was found.
         samples, groups: how many samples there were, and how many groups of them were resampled.
+        sqnr_db: signal-to-quantization-noise ratio of the quantized model's float outputs.
     """
 
     name: str
@@ -46,6 +48,8 @@ class MetricResult:
     samples: int
     groups: int
     warnings: list[str] = field(default_factory=list)
+    # Sums in another order, for other batches, differ in the last bits.
+    sqnr_db: float = field(default=nan, compare=False)
 
 
 def evaluate(
@@ -80,7 +84,7 @@ def evaluate(
     warnings = [*_overlap(job.hashes, calibrated_on), *_too_small(interval, job.metric, values[0], groups)]
     return MetricResult(
         job.metric.name, job.metric.unit, *values, drop, interval.ends, interval.method, job.samples, groups.count,
-        warnings,
+        warnings, decibels(job.signal, job.noise),
     )  # fmt: skip
 
 
@@ -97,6 +101,7 @@ class _Job:
         self.numbers: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         self.hashes: list[bytes] = []
         self.samples = 0
+        self.signal = self.noise = 0.0
 
     def run(self, batch_size: int) -> None:
         self.progress.start("evaluate", self.source.length)
@@ -109,6 +114,7 @@ class _Job:
 
     def _take(self, batch: Batch) -> None:
         outputs = [_joined(run_batch(engine, batch)) for engine in self.engines]
+        self._count_noise(*outputs)
         rows = slice(self.samples, self.samples + batch.size)
         reference = batch.reference or {name: array[rows] for name, array in self.reference.items()}
         self.metric = self.metric or default_metric(reference)
@@ -122,6 +128,14 @@ class _Job:
         self.streamed.append({n: a for n, a in batch.reference.items() if n == "groups" or not mean})
         self.hashes.extend(sample_hashes(batch))
         self.samples += batch.size
+
+    def _count_noise(self, floats: Arrays, rounded: Arrays) -> None:
+        for name, array in floats.items():
+            if array.dtype.kind == "f" and name in rounded and rounded[name].shape == array.shape:
+                known = np.isfinite(array)
+                x, y = array[known].astype(np.float64), rounded[name][known].astype(np.float64)
+                self.signal += float(x @ x)
+                self.noise += float((x - y) @ (x - y))
 
     def outputs(self) -> tuple[Arrays, Arrays]:
         return _together([part[0] for part in self.parts]), _together([part[1] for part in self.parts])

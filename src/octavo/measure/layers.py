@@ -14,6 +14,7 @@ from octavo.affine import QuantParams, fake_quantize, real_range
 from octavo.data import Arrays, SampleSet, run_batch
 from octavo.data.runner import fixed_batch
 from octavo.engines.onnxruntime import Session
+from octavo.measure.decibels import decibels
 from octavo.progress import Progress, Silent
 
 Doubles = NDArray[np.float64]
@@ -155,9 +156,9 @@ class _Sums:
         both = float(np.sqrt(self.signal * self.other))
         alike = self.product / both if both > 0 else 1.0 if self.signal == self.other else 0.0
         return TensorError(
-            sqnr_db=_decibels(self.signal, self.noise),
+            sqnr_db=decibels(self.signal, self.noise),
             cosine=alike if isfinite(alike) else 0.0,
-            own_sqnr_db=None if self.params is None else _decibels(self.signal, self.own),
+            own_sqnr_db=None if self.params is None else decibels(self.signal, self.own),
             clipped=self.clipped / max(self.count, 1),
             channel_ranges=self.channels,
             typical=float(np.median(self.sizes)) if self.sizes else 0.0,
@@ -175,12 +176,3 @@ def _dot(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
     # BLAS sums in float32 blocks; batches are small enough for that.
     with np.errstate(invalid="ignore", over="ignore"):  # of a ruined model
         return float(np.dot(x.reshape(-1), y.reshape(-1)))
-
-
-def _decibels(signal: float, noise: float) -> float:
-    """10 log10(signal / noise), within -100 and 200 dB so that exact and ruined layers have a number."""
-    if not isfinite(noise):
-        return -100.0
-    if noise <= 0.0:
-        return 200.0
-    return float(np.clip(10.0 * np.log10(max(signal, 1e-300) / noise), -100.0, 200.0))

@@ -1,0 +1,16 @@
+"""Signal to noise as a number that reports can hold."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import numpy as np
+
+
+def decibels(signal: float, noise: float) -> float:
+    """10 log10(signal / noise), within -100 and 200 dB so that exact and ruined layers have a number."""
+    if not isfinite(noise):
+        return -100.0
+    if noise <= 0.0:
+        return 200.0
+    return float(np.clip(10.0 * np.log10(max(signal, 1e-300) / noise), -100.0, 200.0))
