@@ -1,0 +1,74 @@
+"""Bias correction: give back the mean that quantization takes from an output (Nagel et al. 2019, section 4.2)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.affine import dequantize
+from octavo.recover.matrices import Product
+from octavo.recover.rung import Outcome, Rung
+from octavo.recover.state import State
+from octavo.recover.visit import Visit, biased, visits
+
+Floats = NDArray[np.float32]
+
+
+def correct(state: State) -> Outcome:
+    """Empirically: with the inputs that each layer has in the integer model, layers before it corrected already."""
+    biases: dict[str, Floats] = {}
+    for visit in visits(state, "correct"):
+        weights = _integer_weights(state, visit)
+        bias = corrected_bias(visit.product, weights, visit.x, visit.x_hat)
+        if bias is not None:
+            biases[visit.layer.name] = bias
+            visit.change(weights, bias)
+    return _outcome(state, biases, "so that no channel's mean is off on calibration data")
+
+
+def correct_analytic(state: State) -> Outcome:
+    """From the error of the weights and the mean of the float input alone: b - (W^ - W) E[x], layer by layer."""
+    biases: dict[str, Floats] = {}
+    for visit in visits(state, "correct"):
+        weights = _integer_weights(state, visit)
+        bias = corrected_bias(visit.product, weights, visit.x, visit.x)
+        if bias is not None:
+            biases[visit.layer.name] = bias
+    return _outcome(state, biases, "for the mean error of their weights")
+
+
+def corrected_bias(layer: Product, weights: Floats, x: Floats, x_hat: Floats) -> Floats | None:
+    """b + W E[x] - W^ E[x^], shape (channels,); None for a MatMul, which has no bias.
+
+    Args:
+        layer: the layer in float.
+        weights: W^, (groups, channels, terms).
+        x: rows of its input, (groups, rows, terms).
+        x_hat: the same rows in the integer model.
+    """
+    if layer.node.op_type == "MatMul":
+        return None
+    means = (rows.mean(axis=1, dtype=np.float64)[..., None] for rows in (x, x_hat))
+    right, ours = (
+        kernel.astype(np.float64) @ mean for kernel, mean in zip((layer.weights, weights), means, strict=True)
+    )
+    bias = layer.bias
+    shift: Floats = (right - ours).reshape(-1).astype(np.float32)
+    return shift if bias is None else bias + shift
+
+
+def _integer_weights(state: State, visit: Visit) -> Floats:
+    found = state.constants[visit.layer.name, 1]
+    weights = dequantize(found.integers, found.params)
+    return visit.product.arranged(weights.T if found.transposed else weights).astype(np.float32)
+
+
+def _outcome(state: State, biases: dict[str, Floats], how: str) -> Outcome:
+    if not biases:
+        return Outcome(state, "no integer layer has a bias to correct")
+    model = biased(state.model, biases)
+    return Outcome(state.with_model(model, recalibrate=False), f"biases of {len(biases)} layers corrected {how}")
+
+
+CORRECT = Rung("correct", "bias correction", correct)
+CORRECT_ANALYTIC = Rung("correct:analytic", "bias correction from the weights' error alone", correct_analytic)

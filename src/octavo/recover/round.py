@@ -1,0 +1,117 @@
+"""Choose how weights are rounded by the error of their layer's output on calibration data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.affine import QuantParams, dequantize
+from octavo.graph.weights import Constants, QuantizedConstant
+from octavo.recover.correct import corrected_bias
+from octavo.recover.matrices import Product
+from octavo.recover.rounding import Quadratic, best_scales, descend, error, gptq, quadratic, refit
+from octavo.recover.rung import Outcome, Rung
+from octavo.recover.state import State
+from octavo.recover.visit import Visit, biased, visits
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+_REFITS = 3
+# Of the rows, the part that judges and is not fitted.
+_HELD_OUT = 5
+# Multiply-accumulates of float64 a second that this work does on a slow core.
+_SPEED = 4e9
+_WIDE = 7
+
+
+def round_weights(state: State) -> Outcome:
+    """GPTQ and coordinate descent layer by layer, with the inputs that the layer has in the integer model."""
+    given: Constants = {}
+    biases: dict[str, Floats] = {}
+    count = 0
+    for visit in visits(state, "round"):
+        count += 1
+        found = _chosen(state, visit)
+        if found is None:
+            continue
+        constant, bias = found
+        given[visit.layer.name, 1] = constant
+        if bias is not None:
+            biases[visit.layer.name] = bias
+        visit.change(visit.product.arranged(dequantize(constant.integers, constant.params)), bias)
+    if not given:
+        return Outcome(state, f"of {count} layers, none errs less than with nearest rounding")
+    note = f"weights of {len(given)} of {count} layers rounded for their output"
+    return Outcome(state.with_model(biased(state.model, biases), recalibrate=False).with_constants(given), note)
+
+
+def forecast(state: State) -> float:
+    """Seconds that `round_weights` takes, from the sizes of the weights."""
+    cost = 0.0
+    for layer in state.plan.layers.values():
+        found = state.constants.get((layer.name, 1)) if layer.role == "compute" else None
+        if found is not None and found.integers.ndim >= 2:
+            terms = found.integers.size / found.integers.shape[0]
+            cost += terms * terms * (2 * 8192 + terms + 6 * found.integers.shape[0])
+    return cost / _SPEED
+
+
+def _chosen(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | None] | None:
+    """The integers and the bias that err least on rows that were not fitted; None where those of the state do."""
+    layer, name = visit.product, visit.layer.name
+    before = state.constants[name, 1]
+    if before.params.block_size is not None:
+        return None
+    held = np.arange(visit.x.shape[1]) % _HELD_OUT == 0
+    centered = layer.node.op_type != "MatMul"
+    weights = layer.weights.astype(np.float64)
+    fitted = quadratic(weights, visit.x[:, ~held], visit.x_hat[:, ~held], centered)
+    params = before.params
+    if before.transposed and params.axis is not None:
+        params = replace(params, axis=1 - params.axis)
+    integers = _integers(layer, params, fitted)
+    now = layer.arranged(before.integers.T if before.transposed else before.integers)
+    old, new = (
+        _held_out(layer, visit, q * _per_channel(p, layer)[..., None], held) for q, p in ((now, params), integers)
+    )
+    if new >= old:
+        return None
+    q, found = integers
+    constant = QuantizedConstant(before.tensor, layer.restored(q).astype(found.grid.numpy_dtype), found)
+    hat = (q * _per_channel(found, layer)[..., None]).astype(np.float32)
+    return constant, corrected_bias(layer, hat, visit.x, visit.x_hat)
+
+
+def _integers(layer: Product, params: QuantParams, target: Quadratic) -> tuple[Doubles, QuantParams]:
+    grid, scale = params.grid, _per_channel(params, layer)
+    narrow = grid.levels < 2**_WIDE
+    if narrow and params.axis is not None:
+        scale = best_scales(target.center, target.gram, scale, grid.qmin, grid.qmax)
+    q = descend(target, gptq(target, scale, grid.qmin, grid.qmax), scale, grid.qmin, grid.qmax)
+    for _ in range(_REFITS if narrow and params.axis is not None else 0):
+        tried = refit(target, q, scale)
+        again = descend(target, q, tried, grid.qmin, grid.qmax)
+        if error(target, again, tried) >= error(target, q, scale):
+            break
+        q, scale = again, tried
+    return q, params if params.axis is None else replace(params, scale=scale.reshape(-1).astype(np.float32))
+
+
+def _per_channel(params: QuantParams, layer: Product) -> Doubles:
+    """The scale of each channel, (groups, channels)."""
+    shape = layer.weights.shape[:2]
+    return np.broadcast_to(params.scale.astype(np.float64).reshape(shape if params.axis is not None else ()), shape)
+
+
+def _held_out(layer: Product, visit: Visit, weights: Doubles, held: NDArray[np.bool_]) -> float:
+    """Squared error of the output on rows that were not fitted, the bias corrected as it would be."""
+    apart = visit.x_hat @ weights.astype(np.float32).transpose(0, 2, 1) - visit.x @ layer.weights.transpose(0, 2, 1)
+    if layer.node.op_type != "MatMul":
+        apart = apart - apart[:, ~held].mean(axis=1, keepdims=True)
+    return float(np.square(apart[:, held]).sum(dtype=np.float64))
+
+
+ROUND = Rung("round", "rounding by layer output error (GPTQ, coordinate descent)", round_weights, forecast)

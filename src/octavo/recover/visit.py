@@ -1,0 +1,88 @@
+"""The layers of a state in turn, each with what it gets in float and what in integers so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.graph.constants import new_constant
+from octavo.graph.operators import bias_input
+from octavo.graph.plan import LayerPlan
+from octavo.recover.matrices import Product, product
+from octavo.recover.state import State
+from octavo.recover.walk import Walk, calibration_batches
+
+Floats = NDArray[np.float32]
+
+
+@dataclass
+class Visit:
+    """A layer with weights: rows of its float input `x`, and the same rows as the integer model has them, `x_hat`.
+
+    Both are of shape (groups, rows, terms). What is given to `change` counts for all layers that follow.
+    """
+
+    layer: LayerPlan
+    product: Product
+    x: Floats
+    x_hat: Floats
+    _model: ir.Model
+    _node: ir.Node
+
+    def change(self, weights: Floats, bias: Floats | None) -> None:
+        """Let the integer model go on with these weights (groups, channels, terms) and bias (channels,)."""
+        name = self.layer.name
+        value = new_constant(self._model.graph, f"{name}_chosen", self.product.restored(weights.astype(np.float32)))
+        self._node.replace_input_with(1, value)
+        if bias is not None:
+            if len(self._node.inputs) < 3:
+                self._node.resize_inputs(3)
+            self._node.replace_input_with(
+                2, new_constant(self._model.graph, f"{name}_corrected", bias.astype(np.float32))
+            )
+
+
+def visits(state: State, stage: str, start: State | None = None) -> Iterator[Visit]:
+    """Every layer of the plan that is a product of an activation and constant weights, in graph order.
+
+    Args:
+        state: the state whose integers are worked on.
+        stage: what to call the work where its course is shown.
+        start: the state whose float model says what is right; `state` itself by default.
+    """
+    work, right = state.work, (start or state).model
+    batches = calibration_batches(work.samples, right, work.threads)
+    quantized = state.quantized.clone()
+    nodes = {node.name: node for node in quantized.graph}
+    floats, integers = Walk(right, batches, work.threads), Walk(quantized, batches, work.threads)
+    originals = {node.name: node for node in state.model.graph}
+    layers = [layer for layer in state.plan.layers.values() if product(originals[layer.name], layer) is not None]
+    work.progress.start(stage, len(layers))
+    for layer in layers:
+        found = product(originals[layer.name], layer)
+        assert found is not None
+        node = nodes[layer.name]
+        floats.until(layer.name)
+        integers.until(layer.name)
+        value = node.inputs[0]
+        assert value is not None
+        x = found.rows(floats.tensor(layer.inputs[0]), work.seed)
+        x_hat = found.rows(integers.tensor(value.name or ""), work.seed)
+        yield Visit(layer, found, x, x_hat, quantized, node)
+        work.progress.advance()
+    work.progress.done()
+
+
+def biased(model: ir.Model, biases: dict[str, Floats]) -> ir.Model:
+    """A copy of a float model in which some Conv and Gemm, by name, have other biases."""
+    model = model.clone()
+    for node in model.graph:
+        if node.name in biases:
+            if bias_input(node) is None and len(node.inputs) < 3:
+                node.resize_inputs(3)
+            node.replace_input_with(2, new_constant(model.graph, f"{node.name}_bias", biases[node.name]))
+    return model
