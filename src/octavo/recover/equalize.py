@@ -1,0 +1,187 @@
+"""Cross-layer equalization: channels of a tensor brought to like ranges, without changing what the model computes.
+
+Nagel et al. 2019, 'Data-Free Quantization Through Weight Equalization and Bias Correction', section 4.1;
+where weights have a scale for each channel, the ranges of activations are what counts, as measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.recover.absorb import absorb_biases
+from octavo.recover.channels import Doubles, balanced, edits, normalized, rewrite
+from octavo.recover.pairs import Pair, pairs, upper_bound
+from octavo.recover.rows import Reader, Span, rounded, tensors
+from octavo.recover.rung import Outcome, Rung
+from octavo.recover.state import State
+
+_ALPHAS = (0.25, 0.5, 0.75, 1.0)
+_SWEEPS = 5
+_GAIN = 0.02
+_SMALL = 0.05
+
+
+class _Link:
+    """A pair with what was measured between its layers, and the factor (channels,) found for it so far."""
+
+    def __init__(self, state: State, pair: Pair) -> None:
+        self.pair, self._plan = pair, state.plan
+        self.reader = Reader(state, pair.second)
+        self.factor: Doubles = np.ones(pair.first.outputs)
+        self.clipped = Span(pair.first.outputs, pair.first.node.op_type in ("Gemm", "MatMul"))
+
+    def watches(self) -> dict[str, Span | Reader]:
+        """What is to be told of which tensor."""
+        clip = self.pair.clip
+        found: dict[str, Span | Reader] = {self.reader.reads: self.reader}
+        return found if clip is None else {clip.outputs[0].name or "": self.clipped, **found}
+
+    @property
+    def unclipped(self) -> bool:
+        """Whether there is a Clip whose upper bound no channel reaches: a Relu does the same."""
+        bound = None if self.pair.clip is None else upper_bound(self.pair.clip)
+        return bound is not None and bool(self.clipped.high.max() < bound)
+
+    def spread(self, factor: Doubles) -> float:
+        """How many times the largest channel's range is the smallest's, channels of zeros left out."""
+        ranges = self.reader.span.largest * factor
+        live = ranges[ranges > 0]
+        return float(live.max() / live.min()) if live.size else 1.0
+
+    def improve(self, into: Doubles, out: Doubles) -> float:
+        """Choose the factor anew, given those on the first layer's input and on the second's output.
+
+        Returns:
+            The largest change of a factor, as |log|.
+        """
+        leave = np.ones(self.factor.size)
+        costs = [(self._cost(factor, into, out), factor) for factor in self._candidates(into, out)]
+        cost, best = min(costs, key=lambda each: each[0])
+        before, self.factor = self.factor, best if cost < (1 - _GAIN) * self._cost(leave, into, out) else leave
+        return float(np.abs(np.log(self.factor / before)).max())
+
+    def _cost(self, factor: Doubles, into: Doubles, out: Doubles) -> float:
+        """The squared error of the second layer's output by its own rounding and by that of the first's weights."""
+        weights = self.pair.first.scaled(1 / into, factor)
+        noise = np.square(rounded(self._plan, self.pair.first, weights) - weights).sum(axis=(2, 3))
+        power = np.square(weights).sum(axis=(2, 3))
+        share = np.divide(noise, power, out=np.zeros_like(noise), where=power > 0).reshape(-1)
+        return self.reader.error(factor, out) + self.reader.passed_on(share, out)
+
+    def _candidates(self, into: Doubles, out: Doubles) -> Iterator[Doubles]:
+        columns = np.abs(self.pair.second.scaled(np.ones(self.factor.size), out)).max(axis=(1, 3)).reshape(-1)
+        ranges = self.reader.span.largest
+        for alpha in _ALPHAS:
+            yield self._allowed(balanced(ranges, columns, alpha), ranges)
+        if self._per_tensor():
+            first = np.abs(self.pair.first.scaled(1 / into, np.ones(self.factor.size))).max(axis=(2, 3)).reshape(-1)
+            rule = normalized(columns, first, lambda two, one: (two - one) / 2)
+            yield self._allowed(rule, ranges)
+            for alpha in _ALPHAS[1:]:
+                yield self._allowed(np.sqrt(rule * balanced(ranges, columns, alpha)), ranges)
+
+    def _per_tensor(self) -> bool:
+        layers = (self._plan.layers.get(layer.node.name or "") for layer in (self.pair.first, self.pair.second))
+        return any(weight.axis is None for layer in layers if layer is not None for weight in layer.weights)
+
+    def _allowed(self, factor: Doubles, ranges: Doubles) -> Doubles:
+        """Under a Clip to [0, b], channels that reach b stay, and the others grow to b at most."""
+        factor = np.where(ranges > 0, factor, 1.0)
+        clip = self.pair.clip
+        if clip is None or self.unclipped:
+            return factor
+        bound, highest = upper_bound(clip), self.clipped.high
+        assert bound is not None
+        room = np.where(highest > 0, bound / np.maximum(highest, bound * 1e-4), 1.0)
+        return np.asarray(np.clip(factor / factor.min(), 1.0, np.maximum(room, 1.0)))
+
+
+def equalize(state: State) -> Outcome:
+    """Scale channels between pairs of layers, then let biases take up what is always positive.
+
+    The float function stays, to float32 rounding, on the up to 64 calibration samples that are measured; on
+    others too, but where a Clip to [0, b] stood between: quieter channels are amplified towards b, and a
+    Clip that no channel reached is a Relu afterwards.
+    """
+    model = state.model.clone()
+    links = _links(state, model)
+    if links:
+        _measure(state, model, links)
+        _sweep(links)
+    changed = [link for link in links if bool(np.any(link.factor != 1.0))]
+    before = max((link.spread(np.ones(link.factor.size)) for link in changed), default=1.0)
+    after = max((link.spread(link.factor) for link in changed), default=1.0)
+    _apply(model, links)
+    absorbed = absorb_biases(state, model)
+    if not changed and not absorbed:
+        why = f"none of {len(links)} pairs of layers would gain" if links else "no two layers follow each other alone"
+        return Outcome(state, why)
+    notes = []
+    if changed:
+        ranges = f"channel ranges differed by up to {before:.3g}x, now {after:.3g}x"
+        notes.append(f"{len(changed)} pairs of layers equalized; {ranges}")
+    if absorbed:
+        notes.append(f"high biases of {absorbed} channels absorbed")
+    return Outcome(state.with_model(model), "; ".join(notes))
+
+
+def _links(state: State, model: ir.Model) -> list[_Link]:
+    layers = state.plan.layers
+    found = ((pair, layers.get(pair.second.node.name or "")) for pair in pairs(model))
+    return [_Link(state, pair) for pair, layer in found if layer is not None and 0 in layer.inputs and layer.weights]
+
+
+def _measure(state: State, model: ir.Model, links: list[_Link]) -> None:
+    watched = [link.watches() for link in links]
+    names = [name for watches in watched for name in watches]
+    for found in tensors(model, state.work, names):
+        for link, watches in zip(links, watched, strict=True):
+            for name, each in watches.items():
+                each.update(found[name])
+            clip = link.pair.clip
+            if clip is not None and clip.outputs[0].name == link.reader.reads:
+                link.clipped.update(found[link.reader.reads])
+
+
+def _sweep(links: list[_Link]) -> None:
+    """Choose factor after factor in the order of the chain, until none changes much."""
+    writes = {link.pair.first.node: link for link in links}
+    reads = {link.pair.second.node: link for link in links}
+    for _ in range(_SWEEPS):
+        moved = 0.0
+        for link in links:
+            first, second = link.pair.first, link.pair.second
+            into = reads[first.node].factor if first.node in reads else np.ones(first.inputs)
+            out = writes[second.node].factor if second.node in writes else np.ones(second.outputs)
+            moved = max(moved, link.improve(into, out))
+        if moved < _SMALL:
+            break
+
+
+def _apply(model: ir.Model, links: list[_Link]) -> None:
+    layers = {layer.node: layer for link in links for layer in (link.pair.first, link.pair.second)}
+    by_input = {node: np.ones(layer.inputs) for node, layer in layers.items()}
+    by_output = {node: np.ones(layer.outputs) for node, layer in layers.items()}
+    touched: dict[ir.Node, None] = {}
+    for link in links:
+        if bool(np.any(link.factor != 1.0)):
+            first, second = link.pair.first.node, link.pair.second.node
+            by_output[first], by_input[second] = link.factor, 1 / link.factor
+            touched.update(dict.fromkeys((first, second)))
+            _free(link)
+    for node in touched:
+        rewrite(model, edits(layers[node], by_input[node], by_output[node]), "equalized")
+
+
+def _free(link: _Link) -> None:
+    """Put a Relu in place of a Clip that clips nothing from above."""
+    clip = link.pair.clip
+    if clip is not None and link.unclipped:
+        clip.op_type = "Relu"
+        clip.resize_inputs(1)
+
+
+EQUALIZE = Rung("equalize", "cross-layer equalization and high-bias absorption", equalize)

@@ -1,0 +1,162 @@
+"""SmoothQuant: outlying channels of activations made smaller, weights larger, the product the same.
+
+Xiao et al. 2023, 'SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.graph.constants import constant, new_constant
+from octavo.recover.channels import Doubles, Edit, balanced, edits, linear, rewrite
+from octavo.recover.rows import Reader, tensors
+from octavo.recover.rung import Outcome, Rung
+from octavo.recover.state import State
+
+_ALPHAS = (0.25, 0.4, 0.5, 0.6, 0.75, 0.85)
+# What the output error must fall by: for a change of constants alone, and for one more operator.
+_FOLDED, _INSERTED = 0.02, 0.2
+_WHY = "it scales channels before they are rounded"
+_HOMOGENEOUS = {"Relu", "LeakyRelu", "Identity"}
+
+
+@dataclass
+class _Site:
+    """A tensor with the layers that read it through weights, and the factor (channels,) chosen for it."""
+
+    value: ir.Value
+    readers: list[Reader]
+    folds: bool
+    factor: Doubles | None = None
+
+    def choose(self) -> None:
+        """The factor whose summed squared error of all readers' outputs is least, where that is worth it."""
+        columns = np.max([np.abs(r.layer.weights).max(axis=(1, 3)).reshape(-1) for r in self.readers], axis=0)
+        found = [balanced(self.readers[0].span.largest, columns, alpha) for alpha in _ALPHAS]
+        costs = [self._cost(factor) for factor in found]
+        best, worth = int(np.argmin(costs)), 1 - (_FOLDED if self.folds else _INSERTED)
+        if costs[best] < worth * self._cost(np.ones(columns.size)):
+            self.factor = found[best]
+
+    def _cost(self, factor: Doubles) -> float:
+        return sum(reader.error(factor, np.ones(reader.layer.outputs)) for reader in self.readers)
+
+
+def smooth(state: State) -> Outcome:
+    """Move the scale of channels from tensors into the Gemm and MatMul that read them.
+
+    The factor goes into what writes the tensor (LayerNormalization, arithmetic with constants, a linear
+    layer) where nothing else reads it; else one Mul is inserted, if the error then falls by a fifth.
+    """
+    model = state.model.clone()
+    sites = _sites(state, model)
+    for found in tensors(model, state.work, [site.value.name or "" for site in sites]) if sites else ():
+        for site in sites:
+            for reader in site.readers:
+                reader.update(found[site.value.name or ""])
+    for site in sites:
+        site.choose()
+    changed = [site for site in sites if site.factor is not None]
+    if not changed:
+        return Outcome(state, f"none of {len(sites)} tensors read by matrix products would gain")
+    inserted = _apply(state, model, changed)
+    note = f"{len(changed)} of {len(sites)} tensors smoothed, {len(inserted)} of them by one more Mul"
+    return Outcome(replace(state, left_out={**state.left_out, **inserted}).with_model(model), note)
+
+
+def _sites(state: State, model: ir.Model) -> list[_Site]:
+    groups: dict[ir.Value, list[Reader]] = {}
+    for node in model.graph:
+        plan, layer = state.plan.layers.get(node.name or ""), linear(node)
+        value = node.inputs[0] if node.inputs else None
+        if plan is None or layer is None or value is None or 0 not in plan.inputs:
+            continue
+        if node.op_type in ("Gemm", "MatMul"):
+            groups.setdefault(value, []).append(Reader(state, layer))
+    on_grid = {plan.output for plan in state.plan.layers.values()}
+    sites = [_Site(value, readers, _folds(state, value, readers)) for value, readers in groups.items()]
+    return [site for site in sites if site.folds or site.value.name not in on_grid]
+
+
+def _folds(state: State, value: ir.Value, readers: list[Reader]) -> bool:
+    alone = len(value.uses()) == len(readers) and not value.is_graph_output()
+    return alone and _into_producer(state, value, np.ones(readers[0].layer.inputs)) is not None
+
+
+def _into_producer(state: State, value: ir.Value, factor: Doubles) -> list[Edit] | None:
+    """The changes that multiply the channels of a value where it is written, or None where that cannot be."""
+    node = value.producer()
+    if node is None or node.domain or any(v.uses() or v.is_graph_output() for v in node.outputs[1:]):
+        return None
+    if node.op_type == "LayerNormalization":
+        return _scaled_constants(node, [1, 2][: len(node.inputs) - 1], factor)
+    if node.op_type in _HOMOGENEOUS:
+        return _behind(state, node.inputs[0], factor)
+    if node.op_type in ("Mul", "Add"):
+        return _into_arithmetic(state, node, factor)
+    layer, plan = linear(node), state.plan.layers.get(node.name or "")
+    per_channel = plan is None or all(weight.axis is not None for weight in plan.weights)
+    if layer is None or node.op_type not in ("Gemm", "MatMul") or not per_channel or layer.outputs != factor.size:
+        return None
+    return edits(layer, np.ones(layer.inputs), factor)
+
+
+def _into_arithmetic(state: State, node: ir.Node, factor: Doubles) -> list[Edit] | None:
+    index = next((i for i in (0, 1) if constant(node.inputs[i]) is not None), None)
+    own = None if index is None else _scaled_constants(node, [index], factor)
+    if own is None or index is None or node.op_type == "Mul":
+        return own
+    rest = _behind(state, node.inputs[1 - index], factor)
+    return None if rest is None else own + rest
+
+
+def _behind(state: State, value: ir.Value | None, factor: Doubles) -> list[Edit] | None:
+    if value is None or len(value.uses()) != 1 or value.is_graph_output():
+        return None
+    return _into_producer(state, value, factor)
+
+
+def _scaled_constants(node: ir.Node, places: list[int], factor: Doubles) -> list[Edit] | None:
+    arrays = {index: constant(node.inputs[index]) for index in places}
+    found: list[Edit] = []
+    for index, array in arrays.items():
+        # One number for every channel of a Mul would also have to be one for a broadcast of the other operand.
+        if array is None or array.dtype != np.float32 or array.ndim == 0 or array.shape[-1] != factor.size:
+            return None
+        found.append(Edit(node, index, (array * factor).astype(np.float32)))
+    return found
+
+
+def _apply(state: State, model: ir.Model, sites: list[_Site]) -> Mapping[str, str]:
+    """Rewrite the model; returns the Mul inserted, each with the reason to stay in float."""
+    inserted: dict[str, str] = {}
+    for site in sites:
+        assert site.factor is not None
+        if site.folds:
+            rewrite(model, _into_producer(state, site.value, site.factor) or [], "smoothed")
+        else:
+            inserted[_insert(model, site, site.factor)] = _WHY
+        for reader in site.readers:
+            layer = linear(reader.layer.node)
+            assert layer is not None
+            weights = layer.stored(layer.scaled(1 / site.factor, np.ones(layer.outputs)))
+            rewrite(model, [Edit(layer.node, 1, weights)], "smoothed")
+    return inserted
+
+
+def _insert(model: ir.Model, site: _Site, factor: Doubles) -> str:
+    name, first = f"{site.value.name}_smoothed", site.readers[0].layer.node
+    scale = new_constant(model.graph, f"{name}_by", factor.astype(np.float32))
+    node = ir.Node("", "Mul", [site.value, scale], name=name)
+    node.outputs[0].name, node.outputs[0].shape, node.outputs[0].type = name, site.value.shape, site.value.type
+    model.graph.insert_before(first, node)
+    for reader in site.readers:
+        reader.layer.node.replace_input_with(0, node.outputs[0])
+    return name
+
+
+SMOOTH = Rung("smooth", "SmoothQuant", smooth)

@@ -1,0 +1,42 @@
+"""States of tiny models, and how well their integers keep to their floats, for the tests of rungs."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from octavo.data import open_samples
+from octavo.engines.onnxruntime import Session
+from octavo.graph import input_specs, prepare
+from octavo.graph.plan import make_plan
+from octavo.recover import State, Work, begin
+from octavo.targets import target
+from tests.models import Arrays, feeds
+
+SAMPLES = 64
+
+
+def state_of(proto: onnx.ModelProto, name: str = "arm-neon", samples: Arrays | None = None) -> tuple[State, Arrays]:
+    """The plain quantization of a model on random samples, and the samples."""
+    arrays, model, goal = samples or feeds(proto, batch=SAMPLES), ir.from_proto(proto), target(name)
+    opened = open_samples(arrays, input_specs(model))
+    work = Work(goal, opened, planner=lambda m, left: make_plan(m, goal, (), left))
+    return begin(work, prepare(model)), arrays
+
+
+def output(model: ir.Model, arrays: Arrays) -> np.ndarray:
+    """The only output."""
+    return next(iter(Session(model).run(arrays).values())).astype(np.float64)
+
+
+def difference(one: ir.Model, two: ir.Model, arrays: Arrays) -> float:
+    """The largest difference of two models' outputs, relative to the largest output."""
+    first, second = output(one, arrays), output(two, arrays)
+    return float(np.abs(first - second).max() / np.abs(first).max())
+
+
+def sqnr(state: State, right: ir.Model, arrays: Arrays) -> float:
+    """The output SQNR of the integer model in dB."""
+    wanted, given = output(right, arrays), output(state.quantized, arrays)
+    return float(10 * np.log10(np.square(wanted).sum() / np.square(given - wanted).sum()))

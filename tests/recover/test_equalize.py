@@ -1,0 +1,124 @@
+"""Cross-layer equalization: the same function, like ranges of channels."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from octavo.recover.equalize import equalize
+from tests.models import ONE, build, linear, node, random, residual
+from tests.recover.ladder_models import difference, sqnr, state_of
+
+SHAPES = {"x": ["N", 8, 8, 8]}
+
+
+def _factors(count: int, seed: int = 0) -> np.ndarray:
+    return np.exp(np.random.default_rng(seed).normal(0, 2, count)).astype(np.float32)
+
+
+def _separable(act: str = "Relu") -> onnx.ModelProto:
+    """Conv, depthwise Conv, pointwise Conv, pool, Gemm, whose inner channels are badly scaled."""
+    one, two, three = _factors(16), _factors(16, 1), _factors(16, 2)
+    extra = {"Relu": [], "PRelu": ["slope"], "LeakyRelu": [], "Clip": ["low", "high"]}[act]
+    nodes = [
+        node("Conv", ["x", "w1", "b1"], "c1", pads=[1, 1, 1, 1]),
+        node(act, ["c1", *extra], "r1"),
+        node("Conv", ["r1", "w2", "b2"], "c2", group=16, pads=[1, 1, 1, 1]),
+        node(act, ["c2", *extra], "r2"),
+        node("Conv", ["r2", "w3", "b3"], "c3"),
+        node(act, ["c3", *extra], "r3"),
+        node("GlobalAveragePool", ["r3"], "p"),
+        node("Flatten", ["p"], "f"),
+        node("Gemm", ["f", "w4"], "y"),
+    ]
+    weights = {
+        "w1": random(16, 8, 3, 3) * one[:, None, None, None],
+        "b1": random(16) * one,
+        "w2": random(16, 1, 3, 3) * (two / one)[:, None, None, None],
+        "b2": random(16) * two,
+        "w3": random(16, 16, 1, 1) * three[:, None, None, None] / two[:, None, None],
+        "b3": random(16) * three,
+        "w4": random(16, 10) / three[:, None],
+        **({"slope": np.linspace(0, 0.5, 16, dtype=np.float32).reshape(16, 1, 1)} if act == "PRelu" else {}),
+        **({"low": ONE * 0, "high": ONE * 1000} if act == "Clip" else {}),
+    }
+    return build(nodes, SHAPES, {"y": ["N", 10]}, weights)
+
+
+@pytest.mark.parametrize("act", ["Relu", "PRelu", "LeakyRelu", "Clip"])
+def test_badly_scaled_channels_cost_nothing_afterwards(act: str) -> None:
+    state, arrays = state_of(_separable(act))
+    outcome = equalize(state)
+    assert "3 pairs of layers equalized" in outcome.note
+    assert difference(state.model, outcome.state.model, arrays) < 1e-5
+    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 10
+
+
+def _relu6(factor: np.ndarray) -> onnx.ModelProto:
+    nodes = [
+        node("Conv", ["x", "w1"], "c"),
+        node("Clip", ["c", "low", "high"], "r"),
+        node("Conv", ["r", "w2"], "y"),
+    ]
+    weights = {
+        "w1": random(16, 8, 3, 3) * 4 * factor[:, None, None, None],
+        "w2": random(6, 16, 1, 1) / factor[:, None, None],
+        "low": ONE * 0,
+        "high": ONE * 6,
+    }
+    return build(nodes, SHAPES, {"y": ["N", 6, 6, 6]}, weights)
+
+
+def test_under_relu6_quiet_channels_grow_and_loud_ones_stay() -> None:
+    factor = np.where(np.arange(16) < 8, 1.0, 0.003).astype(np.float32)
+    state, arrays = state_of(_relu6(factor))
+    outcome = equalize(state)
+    assert outcome.state is not state
+    assert "Clip" in {each.op_type for each in outcome.state.model.graph}
+    assert difference(state.model, outcome.state.model, arrays) < 1e-5
+    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 10
+
+
+def test_a_tensor_with_two_readers_is_left_alone() -> None:
+    state, _ = state_of(residual())
+    outcome = equalize(state)
+    assert outcome.state is state
+    assert "no two layers" in outcome.note
+
+
+def test_layers_that_share_weights_get_their_own() -> None:
+    factor = _factors(8)
+    nodes = [
+        node("Gemm", ["x", "w"], "a"),
+        node("Relu", ["a"], "r"),
+        node("Gemm", ["r", "v"], "b"),
+        node("Relu", ["b"], "s"),
+        node("Gemm", ["s", "w"], "y"),
+    ]
+    weights = {"w": random(8, 8) * factor, "v": random(8, 8, seed=1) / factor[:, None]}
+    state, arrays = state_of(build(nodes, {"x": ["N", 8]}, {"y": ["N", 8]}, weights))
+    outcome = equalize(state)
+    assert outcome.state is not state
+    assert difference(state.model, outcome.state.model, arrays) < 1e-5
+
+
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_a_chain_of_gemm(transposed: int) -> None:
+    factor = _factors(32)
+    first, second = random(16, 32) * factor, random(32, 8) / factor[:, None]
+    weights = {"w": first.T if transposed else first, "v": second.T if transposed else second, "b": random(32) * factor}
+    nodes = [
+        node("Gemm", ["x", "w", "b"], "a", transB=transposed),
+        node("Relu", ["a"], "r"),
+        node("Gemm", ["r", "v"], "y", transB=transposed),
+    ]
+    state, arrays = state_of(build(nodes, {"x": ["N", 16]}, {"y": ["N", 8]}, weights))
+    outcome = equalize(state)
+    assert difference(state.model, outcome.state.model, arrays) < 1e-5
+    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 10
+
+
+def test_a_single_layer_has_no_pair() -> None:
+    state, _ = state_of(linear())
+    assert equalize(state).state is state
