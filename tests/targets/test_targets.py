@@ -12,7 +12,7 @@ from octavo.errors import TargetError
 from octavo.ranges.registry import estimator
 from octavo.targets import cpu_flags, detect, read_target, target, target_names, this_machine
 
-NAMES = ["arm-neon", "fbgemm", "nvidia-tensorrt", "octavo", "x86-avx2", "x86-vnni"]
+NAMES = ["arm-neon", "fbgemm", "nvidia-tensorrt", "octavo", "per-tensor", "x86-avx2", "x86-vnni"]
 FILE = Path(detect.__file__).parent / "x86-vnni.toml"
 
 
@@ -77,6 +77,48 @@ def test_what_was_measured_is_what_the_files_say() -> None:
     assert target("fbgemm").activations.grid == Grid.parse("uint8[0,127]")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_width_gives_a_grid_of_that_many_bits(name: str) -> None:
+    own = target(name)
+    for bits in own.weight_widths:
+        grid = own.with_bits(weights=bits).weights
+        assert grid.qmax <= 2 ** (bits - 1) - 1
+        assert grid.bits == max(own.weights.bits, bits)
+    for bits in own.activation_widths if not own.weight_only else ():
+        found = own.with_bits(activations=bits)
+        assert found.activations.grid.bits == found.second_operand.grid.bits == bits
+        assert found.activations.symmetric == own.activations.symmetric
+        assert found.activations.grid.signed == own.activations.grid.signed
+        assert found.with_bits(activations=own.activations.grid.bits) == own
+
+
+def test_fewer_bits_keep_the_storage_and_the_narrower_bounds() -> None:
+    avx2 = target("x86-avx2")
+    assert [str(avx2.with_bits(weights=bits).weights) for bits in (8, 6, 4)] == [
+        "int8[-63,63]",
+        "int8[-31,31]",
+        "int8[-7,7]",
+    ]
+    wide = avx2.with_bits(activations=16)
+    assert (str(wide.activations.grid), str(wide.second_operand.grid)) == ("uint16", "int16")
+    assert avx2.with_bits() == avx2
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "told"),
+    [
+        ("x86-vnni", {"weights": 5}, "x86-vnni takes no weights of 5 bits; use 4 or 6 or 8"),
+        ("nvidia-tensorrt", {"activations": 16}, "nvidia-tensorrt takes no activations of 16 bits; use 8"),
+        ("fbgemm", {"weights": 4}, "fbgemm takes no weights of 4 bits; use 8"),
+        ("octavo", {"block_size": 32}, "octavo takes no blocked weights; leave block_size out"),
+    ],
+)
+def test_a_width_that_the_target_does_not_take(name: str, asked: dict[str, int], told: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        target(name).with_bits(**asked)
+    assert str(caught.value) == told
+
+
 def test_roles_and_reasons() -> None:
     found = target("x86-vnni")
     assert found.role("Conv") == "compute"
@@ -103,7 +145,7 @@ def test_optional_fields_have_defaults(tmp_path: Path) -> None:
     text = FILE.read_text(encoding="utf-8")
     start, end = text.index("# The second operand"), text.index("[weights]")
     lines = (text[:start] + text[end:]).splitlines()
-    kept = [line for line in lines if not line.startswith(("opset", "rule", "least_", "carry_"))]
+    kept = [line for line in lines if not line.startswith(("opset", "rule", "least_", "carry_", "bits"))]
     path = tmp_path / "short.toml"
     path.write_text("\n".join(kept), encoding="utf-8")
     found = read_target(path)
@@ -113,6 +155,8 @@ def test_optional_fields_have_defaults(tmp_path: Path) -> None:
     assert found.weight_axes is None
     assert found.least_input_channels == found.least_head_weights == 0
     assert not found.carry_depthwise
+    assert found.block_size is None
+    assert not found.weight_only
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -202,6 +246,15 @@ def test_a_missing_field(tmp_path: Path, field: str) -> None:
         ("per_channel = true", "per_channel = 1"),
         ("per_channel = true", "per_channel = true\naxes = 0"),
         ("per_channel = true", 'per_channel = true\naxes = ["0"]'),
+        ("bits = [8, 16]", "bits = 16"),
+        ("bits = [8, 16]", "bits = [8, 32]"),
+        ("bits = [8, 16]", "bits = [16]"),
+        ("bits = [8, 6, 4]", "bits = [true]"),
+        ("bits = [8, 6, 4]", "bits = [8, 2]"),
+        ("bits = [8, 6, 4]", "only = 1"),
+        ("bits = [8, 6, 4]", "block_size = 32"),
+        ("bits = [8, 6, 4]", "only = true\nblock_size = 0"),
+        ("bits = [8, 6, 4]", "only = true\nblock_size = true"),
         ("behind = true", 'behind = "yes"'),
         ('float_output = ["Gemm", "MatMul"]', 'float_output = "Gemm"'),
         ("least_input_channels = 4", "least_input_channels = 4.5"),

@@ -62,8 +62,9 @@ def _check_pair(node: ir.Node, target: Target) -> Iterator[str]:
 
 def _check_grid(node: ir.Node, grid: str, zero_point: np.ndarray | None, target: Target) -> Iterator[str]:
     is_weight = constant(node.inputs[0]) is not None
-    rules = (target.activations, target.second_operand)
-    allowed = {rule.grid.dtype for rule in rules} | {target.weights.dtype}
+    rules = (target.activations, target.second_operand, *target.activation_widths.values())
+    grids = {*(rule.grid for rule in (*rules, *target.second_widths.values())), *target.weight_widths.values()}
+    allowed = {found.dtype for found in grids} | {target.weights.dtype}
     if grid not in allowed:
         takes = " or ".join(sorted(allowed))
         yield f"'{node.name}' stores {grid} but {target.name} takes {takes}; quantize for this target"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from octavo.affine import Grid
+from octavo.affine import Grid, grid
 from octavo.errors import OptionError, TargetError
 
 Role = Literal["compute", "carry", "move", "float"]
@@ -17,14 +17,15 @@ _T = TypeVar("_T")
 
 _SECTIONS = {
     "": {"title", "engines", "opset", "rule", "notes"},
-    "activations": {"grid", "symmetric", "estimator"},
+    "activations": {"grid", "symmetric", "estimator", "bits"},
     "second_operand": {"grid", "symmetric"},
-    "weights": {"grid", "per_channel", "axes"},
+    "weights": {"grid", "per_channel", "axes", "bits", "block_size", "only"},
     "bias": {"grid"},
     "placement": {"behind", "float_output"},
     "operators": {"compute", "carry", "move", "float", "least_input_channels", "least_head_weights", "carry_depthwise"},
     "fusions": {"pairs"},
 }
+_WEIGHT_BITS, _ACTIVATION_BITS = (4, 6, 8), (8, 16)
 _REQUIRED = ("activations", "weights", "bias", "placement", "operators", "fusions")
 
 
@@ -45,7 +46,9 @@ class Target:
     parameters; `float_operators` stay in float for the reason given beside each; a Conv of fewer than
     `least_input_channels` input channels stays in float because its engines do it faster so, and so does
     a last Gemm or MatMul of fewer than `least_head_weights` weights; with `carry_depthwise` a depthwise
-    Conv is quantized as the `carry` operators are, when its input already is an integer.
+    Conv is quantized as the `carry` operators are, when its input already is an integer. The `_widths` say
+    what `with_bits` may choose from, by bits; with `weight_only` activations stay in float, and `block_size`
+    weights along the contraction then share one scale.
     """
 
     name: str
@@ -71,6 +74,11 @@ class Target:
     least_head_weights: int
     carry_depthwise: bool
     fusions: frozenset[tuple[str, str]]
+    weight_widths: Mapping[int, Grid]
+    activation_widths: Mapping[int, TensorRule]
+    second_widths: Mapping[int, TensorRule]
+    weight_only: bool
+    block_size: int | None
 
     def role(self, op_type: str) -> Role:
         """The part an operator type plays on this target; "float" when the target has no integer form."""
@@ -87,6 +95,44 @@ class Target:
     def why_float(self, op_type: str) -> str:
         """Why operators of this type stay in float on this target."""
         return self.float_operators.get(op_type, f"{self.name} has no integer {op_type}")
+
+    def with_bits(
+        self, weights: int | None = None, activations: int | None = None, block_size: int | None = None
+    ) -> Target:
+        """This target with weights and activations of other widths; None leaves a width as it is.
+
+        Args:
+            weights: bits of the weights; below the storage type's own, the bounds of the grid are narrowed.
+            activations: bits of the activations, both operands of a product alike.
+            block_size: how many weights along the contraction share a scale.
+
+        Raises:
+            TargetError: the target does not take it; the sentence names what it takes.
+        """
+        changes: dict[str, Any] = {}
+        if weights is not None:
+            changes["weights"] = self._width("weights", weights, self.weight_widths)
+        if activations is not None:
+            changes["activations"] = self._width("activations", activations, self.activation_widths)
+            changes["second_operand"] = self.second_widths[activations]
+        if block_size is not None:
+            changes["block_size"] = self._checked_block(block_size)
+        return replace(self, **changes)
+
+    def _width(self, what: str, bits: int, widths: Mapping[int, _T]) -> _T:
+        if self.weight_only and what == "activations":
+            raise TargetError(f"{self.name} leaves activations in float; leave their bits out")
+        if bits not in widths:
+            allowed = " or ".join(map(str, sorted(widths)))
+            raise TargetError(f"{self.name} takes no {what} of {bits} bits; use {allowed}")
+        return widths[bits]
+
+    def _checked_block(self, block_size: int) -> int:
+        if not self.weight_only:
+            raise TargetError(f"{self.name} takes no blocked weights; leave block_size out")
+        if block_size < 1:
+            raise TargetError(f"{self.name} takes no blocks of {block_size} weights; use a block_size of 1 or more")
+        return block_size
 
 
 def read_target(path: Path) -> Target:
@@ -127,6 +173,9 @@ def _build(name: str, data: Mapping[str, Any]) -> Target:
     activations, weights, operators = data["activations"], data["weights"], data["operators"]
     placement = data["placement"]
     first = _tensor_rule(activations)
+    second = _tensor_rule(data["second_operand"]) if "second_operand" in data else first
+    weight_grid = Grid.parse(weights["grid"])
+    activation_bits = _bits(activations, first.grid, _ACTIVATION_BITS)
     axes = weights.get("axes")
     return Target(
         name=name,
@@ -137,8 +186,8 @@ def _build(name: str, data: Mapping[str, Any]) -> Target:
         notes=_strings(data.get("notes", [])),
         activations=first,
         estimator=_typed(activations["estimator"], str),
-        second_operand=_tensor_rule(data["second_operand"]) if "second_operand" in data else first,
-        weights=Grid.parse(weights["grid"]),
+        second_operand=second,
+        weights=weight_grid,
         per_channel=_typed(weights["per_channel"], bool),
         weight_axes=None if axes is None else tuple(_typed(axis, int) for axis in _typed(axes, list)),
         integer_bias=_one_of(data["bias"]["grid"], ("int32", "float32")) == "int32",
@@ -152,7 +201,47 @@ def _build(name: str, data: Mapping[str, Any]) -> Target:
         least_head_weights=_typed(operators.get("least_head_weights", 0), int),
         carry_depthwise=_typed(operators.get("carry_depthwise", False), bool),
         fusions=frozenset(_pair(pair) for pair in _strings(data["fusions"]["pairs"])),
+        weight_widths={bits: _of_width(weight_grid, bits) for bits in _bits(weights, weight_grid, _WEIGHT_BITS)},
+        activation_widths=_rules(first, activation_bits),
+        second_widths=_rules(second, activation_bits),
+        weight_only=_typed(weights.get("only", False), bool),
+        block_size=_block_size(weights),
     )
+
+
+def _bits(section: Mapping[str, Any], own: Grid, known: tuple[int, ...]) -> tuple[int, ...]:
+    """The widths a section allows; the grid's own alone when it says nothing."""
+    if "bits" not in section:
+        return (own.bits,)
+    bits = tuple(_one_of(_typed(each, int), known) for each in _typed(section["bits"], list))
+    if own.bits not in bits:
+        raise ValueError(f"bits {list(bits)} lack {own.bits}, the width of the grid {own}")
+    return bits
+
+
+def _rules(own: TensorRule, bits: tuple[int, ...]) -> Mapping[int, TensorRule]:
+    return {each: TensorRule(_of_width(own.grid, each), own.symmetric) for each in bits}
+
+
+def _of_width(own: Grid, bits: int) -> Grid:
+    """A grid like the target's own: fewer bits in the same storage, so that kernels still run, or more in a wider."""
+    if bits < own.bits:
+        bound = 2 ** (bits - 1) - 1
+        return Grid(own.dtype, max(own.qmin, -bound), min(own.qmax, bound))
+    if bits == own.bits:
+        return own
+    wider = grid(f"{'' if own.signed else 'u'}int{bits}")
+    return wider.narrow() if own.qmin == -own.qmax else wider
+
+
+def _block_size(weights: Mapping[str, Any]) -> int | None:
+    if "block_size" not in weights:
+        return None
+    if not weights.get("only", False):
+        raise ValueError("block_size needs only = true, since integer kernels take no blocked scales")
+    if _typed(weights["block_size"], int) < 1:
+        raise ValueError(f"block_size {weights['block_size']} is not 1 or more")
+    return int(weights["block_size"])
 
 
 def _tensor_rule(section: Mapping[str, Any]) -> TensorRule:
