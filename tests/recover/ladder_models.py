@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnx_ir as ir
+from tests.models import Arrays, feeds
 
 from octavo.data import open_samples
 from octavo.engines.onnxruntime import Session
@@ -12,14 +15,14 @@ from octavo.graph import input_specs, prepare
 from octavo.graph.plan import make_plan
 from octavo.recover import State, Work, begin
 from octavo.targets import target
-from tests.models import Arrays, feeds
 
 SAMPLES = 64
 
 
-def state_of(proto: onnx.ModelProto, name: str = "arm-neon", samples: Arrays | None = None) -> tuple[State, Arrays]:
+def state_of(proto: onnx.ModelProto, name: str = "arm-neon", per_channel: bool = True) -> tuple[State, Arrays]:
     """The plain quantization of a model on random samples, and the samples."""
-    arrays, model, goal = samples or feeds(proto, batch=SAMPLES), ir.from_proto(proto), target(name)
+    arrays, model = feeds(proto, batch=SAMPLES), ir.from_proto(proto)
+    goal = replace(target(name), per_channel=per_channel)
     opened = open_samples(arrays, input_specs(model))
     work = Work(goal, opened, planner=lambda m, left: make_plan(m, goal, (), left))
     return begin(work, prepare(model)), arrays

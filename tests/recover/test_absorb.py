@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-
-from octavo.recover.absorb import absorb_biases
 from tests.models import build, node, random
 from tests.recover.ladder_models import difference, state_of
+
+from octavo.recover.absorb import absorb_biases
 
 
 def _high(pads: int) -> onnx.ModelProto:

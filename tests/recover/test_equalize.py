@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-
-from octavo.recover.equalize import equalize
 from tests.models import ONE, build, linear, node, random, residual
 from tests.recover.ladder_models import difference, sqnr, state_of
+
+from octavo.recover.equalize import equalize
 
 SHAPES = {"x": ["N", 8, 8, 8]}
 
@@ -122,3 +122,34 @@ def test_a_chain_of_gemm(transposed: int) -> None:
 def test_a_single_layer_has_no_pair() -> None:
     state, _ = state_of(linear())
     assert equalize(state).state is state
+
+
+@pytest.mark.parametrize("kind", ["transposed", "grouped"])
+def test_transposed_and_grouped_layers(kind: str) -> None:
+    factor = _factors(8)
+    if kind == "transposed":
+        first = node("ConvTranspose", ["x", "w", "b"], "c", group=2, strides=[2, 2])
+        second = node("ConvTranspose", ["r", "v"], "y", group=2)
+        w = random(8, 4, 2, 2) * np.repeat(factor.reshape(2, 4), 4, axis=0)[:, :, None, None]
+        v = random(8, 3, 2, 2) / factor[:, None, None, None]
+        side = 17
+    else:
+        first = node("Conv", ["x", "w", "b"], "c", group=2)
+        second = node("Conv", ["r", "v"], "y", group=2)
+        w = random(8, 4, 3, 3) * factor[:, None, None, None]
+        v = random(6, 4, 1, 1) / np.repeat(factor.reshape(2, 4), 3, axis=0)[:, :, None, None]
+        side = 6
+    weights = {"w": w.astype(np.float32), "v": v.astype(np.float32), "b": random(8) * factor}
+    nodes = [first, node("Relu", ["c"], "r"), second]
+    proto = build(nodes, SHAPES, {"y": ["N", 6, side, side]}, weights)
+    state, arrays = state_of(proto)
+    outcome = equalize(state)
+    assert difference(state.model, outcome.state.model, arrays) < 1e-5
+    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 3
+
+
+def test_weights_of_one_scale_count_too() -> None:
+    state, arrays = state_of(_separable(), per_channel=False)
+    outcome = equalize(state)
+    assert difference(state.model, outcome.state.model, arrays) < 1e-5
+    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 10

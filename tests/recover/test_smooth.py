@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-
-from octavo.recover.smooth import smooth
 from tests.models import build, node, random
 from tests.recover.ladder_models import difference, sqnr, state_of
+
+from octavo.recover.smooth import smooth
 
 
 def _block(outlier: float, residual: bool = False) -> onnx.ModelProto:

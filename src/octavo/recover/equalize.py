@@ -33,11 +33,12 @@ class _Link:
         self.factor: Doubles = np.ones(pair.first.outputs)
         self.clipped = Span(pair.first.outputs, pair.first.node.op_type in ("Gemm", "MatMul"))
 
-    def watches(self) -> dict[str, Span | Reader]:
-        """What is to be told of which tensor."""
-        clip = self.pair.clip
-        found: dict[str, Span | Reader] = {self.reader.reads: self.reader}
-        return found if clip is None else {clip.outputs[0].name or "": self.clipped, **found}
+    def watches(self) -> list[tuple[str, Span | Reader]]:
+        """Who is to be told of which tensor."""
+        found: list[tuple[str, Span | Reader]] = [(self.reader.reads, self.reader)]
+        if self.pair.clip is not None:
+            found.append((self.pair.clip.outputs[0].name or "", self.clipped))
+        return found
 
     @property
     def unclipped(self) -> bool:
@@ -135,15 +136,10 @@ def _links(state: State, model: ir.Model) -> list[_Link]:
 
 
 def _measure(state: State, model: ir.Model, links: list[_Link]) -> None:
-    watched = [link.watches() for link in links]
-    names = [name for watches in watched for name in watches]
-    for found in tensors(model, state.work, names):
-        for link, watches in zip(links, watched, strict=True):
-            for name, each in watches.items():
-                each.update(found[name])
-            clip = link.pair.clip
-            if clip is not None and clip.outputs[0].name == link.reader.reads:
-                link.clipped.update(found[link.reader.reads])
+    watched = [each for link in links for each in link.watches()]
+    for found in tensors(model, state.work, [name for name, _ in watched]):
+        for name, each in watched:
+            each.update(found[name])
 
 
 def _sweep(links: list[_Link]) -> None:
