@@ -21,7 +21,7 @@ FLOORS = [
     {"graph"},
     {"engines"},
     {"data"},
-    {"calibrate", "measure"},
+    {"calibrate", "measure", "torch"},
     {"recover"},
     {"export"},
     {"recipe", "provenance", "inspection"},
