@@ -419,6 +419,23 @@ def test_constants_of_carried_operators() -> None:
         onnx.checker.check_model(case.proto, full_check=True)
 
 
+@pytest.mark.parametrize("to", [name for name in target_names() if 16 in target(name).activation_widths])
+@pytest.mark.parametrize("name", PATTERNS)
+def test_activations_of_sixteen_bits(name: str, to: str) -> None:
+    case = quantized(PATTERNS[name](), target(to).with_bits(activations=16))
+    onnx.checker.check_model(case.proto, full_check=True)
+    assert list(violations(case.result, case.plan.target)) == []
+    assert prove(case.prepared, case.plan, case.activations, case.constants) == []
+    assert not any(found.params.grid.dtype == "int32" for found in case.constants.values())
+    pairs = list(_pairs(case.proto, "QuantizeLinear"))
+    assert not pairs or case.result.opset_imports[""] >= 21
+    inputs = feeds(case.model)
+    expected, given = run(case.model, inputs), run(case.proto, inputs)
+    for key, values in expected.items():
+        if values.dtype == np.float32:
+            assert np.sqrt(np.mean((given[key] - values) ** 2)) / values.std() < MARGIN
+
+
 @settings(max_examples=60)
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=8), st.sampled_from(target_names()), st.data())
 def test_any_chain_on_any_target(steps: list[str], to: str, data: st.DataObject) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.affine import QuantParams
+from octavo.graph.passes.raise_opset import raise_opset
 from octavo.graph.plan import LayerPlan, Plan
 from octavo.graph.weights import Constants, QuantizedConstant
 
@@ -50,7 +51,7 @@ class _Placer:
         for name in self.plan.tensors:
             self._place_activation(name)
         self._drop_unused_initializers()
-        return self.model
+        return raise_opset(self.model)
 
     def _constants_of(self, layer: LayerPlan) -> list[tuple[int, QuantizedConstant]]:
         return [(index, found) for (name, index), found in self.constants.items() if name == layer.name]

@@ -78,6 +78,10 @@ class Plan:
         """The tensors whose ranges must be observed, each once, in graph order."""
         return list(dict.fromkeys(tensor.source for tensor in self.tensors.values()))
 
+    def reads_wide(self, layer: LayerPlan) -> bool:
+        """Whether the layer reads more than 8 bits: engines add such products up in float."""
+        return any(self.tensors[name].grid.bits > 8 for name in layer.inputs.values())
+
 
 def make_plan(
     model: ir.Model, target: Target, exclude: Sequence[str] = (), left_out: Mapping[str, str] | None = None

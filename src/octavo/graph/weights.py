@@ -80,7 +80,8 @@ def _quantize_layer(
     array = _array(node, weight.index)
     params = chosen = weight_params(plan, layer, weight, array) if known is None else known.params
     bias = _bias_array(plan, node, layer, array.shape)
-    input_scale = activations[layer.inputs[0]].scale if 0 in layer.inputs else None
+    accumulates = 0 in layer.inputs and not plan.reads_wide(layer)
+    input_scale = activations[layer.inputs[0]].scale if accumulates else None
     if layer.role == "compute" and weight.index == 1 and input_scale is not None:
         worst = np.zeros(params.scale.shape) if bias is None else _worst_per_scale(bias, params)
         params = widen_weight_scale(params, worst, input_scale)

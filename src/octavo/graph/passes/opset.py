@@ -42,11 +42,11 @@ def modernize(model: ir.Model) -> ir.Model:
 def settle(model: ir.Model) -> None:
     """Declare the newest opset that engines know where no operator of the model changed since."""
     opset = model.opset_imports.get("", OLDEST)
-    if opset > NEWEST and not any(_since(n, opset) > NEWEST for graph in model.graphs() for n in graph):
+    if opset > NEWEST and not any(last_change(n, opset) > NEWEST for graph in model.graphs() for n in graph):
         model.opset_imports[""] = NEWEST
 
 
-def _since(node: ir.Node, opset: int) -> int:
+def last_change(node: ir.Node, opset: int) -> int:
     """The opset in which the operator last changed; 0 for those that ONNX does not define."""
     from onnx import defs
 
