@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from octavo.errors import DataError, OctavoError, OptionError
+from octavo.errors import BudgetNotMet, DataError, OctavoError, OptionError
 from octavo.report.console import stderr, stdout
 
 app = typer.Typer(
@@ -68,6 +68,20 @@ def quantize(
     estimator: Annotated[
         str | None, typer.Option("--estimator", help="minmax, percentile[:P], mse, entropy, moving_average, ...")
     ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option("--max-drop", help="How much the metric may lose; the ladder is climbed as far as that needs."),
+    ] = None,
+    rungs: Annotated[
+        str | None, typer.Option("--rungs", help="Rungs to try: auto, none, or some as equalize,correct.")
+    ] = None,
+    weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Bits of the weights: 8, 6 or 4.")] = None,
+    activation_bits: Annotated[
+        int | None, typer.Option("--activation-bits", help="Bits of the activations: 8 or 16.")
+    ] = None,
+    group_size: Annotated[
+        int | None, typer.Option("--group-size", help="Weights that share a scale, for targets with scales a group.")
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="Decisions: read if the file exists, else written.")
     ] = None,
@@ -112,6 +126,11 @@ def quantize(
             seed=seed,
             checkpoint=output.with_name(f".{output.name}.checkpoint"),
             progress=progress,
+            max_drop=max_drop,
+            rungs=rungs,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            group_size=group_size,
         )
     result.save(output, overwrite=force)
     if recipe is not None and not known:
@@ -119,6 +138,8 @@ def quantize(
     if json is not None:
         result.write_json(json)
     show_result(stdout(), result, output)
+    if result.verdict is not None and result.verdict.kind == "not met":
+        raise BudgetNotMet(f"{result.verdict.sentence}; {output} holds the best model found")
 
 
 @app.command()

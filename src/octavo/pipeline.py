@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,17 +15,12 @@ from typing import Any
 import onnx_ir as ir
 
 from octavo import provenance
-from octavo.affine import QuantParams, params_from_range, pytorch_params
-from octavo.calibrate import Calibration, run
-from octavo.data import Preprocess, SampleSet, fixed_batch, open_samples, smallest_run
+from octavo.data import Preprocess, SampleSet, fixed_batch, open_samples, smallest_run, split
+from octavo.engines import Engine
 from octavo.engines.onnxruntime import Session
-from octavo.errors import ModelError, OctavoError
+from octavo.errors import ModelError, OptionError
 from octavo.graph import input_specs, load, model_bytes, prepare, source_files, stored_bytes
-from octavo.graph.place import place
 from octavo.graph.plan import Plan, make_plan
-from octavo.graph.preflight import check_target
-from octavo.graph.proof import OverflowProof, prove
-from octavo.graph.weights import Constants, quantize_constants
 from octavo.measure import (
     Diagnosis,
     Evaluation,
@@ -36,14 +33,20 @@ from octavo.measure import (
     tensor_errors,
 )
 from octavo.measure import evaluate as measure_metric
+from octavo.measure.evaluation import agreement
+from octavo.measure.recorded import Recorded
 from octavo.progress import Progress, Silent
-from octavo.ranges import Observer, RangeSketch, estimator
+from octavo.ranges import Observer, RangeSketch
 from octavo.recipe import Recipe, read_recipe
+from octavo.recover import PLAIN, RAISED, Memory, Rung, Step, Verdict, Work, begin, climb, judge, rungs_named
 from octavo.result import QuantizationResult, layer_reports
 from octavo.targets import Target
 from octavo.targets import target as find_target
 
 _QUANTIZED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+
+# Of the evaluation data, the part that chooses among rungs, and how many samples that is at most.
+_CHOOSE, _MOST_CHOOSE = 1 / 3, 2000
 
 
 def quantize(
@@ -63,6 +66,11 @@ def quantize(
     checkpoint: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
     verify: bool = True,
+    max_drop: float | None = None,
+    rungs: str | Sequence[str] | None = None,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    group_size: int | None = None,
 ) -> QuantizationResult:
     """Quantize a float32 model after training, and measure what that cost.
 
@@ -84,9 +92,17 @@ def quantize(
         batch_size: samples a run.
         threads: threads of ONNX Runtime; its own choice by default.
         seed: of the resampling behind intervals.
-        checkpoint: a file that keeps the state of the calibration pass, from which it is resumed.
+        checkpoint: a file that keeps the state of the calibration pass, from which it is resumed; finished
+            rungs are kept in a folder beside it.
         progress: receives the course of the work.
         verify: compare layers with the float model and time both models.
+        max_drop: how much the metric may lose, in its unit. The ladder is climbed as far as that needs: a
+            third of the evaluation data, at most 2,000 samples, chooses, and the rest judges.
+        rungs: which rungs to try: "auto" (all, the default with `max_drop`), "none" (the default without),
+            or some of them, as names in a list or parted by commas. Without `max_drop` all named are tried.
+        weight_bits: width of the weights, where the target allows another than its own.
+        activation_bits: width of the activations, likewise.
+        group_size: weights that share a scale, for targets that take scales a group.
 
     Returns:
         The quantized model with all that was decided and measured.
@@ -98,8 +114,15 @@ def quantize(
         OptionError: an option has a value that cannot be used.
     """
     decided = _decisions(recipe)
+    if max_drop is not None and evaluate is None:
+        raise OptionError("a budget needs held-out samples to be judged by; give --evaluate with --max-drop")
+    if max_drop is not None and not max_drop >= 0:
+        raise OptionError(f"a budget of {max_drop:g} cannot be met by any model; give 0 or more")
+    chosen_target = _target(target, decided)
+    if (weight_bits, activation_bits, group_size) != (None, None, None):
+        chosen_target = chosen_target.with_bits(weight_bits, activation_bits, group_size)
     job = _Job(
-        target=_target(target, decided),
+        target=chosen_target,
         exclude=[*(decided.exclude if decided else ()), *exclude],
         estimator=estimator,
         recipe=decided,
@@ -108,6 +131,8 @@ def quantize(
         batch_size=batch_size,
         progress=progress or Silent(),
         identify=evaluate is not None,
+        budget=max_drop,
+        rungs=_rungs(rungs, max_drop, decided),
     )
     with job.stage("prepare"):
         files, loaded = _load(model)
@@ -115,13 +140,29 @@ def quantize(
     samples = open_samples(calibration, input_specs(loaded), preprocess=preprocess, limit=limit)
     evaluation = evaluate if evaluate is None or isinstance(evaluate, Evaluation) else Evaluation(evaluate)
     held_out = None if evaluation is None else open_samples(evaluation.data, input_specs(loaded), preprocess=preprocess)
-    job.quantize(samples, None if checkpoint is None else Path(checkpoint))
+    kept = None if checkpoint is None else Path(checkpoint)
+    job.prepare_work(samples)
+    if job.rungs and job.budget is None and rungs is None:
+        job.follow(kept)
+    elif job.rungs or job.budget is not None:
+        evaluation = job.climb(evaluation, held_out, kept)
+    else:
+        job.quantize(kept)
     job.write_metadata(samples)
     if evaluation is not None:
         job.evaluate(evaluation, preprocess)
     if verify:
         job.verify(samples if held_out is None or held_out.one_pass else held_out)
-    return job.result(samples, held_out)
+    result = job.result(samples, held_out)
+    if job.memory is not None:
+        job.memory.forget()
+    return result
+
+
+def _rungs(names: str | Sequence[str] | None, budget: float | None, recipe: Recipe | None) -> list[Rung]:
+    if names is None:
+        names = recipe.rungs if recipe is not None and recipe.rungs else "none" if budget is None else "auto"
+    return rungs_named(names)
 
 
 def _decisions(recipe: str | os.PathLike[str] | Recipe | None) -> Recipe | None:
@@ -163,8 +204,12 @@ class _Job:
     batch_size: int | None
     progress: Progress
     identify: bool
+    budget: float | None = None
+    rungs: list[Rung] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    verdict: Verdict | None = None
+    memory: Memory | None = None
     seconds: dict[str, float] = field(default_factory=dict)
-    overflowing: dict[str, str] = field(default_factory=dict)
     metric: MetricResult | None = None
     latency: dict[str, float] | None = None
     latency_batch: int = 1
@@ -187,25 +232,78 @@ class _Job:
         self.files, self.float_model = files, model
         self.prepared = prepare(model)
 
-    def quantize(self, samples: SampleSet, checkpoint: Path | None) -> None:
-        """Plan, calibrate and place, once more without each layer whose accumulator could overflow."""
-        self.calibration = Calibration({})
-        while True:
-            self.plan = self._plan()
-            with self.stage("calibrate"):
-                self._calibrate(samples, checkpoint)
-            with self.stage("quantize"):
-                self.activations = self._activations()
-                self.constants: Constants = quantize_constants(self.prepared, self.plan, self.activations)
-                self.proofs: list[OverflowProof] = prove(self.prepared, self.plan, self.activations, self.constants)
-            failed = [proof for proof in self.proofs if not proof.holds]
-            if not failed:
-                break
-            self.overflowing.update({p.layer: f"its accumulator could reach {p.bound}, beyond 32 bits" for p in failed})
+    def prepare_work(self, samples: SampleSet) -> None:
+        """What the states of this quantization have in common."""
+        self.work = Work(
+            self.target,
+            samples,
+            self._plan,
+            threads=self.threads,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            identify=self.identify,
+            progress=self.progress,
+            budget=self.budget,
+        )
+
+    def quantize(self, checkpoint: Path | None) -> None:
+        """The plain quantization."""
         with self.stage("quantize"):
-            self.quantized = place(self.prepared, self.plan, self.activations, self.constants)
-            check_target(self.quantized, self.target)
-            _check(self.quantized)
+            self.state = begin(self.work, self.prepared, checkpoint)
+            self.quantized = self.state.quantized
+        self.seconds["calibrate"] = min(self.state.calibration.seconds, self.seconds["quantize"])
+        self.seconds["quantize"] -= self.seconds["calibrate"]
+        self._warn_of_nonfinite(self.state.calibration.observers)
+
+    def follow(self, checkpoint: Path | None) -> None:
+        """The rungs of a recipe, each as it was kept: the recipe, the model and the data alone decide."""
+        with self.stage("ladder"):
+            self.state = begin(self.work, self.prepared, checkpoint)
+            for rung in self.rungs:
+                self.state = rung.apply(self.state).state
+            self.quantized = self.state.quantized
+        self._warn_of_nonfinite(self.state.calibration.observers)
+
+    def climb(
+        self, evaluation: Evaluation | None, held_out: SampleSet | None, checkpoint: Path | None
+    ) -> Evaluation | None:
+        """The ladder; what is left is the evaluation on samples that chose nothing."""
+        if held_out is None or evaluation is None:
+            self.warnings.append("rungs were chosen by agreement on the calibration samples, for want of held-out ones")
+            choosing, judging = agreement(self.work.samples), None
+        else:
+            share = _CHOOSE if held_out.length is None else min(_CHOOSE, _MOST_CHOOSE / held_out.length)
+            first, second = split(held_out, share, self.seed)
+            choosing, judging = replace(evaluation, data=first), replace(evaluation, data=second)
+        floats = Recorded(Session(self.float_model, threads=self.threads))
+
+        def choose(model: ir.Model) -> MetricResult:
+            return self._metric(choosing, floats, model, None)
+
+        self.work = replace(self.work, choose=choose)
+        folder = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.rungs")
+        self.memory = Memory(folder, "" if folder is None else self._key(held_out), self.work)
+        with self.stage("ladder"):
+            found = climb(
+                lambda: begin(self.work, self.prepared, checkpoint),
+                self.rungs,
+                lambda state: choose(state.quantized),
+                self.budget,
+                self.memory,
+            )
+        self.state, self.steps, self.quantized = found.state, found.steps, found.state.quantized
+        self._warn_of_nonfinite(self.state.calibration.observers)
+        return judging
+
+    def _key(self, held_out: SampleSet | None) -> str:
+        parts = [
+            provenance.model_sha256(self.float_model, self.files),
+            self.work.samples.sha256(),
+            "" if held_out is None else held_out.sha256(),
+            repr((self.target, self.exclude, self.estimator, self.recipe, self.seed, self.batch_size, self.budget)),
+            repr(provenance.versions()),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def write_metadata(self, samples: SampleSet) -> None:
         """Digest the model and the calibration data, and write that into the quantized model."""
@@ -219,17 +317,25 @@ class _Job:
     def evaluate(self, evaluation: Evaluation, preprocess: Preprocess | None) -> None:
         """The metric of both models on held-out samples."""
         with self.stage("evaluate"):
-            self.metric = measure_metric(
-                evaluation,
-                Session(self.float_model, threads=self.threads),
-                Session(self.quantized, threads=self.threads),
-                preprocess=preprocess,
-                batch_size=self.batch_size,
-                calibrated_on=set(self.calibration.sample_hashes),
-                seed=self.seed,
-                progress=self.progress,
-            )
+            floats = Session(self.float_model, threads=self.threads)
+            self.metric = self._metric(evaluation, floats, self.quantized, preprocess)
         self.warnings.extend(self.metric.warnings)
+        if self.budget is not None:
+            self.verdict = judge(self.metric, self.budget)
+
+    def _metric(
+        self, evaluation: Evaluation, floats: Engine, model: ir.Model, preprocess: Preprocess | None
+    ) -> MetricResult:
+        return measure_metric(
+            evaluation,
+            floats,
+            Session(model, threads=self.threads),
+            preprocess=preprocess,
+            batch_size=self.batch_size,
+            calibrated_on=set(self.state.calibration.sample_hashes) if hasattr(self, "state") else frozenset(),
+            seed=self.seed,
+            progress=self.progress,
+        )
 
     def verify(self, samples: SampleSet) -> None:
         """Errors layer by layer, and the latency of both models; a generator that is spent gives neither."""
@@ -242,15 +348,15 @@ class _Job:
             pairs = counterparts(self.quantized)
             names = {name: pairs.get(name, name) for name in self._compared()}
             self.errors = tensor_errors(
-                self.prepared,
+                self.state.model,
                 self.quantized,
                 names,
                 samples,
-                params=self.activations,
+                params=self.state.activations,
                 threads=self.threads,
                 progress=self.progress,
             )
-            self.diagnosis = diagnose(list(self.plan.layers.values()), self.errors, self.activations)
+            self.diagnosis = diagnose(list(self.state.plan.layers.values()), self.errors, self.state.activations)
         if "onnxruntime" in self.target.engines:
             with self.stage("time"):
                 self._time(samples)
@@ -268,19 +374,27 @@ class _Job:
             latency_batch=self.latency_batch,
             seconds=self.seconds,
             peak_rss_bytes=peak_rss_bytes(),
-            calibration_samples=self.calibration.samples,
-            layers=layer_reports(self.plan, self.activations, self.constants, self.errors),
-            left_float=self.plan.left_float,
-            proofs=self.proofs,
+            calibration_samples=self.state.calibration.samples,
+            layers=layer_reports(self.state.plan, self.state.activations, self.state.constants, self.errors),
+            left_float=self.state.plan.left_float,
+            proofs=self.state.proofs,
             diagnosis=self.diagnosis,
-            recipe=Recipe.of(self.plan, self.exclude, self.seed),
+            recipe=self._recipe(),
             versions=provenance.versions(),
             sha256=self.sha256,
             warnings=self.warnings,
+            steps=self.steps,
+            verdict=self.verdict,
         )
 
-    def _plan(self) -> Plan:
-        plan = make_plan(self.prepared, self.target, self.exclude, self.overflowing)
+    def _recipe(self) -> Recipe:
+        """The decisions, with the rungs that were kept: following them climbs the same way."""
+        kept = [step.rung for step in self.steps if step.kept and step.rung not in (PLAIN, "search", "mix")]
+        exclude = [*self.exclude, *(re.escape(name) for name, why in self.state.left_out.items() if why == RAISED)]
+        return replace(Recipe.of(self.state.plan, exclude, self.seed), rungs=kept)
+
+    def _plan(self, model: ir.Model, left_out: Mapping[str, str]) -> Plan:
+        plan = make_plan(model, self.target, self.exclude, left_out)
         if not any(layer.role in ("compute", "embedding") for layer in plan.layers.values()):
             why = f" ({plan.left_float[0].op} '{plan.left_float[0].name}': {plan.left_float[0].why})"
             raise ModelError(
@@ -288,30 +402,11 @@ class _Job:
                 "octavo inspect lists them all"
             )
         if self.recipe is not None:
-            self.recipe.apply(plan, self.prepared)
+            self.recipe.apply(plan, model)
         if self.estimator is not None:
             for tensor in plan.tensors.values():
                 tensor.estimator = self.estimator
         return plan
-
-    def _calibrate(self, samples: SampleSet, checkpoint: Path | None) -> None:
-        wanted = [name for name in self.plan.sources if name not in self.calibration.observers]
-        if not wanted and self.calibration.samples:
-            return
-        tensors = {name: estimator(self.plan.tensors[name].estimator).observer for name in wanted}
-        found = run(
-            self.prepared,
-            tensors,
-            samples,
-            checkpoint=checkpoint,
-            progress=self.progress,
-            batch_size=self.batch_size,
-            threads=self.threads,
-            identify=self.identify,
-        )
-        found.observers.update(self.calibration.observers)
-        self.calibration = found
-        self._warn_of_nonfinite(found.observers)
 
     def _warn_of_nonfinite(self, observers: Mapping[str, Observer]) -> None:
         for name, observer in observers.items():
@@ -321,18 +416,10 @@ class _Job:
                     f"{observer.count} values in the float model; they were left out of its range"
                 )
 
-    def _activations(self) -> dict[str, QuantParams]:
-        by_source: dict[str, QuantParams] = {}
-        for tensor in self.plan.tensors.values():
-            if tensor.source not in by_source:
-                observer = self.calibration.observers[tensor.source]
-                low, high = estimator(tensor.estimator).range(observer, tensor.grid, tensor.symmetric)
-                rule = pytorch_params if self.target.rule == "pytorch" else params_from_range
-                by_source[tensor.source] = rule(low, high, tensor.grid, symmetric=tensor.symmetric)
-        return {name: by_source[tensor.source] for name, tensor in self.plan.tensors.items()}
-
     def _compared(self) -> list[str]:
-        return list(dict.fromkeys([*self.plan.tensors, *(layer.result for layer in self.plan.layers.values())]))
+        return list(
+            dict.fromkeys([*self.state.plan.tensors, *(layer.result for layer in self.state.plan.layers.values())])
+        )
 
     def _time(self, samples: SampleSet) -> None:
         engines = [Session(model, threads=self.threads, saturate=True) for model in (self.float_model, self.quantized)]
@@ -346,14 +433,3 @@ class _Job:
                 f"batch {self.latency_batch}, target {self.target.name}); "
                 "keep the float model here, or try another target"
             )
-
-
-def _check(model: ir.Model) -> None:
-    """Hold the result against ONNX's own checker."""
-    from onnx_ir.passes.common import CheckerPass
-
-    try:
-        CheckerPass(full_check=False)(model)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise OctavoError(f"the quantized model fails onnx.checker: {reason}; please report this model") from error

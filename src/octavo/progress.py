@@ -8,6 +8,9 @@ from typing import Protocol
 class Progress(Protocol):
     """Receives the course of the work; the terminal draws it, a library caller may ignore it."""
 
+    def announce(self, line: str) -> None:
+        """One line about what comes, before work that takes long."""
+
     def start(self, stage: str, total: int | None = None) -> None:
         """A stage begins; `total` steps are expected, or None when unknown."""
 
@@ -20,6 +23,8 @@ class Progress(Protocol):
 
 class Silent:
     """A `Progress` that says nothing."""
+
+    def announce(self, line: str) -> None: ...
 
     def start(self, stage: str, total: int | None = None) -> None: ...
 

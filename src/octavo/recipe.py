@@ -29,6 +29,7 @@ class Recipe:
 
     `tensors` maps an activation to `grid`, `symmetric` and `estimator`; `weights` maps a layer to
     the `grid` and `axis` of its weights by input index (axis None is one scale for the tensor).
+    `rungs` are those of the ladder that are climbed, whatever they bring.
     """
 
     target: str
@@ -36,6 +37,7 @@ class Recipe:
     exclude: list[str] = field(default_factory=list)
     tensors: dict[str, dict[str, Any]] = field(default_factory=dict)
     weights: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    rungs: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, plan: Plan, exclude: list[str], seed: int) -> Recipe:
@@ -145,6 +147,8 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         yield "the seed is not a whole number from 0 up"
     if not isinstance(recipe.exclude, list) or not all(isinstance(each, str) for each in recipe.exclude):
         yield "exclude is not a list of names; write for example exclude: [Softmax]"
+    if not isinstance(recipe.rungs, list) or not all(isinstance(each, str) for each in recipe.rungs):
+        yield "rungs is not a list of names; write for example rungs: [equalize, correct]"
     yield from _name_problems("tensors", recipe.tensors)
     for name, decision in recipe.tensors.items():
         yield from _decision_problems(f"tensor '{name}'", decision, _TENSOR)

@@ -21,6 +21,7 @@ from octavo.graph.proof import OverflowProof
 from octavo.graph.weights import Constants
 from octavo.measure import Diagnosis, MetricResult, TensorError
 from octavo.recipe import Recipe
+from octavo.recover import Step, Verdict
 
 
 @dataclass
@@ -75,6 +76,8 @@ class QuantizationResult:
         diagnosis: the worst layers with the likely causes, worst first.
         warnings: one sentence each, for whoever reads the verdict.
         latency_batch: the batch size of `latency_ms`: 1, or the model's own where that is fixed.
+        steps: every rung of the ladder that was tried, in order; empty where none was asked for.
+        verdict: whether the budget is met, as far as the samples can tell; None without a budget.
     """
 
     model: ir.Model
@@ -94,6 +97,8 @@ class QuantizationResult:
     sha256: dict[str, str]
     warnings: list[str] = field(default_factory=list)
     latency_batch: int = 1
+    steps: list[Step] = field(default_factory=list)
+    verdict: Verdict | None = None
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the quantized model, whole or not at all.
@@ -111,9 +116,10 @@ class QuantizationResult:
         """The whole result, but for the model itself, in plain types (the schema of `--json`)."""
         metric = None if self.metric is None else metric_dict(self.metric)
         plain = {key: value for key, value in self.__dict__.items() if key != "model"}
-        lists = {key: [asdict(item) for item in plain[key]] for key in ("layers", "left_float", "diagnosis")}
+        lists = {key: [asdict(item) for item in plain[key]] for key in ("layers", "left_float", "diagnosis", "steps")}
         proofs = [{**asdict(proof), "holds": proof.holds} for proof in self.proofs]
-        return {**plain, **lists, "metric": metric, "proofs": proofs, "recipe": asdict(self.recipe)}
+        verdict = None if self.verdict is None else asdict(self.verdict)
+        return {**plain, **lists, "metric": metric, "proofs": proofs, "recipe": asdict(self.recipe), "verdict": verdict}
 
     def to_json(self) -> str:
         """`to_dict` as JSON text; NaN and infinity, for which JSON has no word, are null."""
@@ -194,6 +200,7 @@ def metric_dict(metric: MetricResult) -> Mapping[str, Any]:
         "drop": metric.drop,
         "drop_ci95": None if metric.ci95 is None else list(metric.ci95),
         "method": metric.method,
+        "sqnr_db": metric.sqnr_db,
         "samples": metric.samples,
         "groups": metric.groups,
     }

@@ -13,8 +13,8 @@ from octavo.data import Arrays, Batch, Preprocess, SampleSet, concatenate, open_
 from octavo.data.runner import DEFAULT_BATCH, fixed_batch
 from octavo.engines import Engine
 from octavo.errors import DataError
-from octavo.measure.evaluation import Evaluation
 from octavo.measure.decibels import decibels
+from octavo.measure.evaluation import Evaluation
 from octavo.measure.interval import Interval, of_means, of_proportions, of_scores
 from octavo.measure.metrics import Metric, default_metric
 from octavo.measure.resample import Groups

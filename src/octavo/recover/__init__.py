@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
+from octavo.recover.ladder import PLAIN, Climb, climb
+from octavo.recover.memory import Memory
+from octavo.recover.mix import RAISED
+from octavo.recover.registry import rung_names, rungs_named
 from octavo.recover.rung import Outcome, Rung
 from octavo.recover.state import State, Work, begin
+from octavo.recover.step import Step
+from octavo.recover.verdict import Verdict, judge
 
-__all__ = ["Outcome", "Rung", "State", "Work", "begin"]
+__all__ = [
+    "PLAIN",
+    "RAISED",
+    "Climb",
+    "Memory",
+    "Outcome",
+    "Rung",
+    "State",
+    "Step",
+    "Verdict",
+    "Work",
+    "begin",
+    "climb",
+    "judge",
+    "rung_names",
+    "rungs_named",
+]

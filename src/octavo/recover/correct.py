@@ -67,7 +67,7 @@ def _outcome(state: State, biases: dict[str, Floats], how: str) -> Outcome:
     if not biases:
         return Outcome(state, "no integer layer has a bias to correct")
     model = biased(state.model, biases)
-    return Outcome(state.with_model(model, recalibrate=False), f"biases of {len(biases)} layers corrected {how}")
+    return Outcome(state.with_biases(model), f"biases of {len(biases)} layers corrected {how}")
 
 
 CORRECT = Rung("correct", "bias correction", correct)

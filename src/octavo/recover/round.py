@@ -45,7 +45,7 @@ def round_weights(state: State) -> Outcome:
     if not given:
         return Outcome(state, f"of {count} layers, none errs less than with nearest rounding")
     note = f"weights of {len(given)} of {count} layers rounded for their output"
-    return Outcome(state.with_model(biased(state.model, biases), recalibrate=False).with_constants(given), note)
+    return Outcome(state.with_biases(biased(state.model, biases)).with_constants(given), note)
 
 
 def forecast(state: State) -> float:

@@ -33,9 +33,11 @@ class Rung:
         title: what it does, in a few words.
         apply: makes a new state of one; it sees calibration data only.
         seconds: about how long `apply` will take on a state, told before it starts; None for moments.
+        dear: whether the result is slower or larger, so that no more than the budget itself asks for it.
     """
 
     name: str
     title: str
     apply: Callable[[State], Outcome]
     seconds: Callable[[State], float] | None = None
+    dear: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
@@ -18,6 +19,7 @@ from octavo.graph.plan import Plan
 from octavo.graph.preflight import check_target
 from octavo.graph.proof import OverflowProof, prove
 from octavo.graph.weights import Constants, quantize_constants
+from octavo.measure import MetricResult
 from octavo.progress import Progress, Silent
 from octavo.ranges import estimator
 from octavo.targets import Target
@@ -38,6 +40,8 @@ class Work:
         seed: of whatever is drawn at random.
         identify: keep a hash of each calibration sample.
         progress: receives the course of the work.
+        choose: the metric of a quantized model on the samples to choose by; only `mix` reads them.
+        budget: how much the metric may lose.
     """
 
     target: Target
@@ -48,6 +52,8 @@ class Work:
     seed: int = 0
     identify: bool = True
     progress: Progress = field(default_factory=Silent)
+    choose: Callable[[ir.Model], MetricResult] | None = None
+    budget: float | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class State:
     """A model with everything that turns it into integers; rungs make new states of old ones.
 
     Attributes:
-        model: the prepared float model, as rewritten so far; what rungs rewrite stays the same function.
+        model: the prepared float model, as rewritten so far: the same function, but for corrected biases.
         plan: which layers and tensors become integers.
         calibration: the sketches of the model's tensors.
         activations: parameters of every tensor of the plan.
@@ -91,10 +97,13 @@ class State:
         _check(model)
         return model
 
-    def with_model(self, model: ir.Model, *, recalibrate: bool = True) -> State:
+    def with_model(self, model: ir.Model) -> State:
         """The state of a rewritten model; the integers chosen so far go, for they belonged to other weights."""
-        calibration = Calibration({}) if recalibrate else self.calibration
-        return _derive(replace(self, model=model, calibration=calibration, given={}))
+        return _derive(replace(self, model=model, calibration=Calibration({}), given={}))
+
+    def with_biases(self, model: ir.Model) -> State:
+        """The state of a model that differs in biases alone: ranges and integers of weights stay."""
+        return _derive(replace(self, model=model))
 
     def with_estimators(self, chosen: Mapping[str, str]) -> State:
         """With other estimators for some tensors; the model is not run again unless they read other observers."""
@@ -126,6 +135,11 @@ def begin(work: Work, model: ir.Model, checkpoint: Path | None = None) -> State:
         DataError: the samples do not fit the model.
     """
     return _derive(State(work, model, work.planner(model, {}), Calibration({}), {}, {}, []), checkpoint)
+
+
+def restored(work: Work, model: ir.Model, calibration: Calibration, **decisions: Any) -> State:
+    """The state of these decisions on a model that was a state's before."""
+    return _derive(State(work, model, work.planner(model, {}), calibration, {}, {}, [], **decisions))
 
 
 def _derive(state: State, checkpoint: Path | None = None) -> State:

@@ -44,6 +44,10 @@ class TerminalProgress:
     ) -> None:
         self._bars.stop()
 
+    def announce(self, line: str) -> None:
+        """Print a line above the bars."""
+        self._bars.console.print(line)
+
     def start(self, stage: str, total: int | None = None) -> None:
         """Draw a new bar."""
         self.done()

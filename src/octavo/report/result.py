@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from octavo.measure import MetricResult
+from octavo.recover import Step
 from octavo.report.text import decibels, milliseconds, number_of, size, times
 from octavo.result import QuantizationResult
 
@@ -21,6 +23,9 @@ _INPUT = re.compile(r"its input '.*' is float \(from .*\)(?=, )")
 def show_result(console: Console, result: QuantizationResult, output: Path) -> None:
     """Print the verdict first, then what explains it, then the warnings."""
     console.print(_verdict(result, output))
+    if result.steps:
+        console.print()
+        console.print(steps_table(result.steps))
     kinds = Counter(layer.op for layer in result.layers)
     console.print(
         f"\n{number_of(len(result.layers), 'operator')} in integers: "
@@ -32,6 +37,9 @@ def show_result(console: Console, result: QuantizationResult, output: Path) -> N
     for warning in result.warnings:
         console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
     seconds = ", ".join(f"{stage} {taken:.1f}" for stage, taken in result.seconds.items())
+    if result.verdict is not None:
+        colour = {"met": "green", "not met": "red", "cannot tell": "yellow"}[result.verdict.kind]
+        console.print(f"\n[{colour}]{escape(result.verdict.sentence)}[/]", soft_wrap=True)
     console.print(f"\n{sum(result.seconds.values()):.1f} s ({seconds}); peak memory {size(result.peak_rss_bytes)}")
 
 
@@ -51,6 +59,21 @@ def _verdict(result: QuantizationResult, output: Path) -> Table:
         speed = times(both["float"] / both["quantized"], "faster", "slower")
         note = f"{speed} here, at batch {result.latency_batch}"
         table.add_row("latency", milliseconds(both["float"]), milliseconds(both["quantized"]), note)
+    return table
+
+
+def steps_table(steps: Sequence[Step]) -> Table:
+    """One row a rung that was tried; figures are those on the samples that chose."""
+    table = Table(title="Rungs tried, on the samples to choose by", title_justify="left")
+    table.add_column("rung", no_wrap=True)
+    for heading in ("drop", "SQNR", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("what it did", overflow="fold")
+    for step in steps:
+        drop = "" if step.drop is None else f"{step.drop:+z.2f}"
+        note = escape(step.note) if step.kept or step.drop is None else f"{escape(step.note)}; no better, taken back"
+        style = None if step.kept else "dim"
+        table.add_row(step.rung, drop, decibels(step.sqnr_db), f"{step.seconds:.1f}", note, style=style)
     return table
 
 

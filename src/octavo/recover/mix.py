@@ -1,0 +1,98 @@
+"""Mixed precision: the cheapest set of layers raised so that the budget holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from octavo.errors import OptionError
+from octavo.measure import MetricResult
+from octavo.recover.rung import Outcome, Rung
+from octavo.recover.sensitivity import macs, own_errors, relieved
+from octavo.recover.state import State
+
+# So many layers are measured one at a time, those first that the proxy ranks first.
+_MEASURED = 32
+RAISED = "raised to float by mixed precision, for its rounding costs the most accuracy for its work"
+
+
+def mix(state: State) -> Outcome:
+    """Raise layers to float in the order of noise relieved for work added, as few as the budget allows.
+
+    The work of a layer is its multiply-accumulates. How few are enough is found by bisection with the
+    metric on the samples to choose by. The points on the way are the Pareto curve, kept in `details`.
+
+    Raises:
+        OptionError: there is no budget, or nothing to choose by.
+    """
+    work = state.work
+    if work.choose is None or work.budget is None:
+        raise OptionError("the rung mix needs a budget and samples to choose by; add --max-drop and --evaluate")
+    proxy, cost = own_errors(state), macs(state)
+    ranked = sorted(proxy, key=lambda name: -proxy[name])[:_MEASURED]
+    measured = relieved(state, ranked)
+    useful = [name for name in ranked if measured[name] > 0]
+    if not useful:
+        return Outcome(state, "no single layer in float makes the output better")
+    order = sorted(useful, key=lambda name: -measured[name] / max(cost[name], 1.0))
+    total = sum(cost.values())
+    curve = _Curve(state, order, {name: cost[name] / total for name in order})
+    best = curve.fewest(work.budget)
+    details: dict[str, Any] = {"pareto": curve.points(), "sensitivity": measured, "proxy": proxy}
+    share = curve.share(best)
+    note = f"{best} of {len(proxy)} layers raised to float, {share:.1%} of the multiply-accumulates"
+    return Outcome(curve.state(best), note, details)
+
+
+class _Curve:
+    """The metric by how many layers of an order are raised."""
+
+    def __init__(self, state: State, order: list[str], shares: dict[str, float]) -> None:
+        self._start, self._order, self._shares = state, order, shares
+        self._states: dict[int, State] = {0: state}
+        self._metrics: dict[int, MetricResult] = {}
+
+    def state(self, count: int) -> State:
+        """With the first so many layers in float."""
+        if count not in self._states:
+            self._states[count] = self._start.with_left_out(dict.fromkeys(self._order[:count], RAISED))
+        return self._states[count]
+
+    def share(self, count: int) -> float:
+        """Their share of the multiply-accumulates."""
+        return sum(self._shares[name] for name in self._order[:count])
+
+    def metric(self, count: int) -> MetricResult:
+        """Measured once."""
+        choose = self._start.work.choose
+        assert choose is not None
+        if count not in self._metrics:
+            self._metrics[count] = choose(self.state(count).quantized)
+        return self._metrics[count]
+
+    def fewest(self, budget: float) -> int:
+        """The smallest count that keeps the budget, as bisection finds it; the best one where none does."""
+        low, high = 0, 1
+        while self.metric(high).drop > budget and high < len(self._order):
+            low, high = high, min(2 * high, len(self._order))
+        if self.metric(high).drop > budget:
+            return min(self._metrics, key=lambda count: (self._metrics[count].drop, count))
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.metric(middle).drop <= budget else (middle, high)
+        return high
+
+    def points(self) -> list[dict[str, Any]]:
+        """What was measured, by rising cost."""
+        return [
+            {
+                "layers": self._order[:count],
+                "share_of_macs": self.share(count),
+                "drop": metric.drop,
+                "drop_ci95": None if metric.ci95 is None else list(metric.ci95),
+                "sqnr_db": metric.sqnr_db,
+            }
+            for count, metric in sorted(self._metrics.items())
+        ]
+
+
+MIX = Rung("mix", "mixed precision by sensitivity", mix, dear=True)

@@ -1,0 +1,43 @@
+"""The rungs in the order in which they are tried. A new one is a file beside these and a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from octavo.errors import OptionError
+from octavo.recover.correct import CORRECT, CORRECT_ANALYTIC
+from octavo.recover.equalize import EQUALIZE
+from octavo.recover.mix import MIX
+from octavo.recover.round import ROUND
+from octavo.recover.rung import Rung
+from octavo.recover.search import SEARCH
+from octavo.recover.smooth import SMOOTH
+
+_RUNGS = (SEARCH, EQUALIZE, SMOOTH, CORRECT, ROUND, MIX)
+# Another form of a rung, which takes its place where it is named.
+_FORMS = (CORRECT_ANALYTIC,)
+AUTO, NONE = "auto", "none"
+
+
+def rung_names() -> list[str]:
+    """The names that `rungs` takes."""
+    return [rung.name for rung in (*_RUNGS, *_FORMS)]
+
+
+def rungs_named(names: str | Sequence[str]) -> list[Rung]:
+    """The rungs of those names, in the order of the ladder; "auto" is all of them and "none" none.
+
+    Raises:
+        OptionError: there is no such rung.
+    """
+    wanted = [part.strip() for part in names.split(",")] if isinstance(names, str) else list(names)
+    if wanted == [AUTO]:
+        return list(_RUNGS)
+    if wanted == [NONE]:
+        return []
+    known = {rung.name: rung for rung in (*_RUNGS, *_FORMS)}
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise OptionError(f"there is no rung '{unknown[0]}'; use {AUTO}, {NONE}, or some of {', '.join(known)}")
+    order = {rung.name: place for place, rung in enumerate(_RUNGS)}
+    return [known[name] for name in sorted(dict.fromkeys(wanted), key=lambda name: order[name.partition(":")[0]])]
