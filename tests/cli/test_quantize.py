@@ -23,6 +23,7 @@ from tests.cli.running import DIGITS, UNTIMED, Octavo, lay_out, process
 from octavo import pipeline, targets
 from octavo.cli import run
 from octavo.engines import onnxruntime as engine
+from octavo.engines.onnxruntime import Session
 
 METRIC = {"name", "unit", "float", "quantized", "drop", "drop_ci95", "method", "samples", "groups"}
 LAYER = {
@@ -37,6 +38,8 @@ RESULT = {
         "size_bytes",
         "latency_ms",
         "latency_batch",
+        "steps",
+        "verdict",
         "seconds",
         "peak_rss_bytes",
         "calibration_samples",
@@ -72,8 +75,7 @@ def samples(name: str | Path = "calib.npz") -> dict[str, np.ndarray]:
 
 
 def accuracy(model: str | Path, data: Mapping[str, np.ndarray]) -> float:
-    session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
-    (logits,) = session.run(["logits"], {"image": data["image"]})
+    logits = Session(model).run({"image": data["image"]})["logits"]
     return 100.0 * float((logits.argmax(1) == data["labels"]).mean())
 
 
