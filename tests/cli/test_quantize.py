@@ -25,7 +25,7 @@ from octavo.cli import run
 from octavo.engines import onnxruntime as engine
 from octavo.engines.onnxruntime import Session
 
-METRIC = {"name", "unit", "float", "quantized", "drop", "drop_ci95", "method", "samples", "groups"}
+METRIC = {"name", "unit", "float", "quantized", "drop", "drop_ci95", "sqnr_db", "method", "samples", "groups"}
 LAYER = {
     *("name", "op", "grid", "scale", "zero_point", "estimator", "sqnr_db", "cosine"),
     *("output", "inputs", "weights", "fused"),

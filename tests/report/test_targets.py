@@ -25,7 +25,8 @@ def test_a_target_is_shown_as_its_file_has_it(name: str) -> None:
         f"{held['activations']['grid']} {'symmetric' if held['activations']['symmetric'] else 'affine'}, "
         f"{held['activations']['estimator']}"
     )
-    assert weights.startswith(f"{held['weights']['grid']}, per channel")
+    scales = "per channel" if held["weights"]["per_channel"] else "per tensor"
+    assert weights.startswith(f"{held['weights']['grid']}, {scales}")
     assert weights.endswith(held["bias"]["grid"])
     assert placement == ("around operators" if held["placement"]["behind"] else "in front of them")
     (details,) = [part for part in text.split("\n\n") if part.startswith(f"{name}: {held['title']}")]
