@@ -17,13 +17,14 @@ import onnx_ir as ir
 from octavo import provenance
 from octavo.data import Preprocess, SampleSet, fixed_batch, open_samples, smallest_run, split
 from octavo.engines import Engine
-from octavo.engines.onnxruntime import Session
+from octavo.engines.onnxruntime import Session, saturating
 from octavo.errors import ModelError, OptionError
 from octavo.graph import input_specs, load, model_bytes, prepare, source_files, stored_bytes
 from octavo.graph.plan import Plan, make_plan
 from octavo.measure import (
     Diagnosis,
     Evaluation,
+    Evidence,
     MetricResult,
     TensorError,
     counterparts,
@@ -39,12 +40,18 @@ from octavo.progress import Progress, Silent
 from octavo.ranges import Observer, RangeSketch
 from octavo.recipe import Recipe, read_recipe
 from octavo.recover import PLAIN, RAISED, Memory, Rung, Step, Verdict, Work, begin, climb, judge, rungs_named
+from octavo.recover.sensitivity import own_errors, shares
+from octavo.recover.walk import walkable
 from octavo.result import QuantizationResult, layer_reports
 from octavo.targets import Target
 from octavo.targets import target as find_target
 
 _QUANTIZED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 
+_HAZARD = (
+    "16-bit saturation hazard: its weights exceed 7 bits, so without VNNI pairs of products can saturate; "
+    "x86-avx2 avoids it"
+)
 # Of the evaluation data, the part that chooses among rungs, and how many samples that is at most.
 _CHOOSE, _MOST_CHOOSE = 1 / 3, 2000
 
@@ -214,6 +221,7 @@ class _Job:
     latency: dict[str, float] | None = None
     latency_batch: int = 1
     errors: dict[str, TensorError] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
     diagnosis: list[Diagnosis] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -356,7 +364,9 @@ class _Job:
                 threads=self.threads,
                 progress=self.progress,
             )
-            self.diagnosis = diagnose(list(self.state.plan.layers.values()), self.errors, self.state.activations)
+            self.shares = shares(own_errors(self.state)) if walkable(self.state.model) else {}
+            layers = list(self.state.plan.layers.values())
+            self.diagnosis = diagnose(layers, self.errors, self.state.activations, self._evidence())
         if "onnxruntime" in self.target.engines:
             with self.stage("time"):
                 self._time(samples)
@@ -375,7 +385,9 @@ class _Job:
             seconds=self.seconds,
             peak_rss_bytes=peak_rss_bytes(),
             calibration_samples=self.state.calibration.samples,
-            layers=layer_reports(self.state.plan, self.state.activations, self.state.constants, self.errors),
+            layers=layer_reports(
+                self.state.plan, self.state.activations, self.state.constants, self.errors, self.shares
+            ),
             left_float=self.state.plan.left_float,
             proofs=self.state.proofs,
             diagnosis=self.diagnosis,
@@ -415,6 +427,22 @@ class _Job:
                     f"tensor '{name}' is NaN or infinite for {observer.nan_count + observer.inf_count} of "
                     f"{observer.count} values in the float model; they were left out of its range"
                 )
+
+    def _evidence(self) -> Evidence:
+        observers = self.state.calibration.observers
+        sketches = {name: each for name, each in observers.items() if isinstance(each, RangeSketch)}
+        hazards = saturating(self.quantized) if "onnxruntime" in self.target.engines else []
+        if hazards:
+            self.warnings.append(
+                f"on this processor, which lacks VNNI, integer kernels of ONNX Runtime can saturate in "
+                f"{len(hazards)} layers of this model; its accuracy here is that of the model as it is written"
+            )
+        return Evidence(
+            self.shares,
+            {name: max(-each.min, each.max) for name, each in sketches.items()},
+            self.state.calibration.samples,
+            dict.fromkeys(hazards, _HAZARD),
+        )
 
     def _compared(self) -> list[str]:
         return list(

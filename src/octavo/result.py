@@ -42,7 +42,8 @@ class LayerReport:
 
     `grid`, `scale`, `zero_point` and `estimator` are those of the layer's output, or of its first
     input when the layer writes floats. `sqnr_db` is the signal-to-quantization-noise ratio of the
-    layer's result against the float model, in decibels; None when it was not measured.
+    layer's result against the float model, in decibels; `share` is the layer's own part of the output's
+    error, from 0 to 1. Both are None when they were not measured.
     """
 
     name: str
@@ -57,6 +58,7 @@ class LayerReport:
     inputs: list[TensorReport]
     weights: list[TensorReport]
     fused: list[str]
+    share: float | None = None
 
 
 @dataclass
@@ -139,6 +141,7 @@ def layer_reports(
     activations: Mapping[str, QuantParams],
     constants: Constants,
     errors: Mapping[str, TensorError],
+    shares: Mapping[str, float] | None = None,
 ) -> list[LayerReport]:
     """One report for each layer of a plan, in graph order."""
 
@@ -170,6 +173,7 @@ def layer_reports(
                 inputs=inputs,
                 weights=weights,
                 fused=list(layer.fused),
+                share=(shares or {}).get(layer.name),
             )
         )
     return reports

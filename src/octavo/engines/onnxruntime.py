@@ -117,13 +117,20 @@ class Session:
 
 
 def would_saturate(model: ir.Model | bytes | str | Path) -> bool:
-    """Whether ONNX Runtime's integer kernels can leave 16 bits on this processor, and so miss the model's integers.
+    """Whether ONNX Runtime's integer kernels can leave 16 bits on this processor, and so miss the model's integers."""
+    return bool(saturating(model))
+
+
+def saturating(model: ir.Model | bytes | str | Path) -> list[str]:
+    """The names of the nodes whose integer kernels can leave 16 bits on this processor.
 
     x86 without VNNI adds two u8 times s8 products in 16 bits (VPMADDUBSW), which 7-bit weights alone cannot exceed.
     """
     if platform.machine().lower() not in _X86 or _VNNI & cpu_flags():
-        return False
-    return any(_widest(node) > _SEVEN_BITS for node in _in_memory(model).graph if node.op_type == "DequantizeLinear")
+        return []
+    graph = _in_memory(model).graph
+    wide = [node for node in graph if node.op_type == "DequantizeLinear" and _widest(node) > _SEVEN_BITS]
+    return list(dict.fromkeys(use.node.name or "" for node in wide for use in node.outputs[0].uses()))
 
 
 def _widest(node: ir.Node) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.measure.diagnose import Diagnosis, diagnose
+from octavo.measure.diagnose import Diagnosis, Evidence, diagnose
 from octavo.measure.evaluate import MetricResult, evaluate
 from octavo.measure.evaluation import Evaluation
 from octavo.measure.latency import Latency, latencies, rounds
@@ -12,6 +12,7 @@ from octavo.measure.memory import peak_rss_bytes
 __all__ = [
     "Diagnosis",
     "Evaluation",
+    "Evidence",
     "Latency",
     "MetricResult",
     "TensorError",

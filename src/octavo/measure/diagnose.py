@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from octavo.affine import QuantParams, real_range
 from octavo.graph.plan import LayerPlan
@@ -18,21 +18,51 @@ _WORST = 5
 # What share of the values beyond the range is worth a word, and what share of the channels are few.
 _CLIPPED = 0.005
 _FEW_CHANNELS = 0.1
+# By how much values may exceed those of the calibration samples before these are too few.
+_BEYOND = 1.25
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A layer among the worst: `sqnr_db` of its result, and the likely causes, one sentence each."""
+    """A layer among the worst: `sqnr_db` of its result, and the likely causes, one sentence each.
+
+    `share` is the layer's own part of the output's error, from 0 to 1, as far as such parts add up; None
+    where it was not measured.
+    """
 
     layer: str
     op: str
     tensor: str
     sqnr_db: float
     causes: list[str]
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What else is known of layers and tensors.
+
+    Attributes:
+        shares: each layer's own part of the output's error.
+        calibrated: the largest |x| of each tensor over the calibration samples.
+        samples: how many of those there were.
+        hazards: layers whose integer kernels can fail on this processor, each with a sentence.
+    """
+
+    shares: Mapping[str, float] = field(default_factory=dict)
+    calibrated: Mapping[str, float] = field(default_factory=dict)
+    samples: int = 0
+    hazards: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING = Evidence()
 
 
 def diagnose(
-    layers: Sequence[LayerPlan], errors: Mapping[str, TensorError], activations: Mapping[str, QuantParams]
+    layers: Sequence[LayerPlan],
+    errors: Mapping[str, TensorError],
+    activations: Mapping[str, QuantParams],
+    evidence: Evidence = NOTHING,
 ) -> list[Diagnosis]:
     """The worst layers first, those below 20 dB and at most five, else the single worst.
 
@@ -42,7 +72,7 @@ def diagnose(
     found = [layer for layer in layers if layer.result in errors and layer.role != "move"]
     ordered = sorted(found, key=lambda layer: _rank(layer, errors))
     poor = [layer for layer in ordered if errors[layer.result].sqnr_db < _POOR_DB]
-    return [_diagnosis(layer, errors, activations) for layer in (poor or ordered[:1])[:_WORST]]
+    return [_diagnosis(layer, errors, activations, evidence) for layer in (poor or ordered[:1])[:_WORST]]
 
 
 def _rank(layer: LayerPlan, errors: Mapping[str, TensorError]) -> float:
@@ -57,7 +87,10 @@ def _tensors(layer: LayerPlan) -> list[str]:
 
 
 def _diagnosis(
-    layer: LayerPlan, errors: Mapping[str, TensorError], activations: Mapping[str, QuantParams]
+    layer: LayerPlan,
+    errors: Mapping[str, TensorError],
+    activations: Mapping[str, QuantParams],
+    evidence: Evidence,
 ) -> Diagnosis:
     causes = [
         cause
@@ -65,8 +98,22 @@ def _diagnosis(
         if name in errors and name in activations
         for cause in _causes(name, errors[name], activations[name])
     ]
+    causes += [each for name in _tensors(layer) if name in errors for each in _unsettled(name, errors[name], evidence)]
     causes = causes or _hidden_causes(layer, errors, activations)
-    return Diagnosis(layer.name, layer.op, layer.result, errors[layer.result].sqnr_db, causes)
+    causes += [evidence.hazards[layer.name]] if layer.name in evidence.hazards else []
+    share = evidence.shares.get(layer.name)
+    return Diagnosis(layer.name, layer.op, layer.result, errors[layer.result].sqnr_db, causes, share)
+
+
+def _unsettled(name: str, error: TensorError, evidence: Evidence) -> list[str]:
+    """Says where samples reach well beyond all that calibration saw: its sketch had not settled."""
+    largest, seen = float(error.channel_ranges.max(initial=0.0)), evidence.calibrated.get(name, 0.0)
+    if seen <= 0.0 or largest <= _BEYOND * seen:
+        return []
+    return [
+        f"'{name}' reaches {largest:.3g} here and stayed below {seen:.3g} in {evidence.samples} calibration samples: "
+        "its range had not settled, calibrate on more"
+    ]
 
 
 def _hidden_causes(

@@ -49,6 +49,12 @@ def own_errors(state: State) -> dict[str, float]:
     return found
 
 
+def shares(errors: dict[str, float]) -> dict[str, float]:
+    """Each layer's part of the sum of own errors, from 0 to 1."""
+    total = sum(errors.values())
+    return {name: each / total for name, each in errors.items()} if total > 0 else {}
+
+
 def relieved(state: State, layers: Sequence[str]) -> dict[str, float]:
     """By how much the output's noise falls, as a share of it, when one layer at a time stays in float.
 

@@ -120,9 +120,11 @@ def _show_diagnosis(console: Console, result: QuantizationResult) -> None:
     table = Table(title="Where most is lost", title_justify="left", show_lines=len(result.diagnosis) > 1)
     table.add_column("layer", overflow="fold", ratio=2)
     table.add_column("SQNR", justify="right", no_wrap=True)
+    table.add_column("of the error", justify="right")
     table.add_column("why", overflow="fold", ratio=3)
     for found in result.diagnosis:
         causes = "\n".join(escape(cause) for cause in found.causes)
-        table.add_row(f"{escape(found.op)} {escape(found.layer)}", decibels(found.sqnr_db), causes)
+        share = "" if found.share is None else f"{found.share:.0%}"
+        table.add_row(f"{escape(found.op)} {escape(found.layer)}", decibels(found.sqnr_db), share, causes)
     console.print()
     console.print(table)
