@@ -64,6 +64,28 @@ def prepare(model: Path, prepared: Path) -> None:
             quant_pre_process(model, prepared, skip_symbolic_shape=True)
 
 
+def quantize_nncf(preset: str) -> Tool:
+    """NNCF with its default flags; "accurate" corrects biases the slow way. Needs the package nncf."""
+
+    def quantize(model: Path, calibration: Calibration, output: Path) -> None:
+        import nncf
+        import onnx
+
+        found = onnx.load(model)
+        items = calibration if isinstance(calibration, list) else list(batches(calibration, 1))
+        kind = nncf.ModelType.TRANSFORMER if len(found.graph.input) > 1 else None
+        quantized = nncf.quantize(
+            found,
+            nncf.Dataset(items),
+            model_type=kind,
+            fast_bias_correction=preset == "default",
+            subset_size=len(items),
+        )
+        onnx.save(quantized, output)
+
+    return quantize
+
+
 TOOLS: dict[str, Tool] = {
     "octavo": quantize_octavo,
     "ort-default": quantize_ort_default,
@@ -71,6 +93,8 @@ TOOLS: dict[str, Tool] = {
     "ort-entropy": ort_recommended(CalibrationMethod.Entropy),
     "ort-percentile": ort_recommended(CalibrationMethod.Percentile),
 }
+# Beside them where accuracy is compared.
+ACCURATE: dict[str, Tool] = {"nncf": quantize_nncf("default"), "nncf-accurate": quantize_nncf("accurate")}
 
 
 def quiet() -> None:

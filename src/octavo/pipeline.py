@@ -356,7 +356,7 @@ class _Job:
             pairs = counterparts(self.quantized)
             names = {name: pairs.get(name, name) for name in self._compared()}
             self.errors = tensor_errors(
-                self.state.model,
+                self.state.reference,
                 self.quantized,
                 names,
                 samples,
@@ -364,7 +364,8 @@ class _Job:
                 threads=self.threads,
                 progress=self.progress,
             )
-            self.shares = shares(own_errors(self.state)) if walkable(self.state.model) else {}
+            if walkable(self.state.model) and not self.work.samples.one_pass:
+                self.shares = shares(own_errors(self.state))
             layers = list(self.state.plan.layers.values())
             self.diagnosis = diagnose(layers, self.errors, self.state.activations, self._evidence())
         if "onnxruntime" in self.target.engines:

@@ -11,6 +11,7 @@ from tests.report.rendering import WIDE, WIDTHS, rendered, rows, words
 
 from octavo.graph.plan import LeftFloat
 from octavo.graph.proof import OverflowProof
+from octavo.recover import Step, judge
 from octavo.report.result import show_result
 from octavo.result import QuantizationResult
 
@@ -106,11 +107,11 @@ def test_the_proof_names_the_fullest_accumulator() -> None:
 
 
 def test_causes_stand_beside_their_layer() -> None:
-    found = [diagnosis(causes=["one", "two [b]"]), diagnosis(layer="conv_[y]", sqnr_db=-0.01)]
+    found = [diagnosis(causes=["one", "two [b]"], share=0.25), diagnosis(layer="conv_[y]", sqnr_db=-0.01)]
     text = shown(diagnosis=found)
-    assert rows(text, "Where most is lost")[0] == ["Conv conv_c", "12.3 dB", "one"]
+    assert rows(text, "Where most is lost")[0] == ["Conv conv_c", "12.3 dB", "25%", "one"]
     assert "two [b]" in text
-    assert ["Conv conv_[y]", "0.0 dB", "a cause"] in rows(text, "Where most is lost")
+    assert ["Conv conv_[y]", "0.0 dB", "", "a cause"] in rows(text, "Where most is lost")
 
 
 def test_warnings_stand_on_one_line_each() -> None:
@@ -129,3 +130,15 @@ def test_a_real_result_is_shown_whole(width: int) -> None:
     assert "2 operators in integers: 2 Conv" in text
     assert "agreement" in text
     assert f"{result.diagnosis[0].sqnr_db:.1f} dB" in text
+
+
+def test_rungs_are_listed_with_what_they_gave_and_the_verdict_stands_below() -> None:
+    kept = Step("equalize", "3 pairs [equalized]", True, 0.25, [-0.5, 1.0], 24.8, 2.6, 1)
+    back = Step("round", "weights of 2 layers rounded", False, 0.5, [-0.5, 1.5], 23.3, 3.5, 1)
+    idle = Step("smooth", "nothing to smooth", False, None, None, None, 0.0, 1)
+    text = shown(steps=[kept, back, idle], verdict=judge(metric(), 0.5))
+    first, second, third = rows(text, "Rungs tried")
+    assert first == ["equalize", "+0.25", "24.8 dB", "2.6", "3 pairs [equalized]"]
+    assert second == ["round", "+0.50", "23.3 dB", "3.5", "weights of 2 layers rounded; no better, taken back"]
+    assert third == ["smooth", "", "", "0.0", "nothing to smooth"]
+    assert "budget of 0.5 points met: top1 drops by 0.25" in text

@@ -65,6 +65,7 @@ class Memory:
         if state is not None:
             data["state"] = _decisions(state)
             save(state.model, path.with_suffix(".onnx"))
+            save(state.reference, path.with_suffix(".reference.onnx"))
             np.savez(
                 path.with_suffix(".npz"), allow_pickle=False, **_arrays(state.given), **_sketches(state.calibration)
             )
@@ -87,11 +88,12 @@ class Memory:
         return restored(
             self.work,
             load(path.with_suffix(".onnx")),
+            load(path.with_suffix(".reference.onnx")),
+            calibration,
             left_out=kept["left_out"],
             estimators=kept["estimators"],
             grids={name: Grid.parse(text) for name, text in kept["grids"].items()},
             given=given,
-            calibration=calibration,
         )
 
 

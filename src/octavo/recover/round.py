@@ -68,14 +68,17 @@ def _chosen(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | Non
     held = np.arange(visit.x.shape[1]) % _HELD_OUT == 0
     centered = layer.node.op_type != "MatMul"
     weights = layer.weights.astype(np.float64)
-    fitted = quadratic(weights, visit.x[:, ~held], visit.x_hat[:, ~held], centered)
+    # As GPTQ does, a MatMul is not asked to mend what its input lost: in transformers that is more than weights tell.
+    x = visit.x if centered else visit.x_hat
+    fitted = quadratic(weights, x[:, ~held], visit.x_hat[:, ~held], centered)
     params = before.params
     if before.transposed and params.axis is not None:
         params = replace(params, axis=1 - params.axis)
     integers = _integers(layer, params, fitted)
     now = layer.arranged(before.integers.T if before.transposed else before.integers)
     old, new = (
-        _held_out(layer, visit, q * _per_channel(p, layer)[..., None], held) for q, p in ((now, params), integers)
+        _held_out(layer, x, visit.x_hat, q * _per_channel(p, layer)[..., None], held)
+        for q, p in ((now, params), integers)
     )
     if new >= old:
         return None
@@ -106,9 +109,9 @@ def _per_channel(params: QuantParams, layer: Product) -> Doubles:
     return np.broadcast_to(params.scale.astype(np.float64).reshape(shape if params.axis is not None else ()), shape)
 
 
-def _held_out(layer: Product, visit: Visit, weights: Doubles, held: NDArray[np.bool_]) -> float:
+def _held_out(layer: Product, x: Floats, x_hat: Floats, weights: Doubles, held: NDArray[np.bool_]) -> float:
     """Squared error of the output on rows that were not fitted, the bias corrected as it would be."""
-    apart = visit.x_hat @ weights.astype(np.float32).transpose(0, 2, 1) - visit.x @ layer.weights.transpose(0, 2, 1)
+    apart = x_hat @ weights.astype(np.float32).transpose(0, 2, 1) - x @ layer.weights.transpose(0, 2, 1)
     if layer.node.op_type != "MatMul":
         apart = apart - apart[:, ~held].mean(axis=1, keepdims=True)
     return float(np.square(apart[:, held]).sum(dtype=np.float64))

@@ -62,7 +62,7 @@ def relieved(state: State, layers: Sequence[str]) -> dict[str, float]:
     """
     work = state.work
     batches = _some(calibration_batches(work.samples, state.model, work.threads))
-    right = _outputs(state.model, batches, work.threads)
+    right = _outputs(state.reference, batches, work.threads)
     whole = _noise(right, _outputs(state.quantized, batches, work.threads))
     found: dict[str, float] = {}
     work.progress.start("one layer at a time", len(layers))

@@ -62,6 +62,7 @@ class State:
 
     Attributes:
         model: the prepared float model, as rewritten so far: the same function, but for corrected biases.
+        reference: the same without those corrections: what is right, tensor by tensor.
         plan: which layers and tensors become integers.
         calibration: the sketches of the model's tensors.
         activations: parameters of every tensor of the plan.
@@ -75,6 +76,7 @@ class State:
 
     work: Work
     model: ir.Model
+    reference: ir.Model
     plan: Plan
     calibration: Calibration
     activations: dict[str, QuantParams]
@@ -99,7 +101,7 @@ class State:
 
     def with_model(self, model: ir.Model) -> State:
         """The state of a rewritten model; the integers chosen so far go, for they belonged to other weights."""
-        return _derive(replace(self, model=model, calibration=Calibration({}), given={}))
+        return _derive(replace(self, model=model, reference=model, calibration=Calibration({}), given={}))
 
     def with_biases(self, model: ir.Model) -> State:
         """The state of a model that differs in biases alone: ranges and integers of weights stay."""
@@ -134,12 +136,12 @@ def begin(work: Work, model: ir.Model, checkpoint: Path | None = None) -> State:
         ModelError: nothing in the model can be quantized.
         DataError: the samples do not fit the model.
     """
-    return _derive(State(work, model, work.planner(model, {}), Calibration({}), {}, {}, []), checkpoint)
+    return _derive(State(work, model, model, work.planner(model, {}), Calibration({}), {}, {}, []), checkpoint)
 
 
-def restored(work: Work, model: ir.Model, calibration: Calibration, **decisions: Any) -> State:
+def restored(work: Work, model: ir.Model, reference: ir.Model, calibration: Calibration, **decisions: Any) -> State:
     """The state of these decisions on a model that was a state's before."""
-    return _derive(State(work, model, work.planner(model, {}), calibration, {}, {}, [], **decisions))
+    return _derive(State(work, model, reference, work.planner(model, {}), calibration, {}, {}, [], **decisions))
 
 
 def _derive(state: State, checkpoint: Path | None = None) -> State:

@@ -46,20 +46,19 @@ class Visit:
             )
 
 
-def visits(state: State, stage: str, start: State | None = None) -> Iterator[Visit]:
+def visits(state: State, stage: str) -> Iterator[Visit]:
     """Every layer of the plan that is a product of an activation and constant weights, in graph order.
 
     Args:
         state: the state whose integers are worked on.
         stage: what to call the work where its course is shown.
-        start: the state whose float model says what is right; `state` itself by default.
     """
-    work, right = state.work, (start or state).model
+    work, right = state.work, state.reference
     batches = calibration_batches(work.samples, right, work.threads)
     quantized = state.quantized.clone()
     nodes = {node.name: node for node in quantized.graph}
     floats, integers = Walk(right, batches, work.threads), Walk(quantized, batches, work.threads)
-    originals = {node.name: node for node in state.model.graph}
+    originals = {node.name: node for node in right.graph}
     layers = [layer for layer in state.plan.layers.values() if product(originals[layer.name], layer) is not None]
     work.progress.start(stage, len(layers))
     for layer in layers:

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.data import Arrays, SampleSet
+from octavo.data.runner import DEFAULT_BATCH
 from octavo.engines.onnxruntime import Session
 from octavo.graph.extract import extract
 from octavo.graph.operators import has_subgraph
@@ -25,11 +26,12 @@ _BYTES = 1 << 29
 def calibration_batches(samples: SampleSet, model: ir.Model, threads: int | None = None) -> list[Arrays]:
     """The first calibration samples, up to 256 and as many as keep a walk over the model in bounded memory."""
     found: list[Arrays] = []
-    count, most = 0, _SAMPLES
-    for batch in samples.batches(_batch(model)):
+    count, most, fixed = 0, _SAMPLES, _fixed_batch(model)
+    for batch in samples.batches(fixed or DEFAULT_BATCH):
+        parts = [batch.inputs] if fixed is None else list(_of_size(batch.inputs, batch.size, fixed))
         if not found:
-            most = int(np.clip(_BYTES // max(_bytes_a_sample(model, batch.inputs, threads), 1), 16, _SAMPLES))
-        found.append(batch.inputs)
+            most = int(np.clip(_BYTES // max(_bytes_a_sample(model, parts[0], fixed, threads), 1), 16, _SAMPLES))
+        found.extend(parts)
         count += batch.size
         if count >= most:
             break
@@ -95,16 +97,21 @@ def walkable(model: ir.Model) -> bool:
     return not any(has_subgraph(node) for node in model.graph)
 
 
-def _batch(model: ir.Model) -> int:
+def _fixed_batch(model: ir.Model) -> int | None:
     leading = [value.shape[0] for value in model.graph.inputs if value.shape is not None and len(value.shape)]
-    return next((dim for dim in leading if isinstance(dim, int)), 32)
+    return next((dim for dim in leading if isinstance(dim, int)), None)
 
 
-def _bytes_a_sample(model: ir.Model, inputs: Arrays, threads: int | None) -> int:
+def _of_size(inputs: Arrays, size: int, fixed: int) -> Iterator[Arrays]:
+    """Batches of the one size that a model takes; what is missing from the last is its last sample again."""
+    for start in range(0, size, fixed):
+        rows = np.minimum(np.arange(start, start + fixed), size - 1)
+        yield {name: array[rows] for name, array in inputs.items()}
+
+
+def _bytes_a_sample(model: ir.Model, inputs: Arrays, fixed: int | None, threads: int | None) -> int:
     """The largest sum of tensors alive at a time, taken as a quarter of all that the model writes."""
     names = [v.name or "" for node in model.graph for v in node.outputs if v.dtype == ir.DataType.FLOAT and v.name]
-    size = len(next(iter(inputs.values())))
-    few = inputs if _batch(model) != 32 else {name: array[:1] for name, array in inputs.items()}
+    few = inputs if fixed else {name: array[:1] for name, array in inputs.items()}
     found = Session(model, outputs=names, threads=threads).run(few)
-    rows = size if few is inputs else 1
-    return sum(array.nbytes for array in found.values()) // 4 // rows
+    return sum(array.nbytes for array in found.values()) // 4 // (fixed or 1)
