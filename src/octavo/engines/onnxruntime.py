@@ -184,7 +184,14 @@ def _take_weights(model: ir.Model) -> dict[str, Any]:
     taken: dict[str, Any] = {}
     for value in model.graph.initializers.values():
         tensor = value.const_value
-        if tensor is None or tensor.nbytes < _SMALL or tensor.dtype not in _HANDED_OVER or value.name is None:
+        # ONNX Runtime drops what nothing reads, and then misses it.
+        if (
+            not value.uses()
+            or tensor is None
+            or tensor.nbytes < _SMALL
+            or tensor.dtype not in _HANDED_OVER
+            or value.name is None
+        ):
             continue
         array = np.ascontiguousarray(tensor.numpy())
         taken[value.name] = onnxruntime.OrtValue.ortvalue_from_numpy(array)

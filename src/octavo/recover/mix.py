@@ -7,16 +7,15 @@ from typing import Any
 from octavo.errors import OptionError
 from octavo.measure import MetricResult
 from octavo.recover.rung import Outcome, Rung
-from octavo.recover.sensitivity import macs, own_errors, relieved
+from octavo.recover.sensitivity import macs, own_errors, raised, relieved
 from octavo.recover.state import State
 
 # So many layers are measured one at a time, those first that the proxy ranks first.
 _MEASURED = 32
-RAISED = "raised to float by mixed precision, for its rounding costs the most accuracy for its work"
 
 
 def mix(state: State) -> Outcome:
-    """Raise layers to float in the order of noise relieved for work added, as few as the budget allows.
+    """Raise layers, to 16-bit activations or float, by noise relieved for work added, as few as the budget allows.
 
     The work of a layer is its multiply-accumulates. How few are enough is found by bisection with the
     metric on the samples to choose by. The points on the way are the Pareto curve, kept in `details`.
@@ -32,14 +31,15 @@ def mix(state: State) -> Outcome:
     measured = relieved(state, ranked)
     useful = [name for name in ranked if measured[name] > 0]
     if not useful:
-        return Outcome(state, "no single layer in float makes the output better")
+        return Outcome(state, "no single layer, raised, makes the output better")
     order = sorted(useful, key=lambda name: -measured[name] / max(cost[name], 1.0))
     total = sum(cost.values())
     curve = _Curve(state, order, {name: cost[name] / total for name in order})
     best = curve.fewest(work.budget)
     details: dict[str, Any] = {"pareto": curve.points(), "sensitivity": measured, "proxy": proxy}
     share = curve.share(best)
-    note = f"{best} of {len(proxy)} layers raised to float, {share:.1%} of the multiply-accumulates"
+    what = "float" if curve.state(best).left_out else "16-bit activations"
+    note = f"{best} of {len(proxy)} layers raised to {what}, {share:.1%} of the multiply-accumulates"
     return Outcome(curve.state(best), note, details)
 
 
@@ -54,7 +54,7 @@ class _Curve:
     def state(self, count: int) -> State:
         """With the first so many layers in float."""
         if count not in self._states:
-            self._states[count] = self._start.with_left_out(dict.fromkeys(self._order[:count], RAISED))
+            self._states[count] = raised(self._start, self._order[:count])
         return self._states[count]
 
     def share(self, count: int) -> float:

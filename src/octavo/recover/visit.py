@@ -84,4 +84,7 @@ def biased(model: ir.Model, biases: dict[str, Floats]) -> ir.Model:
             if bias_input(node) is None and len(node.inputs) < 3:
                 node.resize_inputs(3)
             node.replace_input_with(2, new_constant(model.graph, f"{node.name}_bias", biases[node.name]))
+    for name, value in list(model.graph.initializers.items()):
+        if not value.uses() and not value.is_graph_output():
+            del model.graph.initializers[name]
     return model

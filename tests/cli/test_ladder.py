@@ -1,0 +1,53 @@
+"""A budget at the command line: exit codes, the verdict, and the best model written whatever it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.cli.running import Octavo
+
+COMMAND = ("quantize", "digits.onnx", "-c", "calib.npz", "-o", "out.onnx", "-t", "octavo", "--threads", "1")
+
+
+def test_a_budget_that_plain_rounding_meets_stops_the_climb(octavo: Octavo, work: Path) -> None:
+    run = octavo(*COMMAND, "-e", "eval.npz", "--max-drop", "50", "--json", "out.json")
+    assert run.code == 0
+    result = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    assert [step["rung"] for step in result["steps"]] == ["plain"]
+    assert result["verdict"]["kind"] == "met"
+    assert "budget of 50 points met" in run.out
+    # A third of the 899 samples chose.
+    assert result["metric"]["samples"] == 599
+    assert not [path for path in work.iterdir() if path.name.startswith(".")]
+
+
+def test_a_budget_that_is_not_met_ends_in_3_and_the_best_model(octavo: Octavo, work: Path) -> None:
+    run = octavo(*COMMAND, "-e", "eval.npz", "--max-drop", "1", "--rungs", "correct", "--estimator", "percentile:80")
+    assert run.code == 3
+    assert run.err.startswith("octavo: budget of 1 points not met")
+    assert "out.onnx holds the best model found" in run.err
+    assert (work / "out.onnx").exists()
+    assert "correct" in run.out
+
+
+def test_a_recipe_repeats_the_rungs(octavo: Octavo, work: Path) -> None:
+    assert octavo(*COMMAND, "--rungs", "search,correct,round", "--weight-bits", "4", "--recipe", "r.yaml").code == 0
+    assert "rungs:" in Path("r.yaml").read_text(encoding="utf-8")
+    first = (work / "out.onnx").read_bytes()
+    assert octavo(*COMMAND, "--recipe", "r.yaml", "--weight-bits", "4", "--force").code == 0
+    assert (work / "out.onnx").read_bytes() == first
+
+
+def test_mistakes_are_told_in_one_sentence(octavo: Octavo, work: Path) -> None:
+    for options, sentence in (
+        (("--max-drop", "1"), "give --evaluate with --max-drop"),
+        (("--rungs", "sing"), "there is no rung 'sing'"),
+        (("--max-drop", "-1", "-e", "eval.npz"), "give 0 or more"),
+        (("--weight-bits", "5"), "octavo takes no weights of 5 bits"),
+        (("--rungs", "mix"), "add --max-drop and --evaluate"),
+    ):
+        run = octavo(*COMMAND, *options)
+        assert run.code == 2
+        assert sentence in run.err
+        assert run.err.count("\n") == 1

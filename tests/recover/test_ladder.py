@@ -1,0 +1,82 @@
+"""The climb: where it stops, what it takes back, and what it never does twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx_ir as ir
+import pytest
+from tests.jobs import metric
+from tests.recover.states import FOUR_BITS, inputs, network, state
+
+from octavo.measure import MetricResult
+from octavo.recover import Climb, Memory, Outcome, Rung, State, climb, rungs_named
+from octavo.targets import target
+
+
+@pytest.fixture(scope="module")
+def plain() -> State:
+    return state(network(), inputs(16))
+
+
+def measured(drop: float, sqnr: float = 20.0, error: float = 0.1) -> MetricResult:
+    reach = 1.959964 * error
+    return metric(drop=drop, ci95=(drop - reach, drop + reach), sqnr_db=sqnr)
+
+
+def climbed(plain: State, figures: list[MetricResult], budget: float | None, dear: bool = False) -> Climb:
+    """Fake rungs, each of which leaves another tensor's estimator; figures in the order of the measurements."""
+    given: Iterator[MetricResult] = iter(figures)
+    made = [
+        Rung(name, name, lambda s, spec=spec: Outcome(s.with_estimators({"x": spec}), spec), dear=dear)
+        for name, spec in (("one", "minmax"), ("two", "percentile:99"), ("three", "percentile:98"))
+    ]
+    return climb(lambda: plain, made, lambda _: next(given), budget, Memory(None, "", plain.work))
+
+
+def test_it_stops_at_the_first_rung_within_the_budget(plain: State) -> None:
+    found = climbed(plain, [measured(5), measured(2), measured(0.5)], 1.0)
+    assert [step.rung for step in found.steps] == ["plain", "one", "two"]
+    assert found.state.estimators == {"x": "percentile:99"}
+
+
+def test_a_drop_within_one_standard_error_of_the_budget_climbs_on_unless_that_is_dear(plain: State) -> None:
+    assert len(climbed(plain, [measured(0.95), *[measured(0.5)] * 3], 1.0).steps) == 2
+    assert len(climbed(plain, [measured(0.95)], 1.0, dear=True).steps) == 1
+
+
+def test_what_is_no_better_is_taken_back(plain: State) -> None:
+    found = climbed(plain, [measured(2), measured(4), measured(2, sqnr=25), measured(2.05, sqnr=24)], None)
+    assert [step.kept for step in found.steps] == [True, False, True, False]
+    assert found.state.estimators == {"x": "percentile:99"}
+
+
+def test_a_rung_that_changes_nothing_is_not_measured(plain: State) -> None:
+    idle = Rung("idle", "", lambda s: Outcome(s, "nothing to do"))
+    found = climb(lambda: plain, [idle], lambda _: measured(2), None, Memory(None, "", plain.work))
+    assert [step.drop for step in found.steps] == [2, None]
+
+
+def test_finished_rungs_are_not_run_again_and_give_the_same_bytes(tmp_path: Path) -> None:
+    begun = state(network(), inputs(), target("octavo").with_bits(weights=4))
+    assert begun.plan.target.weights == FOUR_BITS
+    drops = [measured(9, 1), measured(8, 2), measured(7, 3), measured(6, 4), measured(5, 5)]
+    rungs = rungs_named("search,equalize,correct,round")
+
+    def run(key: str = "k", figures: list[MetricResult] = drops) -> Climb:
+        given = iter(figures)
+        return climb(lambda: begun, rungs, lambda _: next(given), None, Memory(tmp_path / "kept", key, begun.work))
+
+    def content(found: Climb) -> bytes:
+        return ir.to_proto(found.state.quantized).graph.SerializeToString(deterministic=True)
+
+    first = run()
+    assert first.steps[-1].kept
+    again = run(figures=[])
+    assert content(again) == content(first)
+    assert again.steps == first.steps
+    (tmp_path / "kept" / "2.json").write_text("{", encoding="utf-8")
+    with pytest.raises(StopIteration):
+        run(figures=[])
+    assert content(run("another")) == content(first)

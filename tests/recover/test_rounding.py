@@ -1,0 +1,72 @@
+"""Rounding by output error: never worse than nearest, and no single step left that would help."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from octavo.recover.rounding import Quadratic, descend, error, gptq, quadratic, refit
+
+QMIN, QMAX = -7, 7
+
+
+def problem(seed: int, groups: int, channels: int, terms: int) -> tuple[Quadratic, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    weights = rng.normal(size=(groups, channels, terms))
+    mix = rng.normal(size=(groups, terms, terms))
+    rows = (rng.normal(size=(groups, 4 * terms + 8, terms)) @ mix).astype(np.float32)
+    scale = np.abs(weights).max(axis=-1) / QMAX
+    return quadratic(weights, rows, rows, False), weights, scale
+
+
+sizes = st.tuples(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 5), st.integers(1, 140))
+
+
+@given(sizes)
+def test_never_worse_than_nearest(size: tuple[int, int, int, int]) -> None:
+    target, weights, scale = problem(*size)
+    nearest = np.clip(np.rint(weights / scale[..., None]), QMIN, QMAX)
+    found = descend(target, nearest, scale, QMIN, QMAX)
+    assert error(target, found, scale) <= error(target, nearest, scale) * (1 + 1e-9) + 1e-12
+    for q in (found, gptq(target, scale, QMIN, QMAX)):
+        assert np.array_equal(q, np.clip(np.rint(q), QMIN, QMAX))
+
+
+def test_no_single_step_would_help() -> None:
+    target, _, scale = problem(1, 2, 3, 12)
+    q = descend(target, gptq(target, scale, QMIN, QMAX), scale, QMIN, QMAX)
+    best = error(target, q, scale)
+    for place in np.ndindex(q.shape):
+        for step in (-1, 1):
+            tried = q.copy()
+            tried[place] = np.clip(q[place] + step, QMIN, QMAX)
+            assert error(target, tried, scale) >= best - 1e-9
+
+
+def test_inputs_that_hang_together_are_worth_much() -> None:
+    """Where terms repeat each other, errors can cancel: a tenth of nearest rounding's error at most."""
+    rng = np.random.default_rng(0)
+    rows = (rng.normal(size=(1, 400, 2)) @ rng.normal(size=(1, 2, 32))).astype(np.float32)
+    weights = rng.normal(size=(1, 4, 32))
+    scale = np.abs(weights).max(axis=-1) / QMAX
+    target = quadratic(weights, rows, rows, False)
+    nearest = np.clip(np.rint(weights / scale[..., None]), QMIN, QMAX)
+    q = descend(target, gptq(target, scale, QMIN, QMAX), scale, QMIN, QMAX)
+    assert error(target, q, scale) < 0.1 * error(target, nearest, scale)
+
+
+@given(st.integers(0, 1000))
+def test_a_fitted_scale_never_errs_more(seed: int) -> None:
+    target, weights, scale = problem(seed, 1, 3, 9)
+    q = np.clip(np.rint(weights / scale[..., None]), QMIN, QMAX)
+    assert error(target, q, refit(target, q, scale)) <= error(target, q, scale) + 1e-9
+
+
+def test_what_the_integer_model_lost_of_its_input_is_made_up_for() -> None:
+    """An input that arrives halved calls for weights twice as large."""
+    rng = np.random.default_rng(0)
+    x, weights = rng.normal(size=(1, 2000, 6)).astype(np.float32), rng.normal(size=(1, 3, 6))
+    found = quadratic(weights, x, x / 2, True)
+    assert found.center == pytest.approx(2 * weights, rel=0.05)

@@ -1,0 +1,148 @@
+"""Rungs on networks with known answers, judged on samples that were not calibrated on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from onnx import numpy_helper
+from tests.models import build, node, random
+from tests.recover.states import FOUR_BITS, inputs, network, outputs, sqnr, state
+
+from octavo.engines.onnxruntime import Session
+from octavo.errors import OptionError
+from octavo.measure import MetricResult
+from octavo.recover import rung_names, rungs_named
+from octavo.recover.correct import correct, correct_analytic
+from octavo.recover.matrices import product
+from octavo.recover.mix import mix
+from octavo.recover.round import round_weights
+from octavo.recover.search import search
+from octavo.recover.sensitivity import macs, own_errors, shares
+from octavo.recover.state import State
+from octavo.targets import target
+
+HELD_OUT = inputs(32, seed=9)
+NARROW = dataclasses.replace(target("octavo"), weights=FOUR_BITS)
+
+
+def test_rounding_errs_less_than_nearest_on_unseen_samples() -> None:
+    plain = state(network(), inputs(), NARROW)
+    found = round_weights(plain)
+    assert sqnr(found.state, plain, HELD_OUT) > sqnr(plain, plain, HELD_OUT) + 3
+    assert "of 3 layers rounded" in found.note
+    again = round_weights(plain)
+    assert all(
+        np.array_equal(again.state.given[key].integers, each.integers) for key, each in found.state.given.items()
+    )
+
+
+def test_a_biased_rounding_is_undone() -> None:
+    """Weights that all round the same way move the mean of every output channel."""
+    nodes = [node("Conv", ["x", "w", "b"], "y")]
+    weights = {"w": np.full((6, 4, 1, 1), 0.45, np.float32), "b": random(6)}
+    weights["w"][:, 0] = 7.0
+    model = build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 6, 8, 8]}, weights)
+    data, unseen = ({"x": np.abs(inputs(48, seed)["x"])} for seed in (0, 9))
+    plain = state(model, data, NARROW)
+
+    def off(found: State) -> float:
+        apart = outputs(found.quantized, unseen) - outputs(plain.model, unseen)
+        return float(np.abs(apart.mean(axis=(0, 2, 3))).max())
+
+    for rung in (correct, correct_analytic):
+        assert off(rung(plain).state) < 0.1 * off(plain)
+
+
+def test_correction_and_rounding_add_up() -> None:
+    """What is right stays the model before its biases were corrected."""
+    plain = state(network(), inputs(), NARROW)
+    both = round_weights(correct(plain).state).state
+    alone = round_weights(plain).state
+    assert sqnr(both, plain, HELD_OUT) > sqnr(alone, plain, HELD_OUT) - 1
+
+
+def test_a_range_is_chosen_by_the_layers_output() -> None:
+    """A channel that the weights do not read may be clipped, whatever that does to the tensor."""
+    model, data = network(), inputs()
+    data["x"][:4, 0, 0, 0] = 500.0
+    (kernel,) = [each for each in model.graph.initializer if each.name == "w"]
+    array = numpy_helper.to_array(kernel).copy()
+    array[:, 0] = 0
+    kernel.CopyFrom(numpy_helper.from_array(array, "w"))
+    wide = state(model, data).with_estimators({"x": "minmax"})
+    found = search(wide)
+    assert found.state.plan.tensors["x"].estimator == "percentile:99.9"
+    assert sqnr(found.state, wide, HELD_OUT) > sqnr(wide, wide, HELD_OUT) + 6
+    assert search(found.state).state is found.state
+
+
+def test_a_planted_sensitive_layer_is_found_and_raised() -> None:
+    """The middle one of three layers: its channels differ by a thousand, and one scale serves all its inputs."""
+    model = network()
+    sizes = np.logspace(-2, 1, 12, dtype=np.float32)
+    factors = {"w": sizes[:, None, None, None], "b": sizes, "k": 1 / sizes[:, None, None, None]}
+    for each in model.graph.initializer:
+        array = numpy_helper.to_array(each) * factors.get(each.name, np.float32(1))
+        each.CopyFrom(numpy_helper.from_array(array.astype(np.float32), each.name))
+    plain = state(model, inputs())
+    errors = own_errors(plain)
+    names = list(plain.plan.layers)
+    worst = max(errors, key=lambda name: errors[name])
+    assert worst == names[1]
+    assert sum(shares(errors).values()) == pytest.approx(1)
+
+    def choose(found: ir.Model) -> MetricResult:
+        x, y = outputs(plain.model, HELD_OUT), outputs(found, HELD_OUT)
+        drop = 100 * float(np.square(x - y).sum() / np.square(x).sum())
+        return MetricResult("noise", "points", 100, 100 - drop, drop, (drop, drop), "", 32, 32)
+
+    before = choose(plain.quantized).drop
+    ready = dataclasses.replace(plain, work=dataclasses.replace(plain.work, choose=choose, budget=before / 2))
+    found = mix(ready)
+    assert [name for name, grid in found.state.grids.items() if grid.bits == 16] == ["r"]
+    assert found.details["pareto"][0]["layers"] == [worst]
+    assert found.details["pareto"][0]["share_of_macs"] == pytest.approx(macs(plain)[worst] / sum(macs(plain).values()))
+    with pytest.raises(OptionError, match="--max-drop"):
+        mix(plain)
+
+
+CONVS = [
+    {"strides": [2, 1], "pads": [1, 0, 2, 1]},
+    {"dilations": [2, 2], "pads": [2, 2, 2, 2]},
+    {"group": 2},
+    {"auto_pad": "SAME_UPPER", "strides": [2, 2]},
+    {"auto_pad": "SAME_LOWER"},
+]
+
+
+@pytest.mark.parametrize("attributes", CONVS, ids=str)
+def test_a_layer_is_the_product_of_its_rows_and_weights(attributes: dict[str, object]) -> None:
+    group = int(attributes.get("group", 1))  # type: ignore[call-overload]
+    weights = {"w": random(6, 4 // group, 3, 2), "b": random(6)}
+    model = build(
+        [node("Conv", ["x", "w", "b"], "y", **attributes)], {"x": ["N", 4, 7, 9]}, {"y": ["N", 6, "H", "W"]}, weights
+    )
+    plain = state(model, {"x": random(5, 4, 7, 9, seed=3)})
+    (layer,) = plain.plan.layers.values()
+    (conv,) = plain.model.graph
+    found = product(conv, layer)
+    assert found is not None
+    x = random(2, 4, 7, 9, seed=4)
+    rows = found.rows([x], seed=0, most=10**9)
+    y = Session(plain.model).run({"x": x})["y"]
+    bias = found.bias
+    assert bias is not None
+    ours = (rows @ found.weights.transpose(0, 2, 1)).transpose(0, 2, 1).reshape(6, -1) + bias[:, None]
+    np.testing.assert_allclose(ours, np.moveaxis(y, 1, 0).reshape(6, -1), rtol=1e-4, atol=1e-4)
+    assert np.array_equal(found.restored(found.arranged(weights["w"])), weights["w"])
+
+
+def test_rungs_by_name_come_in_the_ladders_order() -> None:
+    assert [rung.name for rung in rungs_named("round,search")] == ["search", "round"]
+    assert [rung.name for rung in rungs_named("auto")] == rung_names()[:-1]
+    assert rungs_named(["none"]) == []
+    with pytest.raises(OptionError, match="no rung 'sing'; use auto, none, or some of search"):
+        rungs_named("sing")
