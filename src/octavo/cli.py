@@ -79,9 +79,6 @@ def quantize(
     activation_bits: Annotated[
         int | None, typer.Option("--activation-bits", help="Bits of the activations: 8 or 16.")
     ] = None,
-    group_size: Annotated[
-        int | None, typer.Option("--group-size", help="Weights that share a scale, for targets with scales a group.")
-    ] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="Decisions: read if the file exists, else written.")
     ] = None,
@@ -130,7 +127,6 @@ def quantize(
             rungs=rungs,
             weight_bits=weight_bits,
             activation_bits=activation_bits,
-            group_size=group_size,
         )
     result.save(output, overwrite=force)
     if recipe is not None and not known:

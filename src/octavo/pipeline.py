@@ -77,7 +77,6 @@ def quantize(
     rungs: str | Sequence[str] | None = None,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
-    group_size: int | None = None,
 ) -> QuantizationResult:
     """Quantize a float32 model after training, and measure what that cost.
 
@@ -109,7 +108,6 @@ def quantize(
             or some of them, as names in a list or parted by commas. Without `max_drop` all named are tried.
         weight_bits: width of the weights, where the target allows another than its own.
         activation_bits: width of the activations, likewise.
-        group_size: weights that share a scale, for targets that take scales a group.
 
     Returns:
         The quantized model with all that was decided and measured.
@@ -126,8 +124,8 @@ def quantize(
     if max_drop is not None and not max_drop >= 0:
         raise OptionError(f"a budget of {max_drop:g} cannot be met by any model; give 0 or more")
     chosen_target = _target(target, decided)
-    if (weight_bits, activation_bits, group_size) != (None, None, None):
-        chosen_target = chosen_target.with_bits(weight_bits, activation_bits, group_size)
+    if (weight_bits, activation_bits) != (None, None):
+        chosen_target = chosen_target.with_bits(weight_bits, activation_bits)
     job = _Job(
         target=chosen_target,
         exclude=[*(decided.exclude if decided else ()), *exclude],

@@ -84,7 +84,7 @@ def test_every_width_gives_a_grid_of_that_many_bits(name: str) -> None:
         grid = own.with_bits(weights=bits).weights
         assert grid.qmax <= 2 ** (bits - 1) - 1
         assert grid.bits == max(own.weights.bits, bits)
-    for bits in own.activation_widths if not own.weight_only else ():
+    for bits in own.activation_widths:
         found = own.with_bits(activations=bits)
         assert found.activations.grid.bits == found.second_operand.grid.bits == bits
         assert found.activations.symmetric == own.activations.symmetric
@@ -110,7 +110,6 @@ def test_fewer_bits_keep_the_storage_and_the_narrower_bounds() -> None:
         ("x86-vnni", {"weights": 5}, "x86-vnni takes no weights of 5 bits; use 4 or 6 or 8"),
         ("nvidia-tensorrt", {"activations": 16}, "nvidia-tensorrt takes no activations of 16 bits; use 8"),
         ("fbgemm", {"weights": 4}, "fbgemm takes no weights of 4 bits; use 8"),
-        ("octavo", {"block_size": 32}, "octavo takes no blocked weights; leave block_size out"),
     ],
 )
 def test_a_width_that_the_target_does_not_take(name: str, asked: dict[str, int], told: str) -> None:
@@ -155,8 +154,6 @@ def test_optional_fields_have_defaults(tmp_path: Path) -> None:
     assert found.weight_axes is None
     assert found.least_input_channels == found.least_head_weights == 0
     assert not found.carry_depthwise
-    assert found.block_size is None
-    assert not found.weight_only
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -252,9 +249,6 @@ def test_a_missing_field(tmp_path: Path, field: str) -> None:
         ("bits = [8, 6, 4]", "bits = [true]"),
         ("bits = [8, 6, 4]", "bits = [8, 2]"),
         ("bits = [8, 6, 4]", "only = 1"),
-        ("bits = [8, 6, 4]", "block_size = 32"),
-        ("bits = [8, 6, 4]", "only = true\nblock_size = 0"),
-        ("bits = [8, 6, 4]", "only = true\nblock_size = true"),
         ("behind = true", 'behind = "yes"'),
         ('float_output = ["Gemm", "MatMul"]', 'float_output = "Gemm"'),
         ("least_input_channels = 4", "least_input_channels = 4.5"),

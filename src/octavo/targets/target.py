@@ -19,7 +19,7 @@ _SECTIONS = {
     "": {"title", "engines", "opset", "rule", "notes"},
     "activations": {"grid", "symmetric", "estimator", "bits"},
     "second_operand": {"grid", "symmetric"},
-    "weights": {"grid", "per_channel", "axes", "bits", "block_size", "only"},
+    "weights": {"grid", "per_channel", "axes", "bits"},
     "bias": {"grid"},
     "placement": {"behind", "float_output"},
     "operators": {"compute", "carry", "move", "float", "least_input_channels", "least_head_weights", "carry_depthwise"},
@@ -47,8 +47,7 @@ class Target:
     `least_input_channels` input channels stays in float because its engines do it faster so, and so does
     a last Gemm or MatMul of fewer than `least_head_weights` weights; with `carry_depthwise` a depthwise
     Conv is quantized as the `carry` operators are, when its input already is an integer. The `_widths` say
-    what `with_bits` may choose from, by bits; with `weight_only` activations stay in float, and `block_size`
-    weights along the contraction then share one scale.
+    what `with_bits` may choose from, by bits.
     """
 
     name: str
@@ -77,8 +76,6 @@ class Target:
     weight_widths: Mapping[int, Grid]
     activation_widths: Mapping[int, TensorRule]
     second_widths: Mapping[int, TensorRule]
-    weight_only: bool
-    block_size: int | None
 
     def role(self, op_type: str) -> Role:
         """The part an operator type plays on this target; "float" when the target has no integer form."""
@@ -96,15 +93,12 @@ class Target:
         """Why operators of this type stay in float on this target."""
         return self.float_operators.get(op_type, f"{self.name} has no integer {op_type}")
 
-    def with_bits(
-        self, weights: int | None = None, activations: int | None = None, block_size: int | None = None
-    ) -> Target:
+    def with_bits(self, weights: int | None = None, activations: int | None = None) -> Target:
         """This target with weights and activations of other widths; None leaves a width as it is.
 
         Args:
             weights: bits of the weights; below the storage type's own, the bounds of the grid are narrowed.
             activations: bits of the activations, both operands of a product alike.
-            block_size: how many weights along the contraction share a scale.
 
         Raises:
             TargetError: the target does not take it; the sentence names what it takes.
@@ -115,24 +109,13 @@ class Target:
         if activations is not None:
             changes["activations"] = self._width("activations", activations, self.activation_widths)
             changes["second_operand"] = self.second_widths[activations]
-        if block_size is not None:
-            changes["block_size"] = self._checked_block(block_size)
         return replace(self, **changes)
 
     def _width(self, what: str, bits: int, widths: Mapping[int, _T]) -> _T:
-        if self.weight_only and what == "activations":
-            raise TargetError(f"{self.name} leaves activations in float; leave their bits out")
         if bits not in widths:
             allowed = " or ".join(map(str, sorted(widths)))
             raise TargetError(f"{self.name} takes no {what} of {bits} bits; use {allowed}")
         return widths[bits]
-
-    def _checked_block(self, block_size: int) -> int:
-        if not self.weight_only:
-            raise TargetError(f"{self.name} takes no blocked weights; leave block_size out")
-        if block_size < 1:
-            raise TargetError(f"{self.name} takes no blocks of {block_size} weights; use a block_size of 1 or more")
-        return block_size
 
 
 def read_target(path: Path) -> Target:
@@ -204,8 +187,6 @@ def _build(name: str, data: Mapping[str, Any]) -> Target:
         weight_widths={bits: _of_width(weight_grid, bits) for bits in _bits(weights, weight_grid, _WEIGHT_BITS)},
         activation_widths=_rules(first, activation_bits),
         second_widths=_rules(second, activation_bits),
-        weight_only=_typed(weights.get("only", False), bool),
-        block_size=_block_size(weights),
     )
 
 
@@ -232,16 +213,6 @@ def _of_width(own: Grid, bits: int) -> Grid:
         return own
     wider = grid(f"{'' if own.signed else 'u'}int{bits}")
     return wider.narrow() if own.qmin == -own.qmax else wider
-
-
-def _block_size(weights: Mapping[str, Any]) -> int | None:
-    if "block_size" not in weights:
-        return None
-    if not weights.get("only", False):
-        raise ValueError("block_size needs only = true, since integer kernels take no blocked scales")
-    if _typed(weights["block_size"], int) < 1:
-        raise ValueError(f"block_size {weights['block_size']} is not 1 or more")
-    return int(weights["block_size"])
 
 
 def _tensor_rule(section: Mapping[str, Any]) -> TensorRule:
