@@ -76,6 +76,10 @@ def test_finished_rungs_are_not_run_again_and_give_the_same_bytes(tmp_path: Path
     again = run(figures=[])
     assert content(again) == content(first)
     assert again.steps == first.steps
+    for cut in (0, 100):
+        arrays = tmp_path / "kept" / "4.npz"
+        arrays.write_bytes(arrays.read_bytes()[:cut])
+        assert content(run(figures=[measured(5, 5)])) == content(first)
     (tmp_path / "kept" / "2.json").write_text("{", encoding="utf-8")
     with pytest.raises(StopIteration):
         run(figures=[])

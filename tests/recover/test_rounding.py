@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.recover.rounding import Quadratic, descend, error, gptq, quadratic, refit
+from octavo.recover.rounding import Quadratic, best_integers, descend, error, gptq, quadratic, refit
 
 QMIN, QMAX = -7, 7
 
@@ -28,9 +28,12 @@ sizes = st.tuples(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 5), s
 def test_never_worse_than_nearest(size: tuple[int, int, int, int]) -> None:
     target, weights, scale = problem(*size)
     nearest = np.clip(np.rint(weights / scale[..., None]), QMIN, QMAX)
+    center = np.clip(np.rint(target.center / scale[..., None]), QMIN, QMAX)
+    best = best_integers(target, scale, QMIN, QMAX)
+    assert error(target, best, scale) <= error(target, center, scale) * (1 + 1e-9) + 1e-12
     found = descend(target, nearest, scale, QMIN, QMAX)
     assert error(target, found, scale) <= error(target, nearest, scale) * (1 + 1e-9) + 1e-12
-    for q in (found, gptq(target, scale, QMIN, QMAX)):
+    for q in (found, best, gptq(target, scale, QMIN, QMAX)):
         assert np.array_equal(q, np.clip(np.rint(q), QMIN, QMAX))
 
 

@@ -39,6 +39,14 @@ def test_rounding_errs_less_than_nearest_on_unseen_samples() -> None:
     )
 
 
+def test_a_single_row_is_too_little_to_round_by() -> None:
+    model = build(
+        [node("Gemm", ["x", "w", "b"], "y")], {"x": ["N", 8]}, {"y": ["N", 6]}, {"w": random(8, 6), "b": random(6)}
+    )
+    plain = state(model, {"x": random(1, 8)}, NARROW)
+    assert round_weights(plain).state is plain
+
+
 def test_a_biased_rounding_is_undone() -> None:
     """Weights that all round the same way move the mean of every output channel."""
     nodes = [node("Conv", ["x", "w", "b"], "y")]

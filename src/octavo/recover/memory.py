@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Memory:
                 return None
             state = self._read(path, data) if data["step"]["kept"] else None
             return Step(**data["step"]), state, _metric(data["metric"])
-        except (OSError, ValueError, KeyError, TypeError, UserError):
+        except (OSError, EOFError, ValueError, KeyError, TypeError, UserError, BadZipFile):
             # Damaged or half-removed: the rung is run again.
             return None
 

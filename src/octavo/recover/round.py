@@ -11,7 +11,7 @@ from octavo.affine import QuantParams, dequantize
 from octavo.graph.weights import Constants, QuantizedConstant
 from octavo.recover.correct import corrected_bias
 from octavo.recover.matrices import Product
-from octavo.recover.rounding import Quadratic, best_scales, descend, error, gptq, quadratic, refit
+from octavo.recover.rounding import Quadratic, best_integers, best_scales, descend, error, quadratic, refit
 from octavo.recover.rung import Outcome, Rung
 from octavo.recover.state import State
 from octavo.recover.visit import Visit, biased, visits
@@ -66,6 +66,8 @@ def _chosen(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | Non
     if before.params.block_size is not None:
         return None
     held = np.arange(visit.x.shape[1]) % _HELD_OUT == 0
+    if held.all():
+        return None
     centered = layer.node.op_type != "MatMul"
     weights = layer.weights.astype(np.float64)
     # As GPTQ does, a MatMul is not asked to mend what its input lost: in transformers that is more than weights tell.
@@ -93,7 +95,7 @@ def _integers(layer: Product, params: QuantParams, target: Quadratic) -> tuple[D
     narrow = grid.levels < 2**_WIDE
     if narrow and params.axis is not None:
         scale = best_scales(target.center, target.gram, scale, grid.qmin, grid.qmax)
-    q = descend(target, gptq(target, scale, grid.qmin, grid.qmax), scale, grid.qmin, grid.qmax)
+    q = best_integers(target, scale, grid.qmin, grid.qmax)
     for _ in range(_REFITS if narrow and params.axis is not None else 0):
         tried = refit(target, q, scale)
         again = descend(target, q, tried, grid.qmin, grid.qmax)

@@ -120,6 +120,15 @@ def descend(target: Quadratic, q: Doubles, scale: Doubles, qmin: int, qmax: int)
     return q
 
 
+def best_integers(target: Quadratic, scale: Doubles, qmin: int, qmax: int) -> Doubles:
+    """For each channel the better descent: from what GPTQ gives, or from nearest rounding of V*."""
+    nearest = np.clip(np.rint(target.center / scale[..., None]), qmin, qmax)
+    starts = (gptq(target, scale, qmin, qmax), nearest)
+    one, two = (descend(target, start, scale, qmin, qmax) for start in starts)
+    better = _errors(target, one, scale) <= _errors(target, two, scale)
+    return np.where(better[..., None], one, two)
+
+
 def refit(target: Quadratic, q: Doubles, scale: Doubles) -> Doubles:
     """The scales (groups, channels) that suit the integers best; those of channels that are all zero stay."""
     weighed = q @ target.gram
@@ -131,5 +140,10 @@ def refit(target: Quadratic, q: Doubles, scale: Doubles) -> Doubles:
 
 def error(target: Quadratic, q: Doubles, scale: Doubles) -> float:
     """Mean squared error of the output, but for what no weights can mend."""
+    return float(_errors(target, q, scale).sum())
+
+
+def _errors(target: Quadratic, q: Doubles, scale: Doubles) -> Doubles:
+    """Of each channel, (groups, channels)."""
     apart = q * scale[..., None] - target.center
-    return float(((apart @ target.gram) * apart).sum())
+    return np.asarray(((apart @ target.gram) * apart).sum(axis=-1))
