@@ -8,12 +8,13 @@ from octavo.errors import OptionError
 from octavo.recover.correct import CORRECT, CORRECT_ANALYTIC
 from octavo.recover.equalize import EQUALIZE
 from octavo.recover.mix import MIX
+from octavo.recover.reconstruct import RECONSTRUCT
 from octavo.recover.round import ROUND
 from octavo.recover.rung import Rung
 from octavo.recover.search import SEARCH
 from octavo.recover.smooth import SMOOTH
 
-_RUNGS = (SEARCH, EQUALIZE, SMOOTH, CORRECT, ROUND, MIX)
+_RUNGS = (SEARCH, EQUALIZE, SMOOTH, CORRECT, ROUND, RECONSTRUCT, MIX)
 # Another form of a rung, which takes its place where it is named.
 _FORMS = (CORRECT_ANALYTIC,)
 AUTO, NONE = "auto", "none"

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
-from octavo.torch.translate import evaluate, untranslatable
+from octavo.torch.reconstruct import Batch, Rounded, Task, block_error, reconstruct
+from octavo.torch.translate import evaluate, pytorch, untranslatable
 
-__all__ = ["evaluate", "untranslatable"]
+__all__ = [
+    "Batch",
+    "Rounded",
+    "Task",
+    "block_error",
+    "evaluate",
+    "pytorch",
+    "reconstruct",
+    "untranslatable",
+]

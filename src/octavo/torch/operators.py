@@ -181,7 +181,8 @@ def _backwards(torch: Any, size: int, start: int, stop: int, step: int) -> Tenso
 def _split(torch: Any, node: ir.Node, inputs: list[Tensor]) -> tuple[Tensor, ...]:
     axis = int(attribute(node, "axis", 0))
     sizes = _listed(node, "split", inputs, 1)
-    return inputs[0].split(sizes or -(-inputs[0].shape[axis] // len(node.outputs)), axis)
+    parts: tuple[Tensor, ...] = inputs[0].split(sizes or -(-inputs[0].shape[axis] // len(node.outputs)), axis)
+    return parts
 
 
 def _gather(torch: Any, node: ir.Node, inputs: list[Tensor]) -> Tensor:
