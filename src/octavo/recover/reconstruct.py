@@ -1,4 +1,4 @@
-"""Block reconstruction: learn how the weights of a block are rounded from the error of its output (BRECQ, QDrop)."""
+"""Block reconstruction: learn how the weights of a block are rounded from the error of its output (BRECQ)."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from octavo.graph.operators import bias_input
 from octavo.graph.weights import Constants, QuantizedConstant
 from octavo.recover.blocks import Block, blocks
 from octavo.recover.matrices import product
+from octavo.recover.round import round_weights
 from octavo.recover.rung import Outcome, Rung
 from octavo.recover.sensitivity import macs
 from octavo.recover.state import State
 from octavo.recover.visit import biased
 from octavo.recover.walk import Walk, calibration_batches
-from octavo.torch import Batch, Rounded, Task, block_error, reconstruct, untranslatable
+from octavo.torch import Batch, Rounded, Task, block_error, learn_rounding, untranslatable
 
 Floats = NDArray[np.float32]
 
-_STEPS = 2000
+_STEPS = 1000
 _ROWS = 32
 # Multiply-accumulates of all steps together, forwards; with them the steps of large networks are fewer.
-_WORK = 5e12
+_WORK = 2.5e12
 _LEAST_STEPS = 100
 # Of the samples, the part that judges and is not fitted.
 _HELD_OUT = 5
@@ -51,23 +52,28 @@ class _Weight:
 
 
 def reconstruct_blocks(state: State) -> Outcome:
-    """Block after block, each with the inputs that it has in the integer model so far."""
+    """Block after block, each with the inputs that it has in the integer model so far.
+
+    It starts from weights rounded layer by layer, as `round` leaves them.
+    """
     if find_spec("torch") is None:
         return Outcome(state, "PyTorch is not installed; pip install 'octavo[torch]' brings it")
-    found = _blocks(state)
+    # Single layers first, where that has not been done: a good start, and scales that suit a narrow grid.
+    start = state if state.given else round_weights(state).state
+    found = _blocks(start)
     given: Constants = {}
     biases: dict[str, Floats] = {}
     kept, skipped = 0, set[str]()
-    for block, model, walks in _visits(state, found):
+    for block, model, walks in _visits(start, found):
         unknown = untranslatable(_nodes_of(model, block))
         skipped |= set(unknown)
         if not unknown:
-            kept += _fit(state, block, model, walks, given, biases)
+            kept += _fit(start, block, model, walks, given, biases)
     where = f"of {len(found)} blocks" + (f" ({', '.join(sorted(skipped))} cannot be learnt through)" if skipped else "")
     if not kept:
         return Outcome(state, f"{where}, none errs less with learnt rounding")
     note = f"rounding learnt {where} for {kept} of them"
-    return Outcome(state.with_biases(biased(state.model, biases)).with_constants(given), note)
+    return Outcome(start.with_biases(biased(start.model, biases)).with_constants(given), note)
 
 
 def forecast(state: State) -> float:
@@ -132,7 +138,7 @@ def _fit(
     fitted, held = _parted(_batches(state, block, model, nodes, walks))
     if not held:
         return False
-    integers, shifted = reconstruct(task, fitted)
+    integers, shifted = learn_rounding(task, fitted)
     before = block_error(task, held, [weight.constant.integers for weight in weights], task.biases)
     if block_error(task, held, integers, shifted) >= before:
         return False
@@ -172,8 +178,7 @@ def _task(state: State, block: Block, model: ir.Model, nodes: Sequence[ir.Node],
         if bias is not None and bias.ndim == 1:
             biases[_name(node, 2)] = bias.astype(np.float32)
     exits = {value.name or "": _counterpart(model, value) for value in block.exits}
-    entry = _counterpart(model, block.entry)
-    return Task(nodes, entry, exits, rounded, biases, _steps(state), _rows(state), state.work.seed)
+    return Task(nodes, exits, rounded, biases, _steps(state), _rows(state), state.work.seed)
 
 
 def _batches(
@@ -183,11 +188,7 @@ def _batches(
     entry, exits = block.entry.name or "", [value.name or "" for value in block.exits]
     dtypes = {name: ir.DataType.from_numpy(array.dtype) for name, array in right[0].items()}
     session = Session(extract(state.reference, block.nodes, dtypes, exits), threads=state.work.threads)
-    sizes = [len(each[entry]) for each in right]
-    return [
-        Batch(inputs, floats[entry], session.run(floats), size)
-        for inputs, floats, size in zip(ours, right, sizes, strict=True)
-    ]
+    return [Batch(inputs, session.run(floats), len(floats[entry])) for inputs, floats in zip(ours, right, strict=True)]
 
 
 def _tensors(walk: Walk, nodes: Sequence[ir.Node]) -> list[dict[str, NDArray[Any]]]:
@@ -224,16 +225,16 @@ def _joined(batches: Sequence[Batch]) -> list[Batch]:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     inputs, wanted = together([b.inputs for b in batches]), together([b.wanted for b in batches])
-    return [Batch(inputs, np.concatenate([b.entry for b in batches]), wanted, sum(b.size for b in batches))]
+    return [Batch(inputs, wanted, sum(batch.size for batch in batches))]
 
 
 def _arrays(batch: Batch) -> list[NDArray[Any]]:
-    return [*batch.inputs.values(), batch.entry, *batch.wanted.values()]
+    return [*batch.inputs.values(), *batch.wanted.values()]
 
 
 def _some(batch: Batch, rows: NDArray[np.intp]) -> Batch:
     inputs, wanted = ({name: a[rows] for name, a in part.items()} for part in (batch.inputs, batch.wanted))
-    return Batch(inputs, batch.entry[rows], wanted, len(rows))
+    return Batch(inputs, wanted, len(rows))
 
 
 def _shaped(params: QuantParams, rank: int) -> Floats:
@@ -270,4 +271,4 @@ def _name(node: ir.Node, index: int) -> str:
     return value.name or ""
 
 
-RECONSTRUCT = Rung("reconstruct", "rounding learnt block by block (BRECQ, QDrop)", reconstruct_blocks, forecast)
+RECONSTRUCT = Rung("reconstruct", "rounding learnt block by block (BRECQ)", reconstruct_blocks, forecast)

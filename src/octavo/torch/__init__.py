@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.torch.reconstruct import Batch, Rounded, Task, block_error, reconstruct
+from octavo.torch.reconstruct import Batch, Rounded, Task, block_error, learn_rounding
 from octavo.torch.translate import evaluate, pytorch, untranslatable
 
 __all__ = [
@@ -11,7 +11,7 @@ __all__ = [
     "Task",
     "block_error",
     "evaluate",
+    "learn_rounding",
     "pytorch",
-    "reconstruct",
     "untranslatable",
 ]

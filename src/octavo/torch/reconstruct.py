@@ -2,8 +2,7 @@
 
 Each weight between two neighbours on its grid has a number V that a rectified sigmoid turns into the part of
 the way up, as in AdaRound (Nagel et al. 2020, equations 21 to 25); the error is that of a whole block's
-output, as in BRECQ (Li et al. 2021); and at random half of the activations pass unquantized, as in QDrop
-(Wei et al. 2022), so that weights do not lean on one pattern of rounded inputs.
+output, as in BRECQ (Li et al. 2021), with the inputs that the block has in the integer model.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.torch.operators import OPERATORS, Operator, Tensor
+from octavo.torch.operators import Tensor
 from octavo.torch.translate import evaluate, pytorch
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -25,11 +24,14 @@ Arrays = Mapping[str, NDArray[Any]]
 _GAMMA, _ZETA = -0.1, 1.1
 _WARM_UP = 0.2
 _BETA = (20.0, 2.0)
-_LEARNING_RATE = 1e-2
-_PENALTY = 1.0
-_DROPPED = 0.5
-# A cell's edge itself would round to the neighbour.
-_INSIDE = 0.4999
+_LEARNING_RATE = 3e-2
+# Biases are right but for a little: what a step of theirs adds in noise, no weight can take back.
+_BIAS_RATE = 3e-4
+# So large that with falling beta weights settle one after another, the nearest to an integer first.
+_PENALTY = 1e6
+# How far from the integer that it has a weight begins, so that it can be moved but need not be.
+_OFF = 0.25
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,15 @@ class Rounded:
 
 @dataclass(frozen=True)
 class Batch:
-    """Samples as a block of the integer model meets them.
+    """Samples as a block meets them.
 
     Attributes:
         inputs: what the block's nodes read, as they are in the integer model.
-        entry: the float model's tensor in place of the one named in `Task.entry`.
         wanted: what the exits are in the float model.
         size: how many samples; arrays of another leading length are no samples and go in whole.
     """
 
     inputs: Arrays
-    entry: NDArray[np.float32]
     wanted: Arrays
     size: int
 
@@ -75,7 +75,6 @@ class Task:
 
     Attributes:
         nodes: of the integer model, in order.
-        entry: the tensor that carries what flows into the block.
         exits: names of the block's outputs in the integer model, by their names in `Batch.wanted`.
         weights: what may be rounded another way.
         biases: by the tensors that the nodes read, (channels,).
@@ -85,7 +84,6 @@ class Task:
     """
 
     nodes: Sequence[ir.Node]
-    entry: str
     exits: Mapping[str, str]
     weights: Sequence[Rounded]
     biases: Arrays
@@ -94,8 +92,8 @@ class Task:
     seed: int
 
 
-def reconstruct(task: Task, batches: Sequence[Batch]) -> tuple[list[NDArray[Any]], dict[str, NDArray[np.float32]]]:
-    """The integers of each weight, and the biases.
+def learn_rounding(task: Task, batches: Sequence[Batch]) -> tuple[list[NDArray[Any]], dict[str, NDArray[np.float32]]]:
+    """The integers of each weight, at most one from those it has, and the biases.
 
     Raises:
         DependencyError: PyTorch is not installed.
@@ -106,24 +104,25 @@ def reconstruct(task: Task, batches: Sequence[Batch]) -> tuple[list[NDArray[Any]
     biases = {name: torch.tensor(array) for name, array in task.biases.items()}
     units = {name: bias.abs().mean() + bias.std(correction=0) for name, bias in biases.items()}
     shifts = {name: torch.zeros_like(bias, requires_grad=True) for name, bias in biases.items()}
-    optimizer = torch.optim.Adam([*(way for _, way in ways), *shifts.values()], lr=_LEARNING_RATE)
-    instead = {"QuantizeLinear": _dropping(random)}
-    size = None
+    groups = [([way for _, way in ways], _LEARNING_RATE), ([*shifts.values()], _BIAS_RATE)]
+    optimizer = torch.optim.Adam([{"params": params, "lr": rate} for params, rate in groups if params])
+    rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, task.steps)
+    before = block_error(task, batches, [weight.integers for weight in task.weights], task.biases)
+
+    def shifted() -> dict[str, Tensor]:
+        return {name: bias + shifts[name] * units[name] for name, bias in biases.items()}
+
     for step, batch in enumerate(_drawn(torch, task, batches, random)):
-        given = {weight.tensor: _soft(torch, weight, *way) for weight, way in zip(task.weights, ways, strict=True)}
-        given |= {name: bias + shifts[name] * units[name] for name, bias in biases.items()}
-        error = _error(task, evaluate(task.nodes, given | batch.inputs, instead), batch)
-        size = error.detach() if size is None else size
-        loss = error / size.clamp(min=torch.finfo(size.dtype).tiny) + _PENALTY * _undecided(ways, step / task.steps)
+        soft = {weight.tensor: _soft(torch, weight, *way) for weight, way in zip(task.weights, ways, strict=True)}
+        error = _error(task, evaluate(task.nodes, batch.inputs | soft | shifted()), batch)
+        loss = error / max(before, _TINY) + _PENALTY * _undecided(torch, ways, step / task.steps)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        rate.step()
     with torch.no_grad():
-        found = [
-            (base + (way >= 0)).clamp(weight.qmin, weight.qmax).numpy()
-            for weight, (base, way) in zip(task.weights, ways, strict=True)
-        ]
-        return found, {name: (bias + shifts[name] * units[name]).numpy() for name, bias in biases.items()}
+        integers = [(base + (way >= 0)).numpy() for base, way in ways]
+        return integers, {name: bias.numpy() for name, bias in shifted().items()}
 
 
 def block_error(task: Task, batches: Sequence[Batch], weights: Sequence[NDArray[Any]], biases: Arrays) -> float:
@@ -131,28 +130,28 @@ def block_error(task: Task, batches: Sequence[Batch], weights: Sequence[NDArray[
     torch = pytorch()
     total = 0.0
     with torch.no_grad():
-        given = {
-            w.tensor: torch.tensor((q * w.scale).astype(np.float32)) for w, q in zip(task.weights, weights, strict=True)
-        }
+        pairs = zip(task.weights, weights, strict=True)
+        given = {weight.tensor: torch.tensor((q * weight.scale).astype(np.float32)) for weight, q in pairs}
         given |= {name: torch.tensor(array) for name, array in biases.items()}
         for batch in batches:
-            tensors = _Drawn(*({k: torch.tensor(v) for k, v in part.items()} for part in (batch.inputs, batch.wanted)))
-            total += float(_error(task, evaluate(task.nodes, given | tensors.inputs), tensors)) * batch.size
+            for rows in np.array_split(np.arange(batch.size), -(-batch.size // task.rows)):
+                some = _taken(torch, batch, rows)
+                total += float(_error(task, evaluate(task.nodes, some.inputs | given), some)) * len(rows)
     return total / sum(batch.size for batch in batches)
 
 
 @dataclass(frozen=True)
-class _Drawn:
+class _Taken:
     inputs: dict[str, Tensor]
     wanted: dict[str, Tensor]
 
 
 def _start(torch: Any, weight: Rounded) -> tuple[Tensor, Tensor]:
-    """The lower neighbour, and V such that the soft weight is the real one, or as near as its cell lets it be."""
+    """The lower neighbour, and a V that has the weight near its integer, on the side of the real weight."""
     q = weight.integers.astype(np.float64)
-    inside = np.clip(weight.real, q - _INSIDE, q + _INSIDE)
-    base = np.clip(np.floor(inside), weight.qmin, weight.qmax - 1)
-    part = torch.tensor(np.clip(inside - base, 0.0, 1.0).astype(np.float32))
+    aside = q + np.where(weight.real >= q, _OFF, -_OFF)
+    base = np.clip(np.floor(aside), weight.qmin, weight.qmax - 1)
+    part = torch.tensor(np.clip(aside - base, _OFF, 1.0 - _OFF).astype(np.float32))
     way = -torch.log((_ZETA - _GAMMA) / (part - _GAMMA) - 1.0)
     return torch.tensor(base.astype(np.float32)), way.requires_grad_()
 
@@ -165,9 +164,8 @@ def _soft(torch: Any, weight: Rounded, base: Tensor, way: Tensor) -> Tensor:
     return (base + _part(torch, way)) * torch.tensor(weight.scale)
 
 
-def _undecided(ways: Sequence[tuple[Tensor, Tensor]], done: float) -> Tensor:
+def _undecided(torch: Any, ways: Sequence[tuple[Tensor, Tensor]], done: float) -> Tensor:
     """Mean of 1 - |2h - 1|^beta, beta falling as the work goes on; 0 at first."""
-    torch = pytorch()
     if done < _WARM_UP:
         return torch.zeros(())
     along = (done - _WARM_UP) / (1.0 - _WARM_UP)
@@ -176,33 +174,21 @@ def _undecided(ways: Sequence[tuple[Tensor, Tensor]], done: float) -> Tensor:
     return sum((1.0 - (2.0 * _part(torch, way) - 1.0).abs().pow(beta)).sum() for _, way in ways) / count
 
 
-def _error(task: Task, found: Mapping[str, Tensor], batch: _Drawn) -> Tensor:
+def _error(task: Task, found: Mapping[str, Tensor], batch: _Taken) -> Tensor:
     return sum((found[task.exits[name]] - wanted).square().mean() for name, wanted in batch.wanted.items())
 
 
-def _dropping(random: Any) -> Operator:
-    """Quantization that leaves each number as it is as often as not."""
-
-    def quantize(torch: Any, node: ir.Node, inputs: list[Tensor]) -> Tensor:
-        q = OPERATORS["QuantizeLinear"](torch, node, inputs)
-        x, scale, zero_point = inputs
-        real = x / scale + zero_point.to(x.dtype)
-        return torch.where(torch.rand(x.shape, generator=random) < _DROPPED, real, q)
-
-    return quantize
-
-
-def _drawn(torch: Any, task: Task, batches: Sequence[Batch], random: Any) -> Iterator[_Drawn]:
-    """For each step some samples of a batch, half of what enters as in the float model."""
+def _drawn(torch: Any, task: Task, batches: Sequence[Batch], random: Any) -> Iterator[_Taken]:
+    """For each step some samples of one batch."""
     sizes = torch.tensor([float(batch.size) for batch in batches])
     for _ in range(task.steps):
         batch = batches[int(torch.multinomial(sizes, 1, generator=random))]
-        rows = torch.randperm(batch.size, generator=random)[: task.rows].numpy()
-        inputs, wanted = (
-            {name: torch.tensor(a[rows] if a.ndim and len(a) == batch.size else a) for name, a in part.items()}
-            for part in (batch.inputs, batch.wanted)
-        )
-        if task.entry in inputs:
-            ours, right = inputs[task.entry], torch.tensor(batch.entry[rows])
-            inputs[task.entry] = torch.where(torch.rand(ours.shape, generator=random) < _DROPPED, right, ours)
-        yield _Drawn(inputs, wanted)
+        yield _taken(torch, batch, torch.randperm(batch.size, generator=random)[: task.rows].numpy())
+
+
+def _taken(torch: Any, batch: Batch, rows: NDArray[np.intp]) -> _Taken:
+    inputs, wanted = (
+        {name: torch.tensor(a[rows] if a.ndim and len(a) == batch.size else a) for name, a in part.items()}
+        for part in (batch.inputs, batch.wanted)
+    )
+    return _Taken(inputs, wanted)

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from octavo.errors import DependencyError
 from octavo.graph.constants import constant
-from octavo.torch.operators import OPERATORS, Operator, Tensor, is_translatable
+from octavo.torch.operators import OPERATORS, Tensor, is_translatable
 
 
 def untranslatable(nodes: Sequence[ir.Node]) -> list[str]:
@@ -18,25 +18,22 @@ def untranslatable(nodes: Sequence[ir.Node]) -> list[str]:
     return list(dict.fromkeys(node.op_type for node in nodes if not is_translatable(node)))
 
 
-def evaluate(
-    nodes: Sequence[ir.Node], given: Mapping[str, Tensor], instead: Mapping[str, Operator] | None = None
-) -> dict[str, Tensor]:
+def evaluate(nodes: Sequence[ir.Node], given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Every tensor that the nodes, in topological order, make of the given ones.
 
     What is given also stands in for constants, and for what the nodes would compute under the same name.
     Rounding onto a grid lets gradients straight through; integers between Q and DQ are held as floats.
-    `instead` has operators that take the place of the table's own.
 
     Raises:
         DependencyError: PyTorch is not installed.
     """
-    torch, values, table = pytorch(), dict(given), {**OPERATORS, **(instead or {})}
+    torch, values = pytorch(), dict(given)
     for node in nodes:
         names = [value.name or "" for value in node.outputs]
         if names[0] in given:
             continue
         inputs = [_read(torch, value, values) for value in node.inputs]
-        found = table[node.op_type](torch, node, inputs)
+        found = OPERATORS[node.op_type](torch, node, inputs)
         values.update(zip(names, found if isinstance(found, tuple) else (found,), strict=False))
     return values
 
