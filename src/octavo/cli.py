@@ -79,6 +79,9 @@ def quantize(
     activation_bits: Annotated[
         int | None, typer.Option("--activation-bits", help="Bits of the activations: 8 or 16.")
     ] = None,
+    block_size: Annotated[
+        int | None, typer.Option("--block-size", help="Weights that share a scale, for weight-only targets.")
+    ] = None,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="Decisions: read if the file exists, else written.")
     ] = None,
@@ -127,6 +130,7 @@ def quantize(
             rungs=rungs,
             weight_bits=weight_bits,
             activation_bits=activation_bits,
+            block_size=block_size,
         )
     result.save(output, overwrite=force)
     if recipe is not None and not known:

@@ -17,6 +17,8 @@ from octavo.graph.size import tensor_bytes
 from octavo.graph.weights import quantize_constants
 from octavo.targets import Target
 
+_SCALE_BYTES = 4
+
 
 @dataclass(frozen=True)
 class Operator:
@@ -103,8 +105,12 @@ def _operator(node: ir.Node, plan: Plan, proof: OverflowProof | None) -> Operato
 
 
 def _saved(model: ir.Model, plan: Plan) -> int:
-    """Bytes that float32 weights lose as 8-bit integers, each shared tensor counted once."""
-    names = {weight.tensor for layer in plan.layers.values() for weight in layer.weights}
-    found = (model.graph.initializers.get(name) for name in names)
-    sizes = [value.const_value.nbytes for value in found if value is not None and value.const_value is not None]
-    return sum(size * 3 // 4 for size in sizes)
+    """Bytes that float32 weights lose as integers, each shared tensor counted once."""
+    weights = {weight.tensor: weight for layer in plan.layers.values() for weight in layer.weights}
+    saved = 0
+    for name, weight in weights.items():
+        value = model.graph.initializers.get(name)
+        if value is not None and value.const_value is not None:
+            scales = 0.0 if weight.block_size is None else _SCALE_BYTES / weight.block_size
+            saved += int(value.const_value.size * (4 - weight.grid.bits / 8 - scales))
+    return saved

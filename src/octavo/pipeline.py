@@ -77,6 +77,7 @@ def quantize(
     rungs: str | Sequence[str] | None = None,
     weight_bits: int | None = None,
     activation_bits: int | None = None,
+    block_size: int | None = None,
 ) -> QuantizationResult:
     """Quantize a float32 model after training, and measure what that cost.
 
@@ -108,6 +109,7 @@ def quantize(
             or some of them, as names in a list or parted by commas. Without `max_drop` all named are tried.
         weight_bits: width of the weights, where the target allows another than its own.
         activation_bits: width of the activations, likewise.
+        block_size: weights that share a scale, for a target whose weights are in blocks.
 
     Returns:
         The quantized model with all that was decided and measured.
@@ -126,6 +128,8 @@ def quantize(
     chosen_target = _target(target, decided)
     if (weight_bits, activation_bits) != (None, None):
         chosen_target = chosen_target.with_bits(weight_bits, activation_bits)
+    if block_size is not None:
+        chosen_target = chosen_target.with_block_size(block_size)
     job = _Job(
         target=chosen_target,
         exclude=[*(decided.exclude if decided else ()), *exclude],

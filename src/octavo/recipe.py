@@ -19,7 +19,8 @@ VERSION = 1
 
 # The fields of one decision, each with the types it may have.
 _TENSOR: Mapping[str, tuple[type, ...]] = {"grid": (str,), "symmetric": (bool,), "estimator": (str,)}
-_WEIGHTS: Mapping[str, tuple[type, ...]] = {"grid": (str,), "axis": (int, type(None))}
+_WEIGHTS: Mapping[str, tuple[type, ...]] = {"grid": (str,), "axis": (int, type(None)), "block_size": (int,)}
+_OPTIONAL = {"block_size"}
 _KINDS = {str: "text", bool: "true or false", int: "a whole number", type(None): "null"}
 
 
@@ -28,7 +29,8 @@ class Recipe:
     """The decisions: target, seed, exclusions, and the grid and estimator of each tensor by name.
 
     `tensors` maps an activation to `grid`, `symmetric` and `estimator`; `weights` maps a layer to
-    the `grid` and `axis` of its weights by input index (axis None is one scale for the tensor).
+    the `grid` and `axis` of its weights by input index (axis None is one scale for the tensor), and to
+    their `block_size` where they are in blocks.
     `rungs` are those of the ladder that are climbed, whatever they bring.
     """
 
@@ -48,7 +50,7 @@ class Recipe:
             if t.source == name
         }
         weights = {
-            layer.name: {w.index: {"grid": str(w.grid), "axis": w.axis} for w in layer.weights}
+            layer.name: {w.index: _decision(w) for w in layer.weights}
             for layer in plan.layers.values()
             if layer.weights
         }
@@ -129,6 +131,11 @@ def read_recipe(path: Path) -> Recipe:
     return recipe
 
 
+def _decision(weight: WeightPlan) -> dict[str, Any]:
+    blocks = {} if weight.block_size is None else {"block_size": weight.block_size}
+    return {"grid": str(weight.grid), "axis": weight.axis, **blocks}
+
+
 def _apply(layer: str, weight: WeightPlan, decision: Mapping[str, Any]) -> None:
     grid, axis = Grid.parse(decision["grid"]), decision["axis"]
     if grid.signed != weight.grid.signed:
@@ -136,7 +143,11 @@ def _apply(layer: str, weight: WeightPlan, decision: Mapping[str, Any]) -> None:
     if axis not in (None, weight.axis):
         takes = "null" if weight.axis is None else f"{weight.axis} or null"
         raise OptionError(f"the recipe gives axis {axis} to weights of '{layer}', which take {takes}")
-    weight.grid, weight.axis = grid, axis
+    size = decision.get("block_size")
+    if (size is None) != (weight.block_size is None) or (size is not None and size < 1):
+        takes = "no block_size" if weight.block_size is None else "a block_size of 16, 32, 64, 128 or 256"
+        raise OptionError(f"the recipe gives block_size {size} to weights of '{layer}', which take {takes}")
+    weight.grid, weight.axis, weight.block_size = grid, axis, size
 
 
 def _problems(recipe: Recipe) -> Iterator[str]:
@@ -169,11 +180,11 @@ def _name_problems(what: str, by_name: object) -> Iterator[str]:
 
 
 def _decision_problems(where: str, decision: object, kinds: Mapping[str, tuple[type, ...]]) -> Iterator[str]:
-    if not isinstance(decision, dict) or set(decision) != set(kinds):
-        yield f"{where} does not have just the fields {', '.join(kinds)}"
+    if not isinstance(decision, dict) or not set(kinds) - _OPTIONAL <= set(decision) <= set(kinds):
+        yield f"{where} does not have just the fields {', '.join(name for name in kinds if name not in _OPTIONAL)}"
         return
     for name, allowed in kinds.items():
-        if type(decision[name]) not in allowed:
+        if name in decision and type(decision[name]) not in allowed:
             yield f"the {name} of {where} is not {' or '.join(_KINDS[kind] for kind in allowed)}"
     try:
         Grid.parse(decision["grid"])

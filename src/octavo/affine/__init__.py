@@ -9,7 +9,7 @@ from octavo.affine.grid import GRIDS, INT4, INT8, INT16, INT32, UINT4, UINT8, UI
 from octavo.affine.mapping import dequantize, fake_quantize, quantize, real_range
 from octavo.affine.operators import add, concat, gemm, matmul, matmul_integer, mul
 from octavo.affine.overflow import accumulator_bound
-from octavo.affine.params import QuantParams, params_from_array, params_from_range
+from octavo.affine.params import QuantParams, params_from_array, params_from_range, spread
 from octavo.affine.pooling import average_pool, global_average_pool, max_pool
 from octavo.affine.pytorch import pytorch_params
 from octavo.affine.requantize import requantization_multiplier, requantize
@@ -57,6 +57,7 @@ __all__ = [
     "real_range",
     "requantization_multiplier",
     "requantize",
+    "spread",
     "table",
     "widen_weight_scale",
 ]

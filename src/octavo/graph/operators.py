@@ -42,6 +42,13 @@ def channel_axis(node: ir.Node, index: int, rank: int) -> int | None:
     return None
 
 
+def summed_axis(node: ir.Node, rank: int) -> int:
+    """The axis of the second operand of a Gemm or MatMul that is summed over."""
+    if node.op_type == "Gemm":
+        return 1 if attribute(node, "transB", 0) else 0
+    return max(rank - 2, 0)
+
+
 def input_channels(node: ir.Node) -> int | None:
     """How many input channels a Conv with one group has; None for other nodes."""
     weight = node.inputs[1] if node.op_type == "Conv" else None

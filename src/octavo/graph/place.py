@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -113,7 +114,7 @@ class _Placer:
         integers = self._initializer(f"{name}_quantized", found.integers, _data_type(found.params))
         result = self._value(f"{name}_dequantized", ir.DataType.FLOAT, ir.Shape(found.integers.shape))
         inputs = [integers, *self._parameters(name, found.params)]
-        dequantize = self._node("DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", found.params.axis)
+        dequantize = self._node("DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", found.params)
         self.graph.insert_before(node, dequantize)
         node.replace_input_with(index, result)
 
@@ -123,9 +124,10 @@ class _Placer:
         integers = self._initializer(f"{name}_quantized", found.integers, _data_type(found.params))
         node.replace_input_with(0, integers)
         result = self._value(f"{output.name}_dequantized", ir.DataType.FLOAT, output.shape)
-        axis = None if found.params.axis is None else -1
+        params = found.params if found.params.axis is None else replace(found.params, axis=-1)
         inputs = [output, *self._parameters(name, found.params)]
-        self.graph.insert_after(node, self._node("DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", axis))
+        dequantize = self._node("DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", params)
+        self.graph.insert_after(node, dequantize)
         for use in list(output.uses()):
             if use.node is not result.producer():
                 use.node.replace_input_with(use.idx, result)
@@ -146,7 +148,7 @@ class _Placer:
         key = (name, dtype.name, array.shape, array.tobytes())
         if key not in self.shared:
             unique = self._unique(name)
-            tensor = ir.tensor(np.asarray(array, order="C"), dtype=dtype, name=unique)
+            tensor = ir.tensor(np.asarray(array, dtype.numpy(), order="C"), dtype=dtype, name=unique)
             value = ir.Value(name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(dtype), const_value=tensor)
             self.graph.register_initializer(value)
             self.shared[key] = value
@@ -155,8 +157,11 @@ class _Placer:
     def _value(self, name: str, dtype: ir.DataType, shape: ir.Shape | None) -> ir.Value:
         return ir.Value(name=self._unique(name), shape=shape, type=ir.TensorType(dtype))
 
-    def _node(self, op: str, inputs: list[ir.Value], output: ir.Value, name: str, axis: int | None = None) -> ir.Node:
-        attributes = {} if axis is None else {"axis": axis}
+    def _node(
+        self, op: str, inputs: list[ir.Value], output: ir.Value, name: str, params: QuantParams | None = None
+    ) -> ir.Node:
+        given = {} if params is None else {"axis": params.axis, "block_size": params.block_size}
+        attributes = {key: number for key, number in given.items() if number is not None}
         return ir.node(op, inputs, attributes, outputs=[output], name=self._unique(name))
 
     def _unique(self, name: str) -> str:

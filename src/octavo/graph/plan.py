@@ -28,12 +28,16 @@ class TensorPlan:
 
 @dataclass
 class WeightPlan:
-    """A constant input of a layer to store as integers; `axis` None means one scale for the tensor."""
+    """A constant input of a layer to store as integers; `axis` None means one scale for the tensor.
+
+    With a `block_size`, so many values along `axis`, which is then the one that is summed over, share a scale.
+    """
 
     tensor: str
     index: int
     grid: Grid
     axis: int | None
+    block_size: int | None = None
 
 
 @dataclass
@@ -183,6 +187,9 @@ class _Planner:
         obstacle = ops.obstacle(node)
         if obstacle is not None:
             return obstacle
+        if self.target.weights_only:
+            constant = ops.is_constant(node.inputs[1])
+            return None if constant else f"a {node.op_type} of two activations has no weights to store"
         channels = ops.input_channels(node)
         if channels is not None and channels < self.target.least_input_channels:
             return f"with {channels} input channel{'s' * (channels > 1)} its integer form is slower than float"
@@ -240,12 +247,15 @@ class _Planner:
                 weights.append(self._weight(node, index, value, role))
             else:
                 inputs[index] = value.name or ""
-        return weights, self._without_fused_branch(node, inputs)
+        return weights, {} if self.target.weights_only else self._without_fused_branch(node, inputs)
 
     def _weight(self, node: ir.Node, index: int, value: ir.Value, role: str) -> WeightPlan:
         rank = len(value.shape) if value.shape is not None else 0
         if role == "carry":
             return WeightPlan(value.name or "", index, self.target.activations.grid, None)
+        if self.target.block_size is not None:
+            summed = ops.summed_axis(node, rank)
+            return WeightPlan(value.name or "", index, self.target.weights, summed, self.target.block_size)
         axis = ops.channel_axis(node, index, rank)
         allowed = self.target.per_channel and (
             self.target.weight_axes is None or axis in self.target.weight_axes or node.op_type == "Gemm"

@@ -36,7 +36,7 @@ def violations(model: ir.Model, target: Target) -> Iterator[str]:
     for node in model.graph:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             yield from _check_pair(node, target)
-        if node.op_type in _WEIGHTED:
+        if node.op_type in _WEIGHTED and not target.weights_only:
             yield from _check_operands(node)
 
 
@@ -56,7 +56,7 @@ def _check_pair(node: ir.Node, target: Target) -> Iterator[str]:
     yield from _check_grid(node, grid, zero_point, target)
     if scale.ndim == 1 and scale.size > 1:
         yield from _check_axis(node, target)
-    if "block_size" in node.attributes:
+    if "block_size" in node.attributes and target.block_size is None:
         yield f"'{node.name}' has blocked scales, which {target.name} does not take; use per-channel scales"
 
 

@@ -40,9 +40,10 @@ class OverflowProof:
 def prove(
     model: ir.Model, plan: Plan, activations: Mapping[str, QuantParams], constants: Constants
 ) -> list[OverflowProof]:
-    """One proof for each layer of the plan that accumulates products of 8-bit integers."""
+    """One proof for each layer of the plan that accumulates products of 8-bit integers; the others add floats."""
     nodes = {node.name or "": node for node in model.graph}
-    layers = [layer for layer in plan.layers.values() if layer.op in _PRODUCTS and not plan.reads_wide(layer)]
+    products = [layer for layer in plan.layers.values() if layer.op in _PRODUCTS]
+    layers = [layer for layer in products if layer.inputs and not plan.reads_wide(layer)]
     return [_prove(nodes[layer.name], layer, activations, constants) for layer in layers]
 
 

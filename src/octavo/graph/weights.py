@@ -125,7 +125,7 @@ def weight_params(plan: Plan, layer: LayerPlan, weight: WeightPlan, array: np.nd
         axes = None if weight.axis is None else tuple(i for i in range(array.ndim) if i != weight.axis)
         low, high = array.min(axis=axes), array.max(axis=axes)
         return pytorch_params(low, high, weight.grid, symmetric=True, axis=weight.axis)
-    return params_from_array(array, weight.grid, symmetric=True, axis=weight.axis)
+    return params_from_array(array, weight.grid, symmetric=True, axis=weight.axis, block_size=weight.block_size)
 
 
 def _bias_array(plan: Plan, node: ir.Node, layer: LayerPlan, weight_shape: tuple[int, ...]) -> np.ndarray | None:

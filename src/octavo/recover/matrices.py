@@ -83,7 +83,7 @@ class Product:
 def product(node: ir.Node, layer: LayerPlan) -> Product | None:
     """The layer as a product of matrices, or None for what is none: two activations, or a transposed Conv."""
     weights = {weight.index for weight in layer.weights}
-    if layer.op not in ("Conv", "Gemm", "MatMul") or weights != {1} or 0 not in layer.inputs:
+    if layer.op not in ("Conv", "Gemm", "MatMul") or weights != {1}:
         return None
     array = constant(node.inputs[1])
     if array is None or (layer.op != "Conv" and array.ndim != 2):

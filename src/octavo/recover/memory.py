@@ -105,7 +105,7 @@ def _decisions(state: State) -> dict[str, Any]:
         "grids": {name: str(grid) for name, grid in state.grids.items()},
         "estimators_read": {name: state.plan.tensors[name].estimator for name in state.plan.sources},
         "given": [
-            [layer, index, found.tensor, str(found.params.grid), found.params.axis]
+            [layer, index, found.tensor, str(found.params.grid), found.params.axis, found.params.block_size]
             for (layer, index), found in state.given.items()
         ],
     }
@@ -134,8 +134,8 @@ def _calibration(specs: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> 
 
 def _constants(rows: list[list[Any]], arrays: Mapping[str, np.ndarray]) -> Constants:
     found: Constants = {}
-    for place, (layer, index, tensor, grid, axis) in enumerate(rows):
-        params = QuantParams(Grid.parse(grid), arrays[f"s{place}"], arrays[f"z{place}"], axis)
+    for place, (layer, index, tensor, grid, axis, block_size) in enumerate(rows):
+        params = QuantParams(Grid.parse(grid), arrays[f"s{place}"], arrays[f"z{place}"], axis, block_size)
         found[layer, index] = QuantizedConstant(tensor, arrays[f"q{place}"], params)
     return found
 

@@ -11,11 +11,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.affine import QuantParams, dequantize
+from octavo.affine import dequantize, spread
 from octavo.engines.onnxruntime import Session
 from octavo.graph.constants import constant, new_constant
 from octavo.graph.extract import extract
-from octavo.graph.operators import bias_input
 from octavo.graph.weights import Constants, QuantizedConstant
 from octavo.recover.blocks import Block, blocks
 from octavo.recover.matrices import product
@@ -23,7 +22,6 @@ from octavo.recover.round import round_weights
 from octavo.recover.rung import Outcome, Rung
 from octavo.recover.sensitivity import macs
 from octavo.recover.state import State
-from octavo.recover.visit import biased
 from octavo.recover.walk import Walk, calibration_batches
 from octavo.torch import Batch, Rounded, Task, block_error, learn_rounding, untranslatable
 
@@ -62,18 +60,17 @@ def reconstruct_blocks(state: State) -> Outcome:
     start = state if state.given else round_weights(state).state
     found = _blocks(start)
     given: Constants = {}
-    biases: dict[str, Floats] = {}
     kept, skipped = 0, set[str]()
     for block, model, walks in _visits(start, found):
         unknown = untranslatable(_nodes_of(model, block))
         skipped |= set(unknown)
         if not unknown:
-            kept += _fit(start, block, model, walks, given, biases)
+            kept += _fit(start, block, model, walks, given)
     where = f"of {len(found)} blocks" + (f" ({', '.join(sorted(skipped))} cannot be learnt through)" if skipped else "")
     if not kept:
         return Outcome(state, f"{where}, none errs less with learnt rounding")
     note = f"rounding learnt {where} for {kept} of them"
-    return Outcome(start.with_biases(biased(start.model, biases)).with_constants(given), note)
+    return Outcome(start.with_constants(given), note)
 
 
 def forecast(state: State) -> float:
@@ -85,11 +82,7 @@ def forecast(state: State) -> float:
 def _blocks(state: State) -> list[Block]:
     nodes = {node.name: node for node in state.reference.graph}
     layers = [layer for layer in state.plan.layers.values() if product(nodes[layer.name], layer) is not None]
-    return blocks(state.reference, [each.name for each in layers if _is_plain(state.constants[each.name, 1])])
-
-
-def _is_plain(found: QuantizedConstant) -> bool:
-    return found.params.block_size is None
+    return blocks(state.reference, [each.name for each in layers])
 
 
 def _steps(state: State) -> int:
@@ -130,7 +123,6 @@ def _fit(
     model: ir.Model,
     walks: tuple[Walk, Walk],
     given: Constants,
-    biases: dict[str, Floats],
 ) -> bool:
     """Fit a block on four fifths of the samples; where it errs less on the rest, go on with what was found."""
     nodes, weights = _nodes_of(model, block), _weights(state, block)
@@ -138,20 +130,17 @@ def _fit(
     fitted, held = _parted(_batches(state, block, model, nodes, walks))
     if not held:
         return False
-    integers, shifted = learn_rounding(task, fitted)
-    before = block_error(task, held, [weight.constant.integers for weight in weights], task.biases)
-    if block_error(task, held, integers, shifted) >= before:
+    integers = learn_rounding(task, fitted)
+    before = block_error(task, held, [weight.constant.integers for weight in weights])
+    if block_error(task, held, integers) >= before:
         return False
     inside = {node.name: node for node in nodes}
     for weight, q in zip(weights, integers, strict=True):
         node = inside[weight.layer]
         chosen = replace(weight.constant, integers=q.astype(weight.constant.integers.dtype))
         given[weight.layer, 1] = _in_model_layout(chosen)
-        _stand_in(model, node, 1, dequantize(chosen.integers, chosen.params))
-        bias = node.inputs[2] if len(node.inputs) > 2 else None
-        if bias is not None and bias.name in shifted:
-            biases[weight.layer] = shifted[bias.name]
-            _stand_in(model, node, 2, shifted[bias.name])
+        learnt = dequantize(chosen.integers, chosen.params)
+        node.replace_input_with(1, new_constant(model.graph, f"{node.name}_learnt", learnt))
     return True
 
 
@@ -166,19 +155,16 @@ def _weights(state: State, block: Block) -> list[_Weight]:
 
 
 def _task(state: State, block: Block, model: ir.Model, nodes: Sequence[ir.Node], weights: Sequence[_Weight]) -> Task:
-    inside, floats = {node.name: node for node in nodes}, {node.name: node for node in state.model.graph}
-    rounded, biases = [], {}
+    inside = {node.name: node for node in nodes}
+    rounded = []
     for weight in weights:
-        node, grid = inside[weight.layer], weight.constant.params.grid
-        scale = _shaped(weight.constant.params, weight.real.ndim)
-        rounded.append(
-            Rounded(_name(node, 1), weight.real / scale, weight.constant.integers, scale, grid.qmin, grid.qmax)
-        )
-        bias = constant(floats[weight.layer].inputs[2]) if bias_input(node) is not None else None
-        if bias is not None and bias.ndim == 1:
-            biases[_name(node, 2)] = bias.astype(np.float32)
+        value, params = inside[weight.layer].inputs[1], weight.constant.params
+        assert value is not None
+        scale = spread(params.scale, params, weight.real.shape)
+        grid, integers = params.grid, weight.constant.integers
+        rounded.append(Rounded(value.name or "", weight.real / scale, integers, scale, grid.qmin, grid.qmax))
     exits = {value.name or "": _counterpart(model, value) for value in block.exits}
-    return Task(nodes, exits, rounded, biases, _steps(state), _rows(state), state.work.seed)
+    return Task(nodes, exits, rounded, _steps(state), _rows(state), state.work.seed)
 
 
 def _batches(
@@ -237,23 +223,12 @@ def _some(batch: Batch, rows: NDArray[np.intp]) -> Batch:
     return Batch(inputs, wanted, len(rows))
 
 
-def _shaped(params: QuantParams, rank: int) -> Floats:
-    """The scale, shaped to broadcast against the weight."""
-    shape = [] if params.axis is None else [-1 if i == params.axis % rank else 1 for i in range(rank)]
-    return params.scale.reshape(shape)
-
-
 def _in_model_layout(found: QuantizedConstant) -> QuantizedConstant:
     """As the model's own array lies, which is how a state is given its constants."""
     if not found.transposed:
         return found
     axis = None if found.params.axis is None else 1 - found.params.axis
     return QuantizedConstant(found.tensor, np.ascontiguousarray(found.integers.T), replace(found.params, axis=axis))
-
-
-def _stand_in(model: ir.Model, node: ir.Node, index: int, array: NDArray[Any]) -> None:
-    name = f"{node.name}_learnt_{index}"
-    node.replace_input_with(index, new_constant(model.graph, name, array.astype(np.float32)))
 
 
 def _counterpart(model: ir.Model, value: ir.Value) -> str:
@@ -263,12 +238,6 @@ def _counterpart(model: ir.Model, value: ir.Value) -> str:
         return value.name or ""
     node = next(node for node in model.graph if node.name == producer.name)
     return node.outputs[value.index() or 0].name or ""
-
-
-def _name(node: ir.Node, index: int) -> str:
-    value = node.inputs[index]
-    assert value is not None
-    return value.name or ""
 
 
 RECONSTRUCT = Rung("reconstruct", "rounding learnt block by block (BRECQ)", reconstruct_blocks, forecast)

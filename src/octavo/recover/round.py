@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.affine import QuantParams, dequantize
+from octavo.affine import QuantParams, dequantize, spread
 from octavo.graph.weights import Constants, QuantizedConstant
 from octavo.recover.correct import corrected_bias
 from octavo.recover.matrices import Product
@@ -63,8 +63,6 @@ def _chosen(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | Non
     """The integers and the bias that err least on rows that were not fitted; None where those of the state do."""
     layer, name = visit.product, visit.layer.name
     before = state.constants[name, 1]
-    if before.params.block_size is not None:
-        return None
     held = np.arange(visit.x.shape[1]) % _HELD_OUT == 0
     if held.all():
         return None
@@ -78,37 +76,45 @@ def _chosen(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | Non
         params = replace(params, axis=1 - params.axis)
     integers = _integers(layer, params, fitted)
     now = layer.arranged(before.integers.T if before.transposed else before.integers)
-    old, new = (
-        _held_out(layer, x, visit.x_hat, q * _per_channel(p, layer)[..., None], held)
-        for q, p in ((now, params), integers)
-    )
+    old, new = (_held_out(layer, x, visit.x_hat, q * _scales(p, layer), held) for q, p in ((now, params), integers))
     if new >= old:
         return None
     q, found = integers
     constant = QuantizedConstant(before.tensor, layer.restored(q).astype(found.grid.numpy_dtype), found)
-    hat = (q * _per_channel(found, layer)[..., None]).astype(np.float32)
+    hat = (q * _scales(found, layer)).astype(np.float32)
     return constant, corrected_bias(layer, hat, visit.x, visit.x_hat)
 
 
 def _integers(layer: Product, params: QuantParams, target: Quadratic) -> tuple[Doubles, QuantParams]:
-    grid, scale = params.grid, _per_channel(params, layer)
-    narrow = grid.levels < 2**_WIDE
-    if narrow and params.axis is not None:
-        scale = best_scales(target.center, target.gram, scale, grid.qmin, grid.qmax)
+    grid, scale = params.grid, _scales(params, layer)
+    terms = scale.shape[-1]
+    narrow = grid.levels < 2**_WIDE and params.axis is not None
+    if narrow:
+        scale = best_scales(target.center, target.gram, scale, grid.qmin, grid.qmax, params.block_size or terms)
     q = best_integers(target, scale, grid.qmin, grid.qmax)
-    for _ in range(_REFITS if narrow and params.axis is not None else 0):
+    for _ in range(_REFITS if narrow and params.block_size is None else 0):
         tried = refit(target, q, scale)
         again = descend(target, q, tried, grid.qmin, grid.qmax)
         if error(target, again, tried) >= error(target, q, scale):
             break
         q, scale = again, tried
-    return q, params if params.axis is None else replace(params, scale=scale.reshape(-1).astype(np.float32))
+    return q, params if params.axis is None else replace(params, scale=_stored(layer, params, scale))
 
 
-def _per_channel(params: QuantParams, layer: Product) -> Doubles:
-    """The scale of each channel, (groups, channels)."""
-    shape = layer.weights.shape[:2]
-    return np.broadcast_to(params.scale.astype(np.float64).reshape(shape if params.axis is not None else ()), shape)
+def _scales(params: QuantParams, layer: Product) -> Doubles:
+    """The scale of each weight, (groups, channels, terms)."""
+    weight = layer.restored(layer.weights)
+    each = np.broadcast_to(spread(params.scale.astype(np.float64), params, weight.shape), weight.shape)
+    return layer.arranged(each)
+
+
+def _stored(layer: Product, params: QuantParams, scale: Doubles) -> Floats:
+    """One of each scale, as `params` has them."""
+    if params.block_size is None:
+        return scale[..., 0].reshape(-1).astype(np.float32)
+    firsts = layer.restored(scale)
+    axis = (params.axis or 0) % firsts.ndim
+    return np.take(firsts, np.arange(0, firsts.shape[axis], params.block_size), axis=axis).astype(np.float32)
 
 
 def _held_out(layer: Product, x: Floats, x_hat: Floats, weights: Doubles, held: NDArray[np.bool_]) -> float:

@@ -59,18 +59,27 @@ def quadratic(weights: Doubles, x: NDArray[np.float32], x_hat: NDArray[np.float3
     return Quadratic(np.ascontiguousarray(center), gram + ridge)
 
 
-def best_scales(weights: Doubles, gram: Doubles, scale: Doubles, qmin: int, qmax: int) -> Doubles:
-    """Scales (groups, channels) at most those given, that err least when each weight is rounded by itself.
+def best_scales(weights: Doubles, gram: Doubles, scale: Doubles, qmin: int, qmax: int, block: int) -> Doubles:
+    """Scales at most those given, that err least when each weight is rounded by itself.
 
     The error of a term counts by its input's mean square, the diagonal of `gram`.
+
+    Args:
+        weights: (groups, channels, terms).
+        gram: (groups, terms, terms).
+        scale: of each weight, (groups, channels, terms).
+        qmin, qmax: the ends of the grid.
+        block: neighbouring terms that share a scale.
     """
     size = np.diagonal(gram, axis1=1, axis2=2)[:, None, :]
-    best, least = scale, np.full(scale.shape, np.inf)
+    starts = np.arange(0, weights.shape[-1], block)
+    best, least = scale, np.full((*weights.shape[:2], starts.size), np.inf)
     for shrink in _SHRINKS[::-1]:
         tried = scale * shrink
-        q = np.clip(np.rint(weights / tried[..., None]), qmin, qmax)
-        error = ((q * tried[..., None] - weights) ** 2 * size).sum(axis=-1)
-        best, least = np.where(error < least, tried, best), np.minimum(error, least)
+        q = np.clip(np.rint(weights / tried), qmin, qmax)
+        error = np.add.reduceat((q * tried - weights) ** 2 * size, starts, axis=-1)
+        better = np.repeat(error < least, block, axis=-1)[..., : weights.shape[-1]]
+        best, least = np.where(better, tried, best), np.minimum(error, least)
     return best
 
 
@@ -79,7 +88,7 @@ def gptq(target: Quadratic, scale: Doubles, qmin: int, qmax: int) -> Doubles:
 
     Args:
         target: the error to make small.
-        scale: (groups, channels).
+        scale: of each weight, (groups, channels, terms).
         qmin, qmax: the ends of the grid.
     """
     inverse = np.linalg.inv(target.gram)
@@ -91,8 +100,8 @@ def gptq(target: Quadratic, scale: Doubles, qmin: int, qmax: int) -> Doubles:
         stop = min(start + _BLOCK, terms)
         errors = np.empty((*left.shape[:2], stop - start))
         for k in range(start, stop):
-            q[..., k] = np.clip(np.rint(left[..., k] / scale), qmin, qmax)
-            error = (left[..., k] - q[..., k] * scale) / upper[:, None, k, k]
+            q[..., k] = np.clip(np.rint(left[..., k] / scale[..., k]), qmin, qmax)
+            error = (left[..., k] - q[..., k] * scale[..., k]) / upper[:, None, k, k]
             left[..., k:stop] -= error[..., None] * upper[:, None, k, k:stop]
             errors[..., k - start] = error
         left[..., stop:] -= errors @ upper[:, start:stop, stop:]
@@ -108,11 +117,11 @@ def descend(target: Quadratic, q: Doubles, scale: Doubles, qmin: int, qmax: int)
         for start in range(0, q.shape[-1], _BLOCK):
             stop = min(start + _BLOCK, q.shape[-1])
             columns = target.gram[:, :, start:stop]
-            slope = (q * scale[..., None] - target.center) @ columns
+            slope = (q * scale - target.center) @ columns
             for k in range(start, stop):
-                wanted = q[..., k] - slope[..., k - start] / (diagonal[:, None, k] * scale)
+                wanted = q[..., k] - slope[..., k - start] / (diagonal[:, None, k] * scale[..., k])
                 new = np.clip(np.rint(wanted), qmin, qmax)
-                change = (new - q[..., k]) * scale
+                change = (new - q[..., k]) * scale[..., k]
                 slope += change[..., None] * columns[:, None, k, :]
                 q[..., k] = new
         if np.array_equal(before, q):
@@ -122,7 +131,7 @@ def descend(target: Quadratic, q: Doubles, scale: Doubles, qmin: int, qmax: int)
 
 def best_integers(target: Quadratic, scale: Doubles, qmin: int, qmax: int) -> Doubles:
     """For each channel the better descent: from what GPTQ gives, or from nearest rounding of V*."""
-    nearest = np.clip(np.rint(target.center / scale[..., None]), qmin, qmax)
+    nearest = np.clip(np.rint(target.center / scale), qmin, qmax)
     starts = (gptq(target, scale, qmin, qmax), nearest)
     one, two = (descend(target, start, scale, qmin, qmax) for start in starts)
     better = _errors(target, one, scale) <= _errors(target, two, scale)
@@ -130,12 +139,12 @@ def best_integers(target: Quadratic, scale: Doubles, qmin: int, qmax: int) -> Do
 
 
 def refit(target: Quadratic, q: Doubles, scale: Doubles) -> Doubles:
-    """The scales (groups, channels) that suit the integers best; those of channels that are all zero stay."""
+    """The scales (groups, channels, terms), equal along terms, that suit the integers best; silent ones stay."""
     weighed = q @ target.gram
     below = (weighed * q).sum(axis=-1)
     found = (weighed * target.center).sum(axis=-1) / np.where(below > 0, below, 1.0)
     # Integers that round another way would be fitted by a scale far off: stay within a quarter.
-    return np.where(below > 0, np.clip(found, 0.75 * scale, 1.25 * scale), scale)
+    return np.where(below[..., None] > 0, np.clip(found[..., None], 0.75 * scale, 1.25 * scale), scale)
 
 
 def error(target: Quadratic, q: Doubles, scale: Doubles) -> float:
@@ -145,5 +154,5 @@ def error(target: Quadratic, q: Doubles, scale: Doubles) -> float:
 
 def _errors(target: Quadratic, q: Doubles, scale: Doubles) -> Doubles:
     """Of each channel, (groups, channels)."""
-    apart = q * scale[..., None] - target.center
+    apart = q * scale - target.center
     return np.asarray(((apart @ target.gram) * apart).sum(axis=-1))

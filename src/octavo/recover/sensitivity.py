@@ -38,12 +38,15 @@ def own_errors(state: State) -> dict[str, float]:
         if each is None:
             continue
         walk.until(layer.name)
-        rows = each.rows(walk.tensor(layer.inputs[0]), work.seed, _ROWS)
+        value = each.node.inputs[0]
+        assert value is not None
+        rows = each.rows(walk.tensor(value.name or ""), work.seed, _ROWS)
         constant = state.constants[layer.name, 1]
         weights = dequantize(constant.integers, constant.params)
         hat = each.arranged(weights.T if constant.transposed else weights)
         right = rows @ each.weights.transpose(0, 2, 1)
-        given = fake_quantize(rows, state.activations[layer.inputs[0]]) @ hat.transpose(0, 2, 1)
+        params = state.activations.get(layer.inputs.get(0, ""))
+        given = (rows if params is None else fake_quantize(rows, params)) @ hat.transpose(0, 2, 1)
         size = float(np.square(right).sum(dtype=np.float64))
         # The mean of a channel is taken out: biases are corrected apart.
         apart = (given - right) - (given - right).mean(axis=1, keepdims=True)

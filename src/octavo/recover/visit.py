@@ -53,12 +53,12 @@ def visits(state: State, stage: str) -> Iterator[Visit]:
         state: the state whose integers are worked on.
         stage: what to call the work where its course is shown.
     """
-    work, right = state.work, state.reference
-    batches = calibration_batches(work.samples, right, work.threads)
+    work, reference = state.work, state.reference
+    batches = calibration_batches(work.samples, reference, work.threads)
     quantized = state.quantized.clone()
     nodes = {node.name: node for node in quantized.graph}
-    floats, integers = Walk(right, batches, work.threads), Walk(quantized, batches, work.threads)
-    originals = {node.name: node for node in right.graph}
+    floats, integers = Walk(reference, batches, work.threads), Walk(quantized, batches, work.threads)
+    originals = {node.name: node for node in reference.graph}
     layers = [layer for layer in state.plan.layers.values() if product(originals[layer.name], layer) is not None]
     work.progress.start(stage, len(layers))
     for layer in layers:
@@ -67,10 +67,11 @@ def visits(state: State, stage: str) -> Iterator[Visit]:
         node = nodes[layer.name]
         floats.until(layer.name)
         integers.until(layer.name)
-        value = node.inputs[0]
-        assert value is not None
-        x = found.rows(floats.tensor(layer.inputs[0]), work.seed)
-        x_hat = found.rows(integers.tensor(value.name or ""), work.seed)
+        ours, right = node.inputs[0], originals[layer.name].inputs[0]
+        assert ours is not None
+        assert right is not None
+        x = found.rows(floats.tensor(right.name or ""), work.seed)
+        x_hat = found.rows(integers.tensor(ours.name or ""), work.seed)
         yield Visit(layer, found, x, x_hat, quantized, node)
         work.progress.advance()
     work.progress.done()

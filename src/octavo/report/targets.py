@@ -40,6 +40,8 @@ def _show_notes(console: Console, target: Target) -> None:
 
 
 def _activations(target: Target) -> str:
+    if target.weights_only:
+        return "float32"
     text = f"{_rule(target.activations)}, {target.estimator}"
     if target.second_operand != target.activations:
         text += f"; second operand of a product {_rule(target.second_operand)}"
@@ -53,4 +55,6 @@ def _rule(rule: TensorRule) -> str:
 def _weights(target: Target) -> str:
     axes = "" if target.weight_axes is None else f" on axis {' or '.join(map(str, target.weight_axes))}"
     scales = f"per channel{axes}" if target.per_channel else "per tensor"
+    if target.block_size is not None:
+        scales = f"in blocks of {target.block_size}"
     return f"{target.weights}, {scales}; {'int32' if target.integer_bias else 'float32'}"

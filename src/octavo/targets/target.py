@@ -19,14 +19,18 @@ _SECTIONS = {
     "": {"title", "engines", "opset", "rule", "notes"},
     "activations": {"grid", "symmetric", "estimator", "bits"},
     "second_operand": {"grid", "symmetric"},
-    "weights": {"grid", "per_channel", "axes", "bits"},
+    "weights": {"grid", "per_channel", "axes", "bits", "only", "block_size"},
     "bias": {"grid"},
     "placement": {"behind", "float_output"},
     "operators": {"compute", "carry", "move", "float", "least_input_channels", "least_head_weights", "carry_depthwise"},
     "fusions": {"pairs"},
 }
+# As ONNX Runtime's MatMulNBits: a power of two from 16 up.
+_LEAST_BLOCK = 16
 _WEIGHT_BITS, _ACTIVATION_BITS = (4, 6, 8), (8, 16)
-_REQUIRED = ("activations", "weights", "bias", "placement", "operators", "fusions")
+_REQUIRED = ("weights", "bias", "placement", "operators", "fusions")
+# What stands in the place of a rule for activations where none is ever quantized.
+_NO_ACTIVATIONS = {"grid": "uint8", "symmetric": False, "estimator": "minmax"}
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ class Target:
     `least_input_channels` input channels stays in float because its engines do it faster so, and so does
     a last Gemm or MatMul of fewer than `least_head_weights` weights; with `carry_depthwise` a depthwise
     Conv is quantized as the `carry` operators are, when its input already is an integer. The `_widths` say
-    what `with_bits` may choose from, by bits.
+    what `with_bits` may choose from, by bits. With `weights_only` activations stay in float and only constants of
+    `compute` operators are stored as integers; with a `block_size`, so many neighbours along the axis that is
+    summed over share a scale.
     """
 
     name: str
@@ -61,6 +67,8 @@ class Target:
     second_operand: TensorRule
     weights: Grid
     per_channel: bool
+    weights_only: bool
+    block_size: int | None
     weight_axes: tuple[int, ...] | None
     integer_bias: bool
     behind: bool
@@ -111,6 +119,18 @@ class Target:
             changes["second_operand"] = self.second_widths[activations]
         return replace(self, **changes)
 
+    def with_block_size(self, block_size: int) -> Target:
+        """This target with another number of weights to a scale.
+
+        Raises:
+            TargetError: the target's weights are not in blocks, or the number is none that engines take.
+        """
+        if self.block_size is None:
+            raise TargetError(f"{self.name} has no blocks of weights; use --block-size with weight-only-int4")
+        if block_size < _LEAST_BLOCK or block_size & (block_size - 1):
+            raise TargetError(f"a block of {block_size} weights is none that engines take; use 16, 32, 64, 128 or 256")
+        return replace(self, block_size=block_size)
+
     def _width(self, what: str, bits: int, widths: Mapping[int, _T]) -> _T:
         if bits not in widths:
             allowed = " or ".join(map(str, sorted(widths)))
@@ -153,7 +173,9 @@ def _check_names(path: Path, data: Mapping[str, Any]) -> None:
 
 
 def _build(name: str, data: Mapping[str, Any]) -> Target:
-    activations, weights, operators = data["activations"], data["weights"], data["operators"]
+    weights, operators = data["weights"], data["operators"]
+    weights_only = _typed(weights.get("only", False), bool)
+    activations = data.get("activations", _NO_ACTIVATIONS) if weights_only else data["activations"]
     placement = data["placement"]
     first = _tensor_rule(activations)
     second = _tensor_rule(data["second_operand"]) if "second_operand" in data else first
@@ -172,6 +194,8 @@ def _build(name: str, data: Mapping[str, Any]) -> Target:
         second_operand=second,
         weights=weight_grid,
         per_channel=_typed(weights["per_channel"], bool),
+        weights_only=weights_only,
+        block_size=_typed(weights["block_size"], int) if "block_size" in weights else None,
         weight_axes=None if axes is None else tuple(_typed(axis, int) for axis in _typed(axes, list)),
         integer_bias=_one_of(data["bias"]["grid"], ("int32", "float32")) == "int32",
         behind=_typed(placement["behind"], bool),

@@ -25,8 +25,6 @@ _GAMMA, _ZETA = -0.1, 1.1
 _WARM_UP = 0.2
 _BETA = (20.0, 2.0)
 _LEARNING_RATE = 3e-2
-# Biases are right but for a little: what a step of theirs adds in noise, no weight can take back.
-_BIAS_RATE = 3e-4
 # So large that with falling beta weights settle one after another, the nearest to an integer first.
 _PENALTY = 1e6
 # How far from the integer that it has a weight begins, so that it can be moved but need not be.
@@ -77,7 +75,6 @@ class Task:
         nodes: of the integer model, in order.
         exits: names of the block's outputs in the integer model, by their names in `Batch.wanted`.
         weights: what may be rounded another way.
-        biases: by the tensors that the nodes read, (channels,).
         steps: of the optimizer.
         rows: samples a step.
         seed: of what is drawn.
@@ -86,14 +83,13 @@ class Task:
     nodes: Sequence[ir.Node]
     exits: Mapping[str, str]
     weights: Sequence[Rounded]
-    biases: Arrays
     steps: int
     rows: int
     seed: int
 
 
-def learn_rounding(task: Task, batches: Sequence[Batch]) -> tuple[list[NDArray[Any]], dict[str, NDArray[np.float32]]]:
-    """The integers of each weight, at most one from those it has, and the biases.
+def learn_rounding(task: Task, batches: Sequence[Batch]) -> list[NDArray[Any]]:
+    """The integers of each weight, at most one from those it has.
 
     Raises:
         DependencyError: PyTorch is not installed.
@@ -101,38 +97,28 @@ def learn_rounding(task: Task, batches: Sequence[Batch]) -> tuple[list[NDArray[A
     torch = pytorch()
     random = torch.Generator().manual_seed(task.seed)
     ways = [_start(torch, weight) for weight in task.weights]
-    biases = {name: torch.tensor(array) for name, array in task.biases.items()}
-    units = {name: bias.abs().mean() + bias.std(correction=0) for name, bias in biases.items()}
-    shifts = {name: torch.zeros_like(bias, requires_grad=True) for name, bias in biases.items()}
-    groups = [([way for _, way in ways], _LEARNING_RATE), ([*shifts.values()], _BIAS_RATE)]
-    optimizer = torch.optim.Adam([{"params": params, "lr": rate} for params, rate in groups if params])
+    optimizer = torch.optim.Adam([way for _, way in ways], lr=_LEARNING_RATE)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, task.steps)
-    before = block_error(task, batches, [weight.integers for weight in task.weights], task.biases)
-
-    def shifted() -> dict[str, Tensor]:
-        return {name: bias + shifts[name] * units[name] for name, bias in biases.items()}
-
+    before = block_error(task, batches, [weight.integers for weight in task.weights])
     for step, batch in enumerate(_drawn(torch, task, batches, random)):
         soft = {weight.tensor: _soft(torch, weight, *way) for weight, way in zip(task.weights, ways, strict=True)}
-        error = _error(task, evaluate(task.nodes, batch.inputs | soft | shifted()), batch)
+        error = _error(task, evaluate(task.nodes, batch.inputs | soft), batch)
         loss = error / max(before, _TINY) + _PENALTY * _undecided(torch, ways, step / task.steps)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         rate.step()
     with torch.no_grad():
-        integers = [(base + (way >= 0)).numpy() for base, way in ways]
-        return integers, {name: bias.numpy() for name, bias in shifted().items()}
+        return [(base + (way >= 0)).numpy() for base, way in ways]
 
 
-def block_error(task: Task, batches: Sequence[Batch], weights: Sequence[NDArray[Any]], biases: Arrays) -> float:
-    """Mean squared error of the block's outputs with these integers and biases."""
+def block_error(task: Task, batches: Sequence[Batch], weights: Sequence[NDArray[Any]]) -> float:
+    """Mean squared error of the block's outputs with these integers."""
     torch = pytorch()
     total = 0.0
     with torch.no_grad():
         pairs = zip(task.weights, weights, strict=True)
         given = {weight.tensor: torch.tensor((q * weight.scale).astype(np.float32)) for weight, q in pairs}
-        given |= {name: torch.tensor(array) for name, array in biases.items()}
         for batch in batches:
             for rows in np.array_split(np.arange(batch.size), -(-batch.size // task.rows)):
                 some = _taken(torch, batch, rows)
