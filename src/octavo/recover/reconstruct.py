@@ -2,81 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
-import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.affine import dequantize, spread
-from octavo.engines.onnxruntime import Session
-from octavo.graph.constants import constant, new_constant
-from octavo.graph.extract import extract
+from octavo.affine import dequantize
+from octavo.graph.constants import new_constant
 from octavo.graph.weights import Constants, QuantizedConstant
+from octavo.recover.block_task import block_batches, block_task, importances, nodes_of, turned
 from octavo.recover.blocks import Block, blocks
 from octavo.recover.matrices import product
-from octavo.recover.round import round_weights
+from octavo.recover.round import best_rounding
 from octavo.recover.rung import Outcome, Rung
 from octavo.recover.sensitivity import macs
 from octavo.recover.state import State
+from octavo.recover.visit import biased, visit
 from octavo.recover.walk import Walk, calibration_batches
-from octavo.torch import Batch, Rounded, Task, block_error, learn_rounding, untranslatable
-
-Floats = NDArray[np.float32]
+from octavo.torch import block_error, corrected_biases, learn_rounding, untranslatable
 
 _STEPS = 1000
 _ROWS = 32
 # Multiply-accumulates of all steps together, forwards; with them the steps of large networks are fewer.
 _WORK = 2.5e12
 _LEAST_STEPS = 100
-# Of the samples, the part that judges and is not fitted.
-_HELD_OUT = 5
 # Multiply-accumulates a second of a slow core, forwards and backwards.
 _SPEED = 6e9
 # Seconds of a step that no product takes.
 _STEP = 0.004
 
 
-@dataclass(frozen=True)
-class _Weight:
-    """A constant of the state with the real numbers it stands for, in the layout in which it is stored."""
-
-    layer: str
-    constant: QuantizedConstant
-    real: NDArray[np.float64]
-
-
-def reconstruct_blocks(state: State) -> Outcome:
+def reconstruct(state: State) -> Outcome:
     """Block after block, each with the inputs that it has in the integer model so far.
 
-    It starts from weights rounded layer by layer, as `round` leaves them.
+    The layers of a block are first rounded one by one, as `round` does; where learning how they are rounded
+    together errs less on samples that were not fitted, that is kept.
     """
     if find_spec("torch") is None:
         return Outcome(state, "PyTorch is not installed; pip install 'octavo[torch]' brings it")
-    # Single layers first, where that has not been done: a good start, and scales that suit a narrow grid.
-    start = state if state.given else round_weights(state).state
-    found = _blocks(start)
-    given: Constants = {}
-    kept, skipped = 0, set[str]()
-    for block, model, walks in _visits(start, found):
-        unknown = untranslatable(_nodes_of(model, block))
-        skipped |= set(unknown)
-        if not unknown:
-            kept += _fit(start, block, model, walks, given)
-    where = f"of {len(found)} blocks" + (f" ({', '.join(sorted(skipped))} cannot be learnt through)" if skipped else "")
-    if not kept:
-        return Outcome(state, f"{where}, none errs less with learnt rounding")
-    note = f"rounding learnt {where} for {kept} of them"
-    return Outcome(start.with_constants(given), note)
+    work = _Reconstruction(state)
+    state.work.progress.start("reconstruct", len(work.blocks))
+    for block in work.blocks:
+        work.go_on(block)
+        state.work.progress.advance()
+    state.work.progress.done()
+    return work.outcome()
 
 
 def forecast(state: State) -> float:
-    """Seconds that `reconstruct_blocks` takes, from the multiply-accumulates of the model."""
+    """Seconds that `reconstruct` takes, from the multiply-accumulates of the model."""
     each = sum(macs(state).values())
     return _steps(state) * (_rows(state) * each / _SPEED + len(_blocks(state)) * _STEP)
+
+
+class _Reconstruction:
+    """The integer model on its way, with what was chosen for the blocks that lie behind."""
+
+    def __init__(self, state: State) -> None:
+        self.state, self.blocks = state, _blocks(state)
+        self.model = state.quantized.clone()
+        batches = calibration_batches(state.work.samples, state.reference, state.work.threads)
+        threads = state.work.threads
+        self.walks = Walk(state.reference, batches, threads), Walk(self.model, batches, threads)
+        self.weights = importances(state, self.blocks)
+        self.floats = {node.name: node for node in state.reference.graph}
+        self.nodes = {node.name: node for node in self.model.graph}
+        self.steps, self.rows = _steps(state), _rows(state)
+        self.given: Constants = {}
+        self.biases: dict[str, NDArray[np.float32]] = {}
+        self.learnt = 0
+        self.unknown: set[str] = set()
+
+    def go_on(self, block: Block) -> None:
+        """Round a block's layers, then learn it as a whole."""
+        inside = nodes_of(self.model, block)
+        self.walks[0].until(block.nodes[0].name or "")
+        self.walks[1].until(inside[0].name or "")
+        self._round(block)
+        unknown = untranslatable(inside)
+        self.unknown |= set(unknown)
+        if not unknown:
+            self._learn(block)
+
+    def outcome(self) -> Outcome:
+        """The state that was found."""
+        count = f"{self.learnt} of {len(self.blocks)} blocks"
+        why = f"; {', '.join(sorted(self.unknown))} cannot be learnt through" if self.unknown else ""
+        if not self.given:
+            return Outcome(self.state, f"no block errs less than with nearest rounding{why}")
+        found = self.state.with_biases(biased(self.state.model, self.biases)).with_constants(self.given)
+        return Outcome(found, f"rounding learnt for {count}, layer by layer for the others{why}")
+
+    def _round(self, block: Block) -> None:
+        """Layer by layer, on walks of their own: the block may be gone through again."""
+        floats, integers = (walk.fork() for walk in self.walks)
+        for name in block.layers:
+            layer, node = self.state.plan.layers[name], self.nodes[name]
+            here = visit(layer, self.floats[name], node, floats, integers, self.model, self.state.work.seed)
+            found = best_rounding(self.state, here)
+            if found is None:
+                continue
+            self.given[name, 1], bias = found
+            here.change(here.product.arranged(dequantize(found[0].integers, found[0].params)), bias)
+            if bias is not None:
+                self.biases[name] = bias
+
+    def _learn(self, block: Block) -> None:
+        constants = {name: self.given.get((name, 1)) or self._as_before(name) for name in block.layers}
+        task = block_task(self.state, block, self.model, constants, self.steps, self.rows)
+        fitted, held = block_batches(self.state, block, self.model, self.walks, self.weights)
+        if not held:
+            return
+        before = [weight.integers for weight in task.weights]
+        first = corrected_biases(task, fitted, before)
+        learnt = learn_rounding(task, fitted, first)
+        second = corrected_biases(task, fitted, learnt)
+        better = block_error(task, held, learnt, second) < block_error(task, held, before, first)
+        self.learnt += better
+        chosen = learnt if better else before
+        for name, q in zip(block.layers, chosen, strict=True):
+            found = constants[name]
+            integers = np.ascontiguousarray(turned(self.state, name, q)).astype(found.integers.dtype)
+            self.given[name, 1] = replace(found, integers=integers)
+            self._stand_in(name, 1, turned(self.state, name, dequantize(integers, found.params)))
+        final = corrected_biases(task, [*fitted, *held], chosen)
+        for bias in task.biases:
+            self.biases[bias.layer] = final[bias.tensor]
+            self._stand_in(bias.layer, 2, final[bias.tensor])
+
+    def _as_before(self, name: str) -> QuantizedConstant:
+        """The state's own constant, in the layout of the float model's array."""
+        found = self.state.constants[name, 1]
+        axis = found.params.axis
+        if not found.transposed or axis is None:
+            return replace(found, integers=turned(self.state, name, found.integers), transposed=False)
+        params = replace(found.params, axis=1 - axis)
+        return QuantizedConstant(found.tensor, np.ascontiguousarray(found.integers.T), params)
+
+    def _stand_in(self, name: str, index: int, array: NDArray[np.float32]) -> None:
+        value = new_constant(self.model.graph, f"{name}_learnt_{index}", np.ascontiguousarray(array))
+        self.nodes[name].replace_input_with(index, value)
 
 
 def _blocks(state: State) -> list[Block]:
@@ -93,151 +159,4 @@ def _rows(state: State) -> int:
     return _ROWS if sum(macs(state).values()) * _ROWS * _STEPS <= _WORK else _ROWS // 2
 
 
-def _visits(state: State, found: Sequence[Block]) -> Iterator[tuple[Block, ir.Model, tuple[Walk, Walk]]]:
-    """Each block in turn with the integer model and the walks, both in front of it."""
-    work = state.work
-    batches = calibration_batches(work.samples, state.reference, work.threads)
-    model = state.quantized.clone()
-    walks = Walk(state.reference, batches, work.threads), Walk(model, batches, work.threads)
-    work.progress.start("reconstruct", len(found))
-    for block in found:
-        walks[0].until(block.nodes[0].name or "")
-        walks[1].until(_nodes_of(model, block)[0].name or "")
-        yield block, model, walks
-        work.progress.advance()
-    work.progress.done()
-
-
-def _nodes_of(model: ir.Model, block: Block) -> list[ir.Node]:
-    """The block in the integer model: its nodes with the Q and DQ between and in front of them."""
-    nodes = list(model.graph)
-    places = {node.name: place for place, node in enumerate(nodes)}
-    producer = block.entry.producer()
-    start = 0 if producer is None else places[producer.name] + 1
-    return nodes[start : max(places[node.name] for node in block.nodes) + 1]
-
-
-def _fit(
-    state: State,
-    block: Block,
-    model: ir.Model,
-    walks: tuple[Walk, Walk],
-    given: Constants,
-) -> bool:
-    """Fit a block on four fifths of the samples; where it errs less on the rest, go on with what was found."""
-    nodes, weights = _nodes_of(model, block), _weights(state, block)
-    task = _task(state, block, model, nodes, weights)
-    fitted, held = _parted(_batches(state, block, model, nodes, walks))
-    if not held:
-        return False
-    integers = learn_rounding(task, fitted)
-    before = block_error(task, held, [weight.constant.integers for weight in weights])
-    if block_error(task, held, integers) >= before:
-        return False
-    inside = {node.name: node for node in nodes}
-    for weight, q in zip(weights, integers, strict=True):
-        node = inside[weight.layer]
-        chosen = replace(weight.constant, integers=q.astype(weight.constant.integers.dtype))
-        given[weight.layer, 1] = _in_model_layout(chosen)
-        learnt = dequantize(chosen.integers, chosen.params)
-        node.replace_input_with(1, new_constant(model.graph, f"{node.name}_learnt", learnt))
-    return True
-
-
-def _weights(state: State, block: Block) -> list[_Weight]:
-    nodes = {node.name: node for node in state.model.graph}
-    found = []
-    for layer in block.layers:
-        each, array = state.constants[layer, 1], constant(nodes[layer].inputs[1])
-        assert array is not None
-        found.append(_Weight(layer, each, (array.T if each.transposed else array).astype(np.float64)))
-    return found
-
-
-def _task(state: State, block: Block, model: ir.Model, nodes: Sequence[ir.Node], weights: Sequence[_Weight]) -> Task:
-    inside = {node.name: node for node in nodes}
-    rounded = []
-    for weight in weights:
-        value, params = inside[weight.layer].inputs[1], weight.constant.params
-        assert value is not None
-        scale = spread(params.scale, params, weight.real.shape)
-        grid, integers = params.grid, weight.constant.integers
-        rounded.append(Rounded(value.name or "", weight.real / scale, integers, scale, grid.qmin, grid.qmax))
-    exits = {value.name or "": _counterpart(model, value) for value in block.exits}
-    return Task(nodes, exits, rounded, _steps(state), _rows(state), state.work.seed)
-
-
-def _batches(
-    state: State, block: Block, model: ir.Model, nodes: Sequence[ir.Node], walks: tuple[Walk, Walk]
-) -> list[Batch]:
-    right, ours = (_tensors(each, part) for each, part in zip(walks, (block.nodes, nodes), strict=True))
-    entry, exits = block.entry.name or "", [value.name or "" for value in block.exits]
-    dtypes = {name: ir.DataType.from_numpy(array.dtype) for name, array in right[0].items()}
-    session = Session(extract(state.reference, block.nodes, dtypes, exits), threads=state.work.threads)
-    return [Batch(inputs, session.run(floats), len(floats[entry])) for inputs, floats in zip(ours, right, strict=True)]
-
-
-def _tensors(walk: Walk, nodes: Sequence[ir.Node]) -> list[dict[str, NDArray[Any]]]:
-    """What the nodes read and do not write, for each batch."""
-    written = {value for node in nodes for value in node.outputs}
-    read = dict.fromkeys(
-        value.name or ""
-        for node in nodes
-        for value in node.inputs
-        if value is not None and value not in written and constant(value) is None
-    )
-    columns = {name: walk.tensor(name) for name in read}
-    count = len(next(iter(columns.values())))
-    return [{name: arrays[i] for name, arrays in columns.items()} for i in range(count)]
-
-
-def _parted(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
-    """The samples to fit and those to judge, batches of the same shapes joined."""
-    whole = _joined(batches)
-    if len(whole) > 1:
-        return [b for i, b in enumerate(whole) if i % _HELD_OUT], whole[::_HELD_OUT]
-    rows = np.arange(whole[0].size)
-    held = rows % _HELD_OUT == 0
-    return ([_some(whole[0], rows[~held])], [_some(whole[0], rows[held])]) if held.sum() < len(rows) else (whole, [])
-
-
-def _joined(batches: Sequence[Batch]) -> list[Batch]:
-    """One batch of all, where every array counts samples and is otherwise of one shape; else as they are."""
-    shapes = {tuple(array.shape[1:] for array in _arrays(batch)) for batch in batches}
-    if len(shapes) > 1 or any(not a.ndim or len(a) != batch.size for batch in batches for a in _arrays(batch)):
-        return list(batches)
-
-    def together(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-    inputs, wanted = together([b.inputs for b in batches]), together([b.wanted for b in batches])
-    return [Batch(inputs, wanted, sum(batch.size for batch in batches))]
-
-
-def _arrays(batch: Batch) -> list[NDArray[Any]]:
-    return [*batch.inputs.values(), *batch.wanted.values()]
-
-
-def _some(batch: Batch, rows: NDArray[np.intp]) -> Batch:
-    inputs, wanted = ({name: a[rows] for name, a in part.items()} for part in (batch.inputs, batch.wanted))
-    return Batch(inputs, wanted, len(rows))
-
-
-def _in_model_layout(found: QuantizedConstant) -> QuantizedConstant:
-    """As the model's own array lies, which is how a state is given its constants."""
-    if not found.transposed:
-        return found
-    axis = None if found.params.axis is None else 1 - found.params.axis
-    return QuantizedConstant(found.tensor, np.ascontiguousarray(found.integers.T), replace(found.params, axis=axis))
-
-
-def _counterpart(model: ir.Model, value: ir.Value) -> str:
-    """The name in the integer model of a float model's tensor; a graph output's own name goes to what DQ makes."""
-    producer = value.producer()
-    if producer is None:
-        return value.name or ""
-    node = next(node for node in model.graph if node.name == producer.name)
-    return node.outputs[value.index() or 0].name or ""
-
-
-RECONSTRUCT = Rung("reconstruct", "rounding learnt block by block (BRECQ)", reconstruct_blocks, forecast)
+RECONSTRUCT = Rung("reconstruct", "rounding learnt block by block (BRECQ)", reconstruct, forecast)

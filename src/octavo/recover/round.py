@@ -34,7 +34,7 @@ def round_weights(state: State) -> Outcome:
     count = 0
     for visit in visits(state, "round"):
         count += 1
-        found = _chosen(state, visit)
+        found = best_rounding(state, visit)
         if found is None:
             continue
         constant, bias = found
@@ -59,7 +59,7 @@ def forecast(state: State) -> float:
     return cost / _SPEED
 
 
-def _chosen(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | None] | None:
+def best_rounding(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | None] | None:
     """The integers and the bias that err least on rows that were not fitted; None where those of the state do."""
     layer, name = visit.product, visit.layer.name
     before = state.constants[name, 1]

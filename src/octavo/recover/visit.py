@@ -62,19 +62,34 @@ def visits(state: State, stage: str) -> Iterator[Visit]:
     layers = [layer for layer in state.plan.layers.values() if product(originals[layer.name], layer) is not None]
     work.progress.start(stage, len(layers))
     for layer in layers:
-        found = product(originals[layer.name], layer)
-        assert found is not None
-        node = nodes[layer.name]
-        floats.until(layer.name)
-        integers.until(layer.name)
-        ours, right = node.inputs[0], originals[layer.name].inputs[0]
-        assert ours is not None
-        assert right is not None
-        x = found.rows(floats.tensor(right.name or ""), work.seed)
-        x_hat = found.rows(integers.tensor(ours.name or ""), work.seed)
-        yield Visit(layer, found, x, x_hat, quantized, node)
+        yield visit(layer, originals[layer.name], nodes[layer.name], floats, integers, quantized, work.seed)
         work.progress.advance()
     work.progress.done()
+
+
+def visit(
+    layer: LayerPlan, original: ir.Node, node: ir.Node, floats: Walk, integers: Walk, model: ir.Model, seed: int
+) -> Visit:
+    """One layer, to which both walks go on.
+
+    Args:
+        layer: a product of an activation and constant weights.
+        original: its node in the float model.
+        node: its node in the integer model.
+        floats, integers: walks that have not passed it.
+        model: the integer model.
+        seed: of the rows that are drawn.
+    """
+    found = product(original, layer)
+    assert found is not None
+    floats.until(layer.name)
+    integers.until(layer.name)
+    ours, right = node.inputs[0], original.inputs[0]
+    assert ours is not None
+    assert right is not None
+    x = found.rows(floats.tensor(right.name or ""), seed)
+    x_hat = found.rows(integers.tensor(ours.name or ""), seed)
+    return Visit(layer, found, x, x_hat, model, node)
 
 
 def biased(model: ir.Model, biases: dict[str, Floats]) -> ir.Model:

@@ -7,6 +7,7 @@ it is its turn, with all that was changed in the layers before it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,12 @@ class Walk:
         self._place = 0
         self._live: list[dict[str, NDArray[Any]]] = [dict(batch) for batch in batches]
         self._last_read = _last_readers(self._nodes)
+
+    def fork(self) -> Walk:
+        """Another walk from here over the same model."""
+        other = copy(self)
+        other._live = [dict(live) for live in self._live]
+        return other
 
     def until(self, name: str) -> None:
         """Run all nodes in front of the node of that name."""

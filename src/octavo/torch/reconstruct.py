@@ -53,17 +53,38 @@ class Rounded:
 
 
 @dataclass(frozen=True)
+class Biased:
+    """A bias that takes up what rounding does to the mean of its layer's output.
+
+    Attributes:
+        layer: the node's name.
+        tensor: what the nodes read.
+        value: (channels,), as it is.
+        output: the layer's output in the integer model, channels on axis 1.
+        right: its name in `Batch.wanted`.
+    """
+
+    layer: str
+    tensor: str
+    value: NDArray[np.float32]
+    output: str
+    right: str
+
+
+@dataclass(frozen=True)
 class Batch:
     """Samples as a block meets them.
 
     Attributes:
         inputs: what the block's nodes read, as they are in the integer model.
-        wanted: what the exits are in the float model.
+        wanted: what the exits, and the outputs of layers with biases, are in the float model.
+        weight: how much each number of an exit counts, of its shape; 1 for exits that are not there.
         size: how many samples; arrays of another leading length are no samples and go in whole.
     """
 
     inputs: Arrays
     wanted: Arrays
+    weight: Arrays
     size: int
 
 
@@ -75,6 +96,7 @@ class Task:
         nodes: of the integer model, in order.
         exits: names of the block's outputs in the integer model, by their names in `Batch.wanted`.
         weights: what may be rounded another way.
+        biases: what is corrected before and after, in order.
         steps: of the optimizer.
         rows: samples a step.
         seed: of what is drawn.
@@ -83,13 +105,16 @@ class Task:
     nodes: Sequence[ir.Node]
     exits: Mapping[str, str]
     weights: Sequence[Rounded]
+    biases: Sequence[Biased]
     steps: int
     rows: int
     seed: int
 
 
-def learn_rounding(task: Task, batches: Sequence[Batch]) -> list[NDArray[Any]]:
-    """The integers of each weight, at most one from those it has.
+def learn_rounding(
+    task: Task, batches: Sequence[Batch], biases: Mapping[str, NDArray[np.float32]]
+) -> list[NDArray[Any]]:
+    """The integers of each weight, at most one from those it has, with these biases.
 
     Raises:
         DependencyError: PyTorch is not installed.
@@ -99,10 +124,11 @@ def learn_rounding(task: Task, batches: Sequence[Batch]) -> list[NDArray[Any]]:
     ways = [_start(torch, weight) for weight in task.weights]
     optimizer = torch.optim.Adam([way for _, way in ways], lr=_LEARNING_RATE)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, task.steps)
-    before = block_error(task, batches, [weight.integers for weight in task.weights])
+    before = block_error(task, batches, [weight.integers for weight in task.weights], biases)
+    fixed = {name: torch.tensor(bias) for name, bias in biases.items()}
     for step, batch in enumerate(_drawn(torch, task, batches, random)):
         soft = {weight.tensor: _soft(torch, weight, *way) for weight, way in zip(task.weights, ways, strict=True)}
-        error = _error(task, evaluate(task.nodes, batch.inputs | soft), batch)
+        error = _error(task, evaluate(task.nodes, batch.inputs | fixed | soft), batch)
         loss = error / max(before, _TINY) + _PENALTY * _undecided(torch, ways, step / task.steps)
         optimizer.zero_grad()
         loss.backward()
@@ -112,24 +138,58 @@ def learn_rounding(task: Task, batches: Sequence[Batch]) -> list[NDArray[Any]]:
         return [(base + (way >= 0)).numpy() for base, way in ways]
 
 
-def block_error(task: Task, batches: Sequence[Batch], weights: Sequence[NDArray[Any]]) -> float:
-    """Mean squared error of the block's outputs with these integers."""
-    torch = pytorch()
+def block_error(
+    task: Task,
+    batches: Sequence[Batch],
+    weights: Sequence[NDArray[Any]],
+    biases: Mapping[str, NDArray[np.float32]],
+) -> float:
+    """Mean squared error of the block's outputs with these integers and biases."""
     total = 0.0
-    with torch.no_grad():
-        pairs = zip(task.weights, weights, strict=True)
-        given = {weight.tensor: torch.tensor((q * weight.scale).astype(np.float32)) for weight, q in pairs}
-        for batch in batches:
-            for rows in np.array_split(np.arange(batch.size), -(-batch.size // task.rows)):
-                some = _taken(torch, batch, rows)
-                total += float(_error(task, evaluate(task.nodes, some.inputs | given), some)) * len(rows)
+    for batch, found in _runs(task, batches, weights, biases):
+        total += float(_error(task, found, batch)) * batch.size
     return total / sum(batch.size for batch in batches)
+
+
+def corrected_biases(
+    task: Task, batches: Sequence[Batch], weights: Sequence[NDArray[Any]]
+) -> dict[str, NDArray[np.float32]]:
+    """Biases, by tensor, with which no layer's channel is off in its mean, those before it corrected already."""
+    biases = {bias.tensor: bias.value for bias in task.biases}
+    for bias in task.biases:
+        shift, count = np.zeros(bias.value.shape), 0
+        for batch, found in _runs(task, batches, weights, biases):
+            apart = (batch.wanted[bias.right] - found[bias.output]).double()
+            shift += apart.mean(dim=[i for i in range(apart.ndim) if i != 1]).numpy() * batch.size
+            count += batch.size
+        biases[bias.tensor] = (bias.value + shift / count).astype(np.float32)
+    return biases
+
+
+def _runs(
+    task: Task,
+    batches: Sequence[Batch],
+    weights: Sequence[NDArray[Any]],
+    biases: Mapping[str, NDArray[np.float32]],
+) -> Iterator[tuple[_Taken, Mapping[str, Tensor]]]:
+    """Every sample through the block, some at a time."""
+    torch = pytorch()
+    pairs = zip(task.weights, weights, strict=True)
+    given = {weight.tensor: torch.tensor((q * weight.scale).astype(np.float32)) for weight, q in pairs}
+    given |= {name: torch.tensor(bias) for name, bias in biases.items()}
+    for batch in batches:
+        for rows in np.array_split(np.arange(batch.size), -(-batch.size // task.rows)):
+            some = _taken(torch, batch, rows)
+            with torch.no_grad():
+                yield some, evaluate(task.nodes, some.inputs | given)
 
 
 @dataclass(frozen=True)
 class _Taken:
     inputs: dict[str, Tensor]
     wanted: dict[str, Tensor]
+    weight: dict[str, Tensor]
+    size: int
 
 
 def _start(torch: Any, weight: Rounded) -> tuple[Tensor, Tensor]:
@@ -161,7 +221,10 @@ def _undecided(torch: Any, ways: Sequence[tuple[Tensor, Tensor]], done: float) -
 
 
 def _error(task: Task, found: Mapping[str, Tensor], batch: _Taken) -> Tensor:
-    return sum((found[task.exits[name]] - wanted).square().mean() for name, wanted in batch.wanted.items())
+    return sum(
+        ((found[ours] - batch.wanted[right]).square() * batch.weight.get(right, 1.0)).mean()
+        for right, ours in task.exits.items()
+    )
 
 
 def _drawn(torch: Any, task: Task, batches: Sequence[Batch], random: Any) -> Iterator[_Taken]:
@@ -173,8 +236,8 @@ def _drawn(torch: Any, task: Task, batches: Sequence[Batch], random: Any) -> Ite
 
 
 def _taken(torch: Any, batch: Batch, rows: NDArray[np.intp]) -> _Taken:
-    inputs, wanted = (
+    inputs, wanted, weight = (
         {name: torch.tensor(a[rows] if a.ndim and len(a) == batch.size else a) for name, a in part.items()}
-        for part in (batch.inputs, batch.wanted)
+        for part in (batch.inputs, batch.wanted, batch.weight)
     )
-    return _Taken(inputs, wanted)
+    return _Taken(inputs, wanted, weight, len(rows))

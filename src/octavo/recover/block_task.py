@@ -1,0 +1,194 @@
+"""A block of the integer model with its samples, as what PyTorch is to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.affine import spread
+from octavo.engines.onnxruntime import Session
+from octavo.graph.constants import constant
+from octavo.graph.extract import extract
+from octavo.graph.operators import bias_input
+from octavo.graph.weights import QuantizedConstant
+from octavo.recover.blocks import Block
+from octavo.recover.state import State
+from octavo.recover.walk import Walk, calibration_batches
+from octavo.torch import Batch, Biased, Rounded, Task, importance, untranslatable
+
+Arrays = Mapping[str, NDArray[Any]]
+
+# Of the samples, the part that judges and is not fitted.
+_HELD_OUT = 5
+
+
+def nodes_of(model: ir.Model, block: Block) -> list[ir.Node]:
+    """The block in the integer model: its nodes with the Q and DQ between and in front of them."""
+    nodes = list(model.graph)
+    places = {node.name: place for place, node in enumerate(nodes)}
+    producer = block.entry.producer()
+    start = 0 if producer is None else places[producer.name] + 1
+    return nodes[start : max(places[node.name] for node in block.nodes) + 1]
+
+
+def block_task(
+    state: State, block: Block, model: ir.Model, constants: Mapping[str, QuantizedConstant], steps: int, rows: int
+) -> Task:
+    """What is to be fitted.
+
+    Args:
+        state: gives the real weights.
+        block: of the float model.
+        model: the integer model.
+        constants: of each layer of the block, in the layout of the float model's array.
+        steps, rows: of the optimizer.
+    """
+    nodes = nodes_of(model, block)
+    inside = {node.name: node for node in nodes}
+    weights = [_rounded(state, inside[name], constants[name]) for name in block.layers]
+    biases = [bias for name in block.layers if (bias := _bias(state, model, inside[name])) is not None]
+    exits = {value.name or "": _counterpart(model, value) for value in block.exits}
+    return Task(nodes, exits, weights, biases, steps, rows, state.work.seed)
+
+
+def turned(state: State, layer: str, array: NDArray[Any]) -> NDArray[Any]:
+    """From the layout of the float model's array to that of the integer model, or back."""
+    return array.T if state.constants[layer, 1].transposed else array
+
+
+def _rounded(state: State, node: ir.Node, found: QuantizedConstant) -> Rounded:
+    floats = next(each for each in state.model.graph if each.name == node.name)
+    array, value, params = constant(floats.inputs[1]), node.inputs[1], found.params
+    assert array is not None
+    assert value is not None
+    scale = spread(params.scale, params, array.shape)
+    real, integers, each = (
+        turned(state, floats.name or "", part)
+        for part in (array.astype(np.float64) / scale, found.integers, np.broadcast_to(scale, array.shape))
+    )
+    return Rounded(value.name or "", real, integers, each, params.grid.qmin, params.grid.qmax)
+
+
+def _bias(state: State, model: ir.Model, node: ir.Node) -> Biased | None:
+    """The constant bias of a layer, where it has one for each channel."""
+    floats = next(each for each in state.model.graph if each.name == node.name)
+    index = bias_input(floats)
+    value = None if index is None else constant(floats.inputs[index])
+    tensor = None if index is None else node.inputs[index]
+    if value is None or tensor is None or value.ndim != 1:
+        return None
+    output = floats.outputs[0]
+    return Biased(
+        node.name or "", tensor.name or "", value.astype(np.float32), _counterpart(model, output), output.name or ""
+    )
+
+
+def block_batches(
+    state: State, block: Block, model: ir.Model, walks: tuple[Walk, Walk], weights: Sequence[Arrays]
+) -> tuple[list[Batch], list[Batch]]:
+    """The samples to fit, and those to judge by; there may be none of those.
+
+    Args:
+        state: its reference is what is right.
+        block: of the float model.
+        model: the integer model.
+        walks: through the float and the integer model, both in front of the block.
+        weights: what `importances` gives.
+    """
+    nodes = nodes_of(model, block)
+    right, ours = (_tensors(each, part) for each, part in zip(walks, (block.nodes, nodes), strict=True))
+    entry, outputs = block.entry.name or "", [node.outputs[0] for node in block.nodes if node.name in block.layers]
+    exits = [*dict.fromkeys(value.name or "" for value in (*block.exits, *outputs))]
+    dtypes = {name: ir.DataType.from_numpy(array.dtype) for name, array in right[0].items()}
+    session = Session(extract(state.reference, block.nodes, dtypes, exits), threads=state.work.threads)
+    wanted = {value.name or "" for value in block.exits}
+    counts = [{name: array for name, array in each.items() if name in wanted} for each in weights]
+    return _parted(
+        [
+            Batch(inputs, session.run(floats), count, len(floats[entry]))
+            for inputs, floats, count in zip(ours, right, counts, strict=True)
+        ]
+    )
+
+
+def importances(state: State, found: Sequence[Block]) -> list[Arrays]:
+    """How much every exit counts, batch by batch; nothing where the model as a whole cannot be run in PyTorch."""
+    work, model = state.work, state.reference
+    batches = calibration_batches(work.samples, model, work.threads)
+    nodes = list(model.graph)
+    exits = [value.name or "" for block in found for value in block.exits]
+    if untranslatable(nodes) or not any(array.dtype.kind == "f" for array in batches[0].values()):
+        return [{} for _ in batches]
+    outputs = [_in_front_of_softmax(value).name or "" for value in model.graph.outputs]
+    raw = [importance(nodes, batch, exits, outputs, work.seed) for batch in batches]
+    known = set[str].intersection(*(set(each) for each in raw))
+    sizes = {name: float(np.mean([each[name].mean() for each in raw])) for name in known}
+    return [{name: each[name] / sizes[name] for name in known} for each in raw]
+
+
+def _in_front_of_softmax(value: ir.Value) -> ir.Value:
+    """Where it is sure, a Softmax hardly depends on anything."""
+    producer = value.producer()
+    inside = producer.inputs[0] if producer is not None and producer.op_type == "Softmax" else None
+    return value if inside is None else inside
+
+
+def _tensors(walk: Walk, nodes: Sequence[ir.Node]) -> list[dict[str, NDArray[Any]]]:
+    """What the nodes read and do not write, for each batch."""
+    written = {value for node in nodes for value in node.outputs}
+    read = dict.fromkeys(
+        value.name or ""
+        for node in nodes
+        for value in node.inputs
+        if value is not None and value not in written and constant(value) is None
+    )
+    columns = {name: walk.tensor(name) for name in read}
+    count = len(next(iter(columns.values())))
+    return [{name: arrays[i] for name, arrays in columns.items()} for i in range(count)]
+
+
+def _parted(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
+    """The samples to fit and those to judge, batches of the same shapes joined."""
+    whole = _joined(batches)
+    if len(whole) > 1:
+        return [b for i, b in enumerate(whole) if i % _HELD_OUT], whole[::_HELD_OUT]
+    rows = np.arange(whole[0].size)
+    held = rows % _HELD_OUT == 0
+    return ([_some(whole[0], rows[~held])], [_some(whole[0], rows[held])]) if held.sum() < len(rows) else (whole, [])
+
+
+def _joined(batches: Sequence[Batch]) -> list[Batch]:
+    """One batch of all, where every array counts samples and is otherwise of one shape; else as they are."""
+    shapes = {tuple(array.shape[1:] for array in _arrays(batch)) for batch in batches}
+    if len(shapes) > 1 or any(not a.ndim or len(a) != batch.size for batch in batches for a in _arrays(batch)):
+        return list(batches)
+
+    def together(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    inputs, wanted = together([b.inputs for b in batches]), together([b.wanted for b in batches])
+    return [Batch(inputs, wanted, together([b.weight for b in batches]), sum(b.size for b in batches))]
+
+
+def _arrays(batch: Batch) -> list[NDArray[Any]]:
+    return [*batch.inputs.values(), *batch.wanted.values(), *batch.weight.values()]
+
+
+def _some(batch: Batch, rows: NDArray[np.intp]) -> Batch:
+    def taken(part: Arrays) -> Arrays:
+        return {name: array[rows] for name, array in part.items()}
+
+    return Batch(taken(batch.inputs), taken(batch.wanted), taken(batch.weight), len(rows))
+
+
+def _counterpart(model: ir.Model, value: ir.Value) -> str:
+    """The name in the integer model of a float model's tensor; a graph output's own name goes to what DQ makes."""
+    producer = value.producer()
+    if producer is None:
+        return value.name or ""
+    node = next(node for node in model.graph if node.name == producer.name)
+    return node.outputs[value.index() or 0].name or ""
