@@ -7,28 +7,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.recover.rounding import Quadratic, best_integers, descend, error, gptq, quadratic, refit
+from octavo.recover.rounding import Quadratic, best_integers, best_scales, descend, error, gptq, quadratic, refit
 
 QMIN, QMAX = -7, 7
 
 
-def problem(seed: int, groups: int, channels: int, terms: int) -> tuple[Quadratic, np.ndarray, np.ndarray]:
+def scales(weights: np.ndarray, block: int | None = None) -> np.ndarray:
+    """Of each weight: one a channel, or one a block of neighbours."""
+    terms = weights.shape[-1]
+    block = block or terms
+    most = np.maximum.reduceat(np.abs(weights), np.arange(0, terms, block), axis=-1)
+    return np.repeat(most, block, axis=-1)[..., :terms] / QMAX
+
+
+def problem(
+    seed: int, groups: int, channels: int, terms: int, block: int | None = None
+) -> tuple[Quadratic, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     weights = rng.normal(size=(groups, channels, terms))
     mix = rng.normal(size=(groups, terms, terms))
     rows = (rng.normal(size=(groups, 4 * terms + 8, terms)) @ mix).astype(np.float32)
-    scale = np.abs(weights).max(axis=-1) / QMAX
-    return quadratic(weights, rows, rows, False), weights, scale
+    return quadratic(weights, rows, rows, False), weights, scales(weights, block)
 
 
-sizes = st.tuples(st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 5), st.integers(1, 140))
+sizes = st.tuples(
+    st.integers(0, 10**6), st.integers(1, 3), st.integers(1, 5), st.integers(1, 140), st.sampled_from([None, 16])
+)
 
 
 @given(sizes)
-def test_never_worse_than_nearest(size: tuple[int, int, int, int]) -> None:
+def test_never_worse_than_nearest(size: tuple[int, int, int, int, int | None]) -> None:
     target, weights, scale = problem(*size)
-    nearest = np.clip(np.rint(weights / scale[..., None]), QMIN, QMAX)
-    center = np.clip(np.rint(target.center / scale[..., None]), QMIN, QMAX)
+    nearest = np.clip(np.rint(weights / scale), QMIN, QMAX)
+    center = np.clip(np.rint(target.center / scale), QMIN, QMAX)
     best = best_integers(target, scale, QMIN, QMAX)
     assert error(target, best, scale) <= error(target, center, scale) * (1 + 1e-9) + 1e-12
     found = descend(target, nearest, scale, QMIN, QMAX)
@@ -53,9 +64,9 @@ def test_inputs_that_hang_together_are_worth_much() -> None:
     rng = np.random.default_rng(0)
     rows = (rng.normal(size=(1, 400, 2)) @ rng.normal(size=(1, 2, 32))).astype(np.float32)
     weights = rng.normal(size=(1, 4, 32))
-    scale = np.abs(weights).max(axis=-1) / QMAX
+    scale = scales(weights)
     target = quadratic(weights, rows, rows, False)
-    nearest = np.clip(np.rint(weights / scale[..., None]), QMIN, QMAX)
+    nearest = np.clip(np.rint(weights / scale), QMIN, QMAX)
     q = descend(target, gptq(target, scale, QMIN, QMAX), scale, QMIN, QMAX)
     assert error(target, q, scale) < 0.1 * error(target, nearest, scale)
 
@@ -63,7 +74,7 @@ def test_inputs_that_hang_together_are_worth_much() -> None:
 @given(st.integers(0, 1000))
 def test_a_fitted_scale_never_errs_more(seed: int) -> None:
     target, weights, scale = problem(seed, 1, 3, 9)
-    q = np.clip(np.rint(weights / scale[..., None]), QMIN, QMAX)
+    q = np.clip(np.rint(weights / scale), QMIN, QMAX)
     assert error(target, q, refit(target, q, scale)) <= error(target, q, scale) + 1e-9
 
 
@@ -73,3 +84,19 @@ def test_what_the_integer_model_lost_of_its_input_is_made_up_for() -> None:
     x, weights = rng.normal(size=(1, 2000, 6)).astype(np.float32), rng.normal(size=(1, 3, 6))
     found = quadratic(weights, x, x / 2, True)
     assert found.center == pytest.approx(2 * weights, rel=0.05)
+
+
+@given(st.integers(0, 1000), st.sampled_from([4, 16, 40]))
+def test_smaller_scales_are_taken_block_by_block_where_they_err_less(seed: int, block: int) -> None:
+    target, weights, scale = problem(seed, 2, 3, 40, block)
+    found = best_scales(weights, target.gram, scale, QMIN, QMAX, block)
+    size = np.diagonal(target.gram, axis1=1, axis2=2)[:, None, :]
+    starts = np.arange(0, 40, block)
+
+    def errors(each: np.ndarray) -> np.ndarray:
+        q = np.clip(np.rint(weights / each), QMIN, QMAX)
+        return np.add.reduceat((q * each - weights) ** 2 * size, starts, axis=-1)
+
+    assert (errors(found) <= errors(scale)).all()
+    assert (found <= scale).all()
+    assert all(np.ptp(found[..., i : i + block], axis=-1).max() == 0 for i in starts)

@@ -92,7 +92,8 @@ class _Reconstruction:
         if not self.given:
             return Outcome(self.state, f"no block errs less than with nearest rounding{why}")
         found = self.state.with_biases(biased(self.state.model, self.biases)).with_constants(self.given)
-        return Outcome(found, f"rounding learnt for {count}, layer by layer for the others{why}")
+        others = ", layer by layer for the others" if self.learnt < len(self.blocks) else ""
+        return Outcome(found, f"rounding learnt for {count}{others}{why}")
 
     def _round(self, block: Block) -> None:
         """Layer by layer, on walks of their own: the block may be gone through again."""

@@ -162,7 +162,8 @@ def read_target(path: Path) -> Target:
 def _check_names(path: Path, data: Mapping[str, Any]) -> None:
     top = {key: value for key, value in data.items() if not isinstance(value, dict)}
     sections = {"": top, **{key: value for key, value in data.items() if isinstance(value, dict)}}
-    missing = [name for name in _REQUIRED if name not in sections]
+    only = bool(sections.get("weights", {}).get("only"))
+    missing = [name for name in _REQUIRED + (() if only else ("activations",)) if name not in sections]
     if missing:
         raise TargetError(f"target file {path} lacks the section [{missing[0]}]; add it")
     for section, fields in sections.items():

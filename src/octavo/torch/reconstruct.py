@@ -27,8 +27,8 @@ _BETA = (20.0, 2.0)
 _LEARNING_RATE = 3e-2
 # So large that with falling beta weights settle one after another, the nearest to an integer first.
 _PENALTY = 1e6
-# How far from the integer that it has a weight begins, so that it can be moved but need not be.
-_OFF = 0.25
+# A weight begins between its integer and the real weight, so that it can be moved but need not be.
+_TOWARDS, _FARTHEST, _NEAREST = 0.5, 0.25, 0.05
 _TINY = float(np.finfo(np.float32).tiny)
 
 
@@ -195,9 +195,9 @@ class _Taken:
 def _start(torch: Any, weight: Rounded) -> tuple[Tensor, Tensor]:
     """The lower neighbour, and a V that has the weight near its integer, on the side of the real weight."""
     q = weight.integers.astype(np.float64)
-    aside = q + np.where(weight.real >= q, _OFF, -_OFF)
+    aside = q + np.clip(_TOWARDS * (weight.real - q), -_FARTHEST, _FARTHEST)
     base = np.clip(np.floor(aside), weight.qmin, weight.qmax - 1)
-    part = torch.tensor(np.clip(aside - base, _OFF, 1.0 - _OFF).astype(np.float32))
+    part = torch.tensor(np.clip(aside - base, _NEAREST, 1.0 - _NEAREST).astype(np.float32))
     way = -torch.log((_ZETA - _GAMMA) / (part - _GAMMA) - 1.0)
     return torch.tensor(base.astype(np.float32)), way.requires_grad_()
 

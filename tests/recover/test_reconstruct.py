@@ -1,0 +1,109 @@
+"""Rounding learnt block by block, and how the graph is cut."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from tests.models import build, node, random
+from tests.recover import states
+
+from octavo.affine import Grid
+from octavo.graph import prepare
+from octavo.recover import rungs_named
+from octavo.recover.blocks import blocks
+from octavo.recover.state import State
+from octavo.targets import target
+
+pytest.importorskip("torch")
+
+
+def cut(model: ir.Model) -> list[list[str]]:
+    """The operator types of each block, for layers with weights."""
+    layers = [n.name or "" for n in model.graph if n.op_type in ("Conv", "Gemm", "MatMul") and len(n.inputs) > 1]
+    return [[each.op_type for each in block.nodes] for block in blocks(model, layers)]
+
+
+def test_a_depthwise_convolution_is_one_block_with_what_follows() -> None:
+    assert cut(prepare(ir.from_proto(states.network()))) == [["Conv", "Relu"], ["Conv", "Relu", "Conv"]]
+
+
+def test_a_residual_block_is_one_block_and_a_softmax_at_the_end_is_in_none() -> None:
+    nodes = [
+        node("Conv", ["x", "a"], "c", pads=[1, 1, 1, 1]),
+        node("Relu", ["c"], "r"),
+        node("Conv", ["r", "b"], "d", pads=[1, 1, 1, 1]),
+        node("Relu", ["d"], "e"),
+        node("Conv", ["e", "b"], "f", pads=[1, 1, 1, 1]),
+        node("Add", ["f", "r"], "s"),
+        node("GlobalAveragePool", ["s"], "g"),
+        node("Flatten", ["g"], "h"),
+        node("Gemm", ["h", "w"], "z"),
+        node("Softmax", ["z"], "y"),
+    ]
+    weights = {"a": random(6, 4, 3, 3), "b": random(6, 6, 3, 3), "w": random(6, 5)}
+    model = prepare(ir.from_proto(build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 5]}, weights)))
+    residual = ["Conv", "Relu", "Conv", "Add", "GlobalAveragePool", "Flatten"]
+    assert cut(model) == [["Conv", "Relu"], residual, ["Gemm"]]
+
+
+def test_masks_do_not_keep_blocks_together() -> None:
+    nodes = [
+        node("Gather", ["table", "ids"], "e"),
+        node("Cast", ["mask"], "m", to=1),
+        node("MatMul", ["e", "a"], "p"),
+        node("Mul", ["p", "m"], "q"),
+        node("MatMul", ["q", "b"], "r"),
+        node("Mul", ["r", "m"], "y"),
+    ]
+    weights = {"table": random(10, 6), "a": random(6, 6), "b": random(6, 6, seed=1)}
+    types = {"ids": 7, "mask": 7}
+    proto = build(nodes, {"ids": ["N", 4], "mask": ["N", 4, 1]}, {"y": ["N", 4, 6]}, weights, input_types=types)
+    assert cut(prepare(ir.from_proto(proto))) == [["Cast", "MatMul", "Mul"], ["MatMul", "Mul"]]
+
+
+def plain(bits: int = 3) -> State:
+    bound = 2 ** (bits - 1) - 1
+    to = replace(target("octavo"), weights=Grid("int8", -bound, bound))
+    return states.state(states.network(), states.inputs(96), to)
+
+
+def test_it_errs_less_than_rounding_by_layers_on_data_that_were_not_fitted() -> None:
+    start, fresh = plain(), states.inputs(64, seed=5)
+    learnt, by_layers = (rungs_named(name)[0].apply(start) for name in ("reconstruct", "round"))
+    assert learnt.note.startswith("rounding learnt for")
+    assert states.sqnr(learnt.state, start, fresh) > states.sqnr(by_layers.state, start, fresh) + 0.1
+
+
+def test_the_same_seed_gives_the_same_integers() -> None:
+    start = plain()
+    one, two = (rungs_named("reconstruct")[0].apply(start).state for _ in range(2))
+    assert all(np.array_equal(each.integers, two.constants[key].integers) for key, each in one.constants.items())
+
+
+def test_blocks_that_cannot_be_learnt_through_are_rounded_layer_by_layer() -> None:
+    nodes = [
+        node("Conv", ["x", "a"], "c"),
+        node("Resize", ["c", "", "scales"], "r", mode="nearest"),
+        node("Conv", ["r", "b"], "y"),
+    ]
+    weights = {"a": random(6, 4, 3, 3), "b": random(6, 6, 3, 3), "scales": np.array([1, 1, 2, 2], np.float32)}
+    start = states.state(build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 6, 10, 10]}, weights), states.inputs(48))
+    assert rungs_named("reconstruct")[0].apply(start).note.endswith("; Resize cannot be learnt through")
+
+
+def test_without_pytorch_the_state_stays_and_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = plain()
+    monkeypatch.setitem(sys.modules, "torch", None)
+    outcome = rungs_named("reconstruct")[0].apply(start)
+    assert outcome.state is start
+    assert "octavo[torch]" in outcome.note
+
+
+def test_it_says_what_it_will_take() -> None:
+    rung = rungs_named("reconstruct")[0]
+    assert rung.seconds is not None
+    assert 1 < rung.seconds(plain()) < 600
