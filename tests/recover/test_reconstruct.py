@@ -65,7 +65,7 @@ def test_masks_do_not_keep_blocks_together() -> None:
     assert cut(prepare(ir.from_proto(proto))) == [["Cast", "MatMul", "Mul"], ["MatMul", "Mul"]]
 
 
-def plain(bits: int = 3) -> State:
+def plain(bits: int = 4) -> State:
     bound = 2 ** (bits - 1) - 1
     to = replace(target("octavo"), weights=Grid("int8", -bound, bound))
     return states.state(states.network(), states.inputs(96), to)
