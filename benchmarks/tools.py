@@ -86,6 +86,24 @@ def quantize_nncf(preset: str) -> Tool:
     return quantize
 
 
+def quantize_aimet(equalize: bool) -> Tool:
+    """AIMET's simulation with its default flags, exported as QDQ; needs the package aimet-onnx."""
+
+    def quantize(model: Path, calibration: Calibration, output: Path) -> None:
+        import onnx
+        from aimet_onnx import QuantizationSimModel
+        from aimet_onnx.cross_layer_equalization import equalize_model
+
+        found = onnx.load(model)
+        if equalize:
+            equalize_model(found)
+        simulated = QuantizationSimModel(found)
+        simulated.compute_encodings(calibration if isinstance(calibration, list) else batches(calibration, 1))
+        onnx.save(simulated.to_onnx_qdq(), output)
+
+    return quantize
+
+
 TOOLS: dict[str, Tool] = {
     "octavo": quantize_octavo,
     "ort-default": quantize_ort_default,
@@ -94,7 +112,12 @@ TOOLS: dict[str, Tool] = {
     "ort-percentile": ort_recommended(CalibrationMethod.Percentile),
 }
 # Beside them where accuracy is compared.
-ACCURATE: dict[str, Tool] = {"nncf": quantize_nncf("default"), "nncf-accurate": quantize_nncf("accurate")}
+ACCURATE: dict[str, Tool] = {
+    "nncf": quantize_nncf("default"),
+    "nncf-accurate": quantize_nncf("accurate"),
+    "aimet": quantize_aimet(False),
+    "aimet-equalized": quantize_aimet(True),
+}
 
 
 def quiet() -> None:

@@ -230,3 +230,18 @@ def test_where_integer_kernels_would_saturate_a_model_is_computed_as_written(
     exact = run(ir.to_proto(model), {"x": x})
     for name, array in engine.Session(model).run({"x": x}).items():
         np.testing.assert_allclose(array, exact[name], atol=1e-5)
+
+
+def test_weights_that_the_model_quantizes_itself_may_saturate_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "cpu_flags", lambda: {"avx2"})
+    monkeypatch.setattr(engine.platform, "machine", lambda: "x86_64")
+    for dtype, expected in ((np.int8, True), (np.uint8, False)):
+        pair = ["s", "z"]
+        nodes = [
+            node("QuantizeLinear", ["w", *pair], "q"),
+            node("DequantizeLinear", ["q", *pair], "v"),
+            node("MatMul", ["x", "v"], "y"),
+        ]
+        constants = {"w": np.ones((4, 2), np.float32), "s": np.array(0.1, np.float32), "z": np.array(0, dtype)}
+        model = ir.from_proto(build(nodes, {"x": ["N", 4]}, {"y": ["N", 2]}, constants))
+        assert engine.would_saturate(model) is expected

@@ -134,8 +134,15 @@ def saturating(model: ir.Model | bytes | str | Path) -> list[str]:
 
 
 def _widest(node: ir.Node) -> int:
-    """The largest magnitude among the int8 weights that a node dequantizes; 0 for other nodes."""
+    """The largest magnitude among the int8 weights that a node dequantizes; 0 for other nodes.
+
+    Weights that the model itself quantizes, as AIMET's do, are taken to fill their grid.
+    """
     stored = constant(node.inputs[0])
+    producer = None if node.inputs[0] is None else node.inputs[0].producer()
+    if producer is not None and producer.op_type == "QuantizeLinear" and constant(producer.inputs[0]) is not None:
+        zero_point = constant(producer.inputs[2]) if len(producer.inputs) > 2 else None
+        return 128 if zero_point is not None and zero_point.dtype == np.int8 else 0
     return 0 if stored is None or stored.dtype != np.int8 else int(np.abs(stored.astype(np.int16)).max(initial=0))
 
 
