@@ -11,6 +11,7 @@ from onnx import numpy_helper
 from tests.models import build, node, random
 from tests.recover.states import FOUR_BITS, inputs, network, outputs, sqnr, state
 
+from octavo.affine import UINT16
 from octavo.engines.onnxruntime import Session
 from octavo.errors import OptionError
 from octavo.measure import MetricResult
@@ -20,7 +21,7 @@ from octavo.recover.matrices import product
 from octavo.recover.mix import mix
 from octavo.recover.round import round_weights
 from octavo.recover.search import search
-from octavo.recover.sensitivity import macs, own_errors, shares
+from octavo.recover.sensitivity import bit_operations, macs, own_errors, shares
 from octavo.recover.state import State
 from octavo.targets import target
 
@@ -113,8 +114,19 @@ def test_a_planted_sensitive_layer_is_found_and_raised() -> None:
     assert [name for name, grid in found.state.grids.items() if grid.bits == 16] == ["r"]
     assert found.details["pareto"][0]["layers"] == [worst]
     assert found.details["pareto"][0]["share_of_macs"] == pytest.approx(macs(plain)[worst] / sum(macs(plain).values()))
+    more = macs(plain)[worst] / sum(macs(plain).values())
+    assert found.details["pareto"][0]["bit_operations"] == pytest.approx(1 + more)
     with pytest.raises(OptionError, match="--max-drop"):
         mix(plain)
+
+
+def test_bit_operations_count_both_operands_and_32_bits_in_float() -> None:
+    plain = state(network(), inputs(), dataclasses.replace(target("octavo"), weights=FOUR_BITS))
+    first, second, third = plain.plan.layers
+    mixed = plain.with_left_out({third: "to see"}).with_grids({"r": UINT16})
+    assert bit_operations(mixed, {first: 1, second: 10, third: 100}) == {
+        first: 4 * 8, second: 10 * 4 * 16, third: 100 * 32 * 32
+    }  # fmt: skip
 
 
 CONVS = [

@@ -7,7 +7,7 @@ from typing import Any
 from octavo.errors import OptionError
 from octavo.measure import MetricResult
 from octavo.recover.rung import Outcome, Rung
-from octavo.recover.sensitivity import macs, own_errors, raised, relieved
+from octavo.recover.sensitivity import bit_operations, macs, own_errors, raised, relieved
 from octavo.recover.state import State
 
 # So many layers are measured one at a time, those first that the proxy ranks first.
@@ -17,7 +17,7 @@ _MEASURED = 32
 def mix(state: State) -> Outcome:
     """Raise layers, to 16-bit activations or float, by noise relieved for work added, as few as the budget allows.
 
-    The work of a layer is its multiply-accumulates. How few are enough is found by bisection with the
+    The cost of a layer is the bit operations that raising it adds. How few are enough is found by bisection with the
     metric on the samples to choose by. The points on the way are the Pareto curve, kept in `details`.
 
     Raises:
@@ -26,15 +26,15 @@ def mix(state: State) -> Outcome:
     work = state.work
     if work.choose is None or work.budget is None:
         raise OptionError("the rung mix needs a budget and samples to choose by; add --max-drop and --evaluate")
-    proxy, cost = own_errors(state), macs(state)
+    proxy, counts = own_errors(state), macs(state)
     ranked = sorted(proxy, key=lambda name: -proxy[name])[:_MEASURED]
     measured = relieved(state, ranked)
     useful = [name for name in ranked if measured[name] > 0]
     if not useful:
         return Outcome(state, "no single layer, raised, makes the output better")
-    order = sorted(useful, key=lambda name: -measured[name] / max(cost[name], 1.0))
-    total = sum(cost.values())
-    curve = _Curve(state, order, {name: cost[name] / total for name in order})
+    now, then = (bit_operations(each, counts) for each in (state, raised(state, useful)))
+    order = sorted(useful, key=lambda name: -measured[name] / max(then[name] - now[name], 1.0))
+    curve = _Curve(state, order, counts)
     best = curve.fewest(work.budget)
     details: dict[str, Any] = {"pareto": curve.points(), "sensitivity": measured, "proxy": proxy}
     share = curve.share(best)
@@ -46,8 +46,8 @@ def mix(state: State) -> Outcome:
 class _Curve:
     """The metric by how many layers of an order are raised."""
 
-    def __init__(self, state: State, order: list[str], shares: dict[str, float]) -> None:
-        self._start, self._order, self._shares = state, order, shares
+    def __init__(self, state: State, order: list[str], counts: dict[str, float]) -> None:
+        self._start, self._order, self._counts = state, order, counts
         self._states: dict[int, State] = {0: state}
         self._metrics: dict[int, MetricResult] = {}
 
@@ -59,7 +59,12 @@ class _Curve:
 
     def share(self, count: int) -> float:
         """Their share of the multiply-accumulates."""
-        return sum(self._shares[name] for name in self._order[:count])
+        return sum(self._counts[name] for name in self._order[:count]) / sum(self._counts.values())
+
+    def cost(self, count: int) -> float:
+        """Bit operations of the whole model, as a multiple of those with none raised."""
+        here, before = (sum(bit_operations(self.state(each), self._counts).values()) for each in (count, 0))
+        return here / before
 
     def metric(self, count: int) -> MetricResult:
         """Measured once."""
@@ -87,6 +92,7 @@ class _Curve:
             {
                 "layers": self._order[:count],
                 "share_of_macs": self.share(count),
+                "bit_operations": self.cost(count),
                 "drop": metric.drop,
                 "drop_ci95": None if metric.ci95 is None else list(metric.ci95),
                 "sqnr_db": metric.sqnr_db,

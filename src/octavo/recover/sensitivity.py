@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import ceil, log2
 
 import numpy as np
 import onnx_ir as ir
@@ -18,6 +19,7 @@ from octavo.recover.walk import Walk, calibration_batches
 Floats = NDArray[np.float32]
 RAISED = "raised to float by mixed precision, for its rounding costs the most accuracy for its work"
 _WIDE = 16
+_FLOAT = 32.0
 _ROWS = 1024
 _SAMPLES = 64
 
@@ -103,6 +105,26 @@ def macs(state: State) -> dict[str, float]:
     )
     shapes.update({name: array.shape for name, array in batch.items()})
     return {node.name or "": _macs(node, shapes) for node in nodes}
+
+
+def bit_operations(state: State, work: Mapping[str, float]) -> dict[str, float]:
+    """Multiply-accumulates times the bits of both operands, 32 in float (van Baalen et al. 2020, equation 20).
+
+    Args:
+        state: the model as far as it is.
+        work: multiply-accumulates of each layer, as `macs` gives them.
+    """
+    return {name: count * _bits(state, name) for name, count in work.items()}
+
+
+def _bits(state: State, name: str) -> float:
+    layer = state.plan.layers.get(name)
+    if layer is None:
+        return _FLOAT**2
+    weights = [log2(state.constants[name, weight.index].params.grid.levels) for weight in layer.weights]
+    inputs = [float(state.plan.tensors[tensor].grid.bits) for tensor in layer.inputs.values()]
+    first, second = [*(ceil(each) for each in weights), *inputs, _FLOAT][:2]
+    return first * second
 
 
 def _macs(node: ir.Node, shapes: dict[str, tuple[int, ...]]) -> float:
