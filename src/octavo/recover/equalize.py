@@ -103,7 +103,7 @@ class _Link:
 def equalize(state: State) -> Outcome:
     """Scale channels between pairs of layers, then let biases take up what is always positive.
 
-    The float function stays, to float32 rounding, on the up to 64 calibration samples that are measured; on
+    The float function stays, to float32 rounding, on the up to 256 calibration samples that are measured; on
     others too, but where a Clip to [0, b] stood between: quieter channels are amplified towards b, and a
     Clip that no channel reached is a Relu afterwards.
     """

@@ -20,14 +20,14 @@ from octavo.recover.state import State, Work
 
 Floats = NDArray[np.float32]
 
-_SAMPLES = 64
+_SAMPLES = 256
 _BATCH = 8
 _ROWS = 4096
 _SIZE = 1 << 20
 
 
 def tensors(model: ir.Model, work: Work, names: Sequence[str]) -> Iterator[dict[str, NDArray[Any]]]:
-    """Some tensors of a float model over up to 64 calibration samples, batch by batch, in one pass."""
+    """Some tensors of a float model over up to 256 calibration samples, batch by batch, in one pass."""
     session = Session(model, outputs=list(dict.fromkeys(names)), threads=work.threads)
     count = 0
     for batch in work.samples.batches(choose_batch(session, _BATCH)):
