@@ -147,3 +147,15 @@ def test_of_a_good_model_the_single_worst_layer_is_shown() -> None:
     errors = {"a": error(60.0), "l0_out": error(34.0), "l1_out": error(31.0), "move_out": error(25.0)}
     assert [each.layer for each in diagnose(layers, errors, GRID)] == ["l1"]
     assert diagnose([], {}, {}) == []
+
+
+def test_weights_on_few_levels_are_told_to_be_rounded_for_their_output() -> None:
+    weights = random(6, 8, 3, 3) * 0.1
+    weights[:, 0, 0, 0] = 3
+    model = build([node("Conv", ["x", "w"], "y")], {"x": ["N", 8, 10, 10]}, {"y": ["N", 6, 8, 8]}, {"w": weights})
+    quiet = NORMAL.copy()
+    quiet[:, 0] *= 0.01
+    result = octavo.quantize(model, quiet, "octavo", weight_bits=4, evaluate=quiet, threads=1)
+    assert result.diagnosis[0].sqnr_db < 20
+    assert "its weights have 15 levels only" in result.diagnosis[0].causes[0]
+    assert "--rungs round" in result.diagnosis[0].causes[0]

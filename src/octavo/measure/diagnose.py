@@ -15,6 +15,8 @@ _FEW_STEPS = 16.0
 # A range so many times wider than the values wastes two bits of eight.
 _TOO_WIDE = 4.0
 _WORST = 5
+# Weights on fewer levels lose more than activations do.
+_MANY_LEVELS = 64
 # What share of the values beyond the range is worth a word, and what share of the channels are few.
 _CLIPPED = 0.005
 _FEW_CHANNELS = 0.1
@@ -130,6 +132,9 @@ def _hidden_causes(
         quiet = [each for name in given for each in _quiet_channels(name, errors[name], activations[name], 0.0)]
         if quiet:
             return quiet
+        few = min((weight.grid.levels for weight in layer.weights), default=_MANY_LEVELS)
+        if few < _MANY_LEVELS:
+            return [f"its weights have {few} levels only: round them by their output (--rungs round), or use more bits"]
     return ["no single cause: rounding of weights and activations adds up"]
 
 

@@ -1,0 +1,28 @@
+"""Outputs of an engine, kept."""
+
+from __future__ import annotations
+
+import numpy as np
+from tests import models
+from tests.models import feeds
+
+from octavo.engines.onnxruntime import Session
+from octavo.measure.recorded import Recorded
+
+
+def test_the_same_batch_is_run_once_and_another_anew() -> None:
+    model = models.mlp()
+    engine = Session(model.SerializeToString())
+    recorded, first, second = Recorded(engine), feeds(model, 0), feeds(model, 1)
+    runs: list[int] = []
+    plain = engine.run
+
+    def counted(batch: models.Arrays) -> models.Arrays:
+        runs.append(1)
+        return plain(batch)
+
+    engine.run = counted  # type: ignore[method-assign,assignment]
+    for batch in (first, second, first, second):
+        for name, array in recorded.run(batch).items():
+            assert np.array_equal(array, plain(batch)[name])
+    assert len(runs) == 2

@@ -1,0 +1,69 @@
+"""A walk from node to node, against one run of the whole model."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from tests import models
+from tests.models import feeds
+from tests.recover import states
+
+from octavo.data import open_samples
+from octavo.engines.onnxruntime import Session
+from octavo.graph import input_specs, prepare
+from octavo.graph.constants import constant, new_constant
+from octavo.recover.walk import Walk, calibration_batches, walkable
+
+
+@pytest.mark.parametrize("pattern", ["residual", "attention", "gate", "movers", "embedding", "layer_norm"])
+def test_what_a_node_reads_on_the_way_is_what_the_whole_model_computes(pattern: str) -> None:
+    proto = models.PATTERNS[pattern]()
+    model = prepare(ir.from_proto(proto))
+    batches = [feeds(proto, seed) for seed in range(2)]
+    walk = Walk(model, batches)
+    for node in list(model.graph):
+        walk.until(node.name or "")
+        for value in node.inputs:
+            if value is None or constant(value) is not None:
+                continue
+            for batch, found in zip(batches, walk.tensor(value.name or ""), strict=True):
+                given = value.name in batch
+                right = (
+                    batch[value.name] if given else Session(model, outputs=[value.name or ""]).run(batch)[value.name]
+                )
+                np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6)
+
+
+def test_what_is_changed_on_the_way_counts_from_then_on_and_a_fork_stands_still() -> None:
+    model = prepare(ir.from_proto(states.network()))
+    first, _, second, _, third = list(model.graph)
+    walk = Walk(model, [states.inputs(4)])
+    walk.until(second.name or "")
+    fork = walk.fork()
+    weights = constant(second.inputs[1])
+    assert weights is not None
+    before = walk.tensor("r")[0]
+    second.replace_input_with(1, new_constant(model.graph, "doubled", 2 * weights))
+    walk.until(third.name or "")
+    assert np.array_equal(fork.tensor("r")[0], before)
+    fork.until(third.name or "")
+    assert np.array_equal(fork.tensor("s")[0], walk.tensor("s")[0])
+    assert first.name
+
+
+def test_batches_are_as_many_as_a_walk_needs_and_of_the_size_that_the_model_takes() -> None:
+    model = prepare(ir.from_proto(states.network()))
+    taken = calibration_batches(open_samples(states.inputs(300), input_specs(model)), model)
+    assert 256 <= sum(len(each["x"]) for each in taken) <= 300
+    fixed = states.network()
+    for value in (*fixed.graph.input, *fixed.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 4
+    model = prepare(ir.from_proto(fixed))
+    taken = calibration_batches(open_samples(states.inputs(10), input_specs(model)), model)
+    assert {len(each["x"]) for each in taken} == {4}
+
+
+def test_models_with_graphs_of_their_own_are_not_walked() -> None:
+    assert not walkable(ir.from_proto(models.if_subgraph()))
+    assert walkable(ir.from_proto(states.network()))
