@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from tests.models import build, node, random
 from tests.recover.states import FOUR_BITS, inputs, network, outputs, sqnr, state
 
@@ -166,3 +167,30 @@ def test_rungs_by_name_come_in_the_ladders_order() -> None:
     assert rungs_named(["none"]) == []
     with pytest.raises(OptionError, match="no rung 'sing'; use auto, none, or some of search"):
         rungs_named("sing")
+
+
+def branching() -> onnx.ModelProto:
+    """Conv, then an If whose branches read the Conv's output, then Conv."""
+
+    def branch(factor: str, output: str) -> onnx.GraphProto:
+        made = helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None)
+        return helper.make_graph([node("Mul", ["c", factor], output)], output, [], [made])
+
+    nodes = [
+        node("Conv", ["x", "w"], "c"),
+        node("ReduceSum", ["c"], "s", keepdims=0),
+        node("Greater", ["s", "zero"], "f"),
+        node("If", ["f"], "i", then_branch=branch("two", "t"), else_branch=branch("three", "e")),
+        node("Conv", ["i", "v"], "y"),
+    ]
+    weights = {"w": random(6, 4, 3, 3), "v": random(5, 6, 1, 1), "zero": np.zeros((), np.float32)}
+    weights |= {"two": np.full(1, 2, np.float32), "three": np.full(1, 3, np.float32)}
+    return build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 5, 6, 6]}, weights)
+
+
+@pytest.mark.parametrize("name", rung_names())
+def test_graphs_inside_the_graph_stop_no_climb(name: str) -> None:
+    plain = state(branching(), inputs())
+    outcome = rungs_named(name)[0].apply(plain)
+    assert outcome.state is plain
+    assert outcome.note

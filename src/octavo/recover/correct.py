@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from octavo.affine import dequantize
 from octavo.recover.matrices import Product
-from octavo.recover.rung import Outcome, Rung
+from octavo.recover.rung import Outcome, Rung, walking
 from octavo.recover.state import State
 from octavo.recover.visit import Visit, biased, visits
 
@@ -70,5 +70,5 @@ def _outcome(state: State, biases: dict[str, Floats], how: str) -> Outcome:
     return Outcome(state.with_biases(model), f"biases of {len(biases)} layers corrected {how}")
 
 
-CORRECT = Rung("correct", "bias correction", correct)
-CORRECT_ANALYTIC = Rung("correct:analytic", "bias correction from the weights' error alone", correct_analytic)
+CORRECT = Rung("correct", "bias correction", walking(correct))
+CORRECT_ANALYTIC = Rung("correct:analytic", "bias correction from the weights' error alone", walking(correct_analytic))

@@ -6,7 +6,7 @@ from typing import Any
 
 from octavo.errors import OptionError
 from octavo.measure import MetricResult
-from octavo.recover.rung import Outcome, Rung
+from octavo.recover.rung import Outcome, Rung, walking
 from octavo.recover.sensitivity import bit_operations, macs, own_errors, raised, relieved
 from octavo.recover.state import State
 
@@ -101,4 +101,4 @@ class _Curve:
         ]
 
 
-MIX = Rung("mix", "mixed precision by sensitivity", mix, dear=True)
+MIX = Rung("mix", "mixed precision by sensitivity", walking(mix), dear=True)

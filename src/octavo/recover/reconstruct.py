@@ -15,7 +15,7 @@ from octavo.recover.block_task import block_batches, block_task, importances, no
 from octavo.recover.blocks import Block, blocks
 from octavo.recover.matrices import product
 from octavo.recover.round import best_rounding
-from octavo.recover.rung import Outcome, Rung
+from octavo.recover.rung import Outcome, Rung, walking
 from octavo.recover.sensitivity import macs
 from octavo.recover.state import State
 from octavo.recover.visit import biased, visit
@@ -160,4 +160,4 @@ def _rows(state: State) -> int:
     return _ROWS if sum(macs(state).values()) * _ROWS * _STEPS <= _WORK else _ROWS // 2
 
 
-RECONSTRUCT = Rung("reconstruct", "rounding learnt block by block (BRECQ)", reconstruct, forecast)
+RECONSTRUCT = Rung("reconstruct", "rounding learnt block by block (BRECQ)", walking(reconstruct), forecast)

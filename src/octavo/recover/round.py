@@ -12,7 +12,7 @@ from octavo.graph.weights import Constants, QuantizedConstant
 from octavo.recover.correct import corrected_bias
 from octavo.recover.matrices import Product
 from octavo.recover.rounding import Quadratic, best_integers, best_scales, descend, error, quadratic, refit
-from octavo.recover.rung import Outcome, Rung
+from octavo.recover.rung import Outcome, Rung, walking
 from octavo.recover.state import State
 from octavo.recover.visit import Visit, biased, visits
 
@@ -125,4 +125,4 @@ def _held_out(layer: Product, x: Floats, x_hat: Floats, weights: Doubles, held: 
     return float(np.square(apart[:, held]).sum(dtype=np.float64))
 
 
-ROUND = Rung("round", "rounding by layer output error (GPTQ, coordinate descent)", round_weights, forecast)
+ROUND = Rung("round", "rounding by layer output error (GPTQ, coordinate descent)", walking(round_weights), forecast)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import Any
 
 from octavo.recover.state import State
+from octavo.recover.walk import walkable
 
 
 @dataclass(frozen=True)
@@ -41,3 +43,15 @@ class Rung:
     apply: Callable[[State], Outcome]
     seconds: Callable[[State], float] | None = None
     dear: bool = False
+
+
+def walking(apply: Callable[[State], Outcome]) -> Callable[[State], Outcome]:
+    """For a rung that goes through the model layer by layer: what has graphs inside its graph is left as it is."""
+
+    @wraps(apply)
+    def run(state: State) -> Outcome:
+        if walkable(state.model):
+            return apply(state)
+        return Outcome(state, "the model runs graphs of its own (If, Loop, Scan): layers cannot be visited in turn")
+
+    return run

@@ -12,7 +12,7 @@ from octavo.affine import QuantParams, dequantize, fake_quantize, params_from_ra
 from octavo.graph.plan import LayerPlan, TensorPlan
 from octavo.ranges import RangeSketch, estimator
 from octavo.recover.matrices import Product, product
-from octavo.recover.rung import Outcome, Rung
+from octavo.recover.rung import Outcome, Rung, walking
 from octavo.recover.state import State
 from octavo.recover.walk import Walk, calibration_batches
 
@@ -110,4 +110,4 @@ def _share(given: Floats, right: Floats) -> float:
     return float(np.square(given - right).sum(dtype=np.float64)) / size if size > 0 else 0.0
 
 
-SEARCH = Rung("search", "the range estimator of each tensor, by layer output error", search)
+SEARCH = Rung("search", "the range estimator of each tensor, by layer output error", walking(search))
