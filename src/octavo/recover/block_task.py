@@ -24,6 +24,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 # Of the samples, the part that judges and is not fitted.
 _HELD_OUT = 5
+_AT_ONCE = 8
 
 
 def nodes_of(model: ir.Model, block: Block) -> list[ir.Node]:
@@ -124,10 +125,24 @@ def importances(state: State, found: Sequence[Block]) -> list[Arrays]:
     if untranslatable(nodes) or not any(array.dtype.kind == "f" for array in batches[0].values()):
         return [{} for _ in batches]
     outputs = [_in_front_of_softmax(value).name or "" for value in model.graph.outputs]
-    raw = [importance(nodes, batch, exits, outputs, work.seed) for batch in batches]
-    known = set[str].intersection(*(set(each) for each in raw))
-    sizes = {name: float(np.mean([each[name].mean() for each in raw])) for name in known}
-    return [{name: each[name] / sizes[name] for name in known} for each in raw]
+    raw = [_importance(nodes, batch, exits, outputs, work.seed) for batch in batches]
+    sizes = {name: float(np.mean([each[name].mean() for each in raw])) for name in exits}
+    return [{name: each[name] / size for name, size in sizes.items() if size > 0} for each in raw]
+
+
+def _importance(
+    nodes: Sequence[ir.Node], batch: Arrays, exits: Sequence[str], outputs: Sequence[str], seed: int
+) -> Arrays:
+    """A few samples at a time where the model takes any number: gradients hold on to all that was computed."""
+    size = len(next(iter(batch.values())))
+    values = [value for node in nodes for value in node.inputs if value is not None and value.name in batch]
+    if any(not value.shape or isinstance(value.shape[0], int) for value in values):
+        return importance(nodes, batch, exits, outputs, seed)
+    parts = [
+        importance(nodes, {name: array[rows] for name, array in batch.items()}, exits, outputs, seed + int(rows[0]))
+        for rows in np.array_split(np.arange(size), -(-size // _AT_ONCE))
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in exits}
 
 
 def _in_front_of_softmax(value: ir.Value) -> ir.Value:

@@ -53,7 +53,8 @@ def reconstruct(state: State) -> Outcome:
 def forecast(state: State) -> float:
     """Seconds that `reconstruct` takes, from the multiply-accumulates of the model."""
     each = sum(macs(state).values())
-    return _steps(state) * (_rows(state) * each / _SPEED + len(_blocks(state)) * _STEP)
+    steps, rows = _effort(each)
+    return steps * (rows * each / _SPEED + len(_blocks(state)) * _STEP)
 
 
 class _Reconstruction:
@@ -68,7 +69,7 @@ class _Reconstruction:
         self.weights = importances(state, self.blocks)
         self.floats = {node.name: node for node in state.reference.graph}
         self.nodes = {node.name: node for node in self.model.graph}
-        self.steps, self.rows = _steps(state), _rows(state)
+        self.steps, self.rows = _effort(sum(macs(state).values()))
         self.given: Constants = {}
         self.biases: dict[str, NDArray[np.float32]] = {}
         self.learnt = 0
@@ -152,12 +153,10 @@ def _blocks(state: State) -> list[Block]:
     return blocks(state.reference, [each.name for each in layers])
 
 
-def _steps(state: State) -> int:
-    return int(np.clip(_WORK / (sum(macs(state).values()) * _rows(state)), _LEAST_STEPS, _STEPS))
-
-
-def _rows(state: State) -> int:
-    return _ROWS if sum(macs(state).values()) * _ROWS * _STEPS <= _WORK else _ROWS // 2
+def _effort(each: float) -> tuple[int, int]:
+    """Steps and samples a step for a model of so many multiply-accumulates a sample."""
+    rows = _ROWS if each * _ROWS * _STEPS <= _WORK else _ROWS // 2
+    return int(np.clip(_WORK / (each * rows), _LEAST_STEPS, _STEPS)), rows
 
 
 RECONSTRUCT = Rung("reconstruct", "rounding learnt block by block (BRECQ)", walking(reconstruct), forecast)

@@ -24,7 +24,7 @@ def importance(
     """For each number of the tensors, the squared gradient of a random sum of the outputs: the diagonal of J^T J.
 
     An error e inside adds about e^2 times this to the squared error of the outputs, as the Fisher
-    information does in BRECQ (Li et al. 2021, equation 10). Tensors on which no output depends are left out.
+    information does in BRECQ (Li et al. 2021, equation 10); 0 where no output depends on it.
 
     Args:
         nodes: the float model's.
@@ -46,4 +46,4 @@ def importance(
         total = sum((values[name] * sign).sum() for name, sign in zip(outputs, signs, strict=True))
         slopes = torch.autograd.grad(total, inside, retain_graph=True, allow_unused=True)
         found = [each if slope is None else each + slope**2 for each, slope in zip(found, slopes, strict=True)]
-    return {name: each.numpy() / _DRAWS for name, each in zip(tensors, found, strict=True) if bool(each.any())}
+    return {name: each.numpy() / _DRAWS for name, each in zip(tensors, found, strict=True)}
