@@ -17,6 +17,8 @@ from octavo.graph.plan import LayerPlan
 Floats = NDArray[np.float32]
 
 ROWS = 8192
+# Of the rows of all groups together: a depthwise Conv would have gigabytes of them.
+_NUMBERS, _LEAST_ROWS = 1 << 25, 512
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ class Product:
         The same seed draws the same places of arrays of the same shapes.
         """
         rng = np.random.default_rng(seed)
+        width = max(self.groups * self.weights.shape[2], 1)
+        most = min(most, max(_NUMBERS // width, _LEAST_ROWS))
         share = max(1, -(-most // len(batches)))
         parts = [self._rows(array.astype(np.float32, copy=False), rng, share) for array in batches]
         return np.concatenate(parts, axis=1)
