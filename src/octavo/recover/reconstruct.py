@@ -15,20 +15,23 @@ from octavo.recover.block_task import block_batches, block_task, importances, no
 from octavo.recover.blocks import Block, blocks
 from octavo.recover.matrices import product
 from octavo.recover.round import best_rounding
+from octavo.recover.round import forecast as rounding_takes
 from octavo.recover.rung import Outcome, Rung, walking
-from octavo.recover.sensitivity import macs
+from octavo.recover.sensitivity import macs, numbers
 from octavo.recover.state import State
 from octavo.recover.visit import biased, visit
 from octavo.recover.walk import Walk, calibration_batches
 from octavo.torch import block_error, corrected_biases, learn_rounding, untranslatable
 
-_STEPS = 1000
-_ROWS = 32
-# Multiply-accumulates of all steps together, forwards; with them the steps of large networks are fewer.
-_WORK = 2.5e12
-_LEAST_STEPS = 100
+_STEPS, _LEAST_STEPS = 1000, 100
+_ROWS, _LEAST_ROWS = 32, 4
+# What all steps together may take, in multiply-accumulates forwards: larger networks get fewer samples a step,
+# which have more places each, and then fewer steps.
+_WORK = 1.25e12
+# So many multiply-accumulates take as long as all that is done to one number that a product writes.
+_A_NUMBER = 30.0
 # Multiply-accumulates a second of a slow core, forwards and backwards.
-_SPEED = 6e9
+_SPEED = 3e9
 # Seconds of a step that no product takes.
 _STEP = 0.004
 
@@ -51,10 +54,10 @@ def reconstruct(state: State) -> Outcome:
 
 
 def forecast(state: State) -> float:
-    """Seconds that `reconstruct` takes, from the multiply-accumulates of the model."""
-    each = sum(macs(state).values())
+    """Seconds that `reconstruct` takes, from the sizes of the model."""
+    each = _work(state)
     steps, rows = _effort(each)
-    return steps * (rows * each / _SPEED + len(_blocks(state)) * _STEP)
+    return rounding_takes(state) + steps * (rows * each / _SPEED + len(_blocks(state)) * _STEP)
 
 
 class _Reconstruction:
@@ -69,7 +72,7 @@ class _Reconstruction:
         self.weights = importances(state, self.blocks)
         self.floats = {node.name: node for node in state.reference.graph}
         self.nodes = {node.name: node for node in self.model.graph}
-        self.steps, self.rows = _effort(sum(macs(state).values()))
+        self.steps, self.rows = _effort(_work(state))
         self.given: Constants = {}
         self.biases: dict[str, NDArray[np.float32]] = {}
         self.learnt = 0
@@ -153,9 +156,14 @@ def _blocks(state: State) -> list[Block]:
     return blocks(state.reference, [each.name for each in layers])
 
 
+def _work(state: State) -> float:
+    """What one sample takes, in multiply-accumulates."""
+    return sum(macs(state).values()) + _A_NUMBER * numbers(state)
+
+
 def _effort(each: float) -> tuple[int, int]:
-    """Steps and samples a step for a model of so many multiply-accumulates a sample."""
-    rows = _ROWS if each * _ROWS * _STEPS <= _WORK else _ROWS // 2
+    """Steps and samples a step where one sample takes so much."""
+    rows = int(np.clip(_WORK / (each * _STEPS), _LEAST_ROWS, _ROWS))
     return int(np.clip(_WORK / (each * rows), _LEAST_STEPS, _STEPS)), rows
 
 

@@ -94,9 +94,24 @@ def relieved(state: State, layers: Sequence[str]) -> dict[str, float]:
 
 def macs(state: State) -> dict[str, float]:
     """Multiply-accumulates of each layer for one sample, those left in float and products of activations included."""
-    work = state.work
-    batch = {name: array[:1] for name, array in next(iter(work.samples.batches(1))).inputs.items()}
-    nodes = [node for node in state.model.graph if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")]
+    shapes = _shapes(state)
+    return {node.name or "": _macs(node, shapes) for node in _products(state)}
+
+
+def numbers(state: State) -> float:
+    """How many numbers all products of the model write for one sample."""
+    shapes = _shapes(state)
+    return float(sum(np.prod(shapes[node.outputs[0].name or ""]) for node in _products(state)))
+
+
+def _products(state: State) -> list[ir.Node]:
+    return [node for node in state.model.graph if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")]
+
+
+def _shapes(state: State) -> dict[str, tuple[int, ...]]:
+    """Of all that products read and write, for one sample."""
+    batch = {name: array[:1] for name, array in next(iter(state.work.samples.batches(1))).inputs.items()}
+    nodes = _products(state)
     names = [node.outputs[0].name or "" for node in nodes]
     read = [value.name or "" for node in nodes for value in node.inputs[:2] if value and value.producer() is not None]
     shapes = {n: a.shape for n, a in Session(state.model, outputs=[*dict.fromkeys([*names, *read])]).run(batch).items()}
@@ -104,7 +119,7 @@ def macs(state: State) -> dict[str, float]:
         {value.name or "": value.shape.numpy() for value in state.model.graph.initializers.values() if value.shape}
     )
     shapes.update({name: array.shape for name, array in batch.items()})
-    return {node.name or "": _macs(node, shapes) for node in nodes}
+    return shapes
 
 
 def bit_operations(state: State, work: Mapping[str, float]) -> dict[str, float]:

@@ -8,7 +8,7 @@ output, as in BRECQ (Li et al. 2021), with the inputs that the block has in the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.torch.operators import Tensor
-from octavo.torch.translate import evaluate, pytorch
+from octavo.torch.translate import constants, evaluate, pytorch
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -125,7 +125,7 @@ def learn_rounding(
     optimizer = torch.optim.Adam([way for _, way in ways], lr=_LEARNING_RATE)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, task.steps)
     before = block_error(task, batches, [weight.integers for weight in task.weights], biases)
-    fixed = {name: torch.tensor(bias) for name, bias in biases.items()}
+    fixed = constants(task.nodes) | {name: torch.tensor(bias) for name, bias in biases.items()}
     for step, batch in enumerate(_drawn(torch, task, batches, random)):
         soft = {weight.tensor: _soft(torch, weight, *way) for weight, way in zip(task.weights, ways, strict=True)}
         error = _error(task, evaluate(task.nodes, batch.inputs | fixed | soft), batch)
@@ -156,9 +156,11 @@ def corrected_biases(
 ) -> dict[str, NDArray[np.float32]]:
     """Biases, by tensor, with which no layer's channel is off in its mean, those before it corrected already."""
     biases = {bias.tensor: bias.value for bias in task.biases}
+    ends = {value.name: place for place, node in enumerate(task.nodes) for value in node.outputs}
     for bias in task.biases:
         shift, count = np.zeros(bias.value.shape), 0
-        for batch, found in _runs(task, batches, weights, biases):
+        until = replace(task, nodes=task.nodes[: ends[bias.output] + 1])
+        for batch, found in _runs(until, batches, weights, biases):
             apart = (batch.wanted[bias.right] - found[bias.output]).double()
             shift += apart.mean(dim=[i for i in range(apart.ndim) if i != 1]).numpy() * batch.size
             count += batch.size

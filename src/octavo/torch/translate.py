@@ -38,6 +38,13 @@ def evaluate(nodes: Sequence[ir.Node], given: Mapping[str, Tensor]) -> dict[str,
     return values
 
 
+def constants(nodes: Sequence[ir.Node]) -> dict[str, Tensor]:
+    """The constants that the nodes read, to be given to `evaluate` where it is called often."""
+    torch = pytorch()
+    found = {value.name or "": constant(value) for node in nodes for value in node.inputs if value is not None}
+    return {name: torch.tensor(array) for name, array in found.items() if array is not None}
+
+
 def pytorch() -> Any:
     """The package torch.
 
