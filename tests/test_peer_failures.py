@@ -24,10 +24,12 @@ from octavo.result import QuantizationResult
 from octavo.targets import target, target_names
 from octavo.targets.detect import this_machine
 
+# A target of weights alone in 4 bits has its own file of tests.
+INTEGER = [name for name in target_names() if not target(name).weights_only]
 # Eight bits on Gaussian numbers leave some 40 dB after one layer; a layer that is wrong leaves less than 10.
 FLOOR = 30.0
 # Activations on half of the levels, weights of seven bits, or one scale for all channels, cost up to 6 dB.
-FLOORS = {name: FLOOR - 6.0 * (name in ("fbgemm", "per-tensor", "x86-avx2")) for name in target_names()}
+FLOORS = {name: FLOOR - 6.0 * (name in ("fbgemm", "per-tensor", "x86-avx2")) for name in INTEGER}
 SAMPLES = 64
 
 CONV = {"w": random(8, 4, 3, 3), "b": random(8), "v": random(6, 8, 1, 1), "d": random(6)}
@@ -83,7 +85,7 @@ def conv_net(extra: Sequence[onnx.NodeProto] = (), weights: Arrays | None = None
 
 
 @pytest.mark.parametrize("value", [0.0, 3.0, -3.0])
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_a_layer_whose_result_never_changes(value: float, to: str) -> None:
     nodes = [
         node("Conv", ["x", "zeros", "constant"], "c", pads=[1, 1, 1, 1]),
@@ -142,7 +144,7 @@ def test_a_bias_beyond_32_bits_widens_the_scale_of_its_channel_alone() -> None:
 
 
 @pytest.mark.parametrize(("reach", "bias"), [(1e-10, 0.0), (1e-20, 0.0), (1e-26, 0.0), (1e-32, 0.1)])
-@pytest.mark.parametrize("to", [name for name in target_names() if target(name).rule != "pytorch"])
+@pytest.mark.parametrize("to", [name for name in INTEGER if target(name).rule != "pytorch"])
 def test_tiny_numbers(reach: float, bias: float, to: str) -> None:
     """Down to where input scale times weight scale leaves float32's normal numbers, and only the bias is left."""
     zeros = {"b": np.zeros(8, np.float32), "d": np.full(6, bias, np.float32)}
@@ -173,7 +175,7 @@ def test_a_bias_that_comes_through_another_node(op: str) -> None:
     assert worst(model, result) > FLOORS[this_machine()]
 
 
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_a_bias_that_is_computed_from_an_input(to: str) -> None:
     nodes = [
         node("ReduceMax", ["x"], "b", axes=[0, 2, 3], keepdims=0),
@@ -187,7 +189,7 @@ def test_a_bias_that_is_computed_from_an_input(to: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "to", [name for name in target_names() if "Gemm" in target(name).float_output and target(name).per_channel]
+    "to", [name for name in INTEGER if "Gemm" in target(name).float_output and target(name).per_channel]
 )
 def test_weights_shared_by_a_layer_and_its_transpose(to: str) -> None:
     """Each of the two needs scales along another axis of the same tensor."""
@@ -202,7 +204,7 @@ def test_weights_shared_by_a_layer_and_its_transpose(to: str) -> None:
         assert min(map(sqnr, expected[name].T, given[name].T)) > FLOORS[to]
 
 
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_one_tensor_for_an_integer_and_a_float_reader(to: str) -> None:
     nodes = [
         node("Conv", ["x", "w", "b"], "c", pads=[1, 1, 1, 1]),
@@ -220,7 +222,7 @@ def test_one_tensor_for_an_integer_and_a_float_reader(to: str) -> None:
 
 
 @pytest.mark.parametrize("ratio", [10.0, 1000.0])
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_a_residual_sum_of_different_scales(ratio: float, to: str) -> None:
     nodes = [
         node("Conv", ["x", "w", "b"], "c", pads=[1, 1, 1, 1]),
@@ -236,7 +238,7 @@ def test_a_residual_sum_of_different_scales(ratio: float, to: str) -> None:
 
 
 @pytest.mark.parametrize("ratio", [10.0, 1000.0])
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_parts_of_different_scales_joined(ratio: float, to: str) -> None:
     nodes = [
         node("Conv", ["x", "w", "b"], "small", pads=[1, 1, 1, 1]),
@@ -250,7 +252,7 @@ def test_parts_of_different_scales_joined(ratio: float, to: str) -> None:
     assert worst(model, quantized(model, feeds(model, batch=SAMPLES), to)) > FLOORS[to]
 
 
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_outputs_that_are_on_grids_keep_names_types_and_order(to: str) -> None:
     nodes = [
         node("Conv", ["x", "w", "b"], "c", pads=[1, 1, 1, 1]),
@@ -337,7 +339,7 @@ def test_every_opset(opset: int) -> None:
 
 
 @pytest.mark.parametrize("bounds", [[], ["low"], ["", "high"], ["low", ""], ["low", "high"]], ids=str)
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_clip_with_bounds_left_out(bounds: list[str], to: str) -> None:
     nodes = [
         node("Conv", ["x", "w", "b"], "c", pads=[1, 1, 1, 1]),
@@ -350,7 +352,7 @@ def test_clip_with_bounds_left_out(bounds: list[str], to: str) -> None:
     assert worst(model, quantized(model, feeds(model, batch=SAMPLES), to)) > FLOORS[to]
 
 
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_names_with_slashes_spaces_and_all_letters(to: str) -> None:
     model = odd_names()
     result = quantized(model, [feeds(model, seed) for seed in range(SAMPLES)], to)
@@ -420,7 +422,7 @@ def sentences(lengths: Sequence[int], seed: int = 0, batch: int = 2) -> list[Arr
     return [{"ids": rng.integers(0, 8, (batch, length))} for length in lengths]
 
 
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_inputs_of_varying_length(to: str) -> None:
     model = encoder()
     result = quantized(model, sentences([*range(1, 20), 50]), to)
@@ -429,7 +431,7 @@ def test_inputs_of_varying_length(to: str) -> None:
         assert losses(model, result, inputs)["y"] > FLOORS[to] - 5
 
 
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_a_batch_of_any_size(to: str) -> None:
     """Calibrated on batches of all sizes; what a sample gives does not depend on its neighbours."""
     model = conv_net()
@@ -458,7 +460,7 @@ def _branch(name: str, op: str) -> onnx.GraphProto:
     return helper.make_graph([node(op, ["c", "shift"], f"{name}_out")], name, [], [out])
 
 
-@pytest.mark.parametrize("to", target_names())
+@pytest.mark.parametrize("to", INTEGER)
 def test_branches_and_loops_stay_in_float_and_are_listed(to: str) -> None:
     """Layers in front and behind are integers; the graphs inside read what those wrote."""
     nodes = [
