@@ -77,11 +77,14 @@ def quantize(
     ] = None,
     weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Bits of the weights: 8, 6 or 4.")] = None,
     activation_bits: Annotated[
-        int | None, typer.Option("--activation-bits", help="Bits of the activations: 8 or 16.")
+        int | None, typer.Option("--activation-bits", help="Bits of the activations: 16, 8 or 4.")
     ] = None,
     block_size: Annotated[
         int | None, typer.Option("--block-size", help="Weights that share a scale, for weight-only targets.")
     ] = None,
+    allow_training: Annotated[
+        bool, typer.Option("--allow-training", help="Let the last rung train for more than a few minutes.")
+    ] = False,
     recipe: Annotated[
         Path | None, typer.Option("--recipe", help="Decisions: read if the file exists, else written.")
     ] = None,
@@ -131,6 +134,7 @@ def quantize(
             weight_bits=weight_bits,
             activation_bits=activation_bits,
             block_size=block_size,
+            allow_training=allow_training,
         )
     result.save(output, overwrite=force)
     if recipe is not None and not known:

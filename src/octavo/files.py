@@ -1,4 +1,4 @@
-"""Write small text files, whole or not at all."""
+"""Write small files, whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from octavo.errors import OptionError
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write beside, to disk, then rename; UTF-8.
+
+    Raises:
+        OptionError: the file cannot be written.
+    """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write beside, to disk, then rename.
 
     Raises:
@@ -17,8 +26,8 @@ def write_text(path: Path, text: str) -> None:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(text)
+        with open(beside, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)

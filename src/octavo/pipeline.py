@@ -78,6 +78,7 @@ def quantize(
     weight_bits: int | None = None,
     activation_bits: int | None = None,
     block_size: int | None = None,
+    allow_training: bool = False,
 ) -> QuantizationResult:
     """Quantize a float32 model after training, and measure what that cost.
 
@@ -110,6 +111,7 @@ def quantize(
         weight_bits: width of the weights, where the target allows another than its own.
         activation_bits: width of the activations, likewise.
         block_size: weights that share a scale, for a target whose weights are in blocks.
+        allow_training: let the last rung train for more than a few minutes; without, it says what it would take.
 
     Returns:
         The quantized model with all that was decided and measured.
@@ -142,6 +144,7 @@ def quantize(
         identify=evaluate is not None,
         budget=max_drop,
         rungs=_rungs(rungs, max_drop, decided),
+        allow_training=allow_training,
     )
     with job.stage("prepare"):
         files, loaded = _load(model)
@@ -163,7 +166,7 @@ def quantize(
     if verify:
         job.verify(samples if held_out is None or held_out.one_pass else held_out)
     result = job.result(samples, held_out)
-    if job.memory is not None:
+    if job.memory is not None and not any(step.withheld for step in job.steps):
         job.memory.forget()
     return result
 
@@ -215,6 +218,7 @@ class _Job:
     identify: bool
     budget: float | None = None
     rungs: list[Rung] = field(default_factory=list)
+    allow_training: bool = False
     steps: list[Step] = field(default_factory=list)
     verdict: Verdict | None = None
     memory: Memory | None = None
@@ -254,6 +258,7 @@ class _Job:
             identify=self.identify,
             progress=self.progress,
             budget=self.budget,
+            allow_training=self.allow_training,
         )
 
     def quantize(self, checkpoint: Path | None) -> None:
@@ -290,8 +295,9 @@ class _Job:
         def choose(model: ir.Model) -> MetricResult:
             return self._metric(choosing, floats, model, None)
 
-        self.work = replace(self.work, choose=choose)
         folder = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.rungs")
+        training = None if folder is None else folder / "training"
+        self.work = replace(self.work, choose=choose, training=training)
         self.memory = Memory(folder, "" if folder is None else self._key(held_out), self.work)
         with self.stage("ladder"):
             found = climb(
@@ -389,7 +395,12 @@ class _Job:
             peak_rss_bytes=peak_rss_bytes(),
             calibration_samples=self.state.calibration.samples,
             layers=layer_reports(
-                self.state.plan, self.state.activations, self.state.constants, self.errors, self.shares
+                self.state.plan,
+                self.state.activations,
+                self.state.constants,
+                self.errors,
+                self.shares,
+                self.state.trained,
             ),
             left_float=self.state.plan.left_float,
             proofs=self.state.proofs,
@@ -400,6 +411,8 @@ class _Job:
             warnings=self.warnings,
             steps=self.steps,
             verdict=self.verdict,
+            float_model=self.float_model,
+            state=self.state,
         )
 
     def _recipe(self) -> Recipe:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
@@ -21,7 +21,16 @@ from octavo.graph.proof import OverflowProof
 from octavo.graph.weights import Constants
 from octavo.measure import Diagnosis, MetricResult, TensorError
 from octavo.recipe import Recipe
-from octavo.recover import Step, Verdict
+from octavo.recover import State, Step, Verdict
+from octavo.torch import as_module
+
+if TYPE_CHECKING:
+    from octavo.torch.network import Network
+
+
+# What stands in the place of an estimator where a range was learnt.
+_TRAINED = "trained"
+_MODELS = {"model", "float_model", "state"}
 
 
 @dataclass
@@ -80,6 +89,8 @@ class QuantizationResult:
         latency_batch: the batch size of `latency_ms`: 1, or the model's own where that is fixed.
         steps: every rung of the ladder that was tried, in order; empty where none was asked for.
         verdict: whether the budget is met, as far as the samples can tell; None without a budget.
+        float_model: what was quantized.
+        state: what training goes on from; None in a result that was read.
     """
 
     model: ir.Model
@@ -101,6 +112,18 @@ class QuantizationResult:
     latency_batch: int = 1
     steps: list[Step] = field(default_factory=list)
     verdict: Verdict | None = None
+    float_model: ir.Model | None = field(default=None, repr=False)
+    state: State | None = field(default=None, repr=False)
+
+    @property
+    def module(self) -> Network:
+        """The quantized model as a PyTorch module that computes the same integers.
+
+        Raises:
+            ModelError: the model has operators that are not translated to PyTorch.
+            DependencyError: PyTorch is not installed.
+        """
+        return as_module(self.model)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the quantized model, whole or not at all.
@@ -117,7 +140,7 @@ class QuantizationResult:
     def to_dict(self) -> dict[str, Any]:
         """The whole result, but for the model itself, in plain types (the schema of `--json`)."""
         metric = None if self.metric is None else metric_dict(self.metric)
-        plain = {key: value for key, value in self.__dict__.items() if key != "model"}
+        plain = {key: value for key, value in self.__dict__.items() if key not in _MODELS}
         lists = {key: [asdict(item) for item in plain[key]] for key in ("layers", "left_float", "diagnosis", "steps")}
         proofs = [{**asdict(proof), "holds": proof.holds} for proof in self.proofs]
         verdict = None if self.verdict is None else asdict(self.verdict)
@@ -142,11 +165,13 @@ def layer_reports(
     constants: Constants,
     errors: Mapping[str, TensorError],
     shares: Mapping[str, float] | None = None,
+    trained: Container[str] = (),
 ) -> list[LayerReport]:
     """One report for each layer of a plan, in graph order."""
 
     def activation(name: str) -> TensorReport:
-        return _tensor_report(name, activations[name], plan.tensors[name].estimator)
+        tensor = plan.tensors[name]
+        return _tensor_report(name, activations[name], _TRAINED if tensor.source in trained else tensor.estimator)
 
     reports: list[LayerReport] = []
     for layer in plan.layers.values():

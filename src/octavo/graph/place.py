@@ -8,10 +8,12 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from octavo.affine import QuantParams
+from octavo.affine import QuantParams, real_range
 from octavo.graph.passes.raise_opset import raise_opset
 from octavo.graph.plan import LayerPlan, Plan
 from octavo.graph.weights import Constants, QuantizedConstant
+
+_CLIPPED, _FLOAT = "_clipped", "_float"
 
 
 def place(model: ir.Model, plan: Plan, activations: Mapping[str, QuantParams], constants: Constants) -> ir.Model:
@@ -27,6 +29,17 @@ def place(model: ir.Model, plan: Plan, activations: Mapping[str, QuantParams], c
         constants: integers of every constant of the plan's layers, from `quantize_constants`.
     """
     return _Placer(model.clone(), plan, activations, constants).place()
+
+
+def put_on_grid(node: ir.Node) -> ir.Value | None:
+    """The tensor that a QuantizeLinear of `place` quantizes: its input, or what the Clip of `place` before it reads."""
+    value = node.inputs[0]
+    clip = None if value is None else value.producer()
+    if value is None or clip is None or clip.op_type != "Clip" or not (value.name or "").endswith(_CLIPPED):
+        return value
+    before = clip.inputs[0]
+    own = before is not None and (value.name or "").removesuffix(_CLIPPED) == (before.name or "").removesuffix(_FLOAT)
+    return before if own else value
 
 
 class _Placer:
@@ -87,8 +100,10 @@ class _Placer:
         parameters = self._parameters(name, params)
         integers = self._value(f"{name}_quantized", _data_type(params), value.shape)
         result = self._value(f"{name}_dequantized", ir.DataType.FLOAT, value.shape)
+        clip, clipped = self._clip(value, params)
         nodes = [
-            self._node("QuantizeLinear", [value, *parameters], integers, f"{name}_QuantizeLinear"),
+            *clip,
+            self._node("QuantizeLinear", [clipped, *parameters], integers, f"{name}_QuantizeLinear"),
             self._node("DequantizeLinear", [integers, *parameters], result, f"{name}_DequantizeLinear"),
         ]
         producer = value.producer()
@@ -98,13 +113,27 @@ class _Placer:
             self.graph.insert_before(self.graph[0], nodes)
         return result
 
+    def _clip(self, value: ir.Value, params: QuantParams) -> tuple[list[ir.Node], ir.Value]:
+        """Keep a tensor to the grid where QuantizeLinear, which clips at the ends of the type, would not.
+
+        Grids of at least half of the type have none: there it is the engines' kernels that want headroom.
+        """
+        if params.grid.levels >= 2 ** (params.grid.bits - 1):
+            return [], value
+        ends = [
+            self._initializer(f"{value.name}_{side}", np.asarray(end), ir.DataType.FLOAT)
+            for side, end in zip(("low", "high"), real_range(params), strict=True)
+        ]
+        clipped = self._value(f"{value.name}{_CLIPPED}", ir.DataType.FLOAT, value.shape)
+        return [self._node("Clip", [value, *ends], clipped, f"{value.name}_Clip")], clipped
+
     def _hand_over_output(self, value: ir.Value, result: ir.Value) -> None:
         """Give the graph output's name and type to the dequantized tensor."""
         for index, output in enumerate(self.graph.outputs):
             if output is value:
                 self.graph.outputs[index] = result
         public = value.name
-        value.name = self._unique(f"{public}_float")
+        value.name = self._unique(f"{public}{_FLOAT}")
         result.name = public
 
     def _place_constant(self, node: ir.Node, index: int, found: QuantizedConstant) -> None:

@@ -32,6 +32,14 @@ class QuantizedConstant:
     params: QuantParams
     transposed: bool = False
 
+    def as_in_model(self) -> QuantizedConstant:
+        """The same in the layout of the float model's array."""
+        axis = self.params.axis
+        if not self.transposed or axis is None:
+            return self
+        params = replace(self.params, axis=1 - axis)
+        return QuantizedConstant(self.tensor, np.ascontiguousarray(self.integers.T), params)
+
 
 Constants = dict[tuple[str, int], QuantizedConstant]
 

@@ -14,6 +14,7 @@ from octavo.affine import QuantParams, fake_quantize, real_range
 from octavo.data import Arrays, SampleSet, run_batch
 from octavo.data.runner import fixed_batch
 from octavo.engines.onnxruntime import Session
+from octavo.graph.place import put_on_grid
 from octavo.measure.decibels import decibels
 from octavo.progress import Progress, Silent
 
@@ -57,7 +58,7 @@ def counterparts(quantized: ir.Model) -> dict[str, str]:
         if producer is None:
             continue
         # Rows looked up in a table of integers are dequantized without ever having been quantized.
-        source = producer.inputs[0] if producer.op_type == "QuantizeLinear" else node.inputs[0]
+        source = put_on_grid(producer) if producer.op_type == "QuantizeLinear" else node.inputs[0]
         if source is not None:
             found.setdefault(source.name or "", node.outputs[0].name or "")
     return found

@@ -63,8 +63,13 @@ class _Climber:
         return Climb(best, self.steps)
 
     def _try(self, rung: Rung, best: State, measured: MetricResult) -> tuple[State, MetricResult]:
-        if rung.seconds is not None:
-            best.work.progress.announce(f"{rung.name}: {rung.title}, about {_duration(rung.seconds(best))}")
+        if rung.seconds is not None and self.memory.recall(len(self.steps), rung.name) is None:
+            seconds = rung.seconds(best)
+            why = "" if rung.why is None else f"; it is for {rung.why(best)}"
+            if rung.unasked is not None and seconds > rung.unasked and not best.work.allow_training:
+                self.steps.append(_withheld(rung, seconds, why))
+                return best, measured
+            best.work.progress.announce(f"{rung.name}: {rung.title}, about {_duration(seconds)}{why}")
         return self._take(rung.name, (best, measured), lambda: rung.apply(best))
 
     def _take(
@@ -119,6 +124,11 @@ def _step(name: str, outcome: Outcome, kept: bool, metric: MetricResult | None, 
         peak_rss_bytes(),
         outcome.details,
     )
+
+
+def _withheld(rung: Rung, seconds: float, why: str) -> Step:
+    note = f"not begun: it would take about {_duration(seconds)}; --allow-training lets it{why}"
+    return Step(rung.name, note, False, None, None, None, 0.0, peak_rss_bytes(), withheld=True)
 
 
 def _duration(seconds: float) -> str:

@@ -23,7 +23,7 @@ from octavo.ranges import estimator
 from octavo.recover.state import State, Work, restored
 from octavo.recover.step import Step
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass
@@ -95,6 +95,7 @@ class Memory:
             estimators=kept["estimators"],
             grids={name: Grid.parse(text) for name, text in kept["grids"].items()},
             given=given,
+            trained={name: _params(*row) for name, row in kept["trained"].items()},
         )
 
 
@@ -102,6 +103,9 @@ def _decisions(state: State) -> dict[str, Any]:
     return {
         "left_out": state.left_out,
         "estimators": state.estimators,
+        "trained": {
+            name: [str(each.grid), float(each.scale), int(each.zero_point)] for name, each in state.trained.items()
+        },
         "grids": {name: str(grid) for name, grid in state.grids.items()},
         "estimators_read": {name: state.plan.tensors[name].estimator for name in state.plan.sources},
         "given": [
@@ -138,6 +142,10 @@ def _constants(rows: list[list[Any]], arrays: Mapping[str, np.ndarray]) -> Const
         params = QuantParams(Grid.parse(grid), arrays[f"s{place}"], arrays[f"z{place}"], axis, block_size)
         found[layer, index] = QuantizedConstant(tensor, arrays[f"q{place}"], params)
     return found
+
+
+def _params(grid: str, scale: float, zero_point: int) -> QuantParams:
+    return QuantParams(Grid.parse(grid), np.asarray(scale, np.float32), np.asarray(zero_point, np.int32))
 
 
 def _metric(data: Mapping[str, Any] | None) -> Any:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from octavo.affine import dequantize
 from octavo.graph.constants import new_constant
-from octavo.graph.weights import Constants, QuantizedConstant
+from octavo.graph.weights import Constants
 from octavo.recover.block_task import block_batches, block_task, importances, nodes_of, turned
 from octavo.recover.blocks import Block, blocks
 from octavo.recover.matrices import product
@@ -114,7 +114,9 @@ class _Reconstruction:
                 self.biases[name] = bias
 
     def _learn(self, block: Block) -> None:
-        constants = {name: self.given.get((name, 1)) or self._as_before(name) for name in block.layers}
+        constants = {
+            name: self.given.get((name, 1)) or self.state.constants[name, 1].as_in_model() for name in block.layers
+        }
         task = block_task(self.state, block, self.model, constants, self.steps, self.rows)
         fitted, held = block_batches(self.state, block, self.model, self.walks, self.weights)
         if not held:
@@ -135,15 +137,6 @@ class _Reconstruction:
         for bias in task.biases:
             self.biases[bias.layer] = final[bias.tensor]
             self._stand_in(bias.layer, 2, final[bias.tensor])
-
-    def _as_before(self, name: str) -> QuantizedConstant:
-        """The state's own constant, in the layout of the float model's array."""
-        found = self.state.constants[name, 1]
-        axis = found.params.axis
-        if not found.transposed or axis is None:
-            return replace(found, integers=turned(self.state, name, found.integers), transposed=False)
-        params = replace(found.params, axis=1 - axis)
-        return QuantizedConstant(found.tensor, np.ascontiguousarray(found.integers.T), params)
 
     def _stand_in(self, name: str, index: int, array: NDArray[np.float32]) -> None:
         value = new_constant(self.model.graph, f"{name}_learnt_{index}", np.ascontiguousarray(array))

@@ -13,8 +13,9 @@ from octavo.recover.round import ROUND
 from octavo.recover.rung import Rung
 from octavo.recover.search import SEARCH
 from octavo.recover.smooth import SMOOTH
+from octavo.recover.train import TRAIN
 
-_RUNGS = (SEARCH, EQUALIZE, SMOOTH, CORRECT, ROUND, RECONSTRUCT, MIX)
+_RUNGS = (SEARCH, EQUALIZE, SMOOTH, CORRECT, ROUND, RECONSTRUCT, MIX, TRAIN)
 # Another form of a rung, which takes its place where it is named.
 _FORMS = (CORRECT_ANALYTIC,)
 AUTO, NONE = "auto", "none"

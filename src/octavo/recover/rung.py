@@ -35,6 +35,8 @@ class Rung:
         title: what it does, in a few words.
         apply: makes a new state of one; it sees calibration data only.
         seconds: about how long `apply` will take on a state, told before it starts; None for moments.
+        unasked: seconds beyond which it is not begun unless training is allowed; None where it needs no leave.
+        why: what it is needed for, in words that follow "for"; told before it starts.
         dear: whether the result is slower or larger, so that no more than the budget itself asks for it.
     """
 
@@ -42,6 +44,8 @@ class Rung:
     title: str
     apply: Callable[[State], Outcome]
     seconds: Callable[[State], float] | None = None
+    unasked: float | None = None
+    why: Callable[[State], str] | None = None
     dear: bool = False
 
 

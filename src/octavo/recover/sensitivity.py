@@ -137,7 +137,7 @@ def _bits(state: State, name: str) -> float:
     if layer is None:
         return _FLOAT**2
     weights = [log2(state.constants[name, weight.index].params.grid.levels) for weight in layer.weights]
-    inputs = [float(state.plan.tensors[tensor].grid.bits) for tensor in layer.inputs.values()]
+    inputs = [log2(state.plan.tensors[tensor].grid.levels) for tensor in layer.inputs.values()]
     first, second = [*(ceil(each) for each in weights), *inputs, _FLOAT][:2]
     return first * second
 

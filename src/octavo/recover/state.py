@@ -42,6 +42,8 @@ class Work:
         progress: receives the course of the work.
         choose: the metric of a quantized model on the samples to choose by; only `mix` reads them.
         budget: how much the metric may lose.
+        allow_training: a rung may train for more than a few minutes.
+        training: a file that keeps the course of a training.
     """
 
     target: Target
@@ -54,6 +56,8 @@ class Work:
     progress: Progress = field(default_factory=Silent)
     choose: Callable[[ir.Model], MetricResult] | None = None
     budget: float | None = None
+    allow_training: bool = False
+    training: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class State:
         estimators: the estimator of a tensor, where a rung chose it.
         grids: the grid of an activation, where a rung raised it.
         given: constants whose integers a rung chose.
+        trained: parameters of activations that were learnt, by the tensor that is observed for them.
     """
 
     work: Work
@@ -86,6 +91,7 @@ class State:
     estimators: dict[str, str] = field(default_factory=dict)
     grids: dict[str, Grid] = field(default_factory=dict)
     given: Constants = field(default_factory=dict)
+    trained: dict[str, QuantParams] = field(default_factory=dict)
 
     @cached_property
     def quantized(self) -> ir.Model:
@@ -101,7 +107,7 @@ class State:
 
     def with_model(self, model: ir.Model) -> State:
         """The state of a rewritten model; the integers chosen so far go, for they belonged to other weights."""
-        return _derive(replace(self, model=model, reference=model, calibration=Calibration({}), given={}))
+        return _derive(replace(self, model=model, reference=model, calibration=Calibration({}), given={}, trained={}))
 
     def with_biases(self, model: ir.Model) -> State:
         """The state of a model that differs in biases alone: ranges and integers of weights stay."""
@@ -121,7 +127,13 @@ class State:
 
     def with_grids(self, grids: Mapping[str, Grid]) -> State:
         """With some activations, named by the tensor that is observed for them, on other grids."""
-        return _derive(replace(self, grids={**self.grids, **grids}))
+        trained = {name: each for name, each in self.trained.items() if name not in grids}
+        return _derive(replace(self, grids={**self.grids, **grids}, trained=trained))
+
+    def with_training(self, model: ir.Model, activations: Mapping[str, QuantParams], weights: Constants) -> State:
+        """With weights, biases and grids as training left them; what is right stays as it was."""
+        given, trained = {**self.given, **weights}, {**self.trained, **activations}
+        return _derive(replace(self, model=model, given=given, trained=trained))
 
 
 def begin(work: Work, model: ir.Model, checkpoint: Path | None = None) -> State:
@@ -149,7 +161,7 @@ def _derive(state: State, checkpoint: Path | None = None) -> State:
     while True:
         plan = _plan(state)
         calibration = _calibrate(state, plan, checkpoint)
-        activations = _activations(plan, calibration)
+        activations = _activations(plan, calibration, state.trained)
         constants = quantize_constants(state.model, plan, activations, state.given)
         proofs = prove(state.model, plan, activations, constants)
         failed = {
@@ -196,8 +208,8 @@ def _calibrate(state: State, plan: Plan, checkpoint: Path | None) -> Calibration
     return replace(found, observers={**known.observers, **found.observers})
 
 
-def _activations(plan: Plan, calibration: Calibration) -> dict[str, QuantParams]:
-    by_source: dict[str, QuantParams] = {}
+def _activations(plan: Plan, calibration: Calibration, known: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
+    by_source = dict(known)
     for tensor in plan.tensors.values():
         if tensor.source not in by_source:
             observer = calibration.observers[tensor.source]

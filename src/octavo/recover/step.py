@@ -19,6 +19,7 @@ class Step:
         seconds: of the rung itself, its measurement included.
         peak_rss_bytes: the process's peak memory when it was done.
         details: further figures of the rung's own.
+        withheld: it was not begun, for nobody allowed what it takes.
     """
 
     rung: str
@@ -30,3 +31,4 @@ class Step:
     seconds: float
     peak_rss_bytes: int
     details: dict[str, Any] = field(default_factory=dict)
+    withheld: bool = False

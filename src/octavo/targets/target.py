@@ -27,7 +27,7 @@ _SECTIONS = {
 }
 # As ONNX Runtime's MatMulNBits: a power of two from 16 up.
 _LEAST_BLOCK = 16
-_WEIGHT_BITS, _ACTIVATION_BITS = (4, 6, 8), (8, 16)
+_WEIGHT_BITS, _ACTIVATION_BITS = (4, 6, 8), (4, 8, 16)
 _REQUIRED = ("weights", "bias", "placement", "operators", "fusions")
 # What stands in the place of a rule for activations where none is ever quantized.
 _NO_ACTIVATIONS = {"grid": "uint8", "symmetric": False, "estimator": "minmax"}
@@ -232,7 +232,7 @@ def _rules(own: TensorRule, bits: tuple[int, ...]) -> Mapping[int, TensorRule]:
 def _of_width(own: Grid, bits: int) -> Grid:
     """A grid like the target's own: fewer bits in the same storage, so that kernels still run, or more in a wider."""
     if bits < own.bits:
-        bound = 2 ** (bits - 1) - 1
+        bound = 2 ** (bits - own.signed) - 1
         return Grid(own.dtype, max(own.qmin, -bound), min(own.qmax, bound))
     if bits == own.bits:
         return own

@@ -8,6 +8,7 @@ from typing import Any
 import onnx_ir as ir
 
 from octavo.graph.operators import attribute
+from octavo.torch.rounding import nearest
 
 Tensor = Any
 Operator = Callable[[Any, ir.Node, list[Tensor]], Any]
@@ -31,8 +32,6 @@ def _plain_of_type(node: ir.Node) -> bool:
             return mode is None or mode.as_string() == "constant"
         case "ConvTranspose":
             return "output_shape" not in node.attributes
-        case "DequantizeLinear":
-            return "block_size" not in node.attributes
     return True
 
 
@@ -227,21 +226,25 @@ def _batch_norm(torch: Any, node: ir.Node, inputs: list[Tensor]) -> Tensor:
     return torch.nn.functional.batch_norm(x, mean, variance, scale, bias, False, 0.0, attribute(node, "epsilon", 1e-5))
 
 
-def _along(torch: Any, node: ir.Node, parameter: Tensor, rank: int) -> Tensor:
-    """A scale or zero point of one axis, shaped to broadcast."""
+def _along(torch: Any, node: ir.Node, parameter: Tensor, shape: Sequence[int]) -> Tensor:
+    """A scale or zero point of one axis, or of blocks along it, shaped to broadcast."""
     if parameter.numel() == 1:
         return parameter.reshape(())
-    axis = int(attribute(node, "axis", 1)) % rank
-    return parameter.reshape([-1 if i == axis else 1 for i in range(rank)])
+    axis = int(attribute(node, "axis", 1)) % len(shape)
+    block = int(attribute(node, "block_size", 0))
+    if block:
+        return parameter.repeat_interleave(block, axis).narrow(axis, 0, shape[axis])
+    return parameter.reshape([-1 if i == axis else 1 for i in range(len(shape))])
 
 
 def _quantize(torch: Any, node: ir.Node, inputs: list[Tensor]) -> Tensor:
     """Integers as floats; the gradient passes straight through rounding and stops where the grid ends."""
     x, scale, zero_point = inputs
-    real = x / _along(torch, node, scale, x.ndim)
-    rounded = real + (torch.round(real) - real).detach()
+    step = _along(torch, node, scale, x.shape)
+    real = x / step
+    rounded = nearest(torch, x.detach(), step.detach()) + (real - real.detach())
     ends = torch.iinfo(zero_point.dtype)
-    zero = _along(torch, node, zero_point.to(x.dtype), x.ndim)
+    zero = _along(torch, node, zero_point.to(x.dtype), x.shape)
     return torch.clamp(rounded + zero, ends.min, ends.max)
 
 
@@ -249,8 +252,8 @@ def _dequantize(torch: Any, node: ir.Node, inputs: list[Tensor]) -> Tensor:
     q, scale, *zero_point = inputs
     real = q.to(scale.dtype)
     if zero_point and zero_point[0] is not None:
-        real = real - _along(torch, node, zero_point[0].to(scale.dtype), q.ndim)
-    return real * _along(torch, node, scale, q.ndim)
+        real = real - _along(torch, node, zero_point[0].to(scale.dtype), q.shape)
+    return real * _along(torch, node, scale, q.shape)
 
 
 OPERATORS: dict[str, Operator] = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from octavo.errors import DependencyError
 from octavo.graph.constants import constant
@@ -42,7 +43,7 @@ def constants(nodes: Sequence[ir.Node]) -> dict[str, Tensor]:
     """The constants that the nodes read, to be given to `evaluate` where it is called often."""
     torch = pytorch()
     found = {value.name or "": constant(value) for node in nodes for value in node.inputs if value is not None}
-    return {name: torch.tensor(array) for name, array in found.items() if array is not None}
+    return {name: tensor(torch, array) for name, array in found.items() if array is not None}
 
 
 def pytorch() -> Any:
@@ -60,4 +61,13 @@ def pytorch() -> Any:
 def _read(torch: Any, value: ir.Value | None, values: Mapping[str, Tensor]) -> Tensor:
     if value is None or value.name in values:
         return None if value is None else values[value.name or ""]
-    return torch.tensor(constant(value))
+    array = constant(value)
+    assert array is not None
+    return tensor(torch, array)
+
+
+def tensor(torch: Any, array: NDArray[Any]) -> Tensor:
+    """The array as a tensor of its own; 4-bit integers, which PyTorch lacks, in bytes."""
+    if array.dtype.kind not in "biuf":
+        array = array.astype("u1" if "u" in array.dtype.name else "i1")
+    return torch.tensor(array)
