@@ -79,7 +79,7 @@ def test_gradients_are_those_of_the_relaxed_form(grid: str) -> None:
     # A number that is rounded onto an end of the grid stands in a corner, where there is no one slope.
     q = torch.round(x / scale) + zero
     weight = torch.tensor(rng.normal(size=(4, 50))) * ((q != found.qmin) & (q != found.qmax))
-    assert bool(((q < found.qmin) | (q > found.qmax)).any()) == (found.levels < 256)
+    assert ((q < found.qmin) | (q > found.qmax)).any()
     (torch_fake_quantize(x, scale, zero, found.qmin, found.qmax) * weight).sum().backward()
 
     error = (torch.round(x / scale) - x / scale).detach()

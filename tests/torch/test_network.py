@@ -153,7 +153,7 @@ def test_a_result_is_prepared_trained_and_converted(result: octavo.QuantizationR
     finetune(network, states.inputs(), epochs=30, batch_size=8, seed=1)
     model = convert(network)
     unseen = states.inputs(32, seed=7)
-    right = next(iter(Session(states.network(), threads=1).run(unseen).values()))
+    right = models.run(states.network(), unseen)["y"]
 
     def noise(quantized: ir.Model) -> float:
         return float(np.square(states.outputs(quantized, unseen) - right).mean())
