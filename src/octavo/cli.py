@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -23,10 +24,14 @@ app = typer.Typer(
 )
 
 _INTERRUPTED = 130
+_FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 # The parent of all mistakes that Typer finds; click's own or Typer's copy of it, as the version has it.
 _USAGE: Any = typer.BadParameter.__mro__[2]
 
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+ModelName = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="An ONNX file, or module:factory for a PyTorch module.", show_default=False),
+]
 TargetName = Annotated[
     str, typer.Option("--target", "-t", help="What to quantize for; a name, auto, or a target file.")
 ]
@@ -51,7 +56,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite output files tha
 
 @app.command()
 def quantize(
-    model: ModelPath,
+    model: ModelName,
     calibration: Annotated[
         Path, typer.Option("--calibration", "-c", help="Samples: .npz, .npy or a folder of images.", show_default=False)
     ],
@@ -103,7 +108,8 @@ def quantize(
 ) -> None:
     """Quantize a model, measure what that cost, and write it."""
     known = recipe is not None and recipe.exists()
-    _check_outputs([output, json, None if known else recipe], [model, calibration, evaluate], force)
+    _check_outputs([output, json, None if known else recipe], [Path(model), calibration, evaluate], force)
+    loaded, example = _model(model)
     from octavo.measure import Evaluation
     from octavo.measure.metrics import metric as find_metric
     from octavo.pipeline import quantize as run
@@ -115,9 +121,10 @@ def quantize(
     chosen = None if metric is None else find_metric(metric)
     with watcher() as progress:
         result = run(
-            model,
+            loaded,
             calibration,
             target,
+            example_inputs=example,
             evaluate=None if evaluate is None else Evaluation(evaluate, chosen),
             exclude=exclude or (),
             estimator=estimator,
@@ -193,13 +200,18 @@ def targets() -> None:
 
 
 @app.command()
-def inspect(model: ModelPath, target: TargetName = "auto", exclude: Exclude = None) -> None:
+def inspect(model: ModelName, target: TargetName = "auto", exclude: Exclude = None) -> None:
     """Show a model's operators, which become integers and which do not and why, sizes, and overflow bounds."""
     from octavo.inspection import inspect as look
     from octavo.report.inspection import show_inspection
     from octavo.targets import target as find_target
 
-    show_inspection(stdout(), look(model, find_target(target), exclude or ()))
+    loaded, example = _model(model)
+    if not isinstance(loaded, Path):
+        from octavo.torch import to_onnx
+
+        loaded = to_onnx(loaded, example)
+    show_inspection(stdout(), look(loaded, find_target(target), exclude or ()))
 
 
 @app.command()
@@ -302,6 +314,24 @@ def run(arguments: list[str]) -> int:
 
 def _complain(sentence: str) -> None:
     stderr().print(f"[red]octavo:[/] {escape(' '.join(sentence.split()))}")
+
+
+def _model(text: str) -> tuple[Any, Any]:
+    """The path of an ONNX file, or what a factory makes: a PyTorch module and its example inputs."""
+    if Path(text).exists() or not _FACTORY.fullmatch(text):
+        return Path(text), None
+    from octavo.imports import imported
+    from octavo.torch import is_module
+
+    factory = imported(text, "factory")
+    try:
+        made = factory()
+    except Exception as error:
+        raise OptionError(f"factory {text} failed ({type(error).__name__}: {error}); mend it") from None
+    module, example = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not is_module(module):
+        raise OptionError(f"factory {text} returned no PyTorch module; return (module, example_inputs)")
+    return module, example
 
 
 def _check_outputs(outputs: list[Path | None], inputs: list[Path | None], force: bool) -> None:

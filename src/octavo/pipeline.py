@@ -45,6 +45,7 @@ from octavo.recover.walk import walkable
 from octavo.result import QuantizationResult, layer_reports
 from octavo.targets import Target
 from octavo.targets import target as find_target
+from octavo.torch import first_inputs, is_module, module_sha256, to_onnx
 
 _QUANTIZED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 
@@ -61,6 +62,8 @@ def quantize(
     calibration: Any,
     target: str | Target = "auto",
     *,
+    example_inputs: Any = None,
+    dynamic_shapes: Any = None,
     evaluate: Evaluation | Any = None,
     exclude: Sequence[str] = (),
     estimator: str | None = None,
@@ -83,12 +86,16 @@ def quantize(
     """Quantize a float32 model after training, and measure what that cost.
 
     Args:
-        model: the path of an ONNX file, or a model in memory (onnx_ir or onnx ModelProto).
+        model: the path of an ONNX file, a model in memory (onnx_ir or onnx ModelProto), or a PyTorch module or
+            exported program.
         calibration: samples to take ranges from: the path of a .npz, a .npy or a folder of images; an
             array or a dict of arrays by input name, whose first axis counts samples; or any iterable of
             dicts, arrays or tuples (a PyTorch DataLoader, a generator), or an ONNX Runtime
             CalibrationDataReader.
         target: a target's name, "auto" for this machine's, the path of a target file, or a Target.
+        example_inputs: for a PyTorch module, what its forward takes: a tuple, a dict by name, or one tensor; the
+            first calibration samples by default.
+        dynamic_shapes: for a PyTorch module, as torch.export.export takes them; by default the batch is of any size.
         evaluate: held-out samples, as `octavo.evaluation.top1("eval.npz")` or another of its kind; bare
             data take top1 with integer labels, and agreement with the float model without labels.
         exclude: node names, operator types, or regular expressions of node names to leave in float.
@@ -147,6 +154,11 @@ def quantize(
         allow_training=allow_training,
     )
     with job.stage("prepare"):
+        if is_module(model):
+            job.module_sha256 = module_sha256(model)
+            model = _exported(model, calibration, example_inputs, dynamic_shapes)
+        elif example_inputs is not None or dynamic_shapes is not None:
+            raise OptionError("example_inputs and dynamic_shapes are for PyTorch modules; leave them out")
         files, loaded = _load(model)
         job.open(files, loaded)
     samples = open_samples(calibration, input_specs(loaded), preprocess=preprocess, limit=limit)
@@ -191,6 +203,12 @@ def _target(target: str | Target, recipe: Recipe | None) -> Target:
     return find_target(recipe.target if recipe is not None and target == "auto" else target)
 
 
+def _exported(module: Any, calibration: Any, example_inputs: Any, dynamic_shapes: Any) -> ir.Model:
+    if example_inputs is None and hasattr(module, "forward"):
+        example_inputs = first_inputs(module, calibration)
+    return to_onnx(module, example_inputs, dynamic_shapes)
+
+
 def _load(model: Any) -> tuple[list[Path], ir.Model]:
     """The model, and the files it comes from; none where it was handed over in memory."""
     if isinstance(model, str | os.PathLike):
@@ -200,7 +218,9 @@ def _load(model: Any) -> tuple[list[Path], ir.Model]:
         return [], model
     if hasattr(model, "graph") and hasattr(model, "opset_import"):
         return [], ir.from_proto(model)
-    raise ModelError(f"a model of type {type(model).__name__} cannot be read; give the path of an ONNX file")
+    raise ModelError(
+        f"a model of type {type(model).__name__} cannot be read; give the path of an ONNX file, or a PyTorch module"
+    )
 
 
 @dataclass
@@ -219,6 +239,7 @@ class _Job:
     budget: float | None = None
     rungs: list[Rung] = field(default_factory=list)
     allow_training: bool = False
+    module_sha256: str = ""
     steps: list[Step] = field(default_factory=list)
     verdict: Verdict | None = None
     memory: Memory | None = None
@@ -328,6 +349,8 @@ class _Job:
                 "model": provenance.model_sha256(self.float_model, self.files),
                 "calibration": samples.sha256(),
             }
+            if self.module_sha256:
+                self.sha256["module"] = self.module_sha256
             provenance.write_metadata(self.quantized, self.target.name, self.sha256)
 
     def evaluate(self, evaluation: Evaluation, preprocess: Preprocess | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from octavo.torch.example_inputs import first_inputs
+from octavo.torch.export import is_module, module_sha256, to_onnx
 from octavo.torch.finetune import Training, epoch_seconds, finetune
 from octavo.torch.importance import importance
 from octavo.torch.prepare import as_module, convert, prepare, trainable
@@ -21,10 +23,14 @@ __all__ = [
     "epoch_seconds",
     "evaluate",
     "finetune",
+    "first_inputs",
     "importance",
+    "is_module",
     "learn_rounding",
+    "module_sha256",
     "prepare",
     "pytorch",
+    "to_onnx",
     "trainable",
     "untranslatable",
 ]

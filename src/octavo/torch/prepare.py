@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from octavo.graph.preflight import check_target
 from octavo.graph.proof import prove
 from octavo.graph.weights import quantize_constants
 from octavo.targets import Target
+from octavo.torch.export import is_module, module_sha256
 from octavo.torch.translate import pytorch
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class Quantized(Protocol):
     target: str
     float_model: ir.Model | None
     state: Any
+    sha256: dict[str, str]
 
 
 def prepare(module: Any, target: str | Target, result: Quantized) -> QuantizedNetwork:
@@ -54,7 +56,7 @@ def prepare(module: Any, target: str | Target, result: Quantized) -> QuantizedNe
         raise OptionError(f"the result was made for {result.target}, not for {name}; quantize for that target first")
     if result.state is None or result.float_model is None:
         raise OptionError("the result holds no model to train; take that of octavo.quantize in this process")
-    _check_same(module, result.float_model)
+    _check_same(module, result)
     return trainable(result.state)
 
 
@@ -109,30 +111,26 @@ def as_module(model: str | os.PathLike[str] | ir.Model) -> Network:
     pytorch()
     from octavo.torch.network import Network
 
-    return Network(model if isinstance(model, ir.Model) else load(model))
+    return Network(_model(model))
 
 
-def _check_same(module: Any, model: ir.Model) -> None:
-    """Whether the arrays that both have under the same names are the same."""
-    ours = dict(_initializers(model))
-    theirs = {name: array for name, array in _arrays(module) if name in ours}
-    if not theirs:
-        raise OptionError("the result was not made from this module: no parameter has the same name; give the other")
-    changed = [name for name, array in theirs.items() if not np.array_equal(array, ours[name])]
-    if changed:
-        raise OptionError(
-            f"'{changed[0]}' of the module is not what the result was made from; quantize the module as it is now"
-        )
-
-
-def _arrays(module: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    if isinstance(module, str | os.PathLike | ir.Model):
-        return _initializers(module if isinstance(module, ir.Model) else load(module))
-    if isinstance(state := getattr(module, "state_dict", None), Mapping):
-        return ((name, each.detach().cpu().numpy()) for name, each in state.items())
-    if not callable(state):
+def _check_same(module: Any, result: Quantized) -> None:
+    """Whether the module holds what the result was made from."""
+    changed = "the module is not what the result was made from, or has changed since; quantize it as it is now"
+    if is_module(module):
+        if result.sha256.get("module") != module_sha256(module):
+            raise OptionError(changed)
+        return
+    if not isinstance(module, str | os.PathLike | ir.Model):
         raise OptionError(f"a {type(module).__name__} is no float model; give a PyTorch module, or an ONNX model")
-    return ((name, each.detach().cpu().numpy()) for name, each in state().items())
+    assert result.float_model is not None
+    ours, theirs = (dict(_initializers(each)) for each in (result.float_model, _model(module)))
+    if ours.keys() != theirs.keys() or not all(np.array_equal(ours[name], theirs[name]) for name in ours):
+        raise OptionError(changed)
+
+
+def _model(model: str | os.PathLike[str] | ir.Model) -> ir.Model:
+    return model if isinstance(model, ir.Model) else load(model)
 
 
 def _initializers(model: ir.Model) -> Iterator[tuple[str, NDArray[Any]]]:
