@@ -23,6 +23,8 @@ from octavo.torch.network import Network, QuantizedNetwork
 # Relative steps of weights that are all 0 would be none.
 _SMALLEST = 1e-3
 _BETWEEN_WRITES = 5.0
+# Adam's first steps know little of the gradient.
+_WARM_UP = 0.05
 
 
 class Distillation:
@@ -54,7 +56,7 @@ class Distillation:
         self._pair = _Compared(network, teacher)
         self._random = torch.Generator().manual_seed(seed)
         self._optimizer = torch.optim.Adam(_groups(network, learning_rate))
-        self._rate = torch.optim.lr_scheduler.CosineAnnealingLR(self._optimizer, epochs * data.steps)
+        self._rate = torch.optim.lr_scheduler.LambdaLR(self._optimizer, _Course(epochs * data.steps))
         self._wanted = [self._pair.right(batch) for batch in data.held_out]
         self._sizes = [_size(list(outputs)) for outputs in zip(*self._wanted, strict=True)]
         self._key = _digest(network, data, (learning_rate, epochs, mixup, seed))
@@ -69,7 +71,7 @@ class Distillation:
         progress.start("train", self._epochs)
         progress.advance(self._done)
         written = perf_counter()
-        while self._done < self._epochs and self._done - self._best < patience:
+        while self._done < self._epochs and self._done - self._best_trained < patience:
             self._epoch()
             progress.advance()
             if checkpoint is not None and perf_counter() - written > _BETWEEN_WRITES:
@@ -89,6 +91,11 @@ class Distillation:
     @property
     def _done(self) -> int:
         return len(self._agreement) - 1
+
+    @property
+    def _best_trained(self) -> int:
+        """The best epoch so far; the beginning, which rungs may have fitted to the same samples, is none."""
+        return max(range(1, len(self._agreement)), key=self._agreement.__getitem__, default=0)
 
     def _timed(self, batch: Tensors) -> float:
         began = perf_counter()
@@ -155,6 +162,18 @@ class Distillation:
         self._random.set_state(found["random"])
         self._agreement, self._best = found["agreement"], found["best"]
         self._best_state, self._seconds = found["best_state"], found["seconds"]
+
+
+class _Course:
+    """The learning rate over the steps, as a part of the first: up in a line, then down along a cosine."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps, self._rise = steps, max(round(_WARM_UP * steps), 1)
+
+    def __call__(self, step: int) -> float:
+        if step < self._rise:
+            return (step + 1) / self._rise
+        return 0.5 + 0.5 * math.cos(math.pi * (step - self._rise) / max(self._steps - self._rise, 1))
 
 
 class _Compared:

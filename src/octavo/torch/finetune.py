@@ -59,8 +59,8 @@ def finetune(
 
     The loss is the mean squared error of the outputs, each divided by the variance of the teacher's; where a
     Softmax writes an output, what it reads is compared, unless the teacher is one's own. Adam with steps in
-    proportion to each weight's size, along a cosine. After each epoch the error on held-out samples is taken; the
-    network ends with the weights of the best epoch.
+    proportion to each weight's size, along a cosine after a short rise. After each epoch the error on held-out
+    samples is taken; the network ends with the weights of the best epoch.
 
     Args:
         module: from `octavo.torch.prepare`; trained in place.

@@ -1,0 +1,191 @@
+"""The last rung: it learns, says why and what it takes, asks for leave, and gives way where it cannot train."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from tests import models
+from tests.jobs import metric
+from tests.recover.states import inputs, network, outputs, sqnr, state
+
+import octavo
+from octavo.measure import MetricResult
+from octavo.recover import Memory, climb, registry, rungs_named
+from octavo.recover import train as train_rung
+from octavo.recover.state import State
+from octavo.recover.train import TRAIN, needed_by, train
+from octavo.targets import target
+
+torch = pytest.importorskip("torch")
+
+NARROW = target("octavo").with_bits(weights=4)
+HELD_OUT = inputs(32, seed=9)
+
+
+@pytest.fixture(scope="module")
+def plain() -> State:
+    return state(network(), inputs(), NARROW)
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fewer steps than these small networks would get."""
+    monkeypatch.setattr(train_rung, "_STEPS", 300)
+    monkeypatch.setattr(train_rung, "_LEAST_STEPS", 100)
+    monkeypatch.setattr(train_rung, "_ROWS", 8)
+
+
+def test_it_errs_less_on_unseen_samples_and_says_what_it_is_for(plain: State) -> None:
+    found = train(plain)
+    assert sqnr(found.state, plain, HELD_OUT) > sqnr(plain, plain, HELD_OUT) + 3
+    assert found.state.reference is plain.reference
+    assert "dB on samples held out; for '" in found.note
+    assert found.details["agreement_db"][found.details["best"]] == max(found.details["agreement_db"])
+    again = train(plain)
+    assert np.array_equal(outputs(again.state.quantized, HELD_OUT), outputs(found.state.quantized, HELD_OUT))
+
+
+def test_layers_are_named_with_their_share(plain: State) -> None:
+    """A depthwise filter of very different sizes on a grid for all channels makes most of the error."""
+    unequal = network()
+    kernel = next(each for each in unequal.graph.initializer if each.name == "k")
+    scales = np.logspace(-2, 0, 12, dtype=np.float32)[:, None, None, None]
+    kernel.CopyFrom(models.numpy_helper.from_array(models.random(12, 1, 3, 3, seed=1) * scales, "k"))
+    said = needed_by(state(unequal, inputs(), target("per-tensor")))
+    assert said.startswith("'conv_d' (depthwise Conv, ")
+    assert said.split("% of the error)")[0][-2:].isdigit()
+    assert "(Conv, " in needed_by(plain) or "(depthwise Conv, " in needed_by(plain)
+
+
+def test_what_cannot_be_trained_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    for proto, told in ((models.resize(), "Resize cannot be trained"), (models.if_subgraph(), "If cannot be trained")):
+        found = state(proto, models.feeds(proto, batch=16))
+        outcome = train(found)
+        assert outcome.state is found
+        assert told in outcome.note
+        assert train_rung.forecast(found) == 0.0
+    monkeypatch.setattr(train_rung, "find_spec", lambda name: None)
+    outcome = train(found)
+    assert outcome.state is found
+    assert "octavo[torch]" in outcome.note
+
+
+def test_long_training_asks_for_leave_and_is_not_remembered(plain: State, tmp_path: Path) -> None:
+    rung = dataclasses.replace(TRAIN, unasked=0.0)
+
+    def run(allow: bool) -> tuple[Any, list[str]]:
+        said: list[str] = []
+
+        class Watch:
+            def announce(self, line: str) -> None:
+                said.append(line)
+
+            def start(self, stage: str, total: int | None = None) -> None: ...
+            def advance(self, steps: int = 1) -> None: ...
+            def done(self) -> None: ...
+
+        work = dataclasses.replace(plain.work, allow_training=allow, progress=Watch(), training=tmp_path / "k" / "t")
+        begun = dataclasses.replace(plain, work=work)
+
+        def choose(found: State) -> MetricResult:
+            return metric(drop=5.0, ci95=(4.0, 6.0), sqnr_db=sqnr(found, plain, HELD_OUT))
+
+        return climb(lambda: begun, [rung], choose, None, Memory(tmp_path / "k", "key", work)), said
+
+    asked, said = run(False)
+    assert asked.state.trained == {}
+    assert asked.steps[-1].withheld
+    assert "not begun: it would take about" in asked.steps[-1].note
+    assert "--allow-training lets it; it is for '" in asked.steps[-1].note
+    assert said == []
+    trained, said = run(True)
+    assert trained.steps[-1].kept
+    assert "about" in said[0]
+    assert "it is for '" in said[0]
+    assert (tmp_path / "k" / "t").exists()
+    recalled, said = run(False)
+    assert recalled.steps == trained.steps
+    assert said == []
+    one, two = (ir.to_proto(found.state.quantized).graph for found in (trained, recalled))
+    assert one.SerializeToString(deterministic=True) == two.SerializeToString(deterministic=True)
+
+
+def test_auto_ends_in_train_and_only_where_the_budget_is_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rungs_named("auto")[-1].name == "train"
+    called: list[str] = []
+    fake = dataclasses.replace(TRAIN, apply=lambda s: called.append("train") or train(s))
+    monkeypatch.setattr(registry, "_RUNGS", (*rungs_named("search,correct"), fake))
+    proto, held_out = network(), inputs(60, seed=3)
+    for budget, times in ((50.0, 0), (0.0, 1)):
+        evaluation = octavo.evaluation.agreement(held_out)
+        result = octavo.quantize(
+            proto, inputs(), "octavo", weight_bits=4, evaluate=evaluation, max_drop=budget, verify=False, threads=1
+        )
+        assert len(called) == times
+    assert result.steps[-1].rung == "train"
+    trained = {layer.output.estimator for layer in result.layers if layer.output}
+    assert trained == ({"trained"} if result.steps[-1].kept else trained)
+
+
+def depthwise_separable() -> Any:
+    """Four depthwise-separable blocks for digits of 8x8 pixels."""
+    nn, layers, channels = torch.nn, [], 1
+    for width, stride in ((16, 1), (24, 1), (32, 2), (32, 1)):
+        groups = channels
+        layers += [nn.Conv2d(channels, channels if groups > 1 else 16, 3, stride, 1, groups=groups, bias=False)]
+        channels = channels if groups > 1 else 16
+        layers += [nn.BatchNorm2d(channels), nn.ReLU6(), nn.Conv2d(channels, width, 1, bias=False)]
+        layers += [nn.BatchNorm2d(width), nn.ReLU6()]
+        channels = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
+
+
+@pytest.mark.slow
+def test_it_brings_a_depthwise_network_back_at_four_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights and activations of 4 bits: all other rungs lose more than 3 points, and two thirds of that come back."""
+    from sklearn.datasets import load_digits
+
+    monkeypatch.undo()
+    x, y = load_digits(return_X_y=True)
+    x = (x.reshape(-1, 1, 8, 8) / 16).astype(np.float32)
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(x))
+    fit, held = order[:900], order[900:]
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    module = depthwise_separable()
+    optimizer = torch.optim.Adam(module.parameters(), lr=3e-3)
+    for _ in range(25):
+        for rows in torch.tensor(rng.permutation(fit)).split(64):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(module(torch.tensor(x[rows])), torch.tensor(y[rows])).backward()
+            optimizer.step()
+    result = octavo.quantize(
+        module,
+        {"input": x[fit[:300]]},
+        "octavo",
+        example_inputs=(torch.tensor(x[:2]),),
+        evaluate=octavo.evaluation.top1({"input": x[held], "labels": y[held]}),
+        weight_bits=4,
+        activation_bits=4,
+        rungs="search,equalize,smooth,correct,round,train",
+        allow_training=True,
+        verify=False,
+        threads=1,
+    )
+    before = next(step for step in reversed(result.steps[:-1]) if step.kept)
+    after = result.steps[-1]
+    assert before.drop is not None
+    assert before.drop > 3
+    assert after.kept
+    assert after.drop is not None
+    assert before.drop - after.drop >= 2 / 3 * before.drop
+    with torch.no_grad():
+        ours = result.module(torch.tensor(x[held])).numpy()
+    theirs = outputs(result.model, {result.model.graph.inputs[0].name or "": x[held]})
+    assert (ours.argmax(1) == theirs.argmax(1)).mean() >= 0.999
