@@ -16,7 +16,7 @@ SOURCE = Path(octavo.__file__).parent
 # From the ground up; rooms on one floor do not see each other.
 FLOORS = [
     {"errors", "progress"},
-    {"affine", "files"},
+    {"affine", "files", "imports"},
     {"ranges", "targets"},
     {"graph"},
     {"engines"},

@@ -26,7 +26,10 @@ _INTERRUPTED = 130
 # The parent of all mistakes that Typer finds; click's own or Typer's copy of it, as the version has it.
 _USAGE: Any = typer.BadParameter.__mro__[2]
 
-ModelPath = Annotated[Path, typer.Argument(metavar="MODEL", help="An ONNX file.", show_default=False)]
+ModelPath = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="An ONNX file, or package.module:factory of PyTorch.", show_default=False),
+]
 TargetName = Annotated[
     str, typer.Option("--target", "-t", help="What to quantize for; a name, auto, or a target file.")
 ]
@@ -110,9 +113,10 @@ def quantize(
     if metric is not None and evaluate is None:
         raise OptionError("--metric needs --evaluate; give held-out samples to measure on")
     chosen = None if metric is None else find_metric(metric)
+    float_model = _model(model)
     with watcher() as progress:
         result = run(
-            model,
+            float_model,
             calibration,
             target,
             evaluate=None if evaluate is None else Evaluation(evaluate, chosen),
@@ -195,7 +199,7 @@ def inspect(model: ModelPath, target: TargetName = "auto", exclude: Exclude = No
     from octavo.report.inspection import show_inspection
     from octavo.targets import target as find_target
 
-    show_inspection(stdout(), look(model, find_target(target), exclude or ()))
+    show_inspection(stdout(), look(_model(model), find_target(target), exclude or ()))
 
 
 @app.command()
@@ -298,6 +302,13 @@ def run(arguments: list[str]) -> int:
 
 def _complain(sentence: str) -> None:
     stderr().print(f"[red]octavo:[/] {escape(' '.join(sentence.split()))}")
+
+
+def _model(path: Path) -> Any:
+    """The path of a file, or the model that the user's own `package.module:factory` makes."""
+    from octavo.torch import is_factory, made, to_onnx
+
+    return to_onnx(*made(str(path))) if not path.exists() and is_factory(str(path)) else path
 
 
 def _check_outputs(outputs: list[Path | None], inputs: list[Path | None], force: bool) -> None:

@@ -50,14 +50,14 @@ class Inspection:
         return sum(row.integer for row in self.operators)
 
 
-def inspect(model: str | os.PathLike[str], target: Target, exclude: Sequence[str] = ()) -> Inspection:
+def inspect(model: str | os.PathLike[str] | ir.Model, target: Target, exclude: Sequence[str] = ()) -> Inspection:
     """Plan a model's quantization for a target, without data.
 
     Raises:
         ModelError: the model cannot be read.
         OptionError: an exclusion matches nothing.
     """
-    loaded = load(model)
+    loaded = model if isinstance(model, ir.Model) else load(model)
     prepared = prepare(loaded)
     plan = make_plan(prepared, target, exclude)
     proofs = {proof.layer: proof for proof in _proofs(prepared, plan)}

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Callable
 
 from octavo.data import Arrays
-from octavo.errors import DataError, OptionError
+from octavo.errors import DataError
+from octavo.imports import function_named
 from octavo.measure.metrics.metric import Metric
 
 
@@ -31,16 +29,7 @@ def imported(spec: str) -> Metric:
     Raises:
         OptionError: the module or the function cannot be found.
     """
-    module, _, function = spec.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except Exception as error:
-        raise OptionError(f"metric {spec} cannot be imported ({_one_line(error)}); check its name") from None
-    if not callable(found):
-        raise OptionError(f"metric {spec} is not a function; give module:function")
-    return custom(found, spec)
+    return custom(function_named(spec, "metric"), spec)
 
 
 def _one_line(error: Exception) -> str:
