@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ from tests.torch.nets import Branching, Encoder, Faulty, Residual, images, separ
 
 import octavo
 from octavo.engines.onnxruntime import Session
-from octavo.errors import DependencyError, ModelError, OptionError
+from octavo.errors import DataError, DependencyError, ModelError, OptionError
 from octavo.graph import input_specs, output_specs
 from octavo.torch import is_module, to_onnx
 
@@ -33,10 +35,21 @@ def exported() -> dict[str, tuple[Any, ir.Model]]:
     for seed, (name, (make, data)) in enumerate(NETS.items()):
         torch.manual_seed(seed)
         module = settled(make()).train()
-        module.get_submodule("0" if name == "separable" else "").eval()
-        module.training = True
+        if name == "separable":
+            module[0].eval()
         found[name] = (module, to_onnx(module, data(1)))
     return found
+
+
+class Sum(nn.Module):
+    """Of two inputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4, 2)
+
+    def forward(self, a, b):
+        return self.linear(a + b)
 
 
 def ran(model: ir.Model, **inputs: Any) -> dict[str, np.ndarray]:
@@ -142,11 +155,8 @@ class TestWhatIsComputed:
     ) -> None:
         module, model = exported[name]
         x = NETS[name][1](count)
-        flags = [part.training for part in module.modules()]
         with torch.no_grad():
-            expected = module.eval()(x)
-        for part, training in zip(module.modules(), flags, strict=True):
-            part.training = training
+            expected = copy.deepcopy(module).eval()(x)
         expected = expected if isinstance(expected, dict) else {"output": expected}
         found = ran(model, **{input_specs(model)[0].name: x})
         assert found.keys() == expected.keys()
@@ -161,7 +171,7 @@ class TestWhatIsComputed:
         assert np.array_equal(ran(model, input=x)["output"], before)
 
     def test_it_is_the_same_each_time(self) -> None:
-        module = settled(Residual())
+        module = settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2)))
         first, second = (ir.to_proto(to_onnx(module, images(1))).SerializeToString() for _ in range(2))
         assert first == second
 
@@ -301,28 +311,32 @@ class TestQuantize:
         with pytest.raises(ModelError, match="give example_inputs"):
             octavo.quantize(nn.Linear(4, 2), iter([np.ones((1, 4), np.float32)]))
 
-    def test_loaders_of_dicts_and_of_tuples_with_labels(self) -> None:
-        class Sum(nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.linear = nn.Linear(4, 2)
+    @pytest.mark.parametrize(
+        "item",
+        [
+            ({"b": torch.zeros(4), "a": torch.ones(4)}, 1),
+            ((torch.ones(4), torch.zeros(4)), 1),
+            {"a": torch.ones(4), "b": torch.zeros(4), "labels": 1},
+            (torch.ones(4), torch.zeros(4)),
+        ],
+        ids=["dict and label", "tuple and label", "dict", "tuple"],
+    )
+    def test_loaders_of_other_items(self, item: Any) -> None:
+        loader = torch.utils.data.DataLoader([item] * 6, batch_size=2)
+        result = octavo.quantize(Sum(), loader, target="octavo", verify=False)
+        assert [spec.name for spec in input_specs(result.model)] == ["a", "b"]
+        assert result.calibration_samples == 6
 
-            def forward(self, a, b):
-                return self.linear(a + b)
+    @pytest.mark.parametrize("kind", ["npz", "npy", "array", "dict"])
+    def test_files_and_arrays(self, kind: str, tmp_path: Path) -> None:
+        rows, path = np.random.default_rng(0).normal(size=(5, 4)), tmp_path / f"calib.{kind}"
+        if kind == "npz":
+            np.savez(path, input=rows, labels=np.zeros(5, np.int64))
+        elif kind == "npy":
+            np.save(path, rows)
+        data = {"array": rows, "dict": {"input": rows}}.get(kind, path)
+        assert octavo.quantize(nn.Linear(4, 2), data, target="octavo", verify=False).calibration_samples == 5
 
-        a, b, label = torch.ones(4), torch.zeros(4), 1
-        for rows in ([({"b": b, "a": a}, label)], [((a, b), label)], [{"a": a, "b": b, "labels": label}], [(a, b)]):
-            loader = torch.utils.data.DataLoader(rows * 6, batch_size=2)
-            result = octavo.quantize(Sum(), loader, target="octavo", verify=False)
-            assert [spec.name for spec in input_specs(result.model)] == ["a", "b"]
-            assert result.calibration_samples == 6
-
-    def test_files_and_arrays(self, tmp_path: Any) -> None:
-        rows = np.random.default_rng(0).normal(size=(5, 4))
-        np.savez(tmp_path / "calib.npz", input=rows, labels=np.zeros(5, np.int64))
-        np.save(tmp_path / "calib.npy", rows)
-        for data in (tmp_path / "calib.npz", tmp_path / "calib.npy", rows, {"input": rows}):
-            result = octavo.quantize(nn.Linear(4, 2), data, target="octavo", verify=False)
-            assert result.calibration_samples == 5
-        with pytest.raises(octavo.errors.DataError, match="does not exist"):
+    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="does not exist"):
             octavo.quantize(nn.Linear(4, 2), tmp_path / "none.npz")
