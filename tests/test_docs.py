@@ -156,6 +156,19 @@ def test_tutorial_runs_as_printed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_pytorch_page_runs_as_printed(tmp_path: Path) -> None:
+    page = DOCS / "how-to" / "pytorch.md"
+    nets, *rest = blocks(page, "python")
+    (tmp_path / "nets.py").write_text(nets, encoding="utf-8")
+    for block in rest:
+        run([sys.executable, "-c", block], tmp_path)
+    np.savez(tmp_path / "calib.npz", image=np.random.default_rng(0).normal(size=(16, 1, 8, 8)))
+    (tmp_path / "net.int8.onnx").unlink()
+    for _, *words in commands(page):
+        run([sys.executable, "-c", "from octavo.cli import main; main()", *words], tmp_path)
+
+
+@pytest.mark.slow
 def test_site_builds_strictly(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     pytest.importorskip("mkdocstrings")

@@ -46,6 +46,11 @@ def rows() -> Iterator[np.ndarray]:
 
 
 class TestModels:
+    @pytest.mark.parametrize("more", [{"example_inputs": (1,)}, {"dynamic_shapes": ()}], ids=["inputs", "shapes"])
+    def test_what_is_for_modules_is_refused_with_an_onnx_model(self, more: dict[str, Any]) -> None:
+        with pytest.raises(OptionError, match="are for PyTorch modules; leave them out"):
+            quantized(**more)
+
     @pytest.mark.parametrize("count", [1, 3, 8])
     def test_a_model_of_a_fixed_batch_is_timed_and_compared_at_its_own(self, count: int) -> None:
         nodes = [node("Conv", ["x", "w"], "y")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import sys
 import traceback
 from pathlib import Path
@@ -24,13 +23,12 @@ app = typer.Typer(
 )
 
 _INTERRUPTED = 130
-_FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 # The parent of all mistakes that Typer finds; click's own or Typer's copy of it, as the version has it.
 _USAGE: Any = typer.BadParameter.__mro__[2]
 
-ModelName = Annotated[
-    str,
-    typer.Argument(metavar="MODEL", help="An ONNX file, or module:factory for a PyTorch module.", show_default=False),
+ModelPath = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="An ONNX file, or package.module:factory of PyTorch.", show_default=False),
 ]
 TargetName = Annotated[
     str, typer.Option("--target", "-t", help="What to quantize for; a name, auto, or a target file.")
@@ -56,7 +54,7 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite output files tha
 
 @app.command()
 def quantize(
-    model: ModelName,
+    model: ModelPath,
     calibration: Annotated[
         Path, typer.Option("--calibration", "-c", help="Samples: .npz, .npy or a folder of images.", show_default=False)
     ],
@@ -108,8 +106,7 @@ def quantize(
 ) -> None:
     """Quantize a model, measure what that cost, and write it."""
     known = recipe is not None and recipe.exists()
-    _check_outputs([output, json, None if known else recipe], [Path(model), calibration, evaluate], force)
-    loaded, example = _model(model)
+    _check_outputs([output, json, None if known else recipe], [model, calibration, evaluate], force)
     from octavo.measure import Evaluation
     from octavo.measure.metrics import metric as find_metric
     from octavo.pipeline import quantize as run
@@ -119,12 +116,12 @@ def quantize(
     if metric is not None and evaluate is None:
         raise OptionError("--metric needs --evaluate; give held-out samples to measure on")
     chosen = None if metric is None else find_metric(metric)
+    float_model = _model(model)
     with watcher() as progress:
         result = run(
-            loaded,
+            float_model,
             calibration,
             target,
-            example_inputs=example,
             evaluate=None if evaluate is None else Evaluation(evaluate, chosen),
             exclude=exclude or (),
             estimator=estimator,
@@ -200,18 +197,13 @@ def targets() -> None:
 
 
 @app.command()
-def inspect(model: ModelName, target: TargetName = "auto", exclude: Exclude = None) -> None:
+def inspect(model: ModelPath, target: TargetName = "auto", exclude: Exclude = None) -> None:
     """Show a model's operators, which become integers and which do not and why, sizes, and overflow bounds."""
     from octavo.inspection import inspect as look
     from octavo.report.inspection import show_inspection
     from octavo.targets import target as find_target
 
-    loaded, example = _model(model)
-    if not isinstance(loaded, Path):
-        from octavo.torch import to_onnx
-
-        loaded = to_onnx(loaded, example)
-    show_inspection(stdout(), look(loaded, find_target(target), exclude or ()))
+    show_inspection(stdout(), look(_model(model), find_target(target), exclude or ()))
 
 
 @app.command()
@@ -316,22 +308,11 @@ def _complain(sentence: str) -> None:
     stderr().print(f"[red]octavo:[/] {escape(' '.join(sentence.split()))}")
 
 
-def _model(text: str) -> tuple[Any, Any]:
-    """The path of an ONNX file, or what a factory makes: a PyTorch module and its example inputs."""
-    if Path(text).exists() or not _FACTORY.fullmatch(text):
-        return Path(text), None
-    from octavo.imports import imported
-    from octavo.torch import is_module
+def _model(path: Path) -> Any:
+    """The path of a file, or the model that the user's own `package.module:factory` makes."""
+    from octavo.torch import is_factory, made, to_onnx
 
-    factory = imported(text, "factory")
-    try:
-        made = factory()
-    except Exception as error:
-        raise OptionError(f"factory {text} failed ({type(error).__name__}: {error}); mend it") from None
-    module, example = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
-    if not is_module(module):
-        raise OptionError(f"factory {text} returned no PyTorch module; return (module, example_inputs)")
-    return module, example
+    return to_onnx(*made(str(path))) if not path.exists() and is_factory(str(path)) else path
 
 
 def _check_outputs(outputs: list[Path | None], inputs: list[Path | None], force: bool) -> None:

@@ -1,26 +1,30 @@
-"""Objects that are named as `module:name` on the command line."""
+"""Functions that the user names as `module:function`."""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from octavo.errors import OptionError
 
 
-def imported(spec: str, what: str) -> Any:
-    """The object `module:name`, the module sought beside the working directory as well.
+def function_named(spec: str, role: str) -> Callable[..., Any]:
+    """The function `module:function`, the module sought in the working directory as well; `role` says what for.
 
     Raises:
-        OptionError: the module or the name cannot be found; the sentence calls it `what`.
+        OptionError: the module cannot be imported, or holds no such function.
     """
-    module, _, name = spec.partition(":")
+    module, _, function = spec.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        return getattr(importlib.import_module(module), name)
+        found = getattr(importlib.import_module(module), function)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
-        raise OptionError(f"{what} {spec} cannot be imported ({reason}); check its name") from None
+        raise OptionError(f"{role} {spec} cannot be imported ({reason}); check its name") from None
+    if not callable(found):
+        raise OptionError(f"{role} {spec} is not a function; give module:function")
+    return found  # type: ignore[no-any-return]

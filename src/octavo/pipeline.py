@@ -15,7 +15,7 @@ from typing import Any
 import onnx_ir as ir
 
 from octavo import provenance
-from octavo.data import Preprocess, SampleSet, fixed_batch, open_samples, smallest_run, split
+from octavo.data import Preprocess, SampleSet, first_inputs, fixed_batch, open_samples, smallest_run, split
 from octavo.engines import Engine
 from octavo.engines.onnxruntime import Session, saturating
 from octavo.errors import ModelError, OptionError
@@ -45,7 +45,7 @@ from octavo.recover.walk import walkable
 from octavo.result import QuantizationResult, layer_reports
 from octavo.targets import Target
 from octavo.targets import target as find_target
-from octavo.torch import first_inputs, is_module, module_sha256, to_onnx
+from octavo.torch import input_names, is_module, module_sha256, to_onnx
 
 _QUANTIZED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 
@@ -86,16 +86,17 @@ def quantize(
     """Quantize a float32 model after training, and measure what that cost.
 
     Args:
-        model: the path of an ONNX file, a model in memory (onnx_ir or onnx ModelProto), or a PyTorch module or
-            exported program.
+        model: the path of an ONNX file, a model in memory (onnx_ir or onnx ModelProto), or a PyTorch network: an
+            `nn.Module`, which is taken in eval mode and left as it is, or a `torch.export.ExportedProgram`.
         calibration: samples to take ranges from: the path of a .npz, a .npy or a folder of images; an
             array or a dict of arrays by input name, whose first axis counts samples; or any iterable of
             dicts, arrays or tuples (a PyTorch DataLoader, a generator), or an ONNX Runtime
             CalibrationDataReader.
         target: a target's name, "auto" for this machine's, the path of a target file, or a Target.
-        example_inputs: for a PyTorch module, what its forward takes: a tuple, a dict by name, or one tensor; the
-            first calibration samples by default.
-        dynamic_shapes: for a PyTorch module, as torch.export.export takes them; by default the batch is of any size.
+        example_inputs: what the forward of an `nn.Module` takes: one tensor, a tuple, or a dict of keyword inputs.
+            By default the first calibration samples, matched by the names of forward's arguments, else by order.
+        dynamic_shapes: which axes of a module's inputs may vary, as for `torch.export.export`; by default the
+            batch axis, where the network allows it.
         evaluate: held-out samples, as `octavo.evaluation.top1("eval.npz")` or another of its kind; bare
             data take top1 with integer labels, and agreement with the float model without labels.
         exclude: node names, operator types, or regular expressions of node names to leave in float.
@@ -124,10 +125,11 @@ def quantize(
         The quantized model with all that was decided and measured.
 
     Raises:
-        ModelError: the model cannot be read, is quantized already, or nothing in it can be quantized.
+        ModelError: the model cannot be read or exported, is quantized already, or nothing in it can be quantized.
         DataError: the samples do not fit the model.
         TargetError: the target is unknown, or the result would break one of its rules.
         OptionError: an option has a value that cannot be used.
+        DependencyError: a package that this needs is not installed.
     """
     decided = _decisions(recipe)
     if max_drop is not None and evaluate is None:
@@ -156,9 +158,11 @@ def quantize(
     with job.stage("prepare"):
         if is_module(model):
             job.module_sha256 = module_sha256(model)
-            model = _exported(model, calibration, example_inputs, dynamic_shapes)
+            model = _exported(model, example_inputs, dynamic_shapes, calibration, preprocess)
         elif example_inputs is not None or dynamic_shapes is not None:
-            raise OptionError("example_inputs and dynamic_shapes are for PyTorch modules; leave them out")
+            raise OptionError(
+                "example_inputs and dynamic_shapes are for PyTorch modules; leave them out for ONNX models"
+            )
         files, loaded = _load(model)
         job.open(files, loaded)
     samples = open_samples(calibration, input_specs(loaded), preprocess=preprocess, limit=limit)
@@ -203,10 +207,11 @@ def _target(target: str | Target, recipe: Recipe | None) -> Target:
     return find_target(recipe.target if recipe is not None and target == "auto" else target)
 
 
-def _exported(module: Any, calibration: Any, example_inputs: Any, dynamic_shapes: Any) -> ir.Model:
-    if example_inputs is None and hasattr(module, "forward"):
-        example_inputs = first_inputs(module, calibration)
-    return to_onnx(module, example_inputs, dynamic_shapes)
+def _exported(module: Any, given: Any, shapes: Any, calibration: Any, preprocess: Preprocess | None) -> ir.Model:
+    """The module as ONNX; where no inputs were given, on the first calibration samples."""
+    if given is None and hasattr(module, "forward"):
+        given = first_inputs(calibration, *input_names(module), preprocess)
+    return to_onnx(module, given, shapes)
 
 
 def _load(model: Any) -> tuple[list[Path], ir.Model]:
@@ -218,9 +223,7 @@ def _load(model: Any) -> tuple[list[Path], ir.Model]:
         return [], model
     if hasattr(model, "graph") and hasattr(model, "opset_import"):
         return [], ir.from_proto(model)
-    raise ModelError(
-        f"a model of type {type(model).__name__} cannot be read; give the path of an ONNX file, or a PyTorch module"
-    )
+    raise ModelError(f"a model of type {type(model).__name__} cannot be read; give an ONNX file's path or a module")
 
 
 @dataclass

@@ -1,63 +1,108 @@
-"""A PyTorch module at the command line, by the function that makes it."""
+"""A PyTorch module as MODEL: package.module:factory, and what is said of factories that make none."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.running import Octavo
+from tests.cli.running import UNTIMED, Octavo, Refused
+
+from octavo.graph import load
 
 pytest.importorskip("torch")
 
-FACTORY = """
+CODE = """
 import torch
+from torch import nn
 
-def make():
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.bn, self.fc = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Linear(144, 10)
+
+    def forward(self, image):
+        return self.fc(torch.relu(self.bn(self.conv(image))).flatten(1))
+
+def net():
     torch.manual_seed(0)
-    body = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3))
-    return torch.nn.Sequential(body, torch.nn.Flatten()), (torch.zeros(1, 3, 6, 6),)
+    return Net(), torch.zeros(1, 1, 8, 8)
 
-def number():
-    return 3
+def program():
+    return torch.export.export(net()[0].eval(), (torch.zeros(2, 1, 8, 8),))
 
-def fails():
-    raise ValueError("no weights here")
+def alone():
+    return net()[0]
 
-thing = 3
+def broken():
+    raise RuntimeError("no weights\\nfound")
+
+def wants(argument):
+    pass
+
+def unfit():
+    return net()[0], torch.zeros(1, 2, 8, 8)
+
+constant = 3
 """
+OPTIONS = ("-c", "calib.npz", "-o", "out.onnx", "--target", UNTIMED)
 
 
 @pytest.fixture
-def folder(work: Path) -> Path:
-    (work / "nets.py").write_text(FACTORY, encoding="utf-8")
-    np.save(work / "x.npy", np.random.default_rng(0).normal(size=(32, 3, 6, 6)).astype(np.float32))
-    return work
+def nets(work: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a package of the user's, in the working directory."""
+    (work / "mine").mkdir()
+    (work / "mine" / "nets.py").write_text(CODE, encoding="utf-8")
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for name in ("mine", "mine.nets"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return "mine.nets"
 
 
-def test_a_module_is_quantized_and_inspected_by_its_factory(octavo: Octavo, folder: Path) -> None:
-    run = octavo("quantize", "nets:make", "-c", "x.npy", "-o", "out.onnx", "-t", "octavo")
-    assert run.code == 0, run.err
-    assert (folder / "out.onnx").exists()
-    shown = octavo("inspect", "nets:make", "-t", "octavo")
-    assert shown.code == 0
-    assert "0.2" in shown.out
+def test_a_module_is_quantized(nets: str, octavo: Octavo) -> None:
+    ended = octavo("quantize", f"{nets}:net", *OPTIONS, "--evaluate", "eval.npz")
+    assert (ended.code, ended.err) == (0, "")
+    names = {node.name for node in load("out.onnx").graph}
+    assert {"conv", "fc"} <= names
+
+
+def test_an_exported_program_is_inspected(nets: str, octavo: Octavo) -> None:
+    ended = octavo("inspect", f"{nets}:program")
+    assert (ended.code, ended.err) == (0, "")
+    assert "conv" in ended.out
+
+
+def test_a_file_of_such_a_name_is_a_file(nets: str, octavo: Octavo) -> None:
+    Path("mine:net").write_bytes(Path("digits.onnx").read_bytes())
+    assert octavo("inspect", "mine:net").code == 0
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("factory", "expected"),
     [
-        ("nowhere:make", "factory nowhere:make cannot be imported (No module named 'nowhere')"),
-        ("nets:none", "factory nets:none cannot be imported"),
-        ("nets:number", "factory nets:number returned no PyTorch module; return (module, example_inputs)"),
-        ("nets:fails", "factory nets:fails failed (ValueError: no weights here)"),
-        ("nets:thing", "factory nets:thing failed (TypeError"),
-        ("nets.onnx", "nets.onnx"),
+        ("mine.none:net", "model factory mine.none:net cannot be imported"),
+        ("mine.nets:nothing", "cannot be imported (module 'mine.nets' has no attribute 'nothing')"),
+        ("mine.nets:constant", "is not a function"),
+        ("mine.nets:broken", "failed with RuntimeError: no weights found"),
+        ("mine.nets:wants", "it is called without arguments"),
+        ("mine.nets:alone", "returned a Net; return (module, example_inputs)"),
+        ("mine.nets:unfit", "the module fails on the example inputs"),
+        ("mine/nets.py:net", "does not exist"),
     ],
 )
-def test_mistakes_are_told_in_one_sentence(octavo: Octavo, folder: Path, name: str, told: str) -> None:
-    run = octavo("quantize", name, "-c", "x.npy", "-o", "out.onnx", "-t", "octavo")
-    assert run.code == 2
-    assert told in run.err
-    assert run.err.count("\n") == 1
-    assert not (folder / "out.onnx").exists()
+@pytest.mark.parametrize("command", ["quantize", "inspect"])
+def test_a_factory_that_makes_no_model(command: str, factory: str, expected: str, nets: str, refused: Refused) -> None:
+    assert expected in refused(command, factory, *(OPTIONS if command == "quantize" else ()))
+
+
+def test_outputs_are_checked_first(nets: str, refused: Refused) -> None:
+    np.savez("out.onnx")
+    Path("out.onnx.npz").rename("out.onnx")
+    assert "exists" in refused("quantize", f"{nets}:broken", *OPTIONS)
+
+
+def test_without_pytorch(nets: str, refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert "octavo[torch]" in refused("inspect", f"{nets}:net")

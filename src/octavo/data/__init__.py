@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from octavo.data.first import first_inputs
 from octavo.data.open import open_samples
 from octavo.data.preprocess import Preprocess
 from octavo.data.runner import choose_batch, fixed_batch, run_batch, run_batches, smallest_run
@@ -17,6 +18,7 @@ __all__ = [
     "Source",
     "choose_batch",
     "concatenate",
+    "first_inputs",
     "fixed_batch",
     "open_samples",
     "run_batch",

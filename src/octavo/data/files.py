@@ -23,7 +23,7 @@ class FileSamples:
     def __init__(self, path: Path, specs: Sequence[TensorSpec]) -> None:
         self._path = path
         with ExitStack() as stack:
-            readers = self._open(stack)
+            readers = open_rows(self._path, stack)
             shapes = {name: reader.shape for name, reader in readers.items()}
         scalars = [name for name, shape in shapes.items() if not shape]
         if scalars:
@@ -41,14 +41,14 @@ class FileSamples:
     def read(self, batch_size: int) -> Iterator[Batch]:
         """The samples in batches of `batch_size`."""
         with ExitStack() as stack:
-            readers = {name: r for name, r in self._open(stack).items() if name in self._inputs}
+            readers = {name: r for name, r in open_rows(self._path, stack).items() if name in self._inputs}
             for start in range(0, self.length, batch_size):
                 yield Batch({self._inputs[n]: r.read(batch_size) for n, r in readers.items()}, {}, start)
 
     def reference(self) -> Arrays:
         """The arrays that are not model inputs, whole."""
         with ExitStack() as stack:
-            readers = self._open(stack)
+            readers = open_rows(self._path, stack)
             return {n: r.read(self.length) for n, r in readers.items() if n not in self._inputs}
 
     def sha256(self) -> str:
@@ -56,18 +56,24 @@ class FileSamples:
         with open(self._path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
-    def _open(self, stack: ExitStack) -> dict[str, RowReader]:
-        file = stack.enter_context(self._path.open("rb"))
-        if self._path.suffix.lower() == ".npy":
-            return {self._path.stem: RowReader(file, str(self._path))}
-        try:
-            archive = stack.enter_context(zipfile.ZipFile(file))
-            members = [name for name in archive.namelist() if name.endswith(".npy")]
-            streams = {name[:-4]: stack.enter_context(archive.open(name)) for name in members}
-        except Exception as error:
-            # A damaged directory fails in many ways, from struct.error to a negative seek.
-            reason = " ".join(str(error).split())
-            raise DataError(f"{self._path} is not a readable .npz file ({reason}); write it with numpy.savez") from None
-        if not streams:
-            raise DataError(f"{self._path} holds no arrays; write it with numpy.savez")
-        return {name: RowReader(stream, f"array '{name}' of {self._path}") for name, stream in streams.items()}
+
+def open_rows(path: Path, stack: ExitStack) -> dict[str, RowReader]:
+    """Readers of the arrays in a .npz or .npy file, by name; open until the stack is left.
+
+    Raises:
+        DataError: the file or one of its arrays is damaged.
+    """
+    file = stack.enter_context(path.open("rb"))
+    if path.suffix.lower() == ".npy":
+        return {path.stem: RowReader(file, str(path))}
+    try:
+        archive = stack.enter_context(zipfile.ZipFile(file))
+        members = [name for name in archive.namelist() if name.endswith(".npy")]
+        streams = {name[:-4]: stack.enter_context(archive.open(name)) for name in members}
+    except Exception as error:
+        # A damaged directory fails in many ways, from struct.error to a negative seek.
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} is not a readable .npz file ({reason}); write it with numpy.savez") from None
+    if not streams:
+        raise DataError(f"{path} holds no arrays; write it with numpy.savez")
+    return {name: RowReader(stream, f"array '{name}' of {path}") for name, stream in streams.items()}

@@ -15,7 +15,7 @@ class IterableSamples:
     """Each item is a sample or a batch of samples, of any length; items pass as they come.
 
     An item is a dict by input name, an array (one input), or a tuple of the inputs in the model's
-    order, perhaps with labels behind them.
+    order, perhaps with labels behind them; (inputs, labels) where the inputs are a dict or a tuple do too.
     """
 
     def __init__(self, source: Any, specs: Sequence[TensorSpec]) -> None:
@@ -58,6 +58,7 @@ class IterableSamples:
         return Batch(inputs, _one_a_sample(reference, inputs, start), start)
 
     def _named(self, item: Any, start: int) -> Arrays:
+        item = unpacked(item)
         if isinstance(item, Mapping):
             return {str(name): as_array(value, f"array '{name}' of item {start}") for name, value in item.items()}
         parts = [as_array(v, f"item {start}") for v in (item if isinstance(item, tuple | list) else [item])]
@@ -70,6 +71,18 @@ class IterableSamples:
         if len(parts) < len(names):
             raise DataError(f"item {start} has {len(parts)} arrays but the model takes {len(names)} inputs; give all")
         return dict(zip([*names, "labels"], parts, strict=False))
+
+
+def unpacked(item: Any) -> Any:
+    """The pair (inputs, labels), inputs being a dict or a tuple of tensors, as one dict or tuple; all else as it is."""
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        return item
+    inputs, labels = item
+    if isinstance(inputs, Mapping):
+        return {**inputs, "labels": labels}
+    if isinstance(inputs, tuple | list) and inputs and all(hasattr(each, "shape") for each in inputs):
+        return (*inputs, labels)
+    return item
 
 
 def _items(source: Any) -> Iterator[Any]:

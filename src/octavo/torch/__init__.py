@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from octavo.torch.example_inputs import first_inputs
-from octavo.torch.export import is_module, module_sha256, to_onnx
+from octavo.torch.digest import module_sha256
+from octavo.torch.export import input_names, is_module, to_onnx
+from octavo.torch.factory import is_factory, made
 from octavo.torch.finetune import Training, epoch_seconds, finetune
 from octavo.torch.importance import importance
 from octavo.torch.prepare import as_module, convert, prepare, trainable
@@ -23,10 +24,12 @@ __all__ = [
     "epoch_seconds",
     "evaluate",
     "finetune",
-    "first_inputs",
     "importance",
+    "input_names",
+    "is_factory",
     "is_module",
     "learn_rounding",
+    "made",
     "module_sha256",
     "prepare",
     "pytorch",

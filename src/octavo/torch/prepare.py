@@ -17,7 +17,8 @@ from octavo.graph.preflight import check_target
 from octavo.graph.proof import prove
 from octavo.graph.weights import quantize_constants
 from octavo.targets import Target
-from octavo.torch.export import is_module, module_sha256
+from octavo.torch.digest import module_sha256
+from octavo.torch.export import is_module
 from octavo.torch.translate import pytorch
 
 if TYPE_CHECKING:

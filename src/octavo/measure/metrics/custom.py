@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from octavo.data import Arrays
-from octavo.errors import DataError, OptionError
-from octavo.imports import imported as imported_object
+from octavo.errors import DataError
+from octavo.imports import function_named
 from octavo.measure.metrics.metric import Metric
 
 
@@ -29,10 +29,7 @@ def imported(spec: str) -> Metric:
     Raises:
         OptionError: the module or the function cannot be found.
     """
-    found = imported_object(spec, "metric")
-    if not callable(found):
-        raise OptionError(f"metric {spec} is not a function; give module:function")
-    return custom(found, spec)
+    return custom(function_named(spec, "metric"), spec)
 
 
 def _one_line(error: Exception) -> str:
