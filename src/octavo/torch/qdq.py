@@ -5,13 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from octavo.affine import GRIDS, QuantParams, bias_scale, quantize, quantize_bias
+from octavo.affine import GRIDS, QuantParams, bias_scale, pytorch_quantize, quantize_bias
 from octavo.graph import operators as ops
 from octavo.graph import prepare
 from octavo.graph.constants import constant, new_constant
@@ -75,14 +74,11 @@ def _own(model: ir.Model) -> None:
 
 
 def _fold_quantize(graph: ir.Graph, node: ir.Node) -> None:
-    """Weights that the graph itself quantizes, in PyTorch's arithmetic: times 1 / S in float32."""
+    """Weights that the graph itself quantizes, in PyTorch's arithmetic."""
     array, params = constant(node.inputs[0]), _params(node)
     if array is None or params is None:
         return
-    inverse = np.float32(1) / params.scale
-    if params.axis is not None:
-        inverse = inverse.reshape([-1 if axis == params.axis else 1 for axis in range(array.ndim)])
-    integers = quantize(array * inverse, replace(params, scale=np.ones_like(params.scale)))
+    integers = pytorch_quantize(array, params)
     folded = new_constant(graph, f"{node.outputs[0].name}_integers", integers)
     ir.convenience.replace_all_uses_with(node.outputs[0], folded)
 
