@@ -52,6 +52,7 @@ def test_per_channel_equals_per_channel_observer(axis: int, symmetric: bool) -> 
     assert p.axis == axis
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_integers_are_pytorchs_where_the_largest_weight_is_half_a_step_off() -> None:
     """Symmetric scales put the largest weight at 127.5 steps, give or take a rounding."""
     x = np.random.default_rng(3).normal(0, 1, (500, 31)).astype(np.float32)
@@ -63,6 +64,7 @@ def test_integers_are_pytorchs_where_the_largest_weight_is_half_a_step_off() -> 
     np.testing.assert_array_equal(pytorch_quantize(x, params), theirs)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("zero_point", [0, 17, 255])
 def test_integers_are_pytorchs_per_tensor(zero_point: int) -> None:
     x = np.random.default_rng(4).normal(0, 10, (50, 31)).astype(np.float32)
