@@ -156,6 +156,14 @@ def test_tutorial_runs_as_printed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_how_to_takes_over_a_module_as_printed(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    first, *_ = blocks(DOCS / "how-to" / "from-pytorch-quantized.md", "python")
+    run([sys.executable, "-c", first], tmp_path)
+    assert (tmp_path / "model.int8.onnx").is_file()
+
+
+@pytest.mark.slow
 def test_site_builds_strictly(tmp_path: Path) -> None:
     pytest.importorskip("mkdocs")
     pytest.importorskip("mkdocstrings")
