@@ -156,6 +156,12 @@ def test_tutorial_runs_as_printed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_training_page_runs_as_printed(tmp_path: Path) -> None:
+    for block in blocks(DOCS / "how-to" / "training.md", "python"):
+        run([sys.executable, "-c", block], tmp_path)
+
+
+@pytest.mark.slow
 def test_pytorch_page_runs_as_printed(tmp_path: Path) -> None:
     page = DOCS / "how-to" / "pytorch.md"
     nets, *rest = blocks(page, "python")
@@ -166,6 +172,14 @@ def test_pytorch_page_runs_as_printed(tmp_path: Path) -> None:
     (tmp_path / "net.int8.onnx").unlink()
     for _, *words in commands(page):
         run([sys.executable, "-c", "from octavo.cli import main; main()", *words], tmp_path)
+
+
+@pytest.mark.slow
+def test_how_to_takes_over_a_module_as_printed(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    first, *_ = blocks(DOCS / "how-to" / "from-pytorch-quantized.md", "python")
+    run([sys.executable, "-c", first], tmp_path)
+    assert (tmp_path / "model.int8.onnx").is_file()
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from octavo import errors
+from octavo import errors, torch
 from octavo.data import Preprocess
 from octavo.measure import Evaluation, MetricResult, evaluation
 from octavo.pipeline import quantize
@@ -20,4 +20,5 @@ __all__ = [
     "errors",
     "evaluation",
     "quantize",
+    "torch",
 ]

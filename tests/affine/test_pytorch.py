@@ -1,4 +1,4 @@
-"""The parameters of PyTorch's observers, bit for bit."""
+"""The parameters of PyTorch's observers and its integers, bit for bit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from octavo.affine import INT8, UINT8, Grid, pytorch_params
+from octavo.affine import INT8, UINT8, Grid, QuantParams, pytorch_params, pytorch_quantize
 
 torch: Any = pytest.importorskip("torch")
 observers: Any = pytest.importorskip("torch.ao.quantization.observer")
@@ -50,3 +50,27 @@ def test_per_channel_equals_per_channel_observer(axis: int, symmetric: bool) -> 
     np.testing.assert_array_equal(p.scale, scale.numpy())
     np.testing.assert_array_equal(p.zero_point, zero_point.numpy())
     assert p.axis == axis
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_integers_are_pytorchs_where_the_largest_weight_is_half_a_step_off() -> None:
+    """Symmetric scales put the largest weight at 127.5 steps, give or take a rounding."""
+    x = np.random.default_rng(3).normal(0, 1, (500, 31)).astype(np.float32)
+    params = pytorch_params(x.min(axis=1), x.max(axis=1), INT8, symmetric=True, axis=0)
+    scale, zeros = torch.from_numpy(params.scale), torch.zeros(500, dtype=torch.int64)
+    theirs = torch.quantize_per_channel(torch.from_numpy(x), scale, zeros, 0, torch.qint8).int_repr().numpy()
+    assert (theirs == 127).any()
+    assert (theirs == -128).any()
+    np.testing.assert_array_equal(pytorch_quantize(x, params), theirs)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("zero_point", [0, 17, 255])
+def test_integers_are_pytorchs_per_tensor(zero_point: int) -> None:
+    x = np.random.default_rng(4).normal(0, 10, (50, 31)).astype(np.float32)
+    x[0, 0], x[0, 1] = 3e38, -3e38
+    params = QuantParams(UINT8, np.float32(0.037), np.int32(zero_point))
+    theirs = torch.quantize_per_tensor(torch.from_numpy(x[1:]), float(params.scale), zero_point, torch.quint8)
+    ours = pytorch_quantize(x, params)
+    np.testing.assert_array_equal(ours[1:], theirs.int_repr().numpy())
+    assert (ours[0, 0], ours[0, 1]) == (255, 0)

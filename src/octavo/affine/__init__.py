@@ -11,7 +11,7 @@ from octavo.affine.operators import add, concat, gemm, matmul, matmul_integer, m
 from octavo.affine.overflow import accumulator_bound
 from octavo.affine.params import QuantParams, params_from_array, params_from_range, spread
 from octavo.affine.pooling import average_pool, global_average_pool, max_pool
-from octavo.affine.pytorch import pytorch_params
+from octavo.affine.pytorch import pytorch_params, pytorch_quantize
 from octavo.affine.requantize import requantization_multiplier, requantize
 from octavo.affine.table import apply_table, table
 
@@ -52,6 +52,7 @@ __all__ = [
     "params_from_array",
     "params_from_range",
     "pytorch_params",
+    "pytorch_quantize",
     "quantize",
     "quantize_bias",
     "real_range",

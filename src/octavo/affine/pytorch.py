@@ -1,12 +1,14 @@
-"""The parameters that PyTorch's observers derive from a range, in their float32 arithmetic."""
+"""The parameters that PyTorch's observers derive from a range, and its integers, in its float32 arithmetic."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from octavo.affine.grid import GRIDS, Grid
-from octavo.affine.params import QuantParams
+from octavo.affine.params import QuantParams, spread
 
 _EPS = np.finfo(np.float32).eps
 
@@ -37,6 +39,27 @@ def pytorch_params(
         scale = np.maximum((positive - negative) / steps, _EPS)
         zero_point = np.clip(grid.qmin - np.rint(negative / scale), grid.qmin, grid.qmax).astype(np.int32)
     return QuantParams(grid, scale.astype(np.float32), zero_point, axis)
+
+
+def pytorch_quantize(x: ArrayLike, params: QuantParams) -> NDArray[Any]:
+    """clip(round(x * (1 / S)) + Z, qmin, qmax) in float32, round half to even, as PyTorch quantizes.
+
+    It differs from `quantize` where x / S lies next to a half: at the largest weight of a symmetric channel,
+    for one, whose scale makes it 127.5 steps.
+
+    Args:
+        x: finite float32 numbers of any shape.
+        params: scale, zero point and grid; per tensor or channel.
+
+    Returns:
+        Integers of `params.grid.numpy_dtype`, of the shape of `x`.
+    """
+    values = np.asarray(x, np.float32)
+    inverse = spread(np.float32(1) / params.scale, params, values.shape)
+    zero_point = spread(params.zero_point.astype(np.float64), params, values.shape)
+    with np.errstate(over="ignore"):
+        rounded = np.rint(values * inverse).astype(np.float64) + zero_point
+    return np.clip(rounded, params.grid.qmin, params.grid.qmax).astype(params.grid.numpy_dtype)
 
 
 def _middle(grid: Grid) -> int:

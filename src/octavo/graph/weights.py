@@ -13,6 +13,7 @@ from octavo.affine import (
     QuantParams,
     params_from_array,
     pytorch_params,
+    pytorch_quantize,
     quantize,
     quantize_bias,
     widen_weight_scale,
@@ -94,7 +95,8 @@ def _quantize_layer(
         worst = np.zeros(params.scale.shape) if bias is None else _worst_per_scale(bias, params)
         params = widen_weight_scale(params, worst, input_scale)
     as_chosen = known is not None and bool(np.array_equal(params.scale, chosen.scale))
-    integers = known.integers if known is not None and as_chosen else quantize(array, params)
+    rounded = pytorch_quantize if plan.target.rule == "pytorch" else quantize
+    integers = known.integers if known is not None and as_chosen else rounded(array, params)
     found = {(layer.name, weight.index): _stored(plan, node, weight, integers, params)}
     if bias is not None and input_scale is not None and layer.bias is not None:
         source = node.inputs[layer.bias]

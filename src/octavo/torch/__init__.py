@@ -1,4 +1,4 @@
-"""The PyTorch door: models as differentiable modules, and training; PyTorch is imported only when one is used."""
+"""The PyTorch door: modules in, models as modules, and training; PyTorch is imported only when one is used."""
 
 from __future__ import annotations
 
@@ -8,10 +8,15 @@ from octavo.torch.factory import is_factory, made
 from octavo.torch.finetune import Training, epoch_seconds, finetune
 from octavo.torch.importance import importance
 from octavo.torch.prepare import as_module, convert, prepare, trainable
+from octavo.torch.pt2e import from_pt2e
+from octavo.torch.quantized import from_quantized
 from octavo.torch.reconstruct import Batch, Biased, Rounded, Task, block_error, corrected_biases, learn_rounding
+from octavo.torch.state_dict import from_state_dict
 from octavo.torch.translate import evaluate, pytorch, untranslatable
+from octavo.torch.verify import Agreement, verify
 
 __all__ = [
+    "Agreement",
     "Batch",
     "Biased",
     "Rounded",
@@ -24,6 +29,9 @@ __all__ = [
     "epoch_seconds",
     "evaluate",
     "finetune",
+    "from_pt2e",
+    "from_quantized",
+    "from_state_dict",
     "importance",
     "input_names",
     "is_factory",
@@ -36,4 +44,5 @@ __all__ = [
     "to_onnx",
     "trainable",
     "untranslatable",
+    "verify",
 ]

@@ -1,0 +1,164 @@
+"""Bring a QDQ graph that PyTorch exported to the form of Octavo's own models."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from octavo.affine import GRIDS, QuantParams, bias_scale, pytorch_quantize, quantize_bias
+from octavo.graph import operators as ops
+from octavo.graph import prepare
+from octavo.graph.constants import constant, new_constant
+from octavo.graph.passes.folding import fold_constants
+from octavo.graph.passes.shapes import infer_shapes
+from octavo.graph.quiet import quiet
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """Nothing that PyTorch warns of or logs while it exports is shown."""
+    with warnings.catch_warnings(), ExitStack() as stack:
+        warnings.simplefilter("ignore")
+        for library in ("torch", "torch.onnx", "torch.export", "onnxscript", "onnx_ir"):
+            stack.enter_context(quiet(library))
+        yield
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what lies at the root of one of PyTorch's errors."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def finish(model: ir.Model) -> ir.Model:
+    """A copy with constants folded, every weight an integer initializer, and biases in int32.
+
+    A bias that is too large for int32 at input scale times weight scale stays in float.
+
+    Args:
+        model: QDQ as PyTorch's exporters write it; its tensors may be PyTorch's own.
+    """
+    _own(model)
+    model = prepare(model)
+    for node in list(model.graph):
+        if node.op_type == "QuantizeLinear" and constant(node.inputs[0]) is not None:
+            _fold_quantize(model.graph, node)
+    # The bounds that the exporter has put behind such weights.
+    fold_constants(model)
+    for node in list(model.graph):
+        if node.op_type == "Transpose":
+            _fold_transpose(model.graph, node)
+    for node in list(model.graph):
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            _plain_parameters(model.graph, node)
+        elif ops.bias_input(node) is not None:
+            _quantize_bias(model.graph, node)
+    common.RemoveUnusedNodesPass()(model)
+    infer_shapes(model)
+    return model
+
+
+def _own(model: ir.Model) -> None:
+    """Take constants over from PyTorch: what later changes the module must not reach the model."""
+    for value in model.graph.initializers.values():
+        tensor = value.const_value
+        if tensor is not None:
+            value.const_value = ir.tensor(np.array(tensor.numpy()), dtype=tensor.dtype, name=value.name)
+
+
+def _fold_quantize(graph: ir.Graph, node: ir.Node) -> None:
+    """Weights that the graph itself quantizes, in PyTorch's arithmetic."""
+    array, params = constant(node.inputs[0]), _params(node)
+    if array is None or params is None:
+        return
+    integers = pytorch_quantize(array, params)
+    folded = new_constant(graph, f"{node.outputs[0].name}_integers", integers)
+    ir.convenience.replace_all_uses_with(node.outputs[0], folded)
+
+
+def _fold_transpose(graph: ir.Graph, node: ir.Node) -> None:
+    """Turn stored integers rather than what they stand for, so that a product still reads a DequantizeLinear."""
+    source = _dequantizer(node.inputs[0])
+    integers = None if source is None else constant(source.inputs[0])
+    if source is None or integers is None or "perm" not in node.attributes:
+        return
+    order = list(node.attributes["perm"].as_ints())
+    turned = new_constant(graph, f"{node.outputs[0].name}_integers", np.ascontiguousarray(integers.transpose(order)))
+    axis = order.index(int(ops.attribute(source, "axis", 1)) % integers.ndim)
+    fresh = ir.node("DequantizeLinear", [turned, *source.inputs[1:]], {"axis": axis}, name=f"{node.name}_dequantize")
+    result = fresh.outputs[0]
+    result.name, result.shape, result.type = (
+        f"{node.outputs[0].name}_turned",
+        node.outputs[0].shape,
+        source.outputs[0].type,
+    )
+    graph.insert_before(node, fresh)
+    ir.convenience.replace_all_uses_with(node.outputs[0], result)
+
+
+def _plain_parameters(graph: ir.Graph, node: ir.Node) -> None:
+    """One scale as a scalar without an axis, and no zero point for int32, which takes none."""
+    for index in (1, 2):
+        value = node.inputs[index] if len(node.inputs) > index else None
+        array = constant(value)
+        if value is None or array is None or array.size != 1:
+            continue
+        node.attributes.pop("axis", None)
+        if array.ndim:
+            node.replace_input_with(index, new_constant(graph, f"{value.name}_scalar", array.reshape(())))
+    data = node.inputs[0]
+    if len(node.inputs) > 2 and data is not None and data.dtype == ir.DataType.INT32:
+        node.resize_inputs(2)
+
+
+def _quantize_bias(graph: ir.Graph, node: ir.Node) -> None:
+    """A float bias between integer operands becomes int32 at input scale times weight scale."""
+    data, weight = (_dequantizer(value) for value in node.inputs[:2])
+    bias, index = constant(node.inputs[2]), 2
+    if data is None or weight is None or bias is None or constant(weight.inputs[0]) is None or bias.ndim != 1:
+        return
+    x, w = _params(data), _params(weight)
+    if x is None or w is None or x.axis is not None or bias.size % w.scale.size or bias.dtype != np.float32:
+        return
+    step = np.tile(np.atleast_1d(bias_scale(x.scale, w.scale)), bias.size // w.scale.size)
+    try:
+        integers = quantize_bias(bias, np.float32(1), step)
+    except OverflowError:
+        return
+    name = (node.inputs[2].name if node.inputs[2] is not None else None) or f"{node.name}_bias"
+    inputs = [new_constant(graph, f"{name}_quantized", integers), new_constant(graph, f"{name}_scale", step)]
+    fresh = ir.node("DequantizeLinear", inputs, {"axis": 0}, name=f"{name}_DequantizeLinear")
+    result = fresh.outputs[0]
+    result.name, result.shape, result.type = (
+        f"{name}_dequantized",
+        ir.Shape(bias.shape),
+        ir.TensorType(ir.DataType.FLOAT),
+    )
+    graph.insert_before(node, fresh)
+    node.replace_input_with(index, result)
+
+
+def _dequantizer(value: ir.Value | None) -> ir.Node | None:
+    producer = None if value is None else value.producer()
+    return producer if producer is not None and producer.op_type == "DequantizeLinear" else None
+
+
+def _params(node: ir.Node) -> QuantParams | None:
+    """A node's parameters, where they are constants and their zero point is stated."""
+    scale = constant(node.inputs[1])
+    zero_point = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    data = node.inputs[0]
+    if scale is None or zero_point is None or data is None or "block_size" in node.attributes:
+        return None
+    if scale.size == 1:
+        scale, zero_point, axis = scale.reshape(()), zero_point.reshape(()), None
+    else:
+        axis = int(ops.attribute(node, "axis", 1)) % (len(data.shape) if data.shape is not None else 1)
+    return QuantParams(GRIDS[str(zero_point.dtype)], scale, zero_point.astype(np.int32), axis)

@@ -1,0 +1,236 @@
+"""The integers and scales of a state dict of PyTorch's quantized modules, put into a float ONNX model."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.affine import INT8, UINT8, QuantParams
+from octavo.errors import ModelError
+from octavo.graph import load, prepare
+from octavo.graph import operators as ops
+from octavo.graph.constants import new_constant
+from octavo.graph.place import place
+from octavo.graph.plan import LayerPlan, Plan, make_plan
+from octavo.graph.preflight import check_target
+from octavo.graph.proof import prove
+from octavo.graph.weights import Constants, QuantizedConstant, quantize_constants
+from octavo.targets import Target, target
+
+_PARAMETER = re.compile(r"(?P<path>.*?)[._](?P<kind>scale|zero_point)(?P<number>_\d+)?")
+_WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+# PyTorch's quantized forms of these give the parameters that they are given.
+_KEEPING = {"AveragePool", "Clip", "GlobalAveragePool", "Relu"}
+_PACKED = "._packed_params"
+# The name that PyTorch's tutorials give to the QuantStub at the input.
+_STUB = "quant"
+
+
+@dataclass
+class _Module:
+    """What a state dict holds of one module; `key` is one of its keys, for errors."""
+
+    key: str
+    weight: Any = None
+    bias: Any = None
+    scale: float | None = None
+    zero_point: int = 0
+
+
+def from_state_dict(
+    model: ir.Model | str | os.PathLike[str],
+    state: Mapping[str, Any],
+    *,
+    names: Mapping[str, str] | None = None,
+    rules: Target | None = None,
+) -> ir.Model:
+    """The float ONNX model with the state dict's integers, scales and zero points in their places (QDQ form).
+
+    A layer is found by the name of its weight (`conv1.weight`) or of its node (`conv1`, `/conv1/Conv`); layers
+    that the state dict knows no integers of stay in float. The scale of a graph input is that of the module
+    `quant`, or FX's `<layer>_input_scale_0`.
+
+    Args:
+        model: the float model that was quantized, or its file.
+        state: of modules of torch.ao.nn.quantized: `<path>.weight` a quantized tensor of qint8 or
+            `<path>._packed_params._packed_params`, `<path>.bias`, `<path>.scale`, `<path>.zero_point`.
+        names: modules of what has another name in the model: graph inputs or nodes to their paths, such
+            as `{"/Add": "skip_add"}`; FX's `_scale_3` and `_zero_point_3` make the path `_3`.
+        rules: the target whose rules decide which operators run in integers; fbgemm by default.
+
+    Raises:
+        ModelError: the file cannot be read, a key fits nothing in the model, a tensor has no key, a weight
+            has another shape, or an accumulator could overflow.
+    """
+    rules = rules or target("fbgemm")
+    prepared = prepare(model if isinstance(model, ir.Model) else load(model))
+    return _Reader(prepared, _modules(state), dict(names or {}), rules).read()
+
+
+def _modules(state: Mapping[str, Any]) -> dict[str, _Module]:
+    """What the state dict holds, by module path; floats other than biases are passed over."""
+    found: dict[str, _Module] = {}
+    for key, value in state.items():
+        parameter = _PARAMETER.fullmatch(key)
+        if parameter is not None:
+            module = found.setdefault(parameter["path"] + (parameter["number"] or ""), _Module(key))
+            setattr(module, parameter["kind"], value.item() if hasattr(value, "item") else value)
+        elif key.endswith(2 * _PACKED):
+            module = found.setdefault(key[: -len(2 * _PACKED)], _Module(key))
+            module.weight, module.bias = value[0], value[1]
+        elif key.endswith(".weight") and getattr(value, "is_quantized", False):
+            path = key.removesuffix(".weight")
+            module = found.setdefault(path, _Module(key))
+            module.weight, module.bias = value, state.get(f"{path}.bias")
+    if not any(module.weight is not None for module in found.values()):
+        raise ModelError(
+            "the state dict has no quantized weights; give that of the converted module, not of the prepared one"
+        )
+    return found
+
+
+class _Reader:
+    def __init__(self, model: ir.Model, modules: dict[str, _Module], names: dict[str, str], rules: Target) -> None:
+        self.model, self.modules, self.names, self.rules = model, modules, names, rules
+        self.nodes = {node.name or "": node for node in model.graph}
+        self.used: set[str] = set()
+        for name, path in names.items():
+            if path not in modules:
+                raise ModelError(f"'{name}' is said to be the module '{path}', of which the state dict has no keys")
+
+    def read(self) -> ir.Model:
+        plan = make_plan(self.model, self.rules, left_out=self._float_layers())
+        given = {(layer.name, 1): self._weight(layer) for layer in plan.layers.values() if layer.op in _WEIGHTED}
+        activations: dict[str, QuantParams] = {}
+        for name, tensor in plan.tensors.items():
+            if tensor.source not in activations:
+                activations[tensor.source] = self._activation(plan, tensor.source, activations)
+            activations[name] = activations[tensor.source]
+        self._check_keys()
+        constants = quantize_constants(self.model, plan, activations, given)
+        self._check_constants(plan, activations, constants, given)
+        result = place(self.model, plan, activations, constants)
+        check_target(result, self.rules)
+        return result
+
+    def _float_layers(self) -> dict[str, str]:
+        """Layers of which the state dict has no integers."""
+        return {
+            name: "the state dict has no integers of its weights"
+            for name, node in self.nodes.items()
+            if node.op_type in _WEIGHTED and (self._path(node) is None or self._module(node).weight is None)
+        }
+
+    def _path(self, node: ir.Node) -> str | None:
+        """The module that a node stands for: as it was told, by its weight's name, or by its own."""
+        name = node.name or ""
+        weight = node.inputs[1].name if len(node.inputs) > 1 and node.inputs[1] is not None else None
+        scope = name.strip("/").rpartition("/")[0].replace("/", ".")
+        candidates = [self.names.get(name), (weight or "").removesuffix(".weight"), name, scope]
+        return next((path for path in candidates if path and path in self.modules), None)
+
+    def _module(self, node: ir.Node) -> _Module:
+        path = self._path(node)
+        assert path is not None
+        return self.modules[path]
+
+    def _weight(self, layer: LayerPlan) -> QuantizedConstant:
+        """A layer's integers in the layout of the model's own weight; the bias goes into the model in float."""
+        node = self.nodes[layer.name]
+        module, value = self._module(node), node.inputs[1]
+        assert value is not None
+        assert value.shape is not None
+        integers, params = _integers(module)
+        if node.op_type == "MatMul" or (node.op_type == "Gemm" and not ops.attribute(node, "transB", 0)):
+            axis = None if params.axis is None else 1 - params.axis
+            integers = np.ascontiguousarray(integers.T)
+            params = QuantParams(params.grid, params.scale, params.zero_point, axis)
+        if integers.shape != tuple(value.shape):
+            raise ModelError(
+                f"'{module.key}' has shape {integers.shape} but the weight of {node.op_type} '{node.name}' has "
+                f"{tuple(value.shape)}; give the float model that was quantized"
+            )
+        if module.bias is not None and layer.bias is not None:
+            bias = module.bias.detach().numpy().astype(np.float32)
+            node.replace_input_with(layer.bias, new_constant(self.model.graph, f"{self._path(node)}.given_bias", bias))
+        return QuantizedConstant(value.name or "", integers, params)
+
+    def _activation(self, plan: Plan, tensor: str, known: Mapping[str, QuantParams]) -> QuantParams:
+        layer = next((each for each in plan.layers.values() if each.output == tensor), None)
+        node = self.nodes[layer.name] if layer is not None else self._writer(tensor)
+        candidates = [self.names.get(tensor), None if node is None else self._path(node)]
+        if layer is not None:
+            candidates += [self.names.get(fused) for fused in layer.fused]
+        if node is None:
+            candidates.append(_STUB)
+        readers = [self._path(self.nodes[each.name]) for each in plan.layers.values() if tensor in each.inputs.values()]
+        candidates += [f"{(path or '').replace('.', '_')}_input_0" for path in readers]
+        for path in candidates:
+            if path in self.modules and self.modules[path].scale is not None:
+                self.used.add(path)
+                return _quint8(self.modules[path])
+        if layer is not None and layer.op in _KEEPING and plan.tensors[layer.inputs[0]].source in known:
+            return known[plan.tensors[layer.inputs[0]].source]
+        where = f"graph input '{tensor}'" if node is None else f"'{tensor}' of {node.op_type} '{node.name}'"
+        raise ModelError(
+            f"the state dict has no scale for {where}; name its module in `names`, or read the module itself with "
+            "from_quantized"
+        )
+
+    def _writer(self, tensor: str) -> ir.Node | None:
+        return next((node for node in self.nodes.values() for value in node.outputs if value.name == tensor), None)
+
+    def _check_keys(self) -> None:
+        """Every scale and every weight must have found its place."""
+        layers = {self._path(node) for node in self.nodes.values()}
+        placed = {(self.modules[path].scale, self.modules[path].zero_point) for path in self.used}
+        for path, module in self.modules.items():
+            # FX states a scale again, numbered, behind what only moves integers.
+            if re.search(r"_\d+$", path) and (module.scale, module.zero_point) in placed:
+                continue
+            if path not in self.used and (module.scale is not None or path not in layers):
+                raise ModelError(
+                    f"'{module.key}' of the state dict fits nothing in the model; name its node or input in `names`, "
+                    "or read the module itself with from_quantized"
+                )
+
+    def _check_constants(
+        self, plan: Plan, activations: Mapping[str, QuantParams], constants: Constants, given: Constants
+    ) -> None:
+        for (name, index), constant in given.items():
+            if not np.array_equal(constants[name, index].params.scale, constant.params.scale):
+                raise ModelError(
+                    f"the bias of {self.nodes[name].op_type} '{name}' does not fit 32 bits at the state dict's scales; "
+                    "quantize the model again"
+                )
+        for proof in prove(self.model, plan, activations, constants):
+            if not proof.holds:
+                raise ModelError(
+                    f"the accumulator of {proof.op} '{proof.layer}' could reach {proof.bound}, beyond 32 bits; "
+                    "quantize the model again"
+                )
+
+
+def _integers(module: _Module) -> tuple[np.ndarray, QuantParams]:
+    """A quantized tensor's int8 integers and parameters."""
+    tensor = module.weight
+    if str(tensor.dtype) != "torch.qint8":
+        raise ModelError(f"'{module.key}' holds {tensor.dtype}; only weights of torch.qint8 can be read")
+    integers = tensor.int_repr().numpy()
+    if "per_channel" not in str(tensor.qscheme()):
+        scale, zero_point = np.float32(tensor.q_scale()), np.int32(tensor.q_zero_point())
+        return integers, QuantParams(INT8, np.asarray(scale), np.asarray(zero_point))
+    scales = tensor.q_per_channel_scales().numpy().astype(np.float32)
+    zero_points = tensor.q_per_channel_zero_points().numpy().astype(np.int32)
+    return integers, QuantParams(INT8, scales, zero_points, tensor.q_per_channel_axis())
+
+
+def _quint8(module: _Module) -> QuantParams:
+    """The parameters of an activation, whose type state dicts leave out: PyTorch's engines take quint8 alone."""
+    return QuantParams(UINT8, np.asarray(module.scale, np.float32), np.asarray(module.zero_point, np.int32))
