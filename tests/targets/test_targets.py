@@ -86,7 +86,9 @@ def test_every_width_gives_a_grid_of_that_many_bits(name: str) -> None:
         assert grid.bits == max(own.weights.bits, bits)
     for bits in own.activation_widths:
         found = own.with_bits(activations=bits)
-        assert found.activations.grid.bits == found.second_operand.grid.bits == bits
+        for rule in (found.activations, found.second_operand):
+            assert rule.grid.bits == max(bits, 8)
+            assert 2 ** (bits - 1) <= rule.grid.levels <= 2**bits
         assert found.activations.symmetric == own.activations.symmetric
         assert found.activations.grid.signed == own.activations.grid.signed
         assert found.with_bits(activations=own.activations.grid.bits) == own

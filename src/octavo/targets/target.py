@@ -226,14 +226,14 @@ def _bits(section: Mapping[str, Any], own: Grid, known: tuple[int, ...]) -> tupl
 
 
 def _rules(own: TensorRule, bits: tuple[int, ...]) -> Mapping[int, TensorRule]:
-    return {each: TensorRule(_of_width(own.grid, each), own.symmetric) for each in bits}
+    return {each: TensorRule(_of_width(own.grid, each, own.symmetric), own.symmetric) for each in bits}
 
 
-def _of_width(own: Grid, bits: int) -> Grid:
+def _of_width(own: Grid, bits: int, symmetric: bool = True) -> Grid:
     """A grid like the target's own: fewer bits in the same storage, so that kernels still run, or more in a wider."""
     if bits < own.bits:
         bound = 2 ** (bits - own.signed) - 1
-        return Grid(own.dtype, max(own.qmin, -bound), min(own.qmax, bound))
+        return Grid(own.dtype, max(own.qmin, -bound if symmetric else -bound - 1), min(own.qmax, bound))
     if bits == own.bits:
         return own
     wider = grid(f"{'' if own.signed else 'u'}int{bits}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from octavo.torch.distillation import Distillation
     from octavo.torch.network import QuantizedNetwork
 
-_LEARNING_RATE = 1e-3
+_LEARNING_RATE = 2e-3
 _LEAST_PATIENCE = 10
 
 

@@ -1,0 +1,103 @@
+"""What training brings back where every other rung has been tried, from the ONNX file and calibration data alone.
+
+    python -m benchmarks.training dscnn_kws                 # weights and activations of 4 bits
+    python -m benchmarks.training --bits 8 dscnn_kws_rescaled minilm_sts
+
+For each case: the metric of the float model, the drop without and with training on the part of the evaluation data
+that chose nothing, the share that came back, the seconds that training took, and how the converted model compares with
+the trained network's own forward pass: outputs that are the same, and the same top-1.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import numpy as np
+
+import octavo
+from benchmarks import cases
+from octavo.engines.onnxruntime import Session
+from octavo.result import QuantizationResult
+
+_RUNGS = "search,equalize,smooth,correct,round,reconstruct"
+_AT_ONCE = 50
+
+
+def main() -> None:
+    """Measure the cases named on the command line."""
+    options = cases.parser(__doc__)
+    options.add_argument("--bits", type=int, default=4, choices=(4, 8), help="of weights and activations")
+    options.add_argument("--rungs", default=_RUNGS, help="what is tried before training")
+    chosen = options.parse_args()
+    rows = []
+    for case in cases.selected(chosen):
+        rows.append({"case": case.name, **measured(case, chosen.bits, chosen.rungs)})
+        print(json.dumps(rows[-1]), flush=True)
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+
+
+def measured(case: cases.Case, bits: int, rungs: str) -> dict[str, Any]:
+    """The figures of one case."""
+    without, trained = (quantized(case, bits, names) for names in (rungs, f"{rungs},train"))
+    step = trained.steps[-1]
+    before, after = (_drop(result) for result in (without, trained))
+    return {
+        "float": trained.metric.float_value if trained.metric is not None else None,
+        "drop_without": before,
+        "drop_trained": after,
+        "came_back": (before - after) / before if before > 0 else None,
+        "kept": step.kept,
+        "seconds": step.seconds,
+        "note": step.note,
+        **(forward_against_integers(case, trained) if step.kept else {}),
+    }
+
+
+def quantized(case: cases.Case, bits: int, rungs: str) -> QuantizationResult:
+    """The case after these rungs; what is measured on chose nothing."""
+    evaluation = octavo.evaluation.custom(case.metric, {**case.evaluation, **case.reference})
+    return octavo.quantize(
+        str(case.model),
+        case.calibration,
+        "octavo",
+        evaluate=evaluation,
+        rungs=rungs,
+        weight_bits=bits,
+        activation_bits=bits,
+        allow_training=True,
+        verify=False,
+    )
+
+
+def forward_against_integers(case: cases.Case, result: QuantizationResult) -> dict[str, float]:
+    """The trained network's forward pass against the converted model in ONNX Runtime, on the evaluation data."""
+    import torch
+
+    network = octavo.torch.trainable(result.state)
+    session, name = Session(result.model), next(iter(result.model.graph.outputs)).name or ""
+    ours, theirs = [], []
+    count = len(next(iter(case.evaluation.values())))
+    for start in range(0, count, _AT_ONCE):
+        part = {key: array[start : start + _AT_ONCE] for key, array in case.evaluation.items()}
+        with torch.no_grad():
+            ours.append(network(**{key: torch.tensor(array) for key, array in part.items()}).numpy())
+        theirs.append(session.run(part)[name])
+    one, two = np.concatenate(ours), np.concatenate(theirs)
+    scale = max((float(each.scale) for each in result.state.activations.values()), default=1.0)
+    return {
+        "same_top1": float((one.argmax(-1) == two.argmax(-1)).mean()),
+        "largest_difference": float(np.abs(one - two).max()),
+        "largest_step": scale,
+    }
+
+
+def _drop(result: QuantizationResult) -> float:
+    assert result.metric is not None
+    return result.metric.drop
+
+
+if __name__ == "__main__":
+    sys.exit(main())
