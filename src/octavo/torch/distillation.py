@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable
+from itertools import chain, count, islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -25,6 +26,10 @@ _SMALLEST = 1e-3
 _BETWEEN_WRITES = 5.0
 # Adam's first steps know little of the gradient.
 _WARM_UP = 0.05
+# Rates that are tried for some steps, the largest first: a part of all steps within bounds.
+_RATES = (4e-3, 2e-3, 1e-3, 5e-4)
+_PROBED, _LEAST_PROBE, _MOST_PROBE = 20, 10, 100
+_LOST = 1.0
 
 
 class Distillation:
@@ -34,7 +39,7 @@ class Distillation:
         network: trained in place.
         data: to train on, and held out.
         teacher: gives the outputs for the inputs; the float model behind the network by default.
-        learning_rate: relative to each weight's root mean square.
+        learning_rate: relative to each weight's root mean square; None seeks it.
         epochs: at most.
         mixup: train on mixtures of two samples.
         seed: of order and mixtures.
@@ -45,7 +50,7 @@ class Distillation:
         network: QuantizedNetwork,
         data: Examples,
         teacher: Callable[..., Any] | None,
-        learning_rate: float,
+        learning_rate: float | None,
         epochs: int,
         *,
         mixup: bool,
@@ -54,9 +59,8 @@ class Distillation:
         self._network, self._data, self._epochs = network, data, epochs
         self._mixup = mixup and all(each.is_floating_point() for each in data.held_out[0].values())
         self._pair = _Compared(network, teacher)
+        self._learning_rate, self._seed = learning_rate, seed
         self._random = torch.Generator().manual_seed(seed)
-        self._optimizer = torch.optim.Adam(_groups(network, learning_rate))
-        self._rate = torch.optim.lr_scheduler.LambdaLR(self._optimizer, _Course(epochs * data.steps))
         self._wanted = [self._pair.right(batch) for batch in data.held_out]
         self._sizes = [_size(list(outputs)) for outputs in zip(*self._wanted, strict=True)]
         self._key = _digest(network, data, (learning_rate, epochs, mixup, seed))
@@ -66,8 +70,12 @@ class Distillation:
 
     def train(self, patience: int, checkpoint: Path | None, progress: Progress) -> Training:
         """All epochs, or until `patience` of them were no better; from the checkpoint on where there is one."""
-        if checkpoint is not None:
-            self._resume(checkpoint)
+        found = None if checkpoint is None else read_checkpoint(checkpoint, self._key)
+        rate = self._learning_rate or (_RATES[0] if found is not None else self._sought())
+        self._optimizer = torch.optim.Adam(_groups(self._network, rate))
+        self._rate = torch.optim.lr_scheduler.LambdaLR(self._optimizer, _Course(self._epochs * self._data.steps))
+        if found is not None:
+            self._go_on(found)
         progress.start("train", self._epochs)
         progress.advance(self._done)
         written = perf_counter()
@@ -100,28 +108,40 @@ class Distillation:
     def _timed(self, batch: Tensors) -> float:
         began = perf_counter()
         self._loss(batch, self._pair.right(batch)).backward()  # type: ignore[no-untyped-call]
-        self._optimizer.zero_grad()
+        self._network.zero_grad()
         return perf_counter() - began
 
     def _epoch(self) -> None:
         began = perf_counter()
         for batch in self._data.epoch(self._random):
-            given = self._mixed(batch) if self._mixup else batch
-            loss = self._loss(given, self._pair.right(given))
-            self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self._optimizer.step()
+            self._learn(batch, self._optimizer, self._random)
             self._rate.step()
         self._agreement.append(self._held_out())
         if self._agreement[-1] > self._agreement[self._best]:
             self._best, self._best_state = self._done, _copied(self._network)
         self._seconds += perf_counter() - began
 
-    def _mixed(self, batch: Tensors) -> Tensors:
-        size = len(next(iter(batch.values())))
-        partner = torch.randperm(size, generator=self._random)
-        part = torch.rand(size, generator=self._random)
-        return {name: _between(each, each[partner], part) for name, each in batch.items()}
+    def _learn(self, batch: Tensors, optimizer: torch.optim.Optimizer, random: torch.Generator) -> None:
+        """One step."""
+        given = _mixed(batch, random) if self._mixup else batch
+        loss = self._loss(given, self._pair.right(given))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    def _sought(self) -> float:
+        """The largest rate with which some steps do not lose more than a decibel of what there is."""
+        steps = min(max(self._epochs * self._data.steps // _PROBED, _LEAST_PROBE), _MOST_PROBE)
+        for rate in _RATES[:-1]:
+            random = torch.Generator().manual_seed(self._seed)
+            optimizer = torch.optim.Adam(_groups(self._network, rate))
+            for batch in islice(chain.from_iterable(self._data.epoch(random) for _ in count()), steps):
+                self._learn(batch, optimizer, random)
+            found = self._held_out()
+            self._network.load_state_dict(self._best_state)
+            if found > self._agreement[0] - _LOST:
+                return rate
+        return _RATES[-1]
 
     def _loss(self, batch: Tensors, wanted: list[Tensor]) -> Tensor:
         ours = self._pair.ours(batch)
@@ -152,10 +172,7 @@ class Distillation:
         }
         write_checkpoint(path, self._key, course)
 
-    def _resume(self, path: Path) -> None:
-        found = read_checkpoint(path, self._key)
-        if found is None:
-            return
+    def _go_on(self, found: dict[str, Any]) -> None:
         self._network.load_state_dict(found["network"])
         self._optimizer.load_state_dict(found["optimizer"])
         self._rate.load_state_dict(found["rate"])
@@ -225,6 +242,13 @@ def _size(outputs: list[Tensor]) -> float:
     """The variance of all numbers; their mean square where they are all the same."""
     numbers = torch.cat([each.reshape(-1) for each in outputs]).double()
     return float(numbers.var(correction=0)) or float(numbers.square().mean()) or 1.0
+
+
+def _mixed(batch: Tensors, random: torch.Generator) -> Tensors:
+    """Each sample with some part of another in its place."""
+    size = len(next(iter(batch.values())))
+    partner, part = torch.randperm(size, generator=random), torch.rand(size, generator=random)
+    return {name: _between(each, each[partner], part) for name, each in batch.items()}
 
 
 def _between(one: Tensor, other: Tensor, part: Tensor) -> Tensor:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from octavo.torch.distillation import Distillation
     from octavo.torch.network import QuantizedNetwork
 
-_LEARNING_RATE = 2e-3
 _LEAST_PATIENCE = 10
 
 
@@ -46,7 +45,7 @@ def finetune(
     teacher: Callable[..., Any] | None = None,
     *,
     epochs: int = 100,
-    learning_rate: float = _LEARNING_RATE,
+    learning_rate: float | None = None,
     batch_size: int | None = None,
     patience: int | None = None,
     mixup: bool = True,
@@ -67,9 +66,10 @@ def finetune(
         loader: samples as `octavo.quantize` takes them (a DataLoader, arrays, a path); an eighth is held out.
         teacher: called with the inputs, gives what the outputs should be; the float model by default.
         epochs: at most.
-        learning_rate: of the first step, as a part of each weight's root mean square.
+        learning_rate: the highest, as a part of each weight's root mean square; by default the largest of a few
+            with which the first steps do not lose what there is.
         batch_size: samples a step; 32, or the model's own, or the loader's.
-        patience: epochs without a better one before training stops; by default a quarter of `epochs`, 10 at least.
+        patience: epochs without a better one before training stops; by default half of `epochs`, 10 at least.
         mixup: train on random mixtures of two samples (Zhang et al. 2018), to which the teacher gives the
             outputs, so that few samples do for many; where all inputs are float.
         checkpoint: a file that keeps the course of the training, from which it is resumed.
@@ -83,14 +83,15 @@ def finetune(
         DependencyError: PyTorch is not installed.
     """
     torch = pytorch()
-    if epochs < 1 or not learning_rate > 0:
-        raise OptionError(f"{epochs} epochs at a learning rate of {learning_rate:g} train nothing; give more than 0")
+    if epochs < 1 or (learning_rate is not None and not learning_rate > 0):
+        rate = "" if learning_rate is None else f" at a learning rate of {learning_rate:g}"
+        raise OptionError(f"{epochs} epochs{rate} train nothing; give more than 0")
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:
         work = _distillation(module, loader, teacher, learning_rate, epochs, batch_size, mixup, seed)
         kept = None if checkpoint is None else Path(checkpoint)
-        return work.train(patience or max(epochs // 4, _LEAST_PATIENCE), kept, progress or Silent())
+        return work.train(patience or max(epochs // 2, _LEAST_PATIENCE), kept, progress or Silent())
     finally:
         torch.set_num_threads(before)
 
@@ -101,14 +102,14 @@ def epoch_seconds(module: QuantizedNetwork, loader: Any, batch_size: int, seed: 
     Raises:
         DataError: the samples do not fit the model, or are too few.
     """
-    return _distillation(module, loader, None, _LEARNING_RATE, 1, batch_size, True, seed).epoch_seconds()
+    return _distillation(module, loader, None, None, 1, batch_size, True, seed).epoch_seconds()
 
 
 def _distillation(
     module: QuantizedNetwork,
     loader: Any,
     teacher: Callable[..., Any] | None,
-    learning_rate: float,
+    learning_rate: float | None,
     epochs: int,
     batch_size: int | None,
     mixup: bool,
