@@ -59,7 +59,7 @@ def test_training_errs_less_on_unseen_samples() -> None:
     before = noise(state, network)
     found = finetune(network, states.inputs(64), epochs=40, learning_rate=3e-3, batch_size=8, threads=1)
     assert noise(state, network) < 0.6 * before
-    assert found.agreement_db[found.best] == max(found.agreement_db) > found.agreement_db[0] + 2
+    assert found.agreement_db[found.best] == max(found.agreement_db[20:]) > found.agreement_db[0] + 2
     assert len(found.agreement_db) == found.epochs + 1
 
 

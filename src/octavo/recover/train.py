@@ -47,7 +47,7 @@ def train(state: State) -> Outcome:
     )
     details = {"epochs": found.epochs, "best": found.best, "agreement_db": found.agreement_db}
     if not found.best:
-        return Outcome(state, f"no epoch of {found.epochs} agrees better with the float model", details)
+        return Outcome(state, f"after {found.epochs} epochs it agrees less with the float model than before", details)
     learnt = network.learnt()
     trained = state.with_training(learnt.model, learnt.activations, learnt.weights)
     first, best = found.agreement_db[0], found.agreement_db[found.best]

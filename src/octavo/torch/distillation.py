@@ -65,7 +65,10 @@ class Distillation:
         self._sizes = [_size(list(outputs)) for outputs in zip(*self._wanted, strict=True)]
         self._key = _digest(network, data, (learning_rate, epochs, mixup, seed))
         self._agreement = [self._held_out()]
-        self._best, self._best_state = 0, _copied(network)
+        # Rungs may have fitted the beginning to the samples that are held out here, and early epochs are near to it:
+        # the best is one of the second half, unless that is clearly worse than the beginning.
+        self._first_state = _copied(network)
+        self._best, self._best_state = 0, self._first_state
         self._seconds = 0.0
 
     def train(self, patience: int, checkpoint: Path | None, progress: Progress) -> Training:
@@ -88,6 +91,8 @@ class Distillation:
         progress.done()
         if checkpoint is not None:
             self._write(checkpoint)
+        if self._agreement[self._best] < self._agreement[0] - _LOST:
+            self._best, self._best_state = 0, self._first_state
         self._network.load_state_dict(self._best_state)
         return Training(self._done, self._best, self._agreement, self._seconds)
 
@@ -117,7 +122,8 @@ class Distillation:
             self._learn(batch, self._optimizer, self._random)
             self._rate.step()
         self._agreement.append(self._held_out())
-        if self._agreement[-1] > self._agreement[self._best]:
+        first_late = 2 * self._best < self._epochs <= 2 * self._done
+        if not self._best or first_late or self._agreement[-1] > self._agreement[self._best]:
             self._best, self._best_state = self._done, _copied(self._network)
         self._seconds += perf_counter() - began
 
@@ -138,7 +144,7 @@ class Distillation:
             for batch in islice(chain.from_iterable(self._data.epoch(random) for _ in count()), steps):
                 self._learn(batch, optimizer, random)
             found = self._held_out()
-            self._network.load_state_dict(self._best_state)
+            self._network.load_state_dict(self._first_state)
             if found > self._agreement[0] - _LOST:
                 return rate
         return _RATES[-1]

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from octavo.torch.distillation import Distillation
     from octavo.torch.network import QuantizedNetwork
 
-_LEAST_PATIENCE = 10
-
 
 @dataclass(frozen=True)
 class Training:
@@ -27,7 +25,7 @@ class Training:
 
     Attributes:
         epochs: how many were run.
-        best: the epoch whose weights the network has now, from 1; 0 where none was better than the beginning.
+        best: the epoch whose weights the network has now, from 1; 0 where all were clearly worse than the beginning.
         agreement_db: on held-out samples, the teacher's variance over the mean squared error, in decibels: at first,
             then after each epoch.
         seconds: of all, those before an interruption included.
@@ -59,7 +57,8 @@ def finetune(
     The loss is the mean squared error of the outputs, each divided by the variance of the teacher's; where a
     Softmax writes an output, what it reads is compared, unless the teacher is one's own. Adam with steps in
     proportion to each weight's size, along a cosine after a short rise. After each epoch the error on held-out
-    samples is taken; the network ends with the weights of the best epoch.
+    samples is taken; the network ends with the weights of the best epoch of the second half, or as it was where that
+    is clearly worse.
 
     Args:
         module: from `octavo.torch.prepare`; trained in place.
@@ -69,7 +68,8 @@ def finetune(
         learning_rate: the highest, as a part of each weight's root mean square; by default the largest of a few
             with which the first steps do not lose what there is.
         batch_size: samples a step; 32, or the model's own, or the loader's.
-        patience: epochs without a better one before training stops; by default half of `epochs`, 10 at least.
+        patience: epochs without a better one before training stops; by default all are run, for a cosine earns
+            most at its end.
         mixup: train on random mixtures of two samples (Zhang et al. 2018), to which the teacher gives the
             outputs, so that few samples do for many; where all inputs are float.
         checkpoint: a file that keeps the course of the training, from which it is resumed.
@@ -91,7 +91,7 @@ def finetune(
     try:
         work = _distillation(module, loader, teacher, learning_rate, epochs, batch_size, mixup, seed)
         kept = None if checkpoint is None else Path(checkpoint)
-        return work.train(patience or max(epochs // 2, _LEAST_PATIENCE), kept, progress or Silent())
+        return work.train(patience or epochs, kept, progress or Silent())
     finally:
         torch.set_num_threads(before)
 
