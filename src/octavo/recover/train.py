@@ -62,7 +62,7 @@ def forecast(state: State) -> float:
     if _obstacle(state) is not None:
         return 0.0
     epochs, rows = _effort(state)
-    return epochs * epoch_seconds(trainable(state), state.work.samples, rows, state.work.seed)
+    return epochs * epoch_seconds(trainable(state), state.work.samples, rows, state.work.seed, state.work.threads)
 
 
 def needed_by(state: State) -> str:

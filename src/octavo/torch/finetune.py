@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,27 +83,38 @@ def finetune(
         OptionError: an option has a value that cannot be used.
         DependencyError: PyTorch is not installed.
     """
-    torch = pytorch()
+    pytorch()
     if epochs < 1 or (learning_rate is not None and not learning_rate > 0):
         rate = "" if learning_rate is None else f" at a learning rate of {learning_rate:g}"
         raise OptionError(f"{epochs} epochs{rate} train nothing; give more than 0")
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
+    with _threads(threads):
         work = _distillation(module, loader, teacher, learning_rate, epochs, batch_size, mixup, seed)
         kept = None if checkpoint is None else Path(checkpoint)
         return work.train(patience or epochs, kept, progress or Silent())
-    finally:
-        torch.set_num_threads(before)
 
 
-def epoch_seconds(module: QuantizedNetwork, loader: Any, batch_size: int, seed: int = 0) -> float:
+def epoch_seconds(
+    module: QuantizedNetwork, loader: Any, batch_size: int, seed: int = 0, threads: int | None = None
+) -> float:
     """About how long an epoch of `finetune` takes here, from a few steps that teach nothing.
 
     Raises:
         DataError: the samples do not fit the model, or are too few.
     """
-    return _distillation(module, loader, None, None, 1, batch_size, True, seed).epoch_seconds()
+    with _threads(threads):
+        return _distillation(module, loader, None, None, 1, batch_size, True, seed).epoch_seconds()
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """So many threads of PyTorch for a while."""
+    torch = pytorch()
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _distillation(
