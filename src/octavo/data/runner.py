@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from octavo.data.samples import Arrays, Batch
 from octavo.data.sampleset import SampleSet
 from octavo.engines import Engine
+from octavo.graph.spec import TensorSpec
 
 DEFAULT_BATCH = 32
 
@@ -45,7 +46,12 @@ def choose_batch(engine: Engine, batch_size: int | None) -> int:
 
 def fixed_batch(engine: Engine) -> int | None:
     """The batch size a model insists on, or None when any will do."""
-    leading = [spec.shape[0] for spec in engine.inputs if spec.shape]
+    return fixed_size(engine.inputs)
+
+
+def fixed_size(inputs: Sequence[TensorSpec]) -> int | None:
+    """The first axis that inputs insist on, or None when any will do."""
+    leading = [spec.shape[0] for spec in inputs if spec.shape]
     return next((dim for dim in leading if isinstance(dim, int)), None)
 
 

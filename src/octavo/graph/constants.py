@@ -15,6 +15,13 @@ def constant(value: ir.Value | None) -> NDArray[Any] | None:
     return None if value.const_value is None else value.const_value.numpy()
 
 
+def drop_unused(graph: ir.Graph) -> None:
+    """Remove initializers that nothing reads."""
+    for name, value in list(graph.initializers.items()):
+        if not value.uses() and not value.is_graph_output():
+            del graph.initializers[name]
+
+
 def new_constant(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
     """A new initializer of the graph, under `name` or, where that is taken, a numbered form of it."""
     unique, number = name, 1

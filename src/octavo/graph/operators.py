@@ -64,6 +64,13 @@ def is_depthwise(node: ir.Node) -> bool:
     return weight is not None and weight.shape is not None and weight.shape[1] == 1 and attribute(node, "group", 1) > 1
 
 
+def in_front_of_softmax(value: ir.Value) -> ir.Value:
+    """What the Softmax reads that writes the value, else the value itself: where it is sure, one hardly moves."""
+    producer = value.producer()
+    inside = producer.inputs[0] if producer is not None and producer.op_type == "Softmax" else None
+    return value if inside is None else inside
+
+
 def weight_size(value: ir.Value | None) -> int:
     """How many numbers a constant holds."""
     return 0 if value is None or value.const_value is None else value.const_value.size

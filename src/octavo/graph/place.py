@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.affine import QuantParams, real_range
+from octavo.graph.constants import drop_unused
 from octavo.graph.passes.raise_opset import raise_opset
 from octavo.graph.plan import LayerPlan, Plan
 from octavo.graph.weights import Constants, QuantizedConstant
@@ -64,7 +65,7 @@ class _Placer:
                     self._place_constant(node, index, found)
         for name in self.plan.tensors:
             self._place_activation(name)
-        self._drop_unused_initializers()
+        drop_unused(self.graph)
         return raise_opset(self.model)
 
     def _constants_of(self, layer: LayerPlan) -> list[tuple[int, QuantizedConstant]]:
@@ -200,11 +201,6 @@ class _Placer:
             candidate = f"{name}_{number}"
         self.names.add(candidate)
         return candidate
-
-    def _drop_unused_initializers(self) -> None:
-        for name, value in list(self.graph.initializers.items()):
-            if not value.uses() and not value.is_graph_output():
-                del self.graph.initializers[name]
 
 
 def _data_type(params: QuantParams) -> ir.DataType:

@@ -13,7 +13,7 @@ from octavo.affine import spread
 from octavo.engines.onnxruntime import Session
 from octavo.graph.constants import constant
 from octavo.graph.extract import extract
-from octavo.graph.operators import bias_input
+from octavo.graph.operators import bias_input, in_front_of_softmax
 from octavo.graph.weights import QuantizedConstant
 from octavo.recover.blocks import Block
 from octavo.recover.state import State
@@ -124,7 +124,7 @@ def importances(state: State, found: Sequence[Block]) -> list[Arrays]:
     exits = [value.name or "" for block in found for value in block.exits]
     if untranslatable(nodes) or not any(array.dtype.kind == "f" for array in batches[0].values()):
         return [{} for _ in batches]
-    outputs = [_in_front_of_softmax(value).name or "" for value in model.graph.outputs]
+    outputs = [in_front_of_softmax(value).name or "" for value in model.graph.outputs]
     raw = [_importance(nodes, batch, exits, outputs, work.seed) for batch in batches]
     sizes = {name: float(np.mean([each[name].mean() for each in raw])) for name in exits}
     return [{name: each[name] / size for name, size in sizes.items() if size > 0} for each in raw]
@@ -143,13 +143,6 @@ def _importance(
         for rows in np.array_split(np.arange(size), -(-size // _AT_ONCE))
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in exits}
-
-
-def _in_front_of_softmax(value: ir.Value) -> ir.Value:
-    """Where it is sure, a Softmax hardly depends on anything."""
-    producer = value.producer()
-    inside = producer.inputs[0] if producer is not None and producer.op_type == "Softmax" else None
-    return value if inside is None else inside
 
 
 def _tensors(walk: Walk, nodes: Sequence[ir.Node]) -> list[dict[str, NDArray[Any]]]:

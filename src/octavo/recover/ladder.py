@@ -14,6 +14,8 @@ from octavo.recover.step import Step
 from octavo.recover.verdict import standard_error
 
 PLAIN = "plain"
+# What is remembered of a rung: its step, the state it left where that was kept, and the figures.
+_Known = tuple[Step, State | None, MetricResult]
 # Fewer decibels of the output are the same.
 _CLEAR = 0.05
 
@@ -55,7 +57,10 @@ class _Climber:
         self.steps: list[Step] = []
 
     def climb(self, start: Callable[[], State], rungs: Sequence[Rung]) -> Climb:
-        best, measured = self._take(PLAIN, None, lambda: Outcome(start(), "the target's grids, ranges and placement"))
+        known = self.memory.recall(0, PLAIN)
+        best, measured = self._take(
+            PLAIN, known, None, lambda: Outcome(start(), "the target's grids, ranges and placement")
+        )
         for rung in rungs:
             if self._enough(measured, rung):
                 break
@@ -63,20 +68,20 @@ class _Climber:
         return Climb(best, self.steps)
 
     def _try(self, rung: Rung, best: State, measured: MetricResult) -> tuple[State, MetricResult]:
-        if rung.seconds is not None and self.memory.recall(len(self.steps), rung.name) is None:
+        known = self.memory.recall(len(self.steps), rung.name)
+        if rung.seconds is not None and known is None:
             seconds = rung.seconds(best)
             why = "" if rung.why is None else f"; it is for {rung.why(best)}"
             if rung.unasked is not None and seconds > rung.unasked and not best.work.allow_training:
                 self.steps.append(_withheld(rung, seconds, why))
                 return best, measured
             best.work.progress.announce(f"{rung.name}: {rung.title}, about {_duration(seconds)}{why}")
-        return self._take(rung.name, (best, measured), lambda: rung.apply(best))
+        return self._take(rung.name, known, (best, measured), lambda: rung.apply(best))
 
     def _take(
-        self, name: str, before: tuple[State, MetricResult] | None, work: Callable[[], Outcome]
+        self, name: str, known: _Known | None, before: tuple[State, MetricResult] | None, work: Callable[[], Outcome]
     ) -> tuple[State, MetricResult]:
         """The better of what was and what the rung makes; what is remembered of it is not made again."""
-        known = self.memory.recall(len(self.steps), name)
         if known is not None:
             step, state, metric = known
             self.steps.append(step)

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.graph.constants import new_constant
+from octavo.graph.constants import drop_unused, new_constant
 from octavo.graph.operators import bias_input
 from octavo.graph.plan import LayerPlan
 from octavo.recover.matrices import Product, product
@@ -100,7 +100,5 @@ def biased(model: ir.Model, biases: dict[str, Floats]) -> ir.Model:
             if bias_input(node) is None and len(node.inputs) < 3:
                 node.resize_inputs(3)
             node.replace_input_with(2, new_constant(model.graph, f"{node.name}_bias", biases[node.name]))
-    for name, value in list(model.graph.initializers.items()):
-        if not value.uses() and not value.is_graph_output():
-            del model.graph.initializers[name]
+    drop_unused(model.graph)
     return model

@@ -14,6 +14,7 @@ import onnx_ir as ir
 import torch
 from torch import Tensor
 
+from octavo.graph.operators import in_front_of_softmax
 from octavo.progress import Progress
 from octavo.torch.checkpoint import read_checkpoint, write_checkpoint
 from octavo.torch.examples import Examples, Tensors
@@ -227,9 +228,7 @@ class _Compared:
 
 
 def _tap(value: ir.Value, inside: bool) -> str:
-    producer = value.producer()
-    before = producer.inputs[0] if inside and producer is not None and producer.op_type == "Softmax" else None
-    return (value.name if before is None else before.name) or ""
+    return (in_front_of_softmax(value) if inside else value).name or ""
 
 
 def _groups(network: QuantizedNetwork, rate: float) -> list[dict[str, Any]]:

@@ -67,7 +67,7 @@ class _Rows:
         if count - held < (size if fixed else 1):
             raise DataError(f"{count} samples are too few to train on some and hold others out; give more")
         self.held_out = [_rows(tensors, rows) for rows in torch.split(order[:held], size)]
-        self._tensors, self._order, self._size, self._fixed = tensors, order[held:], size, fixed
+        self._tensors, self._order, self._size = tensors, order[held:], size
         self.steps = len(self._order) // size if fixed else -(-len(self._order) // size)
 
     def epoch(self, random: torch.Generator) -> Iterator[Tensors]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
-import io
-import logging
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -18,6 +15,8 @@ import onnx_ir as ir
 from octavo.errors import ModelError, OptionError
 from octavo.torch.faults import explain, one_line
 from octavo.torch.paths import Interface, layer_paths, rename
+from octavo.torch.qdq import own_constants
+from octavo.torch.silence import silent
 from octavo.torch.translate import pytorch
 
 _OPERATORS_IN_TRAINING = ("aten._native_batch_norm_legit_functional", "aten.native_dropout")
@@ -78,7 +77,7 @@ def to_onnx(module: Any, example_inputs: Any = None, dynamic_shapes: Any = None)
         raise ModelError("a PyTorch module does not say what it takes; give example_inputs, for example (x,)")
     module = _bare(module)
     _check_float32(torch, {**dict(module.named_parameters()), **dict(module.named_buffers())})
-    with _silence(), torch.no_grad():
+    with silent(), torch.no_grad():
         module = _on_cpu(torch, module)
         inputs = _inputs(torch, example_inputs)
         _check_fits(module, inputs)
@@ -87,7 +86,7 @@ def to_onnx(module: Any, example_inputs: Any = None, dynamic_shapes: Any = None)
 
 
 def _converted_program(torch: Any, program: Any) -> ir.Model:
-    with _silence(), torch.no_grad():
+    with silent(), torch.no_grad():
         try:
             return _convert(torch, program, None)
         except Exception as error:
@@ -155,10 +154,7 @@ def _convert(torch: Any, program: Any, shapes: Any) -> ir.Model:
             dimensions=shapes,
         ),
     )
-    for value in model.graph.initializers.values():
-        if value.const_value is not None:
-            # The exporter's tensors are the module's own, which may be trained further.
-            value.const_value = ir.Tensor(np.array(value.const_value.numpy()), name=value.name)
+    own_constants(model)
     return model
 
 
@@ -247,20 +243,3 @@ def _as_for_inference(module: Any) -> Iterator[None]:
             part.training = training
         for buffer, before in buffers:
             buffer.copy_(before)
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Nothing that PyTorch, its exporter or the module print, log or warn of is shown."""
-    level = logging.root.manager.disable
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
-        warnings.simplefilter("ignore")
-        logging.disable(logging.CRITICAL)
-        try:
-            yield
-        finally:
-            logging.disable(level)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from octavo.data import open_samples
-from octavo.data.runner import DEFAULT_BATCH
+from octavo.data.runner import DEFAULT_BATCH, fixed_size
 from octavo.errors import OptionError
 from octavo.graph import input_specs
 from octavo.progress import Progress, Silent
@@ -131,7 +131,7 @@ def _distillation(
     from octavo.torch.examples import examples
 
     specs = input_specs(module.quantization.model)
-    fixed = next((spec.shape[0] for spec in specs if spec.shape and isinstance(spec.shape[0], int)), None)
+    fixed = fixed_size(specs)
     samples, size = open_samples(loader, specs), fixed or batch_size or DEFAULT_BATCH
     data = examples(samples, size, fixed=fixed is not None, seed=seed)
     return Distillation(module, data, teacher, learning_rate, epochs, mixup=mixup, seed=seed)

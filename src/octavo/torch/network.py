@@ -14,7 +14,7 @@ from torch import Tensor
 
 from octavo.affine import QuantParams, quantize, spread
 from octavo.errors import DataError, ModelError
-from octavo.graph.constants import constant, new_constant
+from octavo.graph.constants import constant, drop_unused, new_constant
 from octavo.graph.place import put_on_grid
 from octavo.graph.plan import LayerPlan, Plan
 from octavo.graph.weights import Constants, QuantizedConstant
@@ -194,7 +194,7 @@ class QuantizedNetwork(Network):
             assert value is not None
             stored = new_constant(model.graph, f"{value.name}_learnt", self._array(name))
             nodes[layer].replace_input_with(index, stored)
-        _drop_unused(model.graph)
+        drop_unused(model.graph)
         activations: dict[str, QuantParams] = {}
         weights: Constants = {}
         for key, name in self._grids.items():
@@ -320,12 +320,6 @@ def _clips_to_grid(node: ir.Node) -> bool:
     return node.op_type == "Clip" and any(
         reader.op_type == "QuantizeLinear" and put_on_grid(reader) is not node.outputs[0] for reader in readers
     )
-
-
-def _drop_unused(graph: ir.Graph) -> None:
-    for name, value in list(graph.initializers.items()):
-        if not value.uses() and not value.is_graph_output():
-            del graph.initializers[name]
 
 
 def _name(value: ir.Value | None) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import onnx_ir as ir
 
 from octavo.errors import ModelError, OptionError
-from octavo.torch.qdq import finish, reason, silent
+from octavo.torch.faults import one_line
+from octavo.torch.qdq import finish
+from octavo.torch.silence import silent
 from octavo.torch.translate import pytorch
 
 _NAMESPACE = "quantized_decomposed"
@@ -45,7 +47,7 @@ def from_pt2e(model: Any, args: Sequence[Any] = ()) -> ir.Model:
             _bound(torch, program)
             found = torch.onnx.export(program, dynamo=True, verbose=False).model
         except Exception as error:
-            raise ModelError(f"PyTorch cannot export the quantized model to ONNX ({reason(error)})") from None
+            raise ModelError(f"PyTorch cannot export the quantized model to ONNX ({one_line(error)})") from None
         return finish(found)
 
 
@@ -57,7 +59,7 @@ def _exported(torch: Any, model: Any, args: Sequence[Any]) -> Any:
     try:
         return torch.export.export(model, tuple(args))
     except Exception as error:
-        raise ModelError(f"torch.export cannot trace the quantized module ({reason(error)})") from None
+        raise ModelError(f"torch.export cannot trace the quantized module ({one_line(error)})") from None
 
 
 def _check(program: Any) -> None:

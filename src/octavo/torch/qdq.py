@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-
 import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as common
@@ -16,25 +12,6 @@ from octavo.graph import prepare
 from octavo.graph.constants import constant, new_constant
 from octavo.graph.passes.folding import fold_constants
 from octavo.graph.passes.shapes import infer_shapes
-from octavo.graph.quiet import quiet
-
-
-@contextmanager
-def silent() -> Iterator[None]:
-    """Nothing that PyTorch warns of or logs while it exports is shown."""
-    with warnings.catch_warnings(), ExitStack() as stack:
-        warnings.simplefilter("ignore")
-        for library in ("torch", "torch.onnx", "torch.export", "onnxscript", "onnx_ir"):
-            stack.enter_context(quiet(library))
-        yield
-
-
-def reason(error: BaseException) -> str:
-    """The first line of what lies at the root of one of PyTorch's errors."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
 
 
 def finish(model: ir.Model) -> ir.Model:
@@ -45,7 +22,7 @@ def finish(model: ir.Model) -> ir.Model:
     Args:
         model: QDQ as PyTorch's exporters write it; its tensors may be PyTorch's own.
     """
-    _own(model)
+    own_constants(model)
     model = prepare(model)
     for node in list(model.graph):
         if node.op_type == "QuantizeLinear" and constant(node.inputs[0]) is not None:
@@ -65,7 +42,7 @@ def finish(model: ir.Model) -> ir.Model:
     return model
 
 
-def _own(model: ir.Model) -> None:
+def own_constants(model: ir.Model) -> None:
     """Take constants over from PyTorch: what later changes the module must not reach the model."""
     for value in model.graph.initializers.values():
         tensor = value.const_value

@@ -12,7 +12,9 @@ import onnx_ir as ir
 
 from octavo.errors import ModelError
 from octavo.graph import load
-from octavo.torch.qdq import finish, reason, silent
+from octavo.torch.faults import one_line
+from octavo.torch.qdq import finish
+from octavo.torch.silence import silent
 from octavo.torch.translate import pytorch
 
 # The first opset with per-channel scales in which the exporter knows PyTorch's quantized operators.
@@ -45,7 +47,7 @@ def from_quantized(module: Any, args: Sequence[Any]) -> ir.Model:
                 output_names=outputs, dynamic_axes={name: {0: "N"} for name in (*inputs, *outputs)},
             )  # fmt: skip
         except Exception as error:
-            raise ModelError(f"PyTorch cannot export the quantized module to ONNX ({reason(error)})") from None
+            raise ModelError(f"PyTorch cannot export the quantized module to ONNX ({one_line(error)})") from None
         model = finish(load(file))
     if not any(node.op_type == "DequantizeLinear" for node in model.graph):
         raise ModelError("the module has no quantized operators; give what convert or convert_fx returned")
