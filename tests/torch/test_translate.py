@@ -6,6 +6,8 @@ import sys
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.parser
 import onnx_ir as ir
 import pytest
 from tests import models
@@ -83,6 +85,29 @@ def test_slices(start: int, end: int, step: int) -> None:
     proto = models.build([models.node("Slice", ["x", *"seaz"], "y")], {"x": [2, 6]}, {"y": [2, None]}, places)
     given = {"x": np.arange(12, dtype=np.float32).reshape(2, 6)}
     model = ir.from_proto(proto)
+    assert np.array_equal(_run(model, given)["y"], Session(model).run(given)["y"])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "m = Greater(x, o)  y = Where(m, x, o)",
+        "a = Less(x, o)  b = LessOrEqual(x, o)  c = Or(a, b)  d = Not(c)  y = Where(d, x, o)",
+        "a = GreaterOrEqual(x, o)  b = Equal(x, x)  c = And(a, b)  y = Where(c, x, o)",
+        "s = Shape(x)  c = ConstantOfShape <value = float[1] {2.5}> (s)  y = Add(x, c)",
+        "s = Shape(x)  c = ConstantOfShape(s)  y = Sub(x, c)",
+        "w = Constant <value = int64[2] {3, 1}> ()  e = Expand(o, w)  y = Add(x, e)",
+        "n = Constant <value_int = 3> ()  z = Constant <value_int = 0> ()  i = Constant <value_int = 1> ()"
+        "  r = Range(z, n, i)  f = Cast <to = 1> (r)  y = Mul(x, f)",
+        "t = Constant <value_ints = [1, 2]> ()  y = Tile(x, t)",
+        "y = Trilu(x)",
+        "k = Constant <value_int = -1> ()  y = Trilu <upper = 0> (x, k)",
+    ],
+)
+def test_masks_and_shapes(body: str) -> None:
+    text = f'<ir_version: 8, opset_import: ["" : 17]> g (float[3, 3] x, float[1] o) => (float[a, b] y) {{ {body} }}'
+    model = ir.from_proto(onnx.parser.parse_model(text))
+    given = {"x": np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32), "o": np.full(1, 0.25, np.float32)}
     assert np.array_equal(_run(model, given)["y"], Session(model).run(given)["y"])
 
 

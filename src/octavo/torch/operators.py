@@ -8,6 +8,7 @@ from typing import Any
 import onnx_ir as ir
 
 from octavo.graph.operators import attribute
+from octavo.torch.masks import MASKS
 from octavo.torch.rounding import nearest
 
 Tensor = Any
@@ -257,6 +258,7 @@ def _dequantize(torch: Any, node: ir.Node, inputs: list[Tensor]) -> Tensor:
 
 
 OPERATORS: dict[str, Operator] = {
+    **MASKS,
     "Abs": lambda torch, node, inputs: inputs[0].abs(),
     "Add": lambda torch, node, inputs: inputs[0] + inputs[1],
     "AveragePool": _average_pool,
