@@ -19,7 +19,8 @@ from tests.reference_run import Reference
 import octavo
 from octavo.engines.onnxruntime import would_saturate
 from octavo.graph import prepare
-from octavo.result import QuantizationResult, TensorReport
+from octavo.layers import TensorReport
+from octavo.result import QuantizationResult
 from octavo.targets import target, target_names
 from octavo.targets.detect import this_machine
 

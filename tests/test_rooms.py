@@ -15,8 +15,8 @@ SOURCE = Path(octavo.__file__).parent
 
 # From the ground up; rooms on one floor do not see each other.
 FLOORS = [
-    {"errors", "progress"},
-    {"affine", "files", "imports"},
+    {"errors", "progress", "text"},
+    {"affine", "files", "imports", "summary"},
     {"ranges", "targets"},
     {"graph"},
     {"engines"},
@@ -24,7 +24,8 @@ FLOORS = [
     {"calibrate", "measure", "torch"},
     {"recover"},
     {"export"},
-    {"recipe", "provenance", "inspection"},
+    {"page"},
+    {"recipe", "provenance", "inspection", "layers"},
     {"result"},
     {"pipeline"},
     {"__init__", "report"},
@@ -43,6 +44,8 @@ KEPT = {
     "click": {"cli"},
     "rich": {"report", "cli"},
     "yaml": {"recipe"},
+    "jinja2": {"page"},
+    "markupsafe": {"page"},
     "psutil": {"measure"},
     "onnxscript": {"graph"},
     "onnx": {"graph", "engines"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 import traceback
 from pathlib import Path
@@ -49,11 +50,15 @@ Mean = Annotated[str | None, typer.Option("--mean", help="Image mean, one number
 Std = Annotated[str | None, typer.Option("--std", help="Image standard deviation, one number a channel.")]
 Layout = Annotated[str, typer.Option("--layout", help="Order of the model's image axes: NCHW or NHWC.")]
 BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Samples a run.", show_default=False)]
+Report = Annotated[
+    Path | None, typer.Option("--report", help="Write an HTML page that shows the result.", show_default=False)
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite output files that exist.")]
 
 
 @app.command()
 def quantize(
+    context: typer.Context,
     model: ModelPath,
     calibration: Annotated[
         Path, typer.Option("--calibration", "-c", help="Samples: .npz, .npy or a folder of images.", show_default=False)
@@ -92,6 +97,7 @@ def quantize(
         Path | None, typer.Option("--recipe", help="Decisions: read if the file exists, else written.")
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the whole result there.")] = None,
+    report: Report = None,
     input_scale: InputScale = None,
     input_offset: InputOffset = 0.0,
     image_size: ImageSize = None,
@@ -106,7 +112,8 @@ def quantize(
 ) -> None:
     """Quantize a model, measure what that cost, and write it."""
     known = recipe is not None and recipe.exists()
-    _check_outputs([output, json, None if known else recipe], [model, calibration, evaluate], force)
+    _check_outputs([output, json, report, None if known else recipe], [model, calibration, evaluate], force)
+    _check_page(report)
     from octavo.measure import Evaluation
     from octavo.measure.metrics import metric as find_metric
     from octavo.pipeline import quantize as run
@@ -140,14 +147,36 @@ def quantize(
             block_size=block_size,
             allow_training=allow_training,
         )
+    result.command = shlex.join(["octavo", *context.obj])
     result.save(output, overwrite=force)
     if recipe is not None and not known:
         result.recipe.write(recipe)
     if json is not None:
         result.write_json(json)
+    if report is not None:
+        result.report(report, title=output.name, overwrite=force)
     show_result(stdout(), result, output)
     if result.verdict is not None and result.verdict.kind == "not met":
         raise BudgetNotMet(f"{result.verdict.sentence}; {output} holds the best model found")
+
+
+@app.command()
+def report(
+    result: Annotated[Path, typer.Argument(metavar="RESULT", help="What --json wrote.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The page to write; RESULT with .html by default.")
+    ] = None,
+    force: Force = False,
+) -> None:
+    """Make the HTML page of a result that was written as JSON."""
+    from octavo.files import write_text
+    from octavo.page import read_result, result_page
+    from octavo.report.console import stdout
+
+    path = output or result.with_suffix(".html")
+    _check_outputs([path], [result], force)
+    write_text(path, result_page(read_result(result), result.stem))
+    stdout().print(f"{escape(str(path))} shows {escape(str(result))}", soft_wrap=True)
 
 
 @app.command()
@@ -208,9 +237,14 @@ def inspect(model: ModelPath, target: TargetName = "auto", exclude: Exclude = No
 
 @app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="A", help="The model to compare with.", show_default=False)],
-    second: Annotated[Path, typer.Argument(metavar="B", help="The other, quantized or not.", show_default=False)],
+    models: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="A B...", help="The model to compare with, then others, quantized or not.", show_default=False
+        ),
+    ],
     data: Annotated[Path, typer.Option("--data", "-d", help="Samples: .npz, .npy or a folder of images.")],
+    report: Report = None,
     input_scale: InputScale = None,
     input_offset: InputOffset = 0.0,
     image_size: ImageSize = None,
@@ -218,20 +252,32 @@ def compare(
     std: Std = None,
     layout: Layout = "NCHW",
     samples: Annotated[int, typer.Option("--samples", min=1, help="Compare on the first so many.")] = 64,
+    force: Force = False,
 ) -> None:
-    """Compare two models' outputs, and layer by layer SQNR and cosine."""
+    """Compare models with the first one: outputs, and layer by layer SQNR and cosine."""
+    if len(models) < 2:
+        raise OptionError(f"there is only {models[0]} to compare; name another model behind it")
+    _check_outputs([report], [*models, data], force)
+    _check_page(report)
     from octavo.data import open_samples
-    from octavo.graph import input_specs, load
+    from octavo.files import write_text
+    from octavo.graph import input_specs, load, stored_bytes
     from octavo.measure.compare import compare as run
-    from octavo.report.comparison import show_comparison
+    from octavo.page import comparison_page
+    from octavo.report.comparison import show_comparisons
     from octavo.report.progress import watcher
+    from octavo.text import size
 
-    one, two = load(first), load(second)
+    first, *others = loaded = [load(path) for path in models]
     preprocess = _preprocess(input_scale, input_offset, image_size, mean, std, layout)
-    opened = open_samples(data, input_specs(one), preprocess=preprocess, limit=samples)
+    opened = open_samples(data, input_specs(first), preprocess=preprocess, limit=samples)
     with watcher() as progress:
-        found = run(one, two, opened, progress=progress)
-    show_comparison(stdout(), found)
+        found = [run(first, each, opened, progress=progress) for each in others]
+    names = [str(path) for path in models]
+    if report is not None:
+        sizes = [size(stored_bytes(each)) for each in loaded]
+        write_text(report, comparison_page(names[0], names[1:], found, sizes))
+    show_comparisons(stdout(), names[1:], found)
 
 
 @app.command()
@@ -278,7 +324,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """The exit code of a command line: 0, 1 for our own faults, 2 for the user's, 3 for a budget not met."""
     try:
-        code: Any = app(arguments or ["--help"], prog_name="octavo", standalone_mode=False)
+        code: Any = app(arguments or ["--help"], prog_name="octavo", standalone_mode=False, obj=arguments)
         if code == _INTERRUPTED:
             raise KeyboardInterrupt
         return 0 if arguments else 2
@@ -313,6 +359,15 @@ def _model(path: Path) -> Any:
     from octavo.torch import is_factory, made, to_onnx
 
     return to_onnx(*made(str(path))) if not path.exists() and is_factory(str(path)) else path
+
+
+def _check_page(path: Path | None) -> None:
+    """Refuse, before any work, a page that could not be drawn."""
+    if path is not None:
+        from octavo.page.library import altair, vega
+
+        altair()
+        vega()
 
 
 def _check_outputs(outputs: list[Path | None], inputs: list[Path | None], force: bool) -> None:

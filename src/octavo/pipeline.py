@@ -21,6 +21,7 @@ from octavo.engines.onnxruntime import Session, saturating
 from octavo.errors import ModelError, OptionError
 from octavo.graph import input_specs, load, model_bytes, prepare, source_files, stored_bytes
 from octavo.graph.plan import Plan, make_plan
+from octavo.layers import TensorValues, layer_reports, tensor_values
 from octavo.measure import (
     Diagnosis,
     Evaluation,
@@ -42,7 +43,7 @@ from octavo.recipe import Recipe, read_recipe
 from octavo.recover import PLAIN, RAISED, Memory, Rung, Step, Verdict, Work, begin, climb, judge, rungs_named
 from octavo.recover.sensitivity import own_errors, shares
 from octavo.recover.walk import walkable
-from octavo.result import QuantizationResult, layer_reports
+from octavo.result import QuantizationResult
 from octavo.targets import Target
 from octavo.targets import target as find_target
 from octavo.torch import input_names, is_module, module_sha256, to_onnx
@@ -252,6 +253,7 @@ class _Job:
     latency_batch: int = 1
     errors: dict[str, TensorError] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
+    tensors: dict[str, TensorValues] = field(default_factory=dict)
     diagnosis: list[Diagnosis] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -381,6 +383,11 @@ class _Job:
 
     def verify(self, samples: SampleSet) -> None:
         """Errors layer by layer, and the latency of both models; a generator that is spent gives neither."""
+        self._compare(samples)
+        with self.stage("compare layers"):
+            self.tensors = tensor_values(self.state, self.errors)
+
+    def _compare(self, samples: SampleSet) -> None:
         if samples.one_pass:
             self.warnings.append(
                 "layers were not compared and nothing was timed, for the samples can be read only once"
@@ -437,6 +444,8 @@ class _Job:
             warnings=self.warnings,
             steps=self.steps,
             verdict=self.verdict,
+            tensors=self.tensors,
+            operators=[node.name or "" for node in self.state.model.graph],
             float_model=self.float_model,
             state=self.state,
         )

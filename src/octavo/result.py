@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from octavo.affine import QuantParams
 from octavo.errors import OptionError
 from octavo.files import write_text
 from octavo.graph import save
-from octavo.graph.plan import LeftFloat, Plan
+from octavo.graph.plan import LeftFloat
 from octavo.graph.proof import OverflowProof
-from octavo.graph.weights import Constants
-from octavo.measure import Diagnosis, MetricResult, TensorError
+from octavo.layers import LayerReport, TensorValues
+from octavo.measure import Diagnosis, MetricResult
+from octavo.page import Plots, result_fragment, result_page
 from octavo.recipe import Recipe
 from octavo.recover import State, Step, Verdict
 from octavo.torch import as_module
@@ -28,46 +28,7 @@ if TYPE_CHECKING:
     from octavo.torch.network import Network
 
 
-# What stands in the place of an estimator where a range was learnt.
-_TRAINED = "trained"
 _MODELS = {"model", "float_model", "state"}
-
-
-@dataclass
-class TensorReport:
-    """One tensor on its grid: `scale` and `zero_point` hold one number, or one a channel along `axis`."""
-
-    tensor: str
-    grid: str
-    scale: list[float]
-    zero_point: list[int]
-    axis: int | None
-    estimator: str
-
-
-@dataclass
-class LayerReport:
-    """One integer layer: its result on its grid, its operands, and its error on held-out samples.
-
-    `grid`, `scale`, `zero_point` and `estimator` are those of the layer's output, or of its first
-    input when the layer writes floats. `sqnr_db` is the signal-to-quantization-noise ratio of the
-    layer's result against the float model, in decibels; `share` is the layer's own part of the output's
-    error, from 0 to 1. Both are None when they were not measured.
-    """
-
-    name: str
-    op: str
-    grid: str
-    scale: list[float]
-    zero_point: list[int]
-    estimator: str
-    sqnr_db: float | None
-    cosine: float | None
-    output: TensorReport | None
-    inputs: list[TensorReport]
-    weights: list[TensorReport]
-    fused: list[str]
-    share: float | None = None
 
 
 @dataclass
@@ -89,6 +50,9 @@ class QuantizationResult:
         latency_batch: the batch size of `latency_ms`: 1, or the model's own where that is fixed.
         steps: every rung of the ladder that was tried, in order; empty where none was asked for.
         verdict: whether the budget is met, as far as the samples can tell; None without a budget.
+        tensors: the values of each tensor on a grid, activations and weights, by name; empty without `verify`.
+        operators: the names of all operators of the prepared model, in graph order.
+        command: the command line that made this; empty from Python.
         float_model: what was quantized.
         state: what training goes on from; None in a result that was read.
     """
@@ -112,6 +76,9 @@ class QuantizationResult:
     latency_batch: int = 1
     steps: list[Step] = field(default_factory=list)
     verdict: Verdict | None = None
+    tensors: dict[str, TensorValues] = field(default_factory=dict)
+    operators: list[str] = field(default_factory=list)
+    command: str = ""
     float_model: ir.Model | None = field(default=None, repr=False)
     state: State | None = field(default=None, repr=False)
 
@@ -124,6 +91,32 @@ class QuantizationResult:
             DependencyError: PyTorch is not installed.
         """
         return as_module(self.model)
+
+    @property
+    def plot(self) -> Plots:
+        """Charts of the result: `layers()`, `histogram(name)`, `channels(name)`, `sensitivity()`, `pareto()`."""
+        return Plots(self.to_dict())
+
+    def report(self, path: str | os.PathLike[str], *, title: str = "", overwrite: bool = False) -> Path:
+        """Write the page that shows all of the result: one HTML file that needs no network.
+
+        Args:
+            path: the file to write.
+            title: what stands above it; the model's own name by default.
+            overwrite: replace a file that exists.
+
+        Raises:
+            OptionError: the file exists and `overwrite` is not set, or it cannot be written.
+            DependencyError: the plotting library is not installed.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise OptionError(f"{path} exists; choose another path or allow overwriting")
+        write_text(path, result_page(self.to_dict(), title or self.model.graph.name or "model"))
+        return path
+
+    def _repr_html_(self) -> str:
+        return result_fragment(self.to_dict())
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the quantized model, whole or not at all.
@@ -138,17 +131,28 @@ class QuantizationResult:
         return path
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole result, but for the model itself, in plain types (the schema of `--json`)."""
+        """The whole result, but for the model itself, in plain types, as `--json` writes it.
+
+        NaN and infinity, for which JSON has no word, are None.
+        """
         metric = None if self.metric is None else metric_dict(self.metric)
         plain = {key: value for key, value in self.__dict__.items() if key not in _MODELS}
         lists = {key: [asdict(item) for item in plain[key]] for key in ("layers", "left_float", "diagnosis", "steps")}
         proofs = [{**asdict(proof), "holds": proof.holds} for proof in self.proofs]
-        verdict = None if self.verdict is None else asdict(self.verdict)
-        return {**plain, **lists, "metric": metric, "proofs": proofs, "recipe": asdict(self.recipe), "verdict": verdict}
+        whole = {
+            **plain,
+            **lists,
+            "metric": metric,
+            "proofs": proofs,
+            "recipe": asdict(self.recipe),
+            "verdict": None if self.verdict is None else asdict(self.verdict),
+            "tensors": {name: asdict(values) for name, values in self.tensors.items()},
+        }
+        return {key: _finite(value) for key, value in whole.items()}
 
     def to_json(self) -> str:
-        """`to_dict` as JSON text; NaN and infinity, for which JSON has no word, are null."""
-        return json.dumps(_finite(self.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+        """`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
         """Write `to_json`, whole or not at all.
@@ -159,64 +163,12 @@ class QuantizationResult:
         write_text(Path(path), self.to_json() + "\n")
 
 
-def layer_reports(
-    plan: Plan,
-    activations: Mapping[str, QuantParams],
-    constants: Constants,
-    errors: Mapping[str, TensorError],
-    shares: Mapping[str, float] | None = None,
-    trained: Container[str] = (),
-) -> list[LayerReport]:
-    """One report for each layer of a plan, in graph order."""
-
-    def activation(name: str) -> TensorReport:
-        tensor = plan.tensors[name]
-        return _tensor_report(name, activations[name], _TRAINED if tensor.source in trained else tensor.estimator)
-
-    reports: list[LayerReport] = []
-    for layer in plan.layers.values():
-        weights = [
-            _tensor_report(found.tensor, found.params, "minmax")
-            for (name, _), found in constants.items()
-            if name == layer.name
-        ]
-        inputs = [activation(name) for name in layer.inputs.values()]
-        output = activation(layer.output) if layer.output is not None else None
-        main = output or next(iter([*inputs, *weights]))
-        error = errors.get(layer.result)
-        reports.append(
-            LayerReport(
-                name=layer.name,
-                op=layer.op,
-                grid=main.grid,
-                scale=main.scale,
-                zero_point=main.zero_point,
-                estimator=main.estimator,
-                sqnr_db=None if error is None else error.sqnr_db,
-                cosine=None if error is None else error.cosine,
-                output=output,
-                inputs=inputs,
-                weights=weights,
-                fused=list(layer.fused),
-                share=(shares or {}).get(layer.name),
-            )
-        )
-    return reports
-
-
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _tensor_report(name: str, params: QuantParams, chosen_by: str) -> TensorReport:
-    scale, zero_point = params.scale.reshape(-1), params.zero_point.reshape(-1)
-    return TensorReport(
-        name, str(params.grid), [float(s) for s in scale], [int(z) for z in zero_point], params.axis, chosen_by
-    )
 
 
 def metric_dict(metric: MetricResult) -> Mapping[str, Any]:

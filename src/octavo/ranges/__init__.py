@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from octavo.ranges.estimator import Estimator
+from octavo.ranges.estimator import Estimator, Range
+from octavo.ranges.fbgemm_histogram import FbgemmHistogram
 from octavo.ranges.observer import Observer
 from octavo.ranges.registry import estimator, estimator_names
 from octavo.ranges.sketch import RangeSketch
 
-__all__ = ["Estimator", "Observer", "RangeSketch", "estimator", "estimator_names"]
+__all__ = ["Estimator", "FbgemmHistogram", "Observer", "Range", "RangeSketch", "estimator", "estimator_names"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from octavo.graph.proof import OverflowProof, prove
 from octavo.graph.weights import Constants, quantize_constants
 from octavo.measure import MetricResult
 from octavo.progress import Progress, Silent
-from octavo.ranges import estimator
+from octavo.ranges import Range, estimator
 from octavo.targets import Target
 
 Planner = Callable[[ir.Model, Mapping[str, str]], Plan]
@@ -77,6 +77,7 @@ class State:
         grids: the grid of an activation, where a rung raised it.
         given: constants whose integers a rung chose.
         trained: parameters of activations that were learnt, by the tensor that is observed for them.
+        ranges: what the estimators chose, by the tensor that is observed.
     """
 
     work: Work
@@ -92,6 +93,7 @@ class State:
     grids: dict[str, Grid] = field(default_factory=dict)
     given: Constants = field(default_factory=dict)
     trained: dict[str, QuantParams] = field(default_factory=dict)
+    ranges: dict[str, Range] = field(default_factory=dict)
 
     @cached_property
     def quantized(self) -> ir.Model:
@@ -161,7 +163,8 @@ def _derive(state: State, checkpoint: Path | None = None) -> State:
     while True:
         plan = _plan(state)
         calibration = _calibrate(state, plan, checkpoint)
-        activations = _activations(plan, calibration, state.trained)
+        ranges = _ranges(plan, calibration, state.trained)
+        activations = _activations(plan, ranges, state.trained)
         constants = quantize_constants(state.model, plan, activations, state.given)
         proofs = prove(state.model, plan, activations, constants)
         failed = {
@@ -170,7 +173,13 @@ def _derive(state: State, checkpoint: Path | None = None) -> State:
             if not proof.holds
         }
         state = replace(
-            state, plan=plan, calibration=calibration, activations=activations, constants=constants, proofs=proofs
+            state,
+            plan=plan,
+            calibration=calibration,
+            activations=activations,
+            constants=constants,
+            proofs=proofs,
+            ranges=ranges,
         )
         if not failed:
             return state
@@ -208,14 +217,22 @@ def _calibrate(state: State, plan: Plan, checkpoint: Path | None) -> Calibration
     return replace(found, observers={**known.observers, **found.observers})
 
 
-def _activations(plan: Plan, calibration: Calibration, known: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
+def _ranges(plan: Plan, calibration: Calibration, known: Container[str]) -> dict[str, Range]:
+    """What the estimators choose for every tensor that is observed, but for those with known parameters."""
+    found: dict[str, Range] = {}
+    for tensor in plan.tensors.values():
+        if tensor.source not in known and tensor.source not in found:
+            observer = calibration.observers[tensor.source]
+            found[tensor.source] = estimator(tensor.estimator).range(observer, tensor.grid, tensor.symmetric)
+    return found
+
+
+def _activations(plan: Plan, ranges: Mapping[str, Range], known: Mapping[str, QuantParams]) -> dict[str, QuantParams]:
+    rule = pytorch_params if plan.target.rule == "pytorch" else params_from_range
     by_source = dict(known)
     for tensor in plan.tensors.values():
         if tensor.source not in by_source:
-            observer = calibration.observers[tensor.source]
-            low, high = estimator(tensor.estimator).range(observer, tensor.grid, tensor.symmetric)
-            rule = pytorch_params if plan.target.rule == "pytorch" else params_from_range
-            by_source[tensor.source] = rule(low, high, tensor.grid, symmetric=tensor.symmetric)
+            by_source[tensor.source] = rule(*ranges[tensor.source], tensor.grid, symmetric=tensor.symmetric)
     return {name: by_source[tensor.source] for name, tensor in plan.tensors.items()}
 
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from octavo.affine import Derivation, QuantParams, dequantize, quantize
-from octavo.report.text import decibels
+from octavo.text import decibels
 
 _MOST_CHANNELS = 64
 

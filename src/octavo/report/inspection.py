@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from octavo.inspection import Inspection
-from octavo.report.text import number_of, size
+from octavo.text import number_of, size
 
 
 def show_inspection(console: Console, found: Inspection) -> None:

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from octavo.measure import Latency
-from octavo.report.text import short, size, times
+from octavo.text import short, size, times
 
 
 def show_latencies(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.report.text import decibels, milliseconds, number_of, short, size, times
+from octavo.text import decibels, milliseconds, number_of, short, size, times
 
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 

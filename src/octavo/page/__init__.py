@@ -1,0 +1,10 @@
+"""What a browser or a notebook shows: the page of a result, the page of a comparison, and the charts on them."""
+
+from __future__ import annotations
+
+from octavo.page.comparison import comparison_page
+from octavo.page.plots import Plots
+from octavo.page.read import read_result
+from octavo.page.result import result_fragment, result_page
+
+__all__ = ["Plots", "comparison_page", "read_result", "result_fragment", "result_page"]
