@@ -104,7 +104,7 @@ def main() -> None:
     path = result.save(options.output / "cnn.int8.onnx", overwrite=True)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     (logits,) = session.run(None, {"image": images})
-    print(f"int8 top-1 of {path} in ONNX Runtime: {(logits.argmax(1) == labels).mean():.2%}")
+    print(f"int8 top-1 of the file in ONNX Runtime: {(logits.argmax(1) == labels).mean() * 100:.2f}")
 
 
 if __name__ == "__main__":
