@@ -184,10 +184,10 @@ def test_every_placeholder_belongs_to_a_page() -> None:
 
 @pytest.fixture(scope="module")
 def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that placeholder names stand for; the INT8 model is what the command line makes of the float one."""
+    """The files that placeholder names stand for; the INT8 model and its result are the command line's."""
     folder = tmp_path_factory.mktemp("common")
     lay_out(folder)
-    run_command("octavo quantize model.onnx --calibration calib.npz -o model.int8.onnx", folder)
+    run_command("octavo quantize model.onnx -c calib.npz -e eval.npz -o model.int8.onnx --json result.json", folder)
     return folder
 
 
