@@ -1,4 +1,4 @@
-"""What the documents say holds: pages, links, commands, options, code and fields."""
+"""What the documents say holds: pages, links, commands, options, code and fields; what they show runs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import textwrap
 import tomllib
 from dataclasses import fields
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 import typer.main
 import yaml
+from tests.placeholders import GIVEN, SPECIAL, folder_for, lay_out
 
 from octavo.affine import INT8
 from octavo.cli import app
@@ -32,8 +34,21 @@ PAGES = sorted(DOCS.rglob("*.md"))
 TEXTS = [
     *PAGES,
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
-    ROOT / "examples" / "digits" / "README.md",
+    *sorted((ROOT / "examples").rglob("README.md")),
 ]
+SHOWN = [path for path in TEXTS if path.name not in ("CONTRIBUTING.md", "CHANGELOG.md")]
+PROGRAMS = ("octavo", "pip", "python3?", "make", "trtexec", r"\.")
+# What is shown but not run, by how it begins, and why.
+NOT_RUN = {
+    "pip install": "changes the environment",
+    "python3 -m venv": "makes another environment",
+    ". .venv/bin/activate": "changes the shell",
+    "make ": "sets up an environment of its own",
+    "python examples/": "tests/test_examples.py runs it",
+    "python -m benchmarks.": "takes minutes to hours, on data that are not in the repository",
+    "trtexec": "needs TensorRT and an NVIDIA GPU",
+    "import nncf": "NNCF is not among the packages for tests",
+}
 
 
 def named(path: Path) -> str:
@@ -53,6 +68,21 @@ def commands(path: Path) -> list[list[str]]:
     """Every indented line that calls octavo, split as a shell would, comments dropped."""
     lines = re.findall(r"^ {4,}(octavo .*)$", text(path), re.MULTILINE)
     return [shlex.split(line, comments=True) for line in lines]
+
+
+def steps(path: Path) -> list[str]:
+    """Python blocks and indented commands, in their order."""
+    found = re.finditer(
+        rf"^```(?P<language>\w*)\n(?P<code>.*?)^```|^ {{4,}}(?P<command>(?:{'|'.join(PROGRAMS)}) [^\n]*)$",
+        text(path),
+        re.MULTILINE | re.DOTALL,
+    )
+    return [each["command"] or each["code"] for each in found if each["command"] or each["language"] == "python"]
+
+
+def runnable(path: Path) -> list[str]:
+    """The steps without those that cannot run here."""
+    return [step for step in steps(path) if not step.startswith(tuple(NOT_RUN))]
 
 
 @cache
@@ -143,43 +173,35 @@ def test_contributing_shows_a_target_that_loads(tmp_path: Path) -> None:
     assert target.activations.symmetric
 
 
-@pytest.mark.slow
-def test_tutorial_runs_as_printed(tmp_path: Path) -> None:
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    page = DOCS / "tutorial.md"
-    for _, *words in commands(page):
-        run([sys.executable, "-c", "from octavo.cli import main; main()", *words], tmp_path)
-    for block in blocks(page, "python"):
-        if "result.save" in block:  # the same file as the command before it wrote
-            (tmp_path / "digits.int8.onnx").unlink()
-        run([sys.executable, "-c", block], tmp_path)
+def test_what_is_not_run_is_still_shown() -> None:
+    shown = [step for path in SHOWN for step in steps(path)]
+    assert not [start for start in NOT_RUN if not any(step.startswith(start) for step in shown)]
+
+
+def test_every_placeholder_belongs_to_a_page() -> None:
+    assert {*SPECIAL, *GIVEN} <= {named(path) for path in SHOWN}
+
+
+@pytest.fixture(scope="module")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that placeholder names stand for; the INT8 model and its result are the command line's."""
+    folder = tmp_path_factory.mktemp("common")
+    lay_out(folder)
+    run_command("octavo quantize model.onnx -c calib.npz -e eval.npz -o model.int8.onnx --json result.json", folder)
+    return folder
 
 
 @pytest.mark.slow
-def test_training_page_runs_as_printed(tmp_path: Path) -> None:
-    for block in blocks(DOCS / "how-to" / "training.md", "python"):
-        run([sys.executable, "-c", block], tmp_path)
-
-
-@pytest.mark.slow
-def test_pytorch_page_runs_as_printed(tmp_path: Path) -> None:
-    page = DOCS / "how-to" / "pytorch.md"
-    nets, *rest = blocks(page, "python")
-    (tmp_path / "nets.py").write_text(nets, encoding="utf-8")
-    for block in rest:
-        run([sys.executable, "-c", block], tmp_path)
-    np.savez(tmp_path / "calib.npz", image=np.random.default_rng(0).normal(size=(16, 1, 8, 8)))
-    (tmp_path / "net.int8.onnx").unlink()
-    for _, *words in commands(page):
-        run([sys.executable, "-c", "from octavo.cli import main; main()", *words], tmp_path)
-
-
-@pytest.mark.slow
-def test_how_to_takes_over_a_module_as_printed(tmp_path: Path) -> None:
-    pytest.importorskip("torch")
-    first, *_ = blocks(DOCS / "how-to" / "from-pytorch-quantized.md", "python")
-    run([sys.executable, "-c", first], tmp_path)
-    assert (tmp_path / "model.int8.onnx").is_file()
+@pytest.mark.parametrize("path", [path for path in SHOWN if runnable(path)], ids=named)
+def test_page_runs_as_printed(path: Path, common: Path, tmp_path: Path) -> None:
+    if any("torch" in step for step in runnable(path)):
+        pytest.importorskip("torch")
+    folder_for(named(path), common, tmp_path)
+    for step in runnable(path):
+        if step.startswith("octavo "):
+            run_command(step, tmp_path)
+        else:
+            run_block(step, GIVEN.get(named(path), ""), tmp_path)
 
 
 @pytest.mark.slow
@@ -189,6 +211,25 @@ def test_site_builds_strictly(tmp_path: Path) -> None:
     pytest.importorskip("material")
     run([sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")], ROOT)
     assert (tmp_path / "site" / "index.html").is_file()
+
+
+def run_command(line: str, folder: Path) -> None:
+    """A command line of octavo, in whose place no output of an earlier one stands."""
+    _, *words = shlex.split(line, comments=True)
+    for option, value in pairwise(words):
+        if option in ("-o", "--output", "--json", "--report"):
+            (folder / value).unlink(missing_ok=True)
+    run([sys.executable, "-c", "from octavo.cli import main; main()", *words], folder)
+
+
+def run_block(code: str, given: str, folder: Path) -> None:
+    """A block of Python; one that begins with the name of a file is that file, which others import."""
+    module = re.match(r"# (\w+\.py)\n", code)
+    if module is not None:
+        (folder / module[1]).write_text(code, encoding="utf-8")
+    for output in re.findall(r'save\((?:\w+, )?"([^"]+)"', code):
+        (folder / output).unlink(missing_ok=True)
+    run([sys.executable, "-c", given + code], folder)
 
 
 def run(command: list[str], folder: Path) -> None:

