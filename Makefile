@@ -10,9 +10,9 @@ DIGITS := examples/digits
 
 demo: .venv/package
 	mkdir -p build
-	rm -f build/digits.int8.onnx
+	rm -f build/digits.int8.onnx build/digits.html
 	$(BIN)/octavo quantize $(DIGITS)/digits.onnx --calibration $(DIGITS)/calib.npz \
-		--evaluate $(DIGITS)/eval.npz --target auto -o build/digits.int8.onnx
+		--evaluate $(DIGITS)/eval.npz --target auto --report build/digits.html -o build/digits.int8.onnx
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -38,7 +38,7 @@ lint: .venv/dev
 	touch $@
 
 .venv/package: pyproject.toml | .venv/python
-	$(PIP) --editable .
+	$(PIP) --editable '.[report]'
 	touch $@
 
 # torch goes first and alone, exactly pinned: resolved among other ranges, pip may fetch a CUDA build.

@@ -412,7 +412,17 @@ BAD_OPTIONS: dict[str, tuple[tuple[object, ...], str]] = {
     "empty dimension": (("bench", "digits.onnx", "--dim", "batch=0"), "batch=0"),
     "unknown dimension": (("bench", "digits.onnx", "--dim", "time=3"), "'time'"),
     "no time": (("bench", "digits.onnx", "--seconds", "0"), "--seconds"),
-    "a third model": (("compare", "digits.onnx", "digits.onnx", "digits.onnx", "-d", "eval.npz"), "digits.onnx"),
+    "one model to compare": (("compare", "digits.onnx", "-d", "eval.npz"), "another model"),
+    "a page over the data": (
+        ("compare", "digits.onnx", "digits.onnx", "-d", "eval.npz", "--report", "eval.npz", "--force"),
+        "eval.npz",
+    ),
+    "a page that exists": (
+        ("quantize", "digits.onnx", "-c", "calib.npz", "-o", "out.onnx", "--report", "eval.npz"),
+        "--force",
+    ),
+    "a result that is none": (("report", "eval.npz"), "not JSON"),
+    "a missing result": (("report", "no.json"), "no.json"),
 }
 
 

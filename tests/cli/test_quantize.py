@@ -46,6 +46,7 @@ RESULT = {
         "layers",
     ),
     *("left_float", "proofs", "diagnosis", "recipe", "versions", "sha256", "warnings"),
+    *("tensors", "operators", "command"),
 }
 
 

@@ -109,9 +109,9 @@ def test_the_proof_names_the_fullest_accumulator() -> None:
 def test_causes_stand_beside_their_layer() -> None:
     found = [diagnosis(causes=["one", "two [b]"], share=0.25), diagnosis(layer="conv_[y]", sqnr_db=-0.01)]
     text = shown(diagnosis=found)
-    assert rows(text, "Where most is lost")[0] == ["Conv conv_c", "12.3 dB", "25%", "one"]
+    assert rows(text, "Where most is lost")[0] == ["Conv conv_c", "", "12.3 dB", "25%", "one"]
     assert "two [b]" in text
-    assert ["Conv conv_[y]", "0.0 dB", "", "a cause"] in rows(text, "Where most is lost")
+    assert ["Conv conv_[y]", "", "0.0 dB", "", "a cause"] in rows(text, "Where most is lost")
 
 
 def test_warnings_stand_on_one_line_each() -> None:
@@ -141,4 +141,12 @@ def test_rungs_are_listed_with_what_they_gave_and_the_verdict_stands_below() -> 
     assert first == ["equalize", "+0.25", "24.8 dB", "2.6", "3 pairs [equalized]"]
     assert second == ["round", "+0.50", "23.3 dB", "3.5", "weights of 2 layers rounded; no better, taken back"]
     assert third == ["smooth", "", "", "0.0", "nothing to smooth"]
-    assert "budget of 0.5 points met: top1 drops by 0.25" in text
+    assert text.splitlines()[-1].startswith("budget of 0.5 points met: top1 drops by 0.25")
+
+
+def test_the_verdict_stands_in_the_last_line() -> None:
+    last = shown(80).splitlines()[-1]
+    assert last.startswith("top1 98.50 → 98.25: drop 0.25 points (95% interval -0.12 to +0.50; 400 samples); ")
+    assert last.endswith("; 3.82x smaller; 3.20x faster here")
+    blind = shown(metric=None, latency_ms=None).splitlines()[-1]
+    assert blind == "accuracy was not measured; give --evaluate; 3.82x smaller"

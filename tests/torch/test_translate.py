@@ -101,6 +101,7 @@ def test_slices(start: int, end: int, step: int) -> None:
         "  r = Range(z, n, i)  f = Cast <to = 1> (r)  y = Mul(x, f)",
         "t = Constant <value_ints = [1, 2]> ()  y = Tile(x, t)",
         "y = Trilu(x)",
+        "s = Shape(x)  i = Constant <value_int = 0> ()  n = Gather(s, i)  f = Cast <to = 1> (n)  y = Mul(x, f)",
         "k = Constant <value_int = -1> ()  y = Trilu <upper = 0> (x, k)",
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octavo.page.comparison import comparison_page
 from octavo.page.plots import Plots
-from octavo.page.read import read_result
+from octavo.page.read import read_result, schema
 from octavo.page.result import result_fragment, result_page
 
-__all__ = ["Plots", "comparison_page", "read_result", "result_fragment", "result_page"]
+__all__ = ["Plots", "comparison_page", "read_result", "result_fragment", "result_page", "schema"]

@@ -189,7 +189,7 @@ def _gather(torch: Any, node: ir.Node, inputs: list[Tensor]) -> Tensor:
     x, places = inputs
     axis = int(attribute(node, "axis", 0)) % x.ndim
     found = x.index_select(axis, places.reshape(-1).long() % x.shape[axis])
-    return found.reshape(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :])
+    return found.reshape([*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]])
 
 
 def _cast(torch: Any, node: ir.Node, inputs: list[Tensor]) -> Tensor:

@@ -1,0 +1,87 @@
+"""Results to draw: the digits with everything measured, and one whose every name is an attack."""
+
+from __future__ import annotations
+
+import copy
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import octavo
+
+DIGITS = Path(__file__).parents[2] / "examples" / "digits"
+ATTACK = "<script>document.title='broken'</script>\"'&</script>"
+
+
+@cache
+def _digits() -> str:
+    result = octavo.quantize(
+        DIGITS / "digits.onnx",
+        DIGITS / "calib.npz",
+        "octavo",
+        evaluate=octavo.evaluation.top1(DIGITS / "eval.npz"),
+        rungs="equalize,mix",
+        weight_bits=4,
+        max_drop=0.0,
+        threads=1,
+    )
+    result.command = "octavo quantize digits.onnx -c calib.npz"
+    return result.to_json()
+
+
+def digits() -> dict[str, Any]:
+    """On weights of 4 bits, climbed with the rungs equalize and mix, evaluated and compared; a copy of one's own."""
+    return json.loads(_digits())  # type: ignore[no-any-return]
+
+
+def attacked() -> dict[str, Any]:
+    """The same with names that would be markup, were they not shown as text."""
+    result = digits()
+    names = {layer["name"]: f"{layer['name']} {ATTACK}" for layer in result["layers"]}
+    tensors = {name: f"{name} {ATTACK}" for name in result["tensors"]}
+    for layer in result["layers"]:
+        layer["name"] = names[layer["name"]]
+        for tensor in _tensors(layer):
+            tensor["tensor"] = tensors.get(tensor["tensor"], tensor["tensor"])
+    result["tensors"] = {tensors[name]: values for name, values in result["tensors"].items()}
+    result["operators"] = [names.get(name, name) for name in result["operators"]]
+    result["warnings"] = [ATTACK]
+    result["command"] = ATTACK
+    result["left_float"] = [{"name": ATTACK, "op": ATTACK, "why": ATTACK}]
+    result["diagnosis"] = [{**each, "layer": names[each["layer"]], "causes": [ATTACK]} for each in result["diagnosis"]]
+    return result
+
+
+def large(layers: int) -> dict[str, Any]:
+    """A network of so many layers, each with tensors of its own of 512 channels."""
+    result = digits()
+    model = next(layer for layer in result["layers"] if layer["op"] == "Conv" and layer["output"])
+    found = []
+    for place in range(layers):
+        layer = copy.deepcopy(model)
+        layer["name"] = f"conv{place}"
+        values = {each["tensor"]: result["tensors"].get(each["tensor"]) for each in _tensors(layer)}
+        (read,), written = layer["inputs"], layer["output"]
+        for tensor in _tensors(layer):
+            old = tensor["tensor"]
+            tensor["tensor"] = (
+                f"x{place}" if tensor is read else f"x{place + 1}" if tensor is written else f"{old}{place}"
+            )
+            if values[old] is not None:
+                result["tensors"][tensor["tensor"]] = {**values[old], "channels": _channels(128, place)}
+        found.append(layer)
+    result["layers"], result["operators"] = found, [layer["name"] for layer in found]
+    return result
+
+
+def _tensors(layer: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*layer["weights"], *layer["inputs"], *([layer["output"]] if layer["output"] else [])]
+
+
+def _channels(count: int, seed: int) -> dict[str, Any]:
+    return {
+        "low": [float(f"{-0.1234 - i * seed / 7e5:.4g}") for i in range(count)],
+        "high": [float(f"{0.1234 + i * seed / 7e5:.4g}") for i in range(count)],
+        "step": 4,
+    }
