@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from octavo.page.charts.scale import ratio_axis
 from octavo.page.library import BLUE, GREEN, ORANGE, RED, altair
 from octavo.summary import Plain
 
@@ -23,7 +24,7 @@ def comparison(names: list[str], rows: Sequence[Plain]) -> Any:
     order = {"domain": names, "range": [_COLOURS[i % len(_COLOURS)] for i in range(len(names))]}
     chart = alt.Chart(alt.InlineData(rows)).encode(
         x=alt.X("place:Q", title="tensor, in graph order", axis=alt.Axis(tickMinStep=1, format="d")),
-        y=alt.Y("sqnr:Q", title="SQNR in dB", scale=alt.Scale(zero=False)),
+        y=ratio_axis([row["sqnr"] for row in rows]),
         color=alt.Color("model:N", title=None, scale=alt.Scale(**order), legend=alt.Legend(labelLimit=0)),
         tooltip=[
             alt.Tooltip("layer:N"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from octavo.page.charts.scale import ratio_axis
 from octavo.page.library import BLUE, ORANGE, altair
 from octavo.summary import Plain, main_tensor
 
@@ -16,7 +17,7 @@ def layers(result: Plain) -> Any:
     rows = [row for place, layer in enumerate(result["layers"]) for row in _rows(place, layer, result)]
     chart = alt.Chart(alt.InlineData(rows)).encode(
         x=alt.X("place:Q", title="layer, in graph order", axis=alt.Axis(tickMinStep=1, format="d")),
-        y=alt.Y("sqnr:Q", title="SQNR in dB", scale=alt.Scale(zero=False)),
+        y=ratio_axis([row["sqnr"] for row in rows]),
         color=alt.Color("series:N", title=None, scale=alt.Scale(domain=_SERIES, range=[BLUE, ORANGE])),
         tooltip=[
             alt.Tooltip("layer:N"),
