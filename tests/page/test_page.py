@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests import models
 from tests.jobs import quantized, samples, stated
 from tests.page.results import ATTACK, attacked, digits, large
 from tests.report.rendering import rendered
 
+import octavo
 from octavo import summary
 from octavo.errors import DependencyError, OptionError
 from octavo.measure.compare import ComparedTensor, Comparison
@@ -29,6 +31,14 @@ from octavo.report.result import show_result
 
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
+
+
+QUANTIZED = [
+    *((pattern, "octavo", None) for pattern in sorted(set(models.PATTERNS) - {"if_subgraph"})),  # takes a lone number
+    ("mlp", "weight-only-int4", None),
+    ("conv_relu", "octavo", "moving_average"),
+    ("conv_relu", "fbgemm", None),
+]
 
 
 class Text(HTMLParser):
@@ -123,6 +133,16 @@ def test_a_result_of_which_little_is_known_has_a_page_too() -> None:
     assert "Nothing is left in float" in text
     assert "No ladder was climbed" in text
     assert "Layers were not compared" in text
+
+
+@pytest.mark.parametrize(("pattern", "target", "estimator"), QUANTIZED)
+def test_whatever_is_quantized_has_a_page(pattern: str, target: str, estimator: str | None, tmp_path: Path) -> None:
+    proto = models.PATTERNS[pattern]()
+    result = octavo.quantize(proto, [models.feeds(proto)], target, estimator=estimator)
+    result.write_json(tmp_path / "result.json")
+    text = Text(result_page(read_result(tmp_path / "result.json"), pattern)).text
+    assert all(layer.name in text for layer in result.layers)
+    assert result_fragment(result.to_dict())
 
 
 def test_200_layers_take_seconds_and_stay_small() -> None:

@@ -1,0 +1,91 @@
+"""What the page of a result costs: a network of 200 convolutions, quantized and then drawn.
+
+    python -m benchmarks.report_time
+
+Seconds of the quantization with its checks, seconds of the page (the plotting library's import included), the share
+that this adds, and the size of the file. The bundle of Vega, kept in the user's cache, is made before the clock starts;
+what that takes once on a machine is stated by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+import octavo
+
+_LAYERS, _CHANNELS, _SIDE, _SAMPLES = 200, 64, 28, 128
+
+
+def main() -> None:
+    """Measure, and print one line."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--json", type=Path, default=None, help="write the figures there")
+    chosen = options.parse_args()
+    figures = measured()
+    print(json.dumps(figures))
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(figures, indent=2), encoding="utf-8")
+
+
+def measured() -> dict[str, float]:
+    """The figures, in seconds and bytes."""
+    bundling = _bundled()
+    samples = np.random.default_rng(0).normal(size=(_SAMPLES, _CHANNELS, _SIDE, _SIDE)).astype(np.float32)
+    start = perf_counter()
+    result = octavo.quantize(network(), samples, "octavo")
+    quantized = perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        size = result.report(Path(folder) / "report.html").stat().st_size
+    drawn = perf_counter()
+    return {
+        "quantize_seconds": quantized - start,
+        "report_seconds": drawn - quantized,
+        "share": (drawn - quantized) / (quantized - start),
+        "report_bytes": size,
+        "bundle_seconds_once": bundling,
+    }
+
+
+def network() -> onnx.ModelProto:
+    """200 convolutions in a row, each with its ReLU, of random weights."""
+    rng, nodes, weights = np.random.default_rng(1), [], []
+    for place in range(_LAYERS):
+        array = (rng.normal(size=(_CHANNELS, _CHANNELS, 3, 3)) / np.sqrt(4.5 * _CHANNELS)).astype(np.float32)
+        weights.append(numpy_helper.from_array(array, f"weight{place}"))
+        nodes.append(helper.make_node("Conv", [f"x{place}", f"weight{place}"], [f"c{place}"], pads=[1] * 4))
+        nodes.append(helper.make_node("Relu", [f"c{place}"], [f"x{place + 1}"]))
+    shape = ["N", _CHANNELS, _SIDE, _SIDE]
+    ends = [helper.make_tensor_value_info(f"x{place}", TensorProto.FLOAT, shape) for place in (0, _LAYERS)]
+    graph = helper.make_graph(nodes, "deep", ends[:1], ends[1:], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def _bundled() -> float:
+    """Seconds that bundling Vega takes where no cache has it; the user's own cache is filled too."""
+    from octavo.page.library import vega
+
+    vega()
+    with tempfile.TemporaryDirectory() as folder:
+        before = os.environ.get("XDG_CACHE_HOME")
+        os.environ["XDG_CACHE_HOME"] = folder
+        start = perf_counter()
+        vega()
+        seconds = perf_counter() - start
+        if before is None:
+            del os.environ["XDG_CACHE_HOME"]
+        else:
+            os.environ["XDG_CACHE_HOME"] = before
+    return seconds
+
+
+if __name__ == "__main__":
+    main()
