@@ -76,20 +76,27 @@ def derivation(tensor: Plain, values: Plain | None) -> dict[str, Any]:
     grid = Grid.parse(tensor["grid"])
     scale, zero_point = (np.asarray(tensor[name][channel or 0]) for name in ("scale", "zero_point"))
     stored = QuantParams(grid, scale.astype(np.float32), zero_point.astype(np.int32))
+    if grid.dtype == "int32":
+        return _meaning(stored, "Scale and zero point of the first channel", "S of the input times S of the weights")
     if values is not None and values["range"] is not None:
         low, high = values["range"]
         worked = derive(low, high, grid, symmetric=values["symmetric"])
         if worked.params.scale == stored.scale and worked.params.zero_point == stored.zero_point:
             steps = [(step.title, step.formula, step.result) for step in worked.steps]
             return {"title": f"Scale and zero point{of}, worked out", "steps": steps}
+    several = " of the first" if len(tensor["scale"]) > 1 else ""
+    why = "as stored: learnt, chosen by a rung, or by the target's own rule"
+    return _meaning(stored, f"What scale and zero point{of or several} mean", why)
+
+
+def _meaning(stored: QuantParams, title: str, why: str) -> dict[str, Any]:
     low, high = (float(end) for end in real_range(stored))
     steps = [
-        ("Scale and zero point", "as stored: learnt, chosen by a rung, or by the target's own rule",
-         f"S = {float(stored.scale):.17g}, Z = {int(stored.zero_point)}"),
+        ("Scale and zero point", why, f"S = {float(stored.scale):.17g}, Z = {int(stored.zero_point)}"),
         ("Range covered", "[S (qmin - Z), S (qmax - Z)]", f"[{low:.9g}, {high:.9g}]"),
         ("Worst rounding error", "S / 2 inside the range", f"{float(stored.scale) / 2:.9g}"),
-    ]  # fmt: skip
-    return {"title": f"What scale and zero point{of or ' of the first'} mean", "steps": steps}
+    ]
+    return {"title": title, "steps": steps}
 
 
 def _layer_facts(layer: Plain, proof: Plain | None) -> Facts:
