@@ -23,6 +23,7 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.latency --json build/latency.json
 	$(BIN)/python -m benchmarks.quantize_time --json build/quantize_time.json
 	$(BIN)/python -m benchmarks.training dscnn_kws --json build/training.json
+	$(BIN)/python -m benchmarks.report_time --json build/report_time.json
 
 docs: .venv/dev
 	$(BIN)/python -m mkdocs build --strict
