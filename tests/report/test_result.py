@@ -106,12 +106,14 @@ def test_the_proof_names_the_fullest_accumulator() -> None:
     assert "products of activations hold up to 33025 terms" in shown(proofs=products)
 
 
-def test_causes_stand_beside_their_layer() -> None:
+def test_causes_stand_below_with_their_layer() -> None:
     found = [diagnosis(causes=["one", "two [b]"], share=0.25), diagnosis(layer="conv_[y]", sqnr_db=-0.01)]
     text = shown(diagnosis=found)
-    assert rows(text, "Where most is lost")[0] == ["Conv conv_c", "", "12.3 dB", "25%", "one"]
-    assert "two [b]" in text
-    assert ["Conv conv_[y]", "", "0.0 dB", "", "a cause"] in rows(text, "Where most is lost")
+    assert rows(text, "Where most is lost") == [
+        ["Conv conv_c", "", "12.3 dB", "25%"],
+        ["Conv conv_[y]", "", "0.0 dB", ""],
+    ]
+    assert "\n  conv_c: one\n  conv_c: two [b]\n  conv_[y]: a cause\n" in text
 
 
 def test_warnings_stand_on_one_line_each() -> None:

@@ -77,13 +77,14 @@ def _show_worst(console: Console, plain: Plain) -> None:
     if not rows:
         return
     table = Table(title="Where most is lost", title_justify="left")
-    table.add_column("layer", overflow="fold", ratio=2)
+    table.add_column("layer", overflow="fold")
     table.add_column("values on its grid", no_wrap=True)
     table.add_column("SQNR", justify="right", no_wrap=True)
-    table.add_column("of the error", justify="right")
-    table.add_column("why", overflow="fold", ratio=3)
+    table.add_column("of the\nerror", justify="right", no_wrap=True)
     for row in rows:
-        causes = "\n".join(escape(cause) for cause in row.causes)
-        table.add_row(f"{escape(row.op)} {escape(row.name)}", row.spark, row.sqnr, row.share, causes)
+        table.add_row(f"{escape(row.op)} {escape(row.name)}", row.spark, row.sqnr, row.share)
     console.print()
     console.print(table)
+    for row in rows:
+        for cause in row.causes:
+            console.print(f"  {escape(row.name)}: {escape(cause)}", soft_wrap=True)
