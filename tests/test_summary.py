@@ -11,6 +11,7 @@ from tests.jobs import diagnosis, metric, quantized, samples, stated
 
 from octavo import summary
 from octavo.graph.plan import LeftFloat
+from octavo.recover import Step
 from octavo.summary import sparkline
 
 SIZES: dict[str, Any] = {"size_bytes": {"float": 400, "quantized": 100}}
@@ -58,3 +59,12 @@ def test_reasons_are_gathered_without_the_names_in_them() -> None:
 def test_a_ruined_metric_is_still_said(value: float) -> None:
     plain = stated(metric=metric(quantized_value=value, drop=value, ci95=(value, value)), **SIZES).to_dict()
     assert "nan" in summary.headline(plain)
+
+
+def test_it_ends_on_the_last_rung_that_was_kept() -> None:
+    steps = [
+        Step(name, "", kept, 0.0, None, None, 0.0, 1)
+        for name, kept in [("plain", True), ("search", True), ("round", False)]
+    ]
+    assert summary.ended_on(stated(steps=steps, **SIZES).to_dict()) == "search"
+    assert summary.ended_on(stated(**SIZES).to_dict()) == "plain"

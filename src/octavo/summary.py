@@ -92,6 +92,11 @@ def rung_rows(result: Plain) -> list[RungRow]:
     return [_rung(step) for step in result["steps"]]
 
 
+def ended_on(result: Plain) -> str:
+    """The last rung that was kept; the plain quantization where none was."""
+    return next((str(step["rung"]) for step in reversed(result["steps"]) if step["kept"]), "plain")
+
+
 def kinds(result: Plain) -> str:
     """How many operators are integers, and of which kinds."""
     found = Counter(layer["op"] for layer in result["layers"])

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 from importlib.resources import files
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from octavo.errors import DependencyError, OptionError
 from octavo.summary import Plain
+
+_LARGEST = 2**63
 
 
 def read_result(path: Path) -> Plain:
@@ -20,7 +23,8 @@ def read_result(path: Path) -> Plain:
         DependencyError: the package jsonschema is not installed.
     """
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except OSError as error:
         raise OptionError(f"result {path} cannot be read ({error.strerror}); check the path") from None
     except (ValueError, RecursionError) as error:
@@ -64,5 +68,15 @@ def _inconsistent(found: Plain) -> str | None:
     return None
 
 
-def _no_number(token: str) -> None:
-    raise ValueError(f"{token} is no JSON number")
+def _finite(token: str) -> float:
+    value = float(token)
+    if not isfinite(value):
+        raise ValueError(f"{token[:40]} is not a finite number")
+    return value
+
+
+def _whole(token: str) -> int:
+    value = int(token)
+    if abs(value) >= _LARGEST:
+        raise ValueError(f"{token[:40]} is too large a number")
+    return value
