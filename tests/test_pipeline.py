@@ -358,11 +358,11 @@ class TestWarnings:
         assert found[0].startswith("tensor 'l' is NaN or infinite for 2 of 6 values")
 
     def test_a_slower_model_is_warned_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from octavo import pipeline
+        from octavo import job
         from octavo.measure import Latency
 
         found = [Latency(1.0, 0.9, 1.1, 10), Latency(2.0, 1.8, 2.2, 10)]
-        monkeypatch.setattr(pipeline, "latencies", lambda *args, **options: found)
+        monkeypatch.setattr(job, "latencies", lambda *args, **options: found)
         slower = quantized(verify=True)
         assert slower.latency_ms == {"float": 1.0, "quantized": 2.0}
         assert any("INT8 is slower than FP32 on this machine (2 against 1 ms" in each for each in slower.warnings)

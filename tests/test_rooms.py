@@ -27,6 +27,7 @@ FLOORS = [
     {"page"},
     {"recipe", "provenance", "inspection", "layers"},
     {"result"},
+    {"job"},
     {"pipeline"},
     {"__init__", "report"},
     {"cli"},

@@ -20,7 +20,7 @@ from onnx import numpy_helper
 from PIL import Image
 from tests.cli.running import DIGITS, UNTIMED, Octavo, lay_out, process
 
-from octavo import pipeline, targets
+from octavo import job, targets
 from octavo.cli import run
 from octavo.engines import onnxruntime as engine
 from octavo.engines.onnxruntime import Session
@@ -100,8 +100,8 @@ def finished(folder: Path, *options: str) -> Finished:
     lay_out(folder)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.setenv("COLUMNS", "200")
-        timed = pipeline.latencies
-        patch.setattr(pipeline, "latencies", lambda *args, **given: timed(*args, **{**given, "seconds": 0.05}))
+        timed = job.latencies
+        patch.setattr(job, "latencies", lambda *args, **given: timed(*args, **{**given, "seconds": 0.05}))
         inputs = (f"{folder}/digits.onnx", "-c", f"{folder}/calib.npz", "--threads", "1")
         assert run(["quantize", *inputs, "-o", f"{folder}/out.onnx", "--json", f"{folder}/out.json", *options]) == 0
     return Finished(folder, out.getvalue())
