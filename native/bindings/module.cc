@@ -1,0 +1,88 @@
+// The kernels as Python sees them. Arrays are checked here; what is below trusts its arguments.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <limits>
+#include <optional>
+
+#include "kernels/dispatch.h"
+#include "kernels/histogram.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace octavo {
+namespace {
+
+template <class T>
+using Read = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Write = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+void require(bool holds, const char* message) {
+  if (!holds) throw nb::value_error(message);
+}
+
+std::vector<std::string> names(std::span<const Kernels* const> sets) {
+  std::vector<std::string> found;
+  for (const Kernels* set : sets) found.emplace_back(set->name);
+  return found;
+}
+
+// An instruction set's kernels; the empty name stands for the one that is chosen.
+const Kernels& kernels_of(const std::string& name) {
+  std::string error;
+  const Kernels* found = name.empty() ? chosen(error) : find(name, error);
+  require(found != nullptr, error.c_str());
+  return *found;
+}
+
+void quantize(const Kernels& kernels, Read<float> x, float scale, int zero_point, int low, int high,
+              Write<std::uint8_t> q) {
+  require(x.size() == q.size(), "x and q differ in size");
+  kernels.quantize(x.data(), x.size(), {scale, zero_point, low, high}, q.data());
+}
+
+void dequantize_u8(const Kernels& kernels, Read<std::uint8_t> q, float scale, int zero_point, Write<float> x) {
+  require(x.size() == q.size(), "x and q differ in size");
+  kernels.dequantize_u8(q.data(), q.size(), {scale, zero_point, 0, 0}, x.data());
+}
+
+void dequantize_s8(const Kernels& kernels, Read<std::int8_t> q, float scale, int zero_point, Write<float> x) {
+  require(x.size() == q.size(), "x and q differ in size");
+  kernels.dequantize_s8(q.data(), q.size(), {scale, zero_point, 0, 0}, x.data());
+}
+
+nb::tuple sketch(const Kernels& kernels, Read<float> x, std::optional<Write<std::int64_t>> bins) {
+  require(!bins || bins->size() == kBins, "the histogram has the wrong size");
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  Ends ends{kInfinity, -kInfinity, 0, 0};
+  kernels.sketch(x.data(), x.size(), ends, bins ? bins->data() : nullptr);
+  return nb::make_tuple(ends.low, ends.high, ends.nans, ends.infs);
+}
+
+void count(Read<float> x, Write<std::int64_t> bins) {
+  require(bins.size() == kBins, "the histogram has the wrong size");
+  count_bins(x.data(), x.size(), bins.data());
+}
+
+}  // namespace
+}  // namespace octavo
+
+NB_MODULE(_native, module) {
+  using namespace octavo;
+  module.def("compiled", [] { return names(compiled()); });
+  module.def("runnable", [] { return names(runnable()); });
+  module.def("count_bins", count, "x"_a.noconvert(), "bins"_a.noconvert());
+
+  nb::class_<Kernels>(module, "Kernels")
+      .def_prop_ro("name", [](const Kernels& kernels) { return kernels.name; })
+      .def("quantize", quantize, "x"_a.noconvert(), "scale"_a, "zero_point"_a, "low"_a, "high"_a, "q"_a.noconvert())
+      .def("dequantize_u8", dequantize_u8, "q"_a.noconvert(), "scale"_a, "zero_point"_a, "x"_a.noconvert())
+      .def("dequantize_s8", dequantize_s8, "q"_a.noconvert(), "scale"_a, "zero_point"_a, "x"_a.noconvert())
+      .def("sketch", sketch, "x"_a.noconvert(), "bins"_a.noconvert().none());
+  module.def("kernels", kernels_of, "name"_a = "", nb::rv_policy::reference);
+}

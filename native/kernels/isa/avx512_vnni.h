@@ -1,0 +1,60 @@
+// AVX-512 with VNNI: sixteen lanes.
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/generic/block.h"
+#include "kernels/generic/step.h"
+
+namespace octavo {
+namespace {
+
+struct avx512_vnni {
+  static constexpr char kName[] = "avx512_vnni";
+  // F, DQ, BW, VL; VNNI.
+  static constexpr Needs kNeeds{
+      {{7, 0, kEbx, 16}, {7, 0, kEbx, 17}, {7, 0, kEbx, 30}, {7, 0, kEbx, 31}, {7, 0, kEcx, 11}}, 5, kZmmState};
+  static constexpr int kLanes = 16;
+  using Ints = __m512i;
+  using Floats = __m512;
+
+  static Floats load(const float* p) { return _mm512_loadu_ps(p); }
+  static Ints widen(const std::uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
+  static Ints widen(const std::int8_t* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)); }
+  static void store(float* p, Floats v) { _mm512_storeu_ps(p, v); }
+  static void store_low_bytes(std::uint8_t* p, const Ints (&v)[1]) {
+    _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8(v[0]));
+  }
+
+  static Ints all(std::int32_t v) { return _mm512_set1_epi32(v); }
+  static Floats all(float v) { return _mm512_set1_ps(v); }
+
+  static Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+  static Ints subtract(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
+  static Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+  static Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+  static Floats bit_or(Floats a, Floats b) { return _mm512_or_ps(a, b); }
+
+  // Of NaN and a bound, the bound: the processor gives the second operand then.
+  static Floats min(Floats v, Floats bound) { return _mm512_min_ps(v, bound); }
+  static Floats max(Floats v, Floats bound) { return _mm512_max_ps(v, bound); }
+
+  static Floats to_floats(Ints v) { return _mm512_cvtepi32_ps(v); }
+
+  static Ints to_grid(Floats x, const Step& step) {
+    const __m512 numbers = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x);
+    const __m256i low = rounded(_mm512_cvtps_pd(_mm512_castps512_ps256(numbers)), step);
+    const __m256i high = rounded(_mm512_cvtps_pd(_mm512_extractf32x8_ps(numbers, 1)), step);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+
+  static __m256i rounded(__m512d x, const Step& step) {
+    const __m512d snap = _mm512_set1_pd(kSnap);
+    __m512d q = _mm512_mul_pd(x, _mm512_set1_pd(step.inverse));
+    q = _mm512_min_pd(_mm512_max_pd(q, _mm512_set1_pd(step.low)), _mm512_set1_pd(step.high));
+    return _mm512_cvtpd_epi32(_mm512_sub_pd(_mm512_add_pd(q, snap), snap));
+  }
+};
+
+}  // namespace
+}  // namespace octavo
