@@ -4,6 +4,7 @@
 #include OCTAVO_ISA_HEADER
 
 #include "kernels/generic/dequantize.h"
+#include "kernels/generic/gemm.h"
 #include "kernels/generic/quantize.h"
 #include "kernels/generic/sketch.h"
 #include "kernels/kernels.h"
@@ -21,6 +22,8 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .dequantize_u8 = dequantize<OCTAVO_ISA, std::uint8_t>,
     .dequantize_s8 = dequantize<OCTAVO_ISA, std::int8_t>,
     .sketch = sketch<OCTAVO_ISA>,
+    .gemm = gemm<OCTAVO_ISA>,
+    .gemm_scratch = gemm_scratch<OCTAVO_ISA>,
 };
 
 }  // namespace octavo
