@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from octavo.native.cpu import Cpu, cpu
-from octavo.native.kernels import Kernels, Product, count_bins, kernels
+from octavo.native.kernels import Kernels, Product, kernels
 
-__all__ = ["Cpu", "Kernels", "Product", "count_bins", "cpu", "kernels"]
+__all__ = ["Cpu", "Kernels", "Product", "cpu", "kernels"]
