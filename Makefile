@@ -22,6 +22,7 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.accuracy --json build/accuracy.json
 	$(BIN)/python -m benchmarks.latency --json build/latency.json
 	$(BIN)/python -m benchmarks.quantize_time --json build/quantize_time.json
+	$(BIN)/python -m benchmarks.gemm --json build/gemm.json
 	$(BIN)/python -m benchmarks.training dscnn_kws --json build/training.json
 	$(BIN)/python -m benchmarks.report_time --json build/report_time.json
 
@@ -32,18 +33,21 @@ lint: .venv/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	find native -name '*.h' -o -name '*.cc' | xargs $(BIN)/clang-format --dry-run --Werror
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Octavo needs Python 3.11 or newer: make PYTHON=/path/to/it" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	touch $@
 
-.venv/package: pyproject.toml | .venv/python
+NATIVE := $(shell find native -type f)
+
+.venv/package: pyproject.toml $(NATIVE) | .venv/python
 	$(PIP) --editable '.[report]'
 	touch $@
 
 # torch goes first and alone, exactly pinned: resolved among other ranges, pip may fetch a CUDA build.
-.venv/dev: pyproject.toml | .venv/python
+.venv/dev: pyproject.toml $(NATIVE) | .venv/python
 	$(PIP) torch==2.13.0
 	$(PIP) --editable '.[dev,docs]'
 	touch $@ .venv/package

@@ -16,7 +16,7 @@ SOURCE = Path(octavo.__file__).parent
 # From the ground up; rooms on one floor do not see each other.
 FLOORS = [
     {"errors", "progress", "text"},
-    {"affine", "files", "imports", "summary"},
+    {"affine", "files", "imports", "native", "summary"},
     {"ranges", "targets"},
     {"graph"},
     {"engines"},
@@ -51,6 +51,8 @@ KEPT = {
     "onnxscript": {"graph"},
     "onnx": {"graph", "engines"},
 }
+# The compiled module is no room: one room alone reaches it.
+COMPILED, ITS_ROOM = "octavo._native", "native"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
@@ -95,6 +97,11 @@ def test_packages_stay_in_their_rooms(path: Path) -> None:
     assert {name for name in packages & set(KEPT) if room(path) not in KEPT[name]} == set()
     known = {*KEPT, "numpy", "onnx_ir", *sys.stdlib_module_names}
     assert packages <= known, "a new dependency: say in KEPT which room may import it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=named)
+def test_the_compiled_module_is_reached_through_its_room(path: Path) -> None:
+    assert COMPILED not in imports(path) or room(path) == ITS_ROOM
 
 
 def test_the_design_page_says_what_each_room_may_import() -> None:

@@ -7,16 +7,19 @@ from importlib.metadata import version
 from octavo import errors, torch
 from octavo.data import Preprocess
 from octavo.measure import Evaluation, MetricResult, evaluation
+from octavo.native import Cpu, cpu
 from octavo.pipeline import quantize
 from octavo.result import QuantizationResult
 
 __version__ = version("octavo")
 
 __all__ = [
+    "Cpu",
     "Evaluation",
     "MetricResult",
     "Preprocess",
     "QuantizationResult",
+    "cpu",
     "errors",
     "evaluation",
     "quantize",

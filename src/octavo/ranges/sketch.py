@@ -9,22 +9,18 @@ monoid: merging in any order or split gives identical bytes. (Compare DDSketch, 
 from __future__ import annotations
 
 import struct
-import sys
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.native import kernels
 from octavo.ranges.cast import as_float32
 
 _BINS = 1 << 16
 _HEADER = struct.Struct("<4sHHffQQQI")
 _MAGIC, _VERSION, _MANTISSA_BITS = b"OCTR", 1, 7
 _LARGEST_COUNT = 2**62
-# Of the two halves of a float32, which holds sign, exponent and upper mantissa; and how many to count at
-# a time, so that their indices stay in the cache.
-_UPPER_HALF = 1 if sys.byteorder == "little" else 0
-_CHUNK = 1 << 15
 
 
 class RangeSketch:
@@ -56,18 +52,20 @@ class RangeSketch:
         """The largest finite value seen."""
         return 0.0 if self.empty else self._high
 
-    def update(self, array: NDArray[Any], sample: NDArray[Any] | None = None) -> None:
+    def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
         """Take in values of any shape, converted to float32.
 
         Args:
             array: gives min, max and the counts, exactly.
-            sample: the values that the histogram counts; all of `array` by default.
+            rows: equal parts that `array` divides into, one behind the other.
+            stride: the histogram counts every `stride`-th value of each part, the first among them.
         """
         values = as_float32(array)
+        low, high, nans, infs = kernels().sketch(values, rows, stride, self._bins)
         self.count += values.size
-        if values.size:
-            self._update_ends(values)
-        self._update_bins(values if sample is None else as_float32(sample))
+        self.nan_count += nans
+        self.inf_count += infs
+        self._low, self._high = min(self._low, low), max(self._high, high)
 
     def merge(self, other: RangeSketch) -> RangeSketch:
         """A sketch of the values of both; neither is changed."""
@@ -147,27 +145,6 @@ class RangeSketch:
         )
         if not ends_agree:
             raise ValueError("a range sketch has ends that do not agree with its counts")
-
-    def _update_ends(self, values: NDArray[np.float32]) -> None:
-        low, high = float(values.min()), float(values.max())
-        if not np.isfinite(low) or not np.isfinite(high):
-            nans = int(np.count_nonzero(np.isnan(values)))
-            finite = values[np.isfinite(values)]
-            self.nan_count += nans
-            self.inf_count += values.size - finite.size - nans
-            if finite.size == 0:
-                return
-            low, high = float(finite.min()), float(finite.max())
-        # Adding 0.0 turns -0.0 into 0.0: which of the two comes first must not show in the bytes.
-        self._low, self._high = min(self._low, low + 0.0), max(self._high, high + 0.0)
-
-    def _update_bins(self, values: NDArray[np.float32]) -> None:
-        keys = values.view(np.uint16)[_UPPER_HALF::2]
-        for start in range(0, keys.size, _CHUNK):
-            np.add.at(self._bins, keys[start : start + _CHUNK].astype(np.intp), 1)
-        # Exponent 255: NaN and infinity, never part of the histogram.
-        self._bins[0x7F80:0x8000] = 0
-        self._bins[0xFF80:] = 0
 
 
 def _bits_to_float(bits: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -1,0 +1,145 @@
+// The kernels as Python sees them. Arrays are checked here; what is below trusts its arguments.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/unique_ptr.h>
+#include <nanobind/stl/vector.h>
+
+#include <limits>
+#include <memory>
+#include <optional>
+
+#include "bindings/product.h"
+#include "kernels/dispatch.h"
+#include "kernels/histogram.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace octavo {
+namespace {
+
+template <class T>
+using Read = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Write = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+void require(bool holds, const char* message) {
+  if (!holds) throw nb::value_error(message);
+}
+
+std::vector<std::string> names(std::span<const Kernels* const> sets) {
+  std::vector<std::string> found;
+  for (const Kernels* set : sets) found.emplace_back(set->name);
+  return found;
+}
+
+// An instruction set's kernels; the empty name stands for the one that is chosen.
+const Kernels& kernels_of(const std::string& name) {
+  std::string error;
+  const Kernels* found = name.empty() ? chosen(error) : find(name, error);
+  require(found != nullptr, error.c_str());
+  return *found;
+}
+
+void quantize(const Kernels& kernels, Read<float> x, float scale, int zero_point, int low, int high,
+              Write<std::uint8_t> q) {
+  require(x.size() == q.size(), "x and q differ in size");
+  kernels.quantize(x.data(), x.size(), {scale, zero_point, low, high}, q.data());
+}
+
+void dequantize_u8(const Kernels& kernels, Read<std::uint8_t> q, float scale, int zero_point, Write<float> x) {
+  require(x.size() == q.size(), "x and q differ in size");
+  kernels.dequantize_u8(q.data(), q.size(), {scale, zero_point, 0, 0}, x.data());
+}
+
+void dequantize_s8(const Kernels& kernels, Read<std::int8_t> q, float scale, int zero_point, Write<float> x) {
+  require(x.size() == q.size(), "x and q differ in size");
+  kernels.dequantize_s8(q.data(), q.size(), {scale, zero_point, 0, 0}, x.data());
+}
+
+// Of each of `rows` equal parts, every `stride`-th value counts.
+nb::tuple sketch(const Kernels& kernels, Read<float> x, std::size_t rows, std::size_t stride,
+                 Write<std::int64_t> bins) {
+  require(bins.size() == kBins, "the histogram has the wrong size");
+  require(rows > 0 && stride > 0 && x.size() % rows == 0, "the values do not divide into rows");
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  Ends ends{kInfinity, -kInfinity, 0, 0};
+  const std::size_t length = x.size() / rows;
+  for (std::size_t row = 0; row < rows; ++row) {
+    kernels.sketch(x.data() + row * length, length, stride, ends, bins.data());
+  }
+  return nb::make_tuple(ends.low, ends.high, ends.nans, ends.infs);
+}
+
+template <class T>
+using ReadMatrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using WriteMatrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Columns = std::optional<Read<T>>;
+
+// What every product has; the outputs add their own.
+std::unique_ptr<Product> product(const Kernels& kernels, ReadMatrix<std::int8_t> b, bool a_signed, int a_zero,
+                                 Columns<std::int32_t> b_zero, Columns<std::int32_t> bias) {
+  const std::size_t n = b.shape(1);
+  require(!b_zero || b_zero->size() == n, "b_zero needs one value a column");
+  require(!bias || bias->size() == n, "bias needs one value a column");
+  auto made = std::make_unique<Product>(kernels, b.data(), b.shape(0), n);
+  made->gemm().a_signed = a_signed;
+  made->gemm().a_zero = a_zero;
+  if (b_zero) made->set_b_zero(b_zero->data());
+  if (bias) made->set_bias(bias->data());
+  return made;
+}
+
+void set_output(Product& product, Output output, Read<float> multiplier) {
+  require(multiplier.size() == product.gemm().n, "multiplier needs one value a column");
+  product.gemm().output = output;
+  product.set_multiplier(multiplier.data());
+}
+
+void to_float(Product& product, Read<float> multiplier) { set_output(product, Output::kFloat, multiplier); }
+
+void to_bytes(Product& product, Read<float> multiplier, int zero_point, int low, int high) {
+  set_output(product, Output::kBytes, multiplier);
+  product.gemm().zero_point = zero_point;
+  product.gemm().low = low;
+  product.gemm().high = high;
+}
+
+template <class T, Output output>
+void run(Product& product, ReadMatrix<std::uint8_t> a, WriteMatrix<T> c) {
+  const Gemm& gemm = product.gemm();
+  require(gemm.output == output, "c has another type than the product's output");
+  require(a.shape(1) == gemm.k && c.shape(0) == a.shape(0) && c.shape(1) == gemm.n, "the shapes do not fit");
+  product.run(a.data(), a.shape(0), c.data());
+}
+
+}  // namespace
+}  // namespace octavo
+
+NB_MODULE(_native, module) {
+  using namespace octavo;
+  module.def("compiled", [] { return names(compiled()); });
+  module.def("runnable", [] { return names(runnable()); });
+
+  nb::class_<Kernels>(module, "Kernels")
+      .def_prop_ro("name", [](const Kernels& kernels) { return kernels.name; })
+      .def("quantize", quantize, "x"_a.noconvert(), "scale"_a, "zero_point"_a, "low"_a, "high"_a, "q"_a.noconvert())
+      .def("dequantize_u8", dequantize_u8, "q"_a.noconvert(), "scale"_a, "zero_point"_a, "x"_a.noconvert())
+      .def("dequantize_s8", dequantize_s8, "q"_a.noconvert(), "scale"_a, "zero_point"_a, "x"_a.noconvert())
+      .def("sketch", sketch, "x"_a.noconvert(), "rows"_a, "stride"_a, "bins"_a.noconvert())
+      .def("product", product, "b"_a.noconvert(), "a_signed"_a, "a_zero"_a, "b_zero"_a.noconvert().none() = nb::none(),
+           "bias"_a.noconvert().none() = nb::none(), nb::keep_alive<0, 1>());
+
+  nb::class_<Product>(module, "Product")
+      .def("to_float", to_float, "multiplier"_a.noconvert())
+      .def("to_bytes", to_bytes, "multiplier"_a.noconvert(), "zero_point"_a, "low"_a, "high"_a)
+      .def("run", run<std::int32_t, Output::kInt32>, "a"_a.noconvert(), "c"_a.noconvert())
+      .def("run", run<float, Output::kFloat>, "a"_a.noconvert(), "c"_a.noconvert())
+      .def("run", run<std::uint8_t, Output::kBytes>, "a"_a.noconvert(), "c"_a.noconvert());
+
+  module.def("kernels", kernels_of, "name"_a = "", nb::rv_policy::reference);
+}

@@ -1,0 +1,57 @@
+#include "kernels/dispatch.h"
+
+#include <cstdlib>
+
+#include "kernels/cpu.h"
+
+// OCTAVO_ISAS lists them as X(scalar) X(avx2) ...; CMakeLists.txt writes it.
+namespace octavo {
+
+#define X(isa) extern const Kernels isa##_kernels;
+OCTAVO_ISAS
+#undef X
+
+namespace {
+
+#define X(isa) &isa##_kernels,
+const Kernels* const kCompiled[] = {OCTAVO_ISAS};
+#undef X
+
+std::string joined(std::span<const Kernels* const> sets) {
+  std::string names;
+  for (const Kernels* set : sets) names += (names.empty() ? "" : ", ") + std::string(set->name);
+  return names;
+}
+
+}  // namespace
+
+std::span<const Kernels* const> compiled() { return kCompiled; }
+
+std::vector<const Kernels*> runnable() {
+  std::vector<const Kernels*> found;
+  for (const Kernels* set : kCompiled) {
+    if (has(set->needs)) found.push_back(set);
+  }
+  return found;
+}
+
+const Kernels* find(std::string_view name, std::string& error) {
+  for (const Kernels* set : kCompiled) {
+    if (set->name != name) continue;
+    if (has(set->needs)) return set;
+    error = "this processor has no " + std::string(name) + "; use one of " + joined(runnable());
+    return nullptr;
+  }
+  error = "there is no instruction set '" + std::string(name) + "'; use one of " + joined(runnable());
+  return nullptr;
+}
+
+const Kernels* chosen(std::string& error) {
+  const char* forced = std::getenv("OCTAVO_ISA");
+  if (forced == nullptr || *forced == '\0') return runnable().back();
+  const Kernels* found = find(forced, error);
+  if (found == nullptr) error = "OCTAVO_ISA: " + error;
+  return found;
+}
+
+}  // namespace octavo

@@ -1,0 +1,29 @@
+// Compiled once for each instruction set, with OCTAVO_ISA its name, OCTAVO_ISA_HEADER its header, and its own flags.
+// All code here is in unnamed namespaces and free of the standard library's templates: the linker keeps one copy of a
+// function that several files define, and might keep one that needs instructions the processor lacks.
+#include OCTAVO_ISA_HEADER
+
+#include "kernels/generic/dequantize.h"
+#include "kernels/generic/gemm.h"
+#include "kernels/generic/quantize.h"
+#include "kernels/generic/sketch.h"
+#include "kernels/kernels.h"
+
+#define OCTAVO_JOIN_(a, b) a##b
+#define OCTAVO_JOIN(a, b) OCTAVO_JOIN_(a, b)
+
+namespace octavo {
+
+extern const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels);
+constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
+    .name = OCTAVO_ISA::kName,
+    .needs = OCTAVO_ISA::kNeeds,
+    .quantize = quantize<OCTAVO_ISA>,
+    .dequantize_u8 = dequantize<OCTAVO_ISA, std::uint8_t>,
+    .dequantize_s8 = dequantize<OCTAVO_ISA, std::int8_t>,
+    .sketch = sketch<OCTAVO_ISA>,
+    .gemm = gemm<OCTAVO_ISA>,
+    .gemm_scratch = gemm_scratch<OCTAVO_ISA>,
+};
+
+}  // namespace octavo

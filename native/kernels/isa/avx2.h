@@ -1,0 +1,105 @@
+// AVX2: eight lanes.
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/generic/block.h"
+#include "kernels/generic/step.h"
+
+namespace octavo {
+namespace {
+
+struct avx2 {
+  static constexpr char kName[] = "avx2";
+  static constexpr Needs kNeeds{{{7, 0, kEbx, 5}}, 1, kYmmState};
+  static constexpr int kLanes = 8;
+  using Ints = __m256i;
+  using Floats = __m256;
+
+  static Floats load(const float* p) { return _mm256_loadu_ps(p); }
+  static Ints load(const std::int32_t* p) { return _mm256_loadu_si256((const __m256i*)p); }
+  static Ints widen(const std::uint8_t* p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
+  static Ints widen(const std::int8_t* p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)p)); }
+  static void store(float* p, Floats v) { _mm256_storeu_ps(p, v); }
+  static void store(std::int32_t* p, Ints v) { _mm256_storeu_si256((__m256i*)p, v); }
+  static void store_low_bytes(std::uint8_t* p, const Ints (&v)[2]) {
+    const __m256i byte = _mm256_set1_epi32(0xff);
+    const __m256i words = _mm256_packus_epi32(_mm256_and_si256(v[0], byte), _mm256_and_si256(v[1], byte));
+    // Packing stays within halves of a register: the four parts come as 0 2 1 3.
+    const __m256i ordered = _mm256_permute4x64_epi64(words, 0xd8);
+    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
+    _mm_storeu_si128((__m128i*)p, bytes);
+  }
+
+  static Ints all(std::int32_t v) { return _mm256_set1_epi32(v); }
+  static Floats all(float v) { return _mm256_set1_ps(v); }
+
+  static Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+  static Ints subtract(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
+  static Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
+  static Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
+  static Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
+  static Floats bit_or(Floats a, Floats b) { return _mm256_or_ps(a, b); }
+
+  // Of NaN and a bound, the bound: the processor gives the second operand then.
+  static Floats min(Floats v, Floats bound) { return _mm256_min_ps(v, bound); }
+  static Floats max(Floats v, Floats bound) { return _mm256_max_ps(v, bound); }
+
+  static Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
+  static Ints round(Floats v) { return _mm256_cvtps_epi32(v); }
+
+  static Ints to_grid(Floats x, const Step& step) {
+    const __m256 numbers = _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q));
+    const __m128i low = rounded(_mm256_cvtps_pd(_mm256_castps256_ps128(numbers)), step);
+    const __m128i high = rounded(_mm256_cvtps_pd(_mm256_extractf128_ps(numbers, 1)), step);
+    return _mm256_set_m128i(high, low);
+  }
+
+  static __m128i rounded(__m256d x, const Step& step) {
+    const __m256d snap = _mm256_set1_pd(kSnap);
+    __m256d q = _mm256_mul_pd(x, _mm256_set1_pd(step.inverse));
+    q = _mm256_min_pd(_mm256_max_pd(q, _mm256_set1_pd(step.low)), _mm256_set1_pd(step.high));
+    return _mm256_cvtpd_epi32(_mm256_sub_pd(_mm256_add_pd(q, snap), snap));
+  }
+
+  // Products: in 16 bits, pairs of which VPMADDWD adds exactly in 32; VPMADDUBSW would saturate. Of four bytes of b, a
+  // shift widens the second and fourth, two the others; so those are a step's two parts, and a is packed in that order.
+  static constexpr int kTileRows = 6, kTilePanels = 1, kVectorPanels = 2;
+  static constexpr int kRowStep = 1, kDepth = 4, kParts = 2, kPanelRegisters = 2;
+  static constexpr bool kLeftSigned = false;
+  using Left = std::int16_t;
+  using Sums = __m256i;
+  using RightRegister = __m256i;
+
+  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
+    const __m128i bytes = _mm_xor_si128(_mm_loadu_si128((const __m128i*)row), _mm_set1_epi8(static_cast<char>(flip)));
+    const __m256i words = _mm256_cvtepu8_epi16(bytes);
+    const __m256i ordered = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, 0xd8), 0xd8);
+    _mm256_storeu_si256((__m256i*)packed, ordered);
+  }
+  static Sums start(const std::int32_t* p, int v) { return load(p + 8 * v); }
+  static __m256i left(const Left* p, int part) { return four_bytes(p + 2 * part); }
+  static RightRegister right(const std::int8_t* p, int v, int part) {
+    const __m256i bytes = _mm256_loadu_si256((const __m256i*)(p + 32 * v));
+    return _mm256_srai_epi16(part == 0 ? _mm256_slli_epi16(bytes, 8) : bytes, 8);
+  }
+  static Sums dot(Sums sums, __m256i left, RightRegister right) {
+    sums = _mm256_add_epi32(sums, _mm256_madd_epi16(left, right));
+    // Else GCC adds the parts' products to each other first, and has too few registers for them.
+    asm("" : "+x"(sums));
+    return sums;
+  }
+  static void store_sums(std::int32_t* p, std::size_t, const Sums* sums) {
+    store(p, sums[0]);
+    store(p + 8, sums[1]);
+  }
+
+  static __m256i four_bytes(const void* p) {
+    std::int32_t bytes;
+    std::memcpy(&bytes, p, sizeof bytes);
+    return _mm256_set1_epi32(bytes);
+  }
+};
+
+}  // namespace
+}  // namespace octavo

@@ -1,0 +1,86 @@
+// AVX-512 with VNNI: sixteen lanes.
+#pragma once
+
+#include <immintrin.h>
+
+#include "kernels/generic/block.h"
+#include "kernels/generic/step.h"
+
+namespace octavo {
+namespace {
+
+struct avx512_vnni {
+  static constexpr char kName[] = "avx512_vnni";
+  // F, DQ, BW, VL; VNNI.
+  static constexpr Needs kNeeds{
+      {{7, 0, kEbx, 16}, {7, 0, kEbx, 17}, {7, 0, kEbx, 30}, {7, 0, kEbx, 31}, {7, 0, kEcx, 11}}, 5, kZmmState};
+  static constexpr int kLanes = 16;
+  using Ints = __m512i;
+  using Floats = __m512;
+
+  static Floats load(const float* p) { return _mm512_loadu_ps(p); }
+  static Ints load(const std::int32_t* p) { return _mm512_loadu_si512(p); }
+  static Ints widen(const std::uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
+  static Ints widen(const std::int8_t* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)); }
+  static void store(float* p, Floats v) { _mm512_storeu_ps(p, v); }
+  static void store(std::int32_t* p, Ints v) { _mm512_storeu_si512(p, v); }
+  static void store_low_bytes(std::uint8_t* p, const Ints (&v)[1]) {
+    _mm_storeu_si128((__m128i*)p, _mm512_cvtepi32_epi8(v[0]));
+  }
+
+  static Ints all(std::int32_t v) { return _mm512_set1_epi32(v); }
+  static Floats all(float v) { return _mm512_set1_ps(v); }
+
+  static Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+  static Ints subtract(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
+  static Ints multiply(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
+  static Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
+  static Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
+  static Floats bit_or(Floats a, Floats b) { return _mm512_or_ps(a, b); }
+
+  // Of NaN and a bound, the bound: the processor gives the second operand then.
+  static Floats min(Floats v, Floats bound) { return _mm512_min_ps(v, bound); }
+  static Floats max(Floats v, Floats bound) { return _mm512_max_ps(v, bound); }
+
+  static Floats to_floats(Ints v) { return _mm512_cvtepi32_ps(v); }
+  static Ints round(Floats v) { return _mm512_cvtps_epi32(v); }
+
+  static Ints to_grid(Floats x, const Step& step) {
+    const __m512 numbers = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x);
+    const __m256i low = rounded(_mm512_cvtps_pd(_mm512_castps512_ps256(numbers)), step);
+    const __m256i high = rounded(_mm512_cvtps_pd(_mm512_extractf32x8_ps(numbers, 1)), step);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+
+  static __m256i rounded(__m512d x, const Step& step) {
+    const __m512d snap = _mm512_set1_pd(kSnap);
+    __m512d q = _mm512_mul_pd(x, _mm512_set1_pd(step.inverse));
+    q = _mm512_min_pd(_mm512_max_pd(q, _mm512_set1_pd(step.low)), _mm512_set1_pd(step.high));
+    return _mm512_cvtpd_epi32(_mm512_sub_pd(_mm512_add_pd(q, snap), snap));
+  }
+
+  // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Six rows by four panels are 24 of the 32 registers.
+  static constexpr int kTileRows = 6, kTilePanels = 4, kVectorPanels = 8;
+  static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 1;
+  static constexpr bool kLeftSigned = false;
+  using Left = std::uint8_t;
+  using Sums = __m512i;
+  using RightRegister = __m512i;
+
+  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
+    const __m128i bytes = _mm_loadu_si128((const __m128i*)row);
+    _mm_storeu_si128((__m128i*)packed, _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
+  }
+  static Sums start(const std::int32_t* p, int) { return load(p); }
+  static __m512i left(const Left* p, int) {
+    std::int32_t bytes;
+    std::memcpy(&bytes, p, sizeof bytes);
+    return _mm512_set1_epi32(bytes);
+  }
+  static RightRegister right(const std::int8_t* p, int, int) { return _mm512_loadu_si512(p); }
+  static Sums dot(Sums sums, __m512i left, RightRegister right) { return _mm512_dpbusd_epi32(sums, left, right); }
+  static void store_sums(std::int32_t* p, std::size_t, const Sums* sums) { store(p, sums[0]); }
+};
+
+}  // namespace
+}  // namespace octavo

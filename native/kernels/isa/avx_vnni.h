@@ -1,0 +1,29 @@
+// AVX2 with the 256-bit VNNI instructions of processors that have no AVX-512.
+#pragma once
+
+#include "kernels/isa/avx2.h"
+
+namespace octavo {
+namespace {
+
+struct avx_vnni : avx2 {
+  static constexpr char kName[] = "avx_vnni";
+  static constexpr Needs kNeeds{{{7, 0, kEbx, 5}, {7, 1, kEax, 4}}, 2, kYmmState};
+
+  // Products: VPDPBUSD adds four of u8 by s8 to 32 bits.
+  static constexpr int kParts = 1;
+  using Left = std::uint8_t;
+
+  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
+    const __m128i bytes = _mm_loadu_si128((const __m128i*)row);
+    _mm_storeu_si128((__m128i*)packed, _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
+  }
+  static __m256i left(const Left* p, int) { return four_bytes(p); }
+  static RightRegister right(const std::int8_t* p, int v, int) {
+    return _mm256_loadu_si256((const __m256i*)(p + 32 * v));
+  }
+  static Sums dot(Sums sums, __m256i left, RightRegister right) { return _mm256_dpbusd_avx_epi32(sums, left, right); }
+};
+
+}  // namespace
+}  // namespace octavo

@@ -1,0 +1,44 @@
+// NEON with SMMLA: products of two rows of eight by two columns of eight.
+#pragma once
+
+#include "kernels/isa/neon.h"
+
+namespace octavo {
+namespace {
+
+struct neon_i8mm : neon {
+  static constexpr char kName[] = "neon_i8mm";
+  // AT_HWCAP2, I8MM.
+  static constexpr Needs kNeeds{{{26, 0, kEax, 13}}, 1, 0};
+
+  // Products: a register of b is eight k of two columns, zipped from two groups; one of a, eight k of two rows; their
+  // sums lie row by row.
+  static constexpr int kTileRows = 6, kRowStep = 2, kDepth = 8;
+  using RightRegister = int8x16_t;
+
+  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
+    const int8x16_t bytes = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row), vdupq_n_u8(flip)));
+    vst1_s8(packed, vget_low_s8(bytes));
+    vst1_s8(packed + 16, vget_high_s8(bytes));
+  }
+  static Sums start(const std::int32_t* p, int v) {
+    const int32x2_t first = vld1_s32(p + 2 * v);
+    return vcombine_s32(first, first);
+  }
+  static int8x16_t left(const Left* p, int) { return vld1q_s8(p); }
+  static RightRegister right(const std::int8_t* p, int v, int) {
+    const int32x4_t first = vreinterpretq_s32_s8(vld1q_s8(p + v / 2 * 16));
+    const int32x4_t second = vreinterpretq_s32_s8(vld1q_s8(p + v / 2 * 16 + 64));
+    return vreinterpretq_s8_s32(v % 2 == 0 ? vzip1q_s32(first, second) : vzip2q_s32(first, second));
+  }
+  static Sums dot(Sums sums, int8x16_t left, RightRegister right) { return vmmlaq_s32(sums, left, right); }
+  static void store_sums(std::int32_t* p, std::size_t row_stride, const Sums* sums) {
+    for (int i = 0; i < 4; ++i) {
+      store(p + 4 * i, vcombine_s32(vget_low_s32(sums[2 * i]), vget_low_s32(sums[2 * i + 1])));
+      store(p + row_stride + 4 * i, vcombine_s32(vget_high_s32(sums[2 * i]), vget_high_s32(sums[2 * i + 1])));
+    }
+  }
+};
+
+}  // namespace
+}  // namespace octavo

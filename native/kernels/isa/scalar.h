@@ -1,0 +1,77 @@
+// Plain C++: the readable reference, and what runs where nothing better does.
+#pragma once
+
+#include <bit>
+
+#include "kernels/generic/block.h"
+#include "kernels/generic/step.h"
+
+namespace octavo {
+namespace {
+
+struct scalar {
+  static constexpr char kName[] = "scalar";
+  static constexpr Needs kNeeds{};
+  static constexpr int kLanes = 1;
+  using Ints = std::int32_t;
+  using Floats = float;
+
+  static Floats load(const float* p) { return *p; }
+  static Ints load(const std::int32_t* p) { return *p; }
+  static Ints widen(const std::uint8_t* p) { return *p; }
+  static Ints widen(const std::int8_t* p) { return *p; }
+  static void store(float* p, Floats v) { *p = v; }
+  static void store(std::int32_t* p, Ints v) { *p = v; }
+  static void store_low_bytes(std::uint8_t* p, const Ints (&v)[kBlock]) {
+    for (std::size_t i = 0; i < kBlock; ++i) p[i] = static_cast<std::uint8_t>(v[i]);
+  }
+
+  static Ints all(std::int32_t v) { return v; }
+  static Floats all(float v) { return v; }
+
+  static Ints add(Ints a, Ints b) { return a + b; }
+  static Ints subtract(Ints a, Ints b) { return a - b; }
+  static Ints multiply(Ints a, Ints b) { return a * b; }
+  static Floats subtract(Floats a, Floats b) { return a - b; }
+  static Floats multiply(Floats a, Floats b) { return a * b; }
+  static Floats bit_or(Floats a, Floats b) {
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(a) | std::bit_cast<std::uint32_t>(b));
+  }
+
+  // Of NaN and a bound, the bound.
+  static Floats min(Floats v, Floats bound) { return v < bound ? v : bound; }
+  static Floats max(Floats v, Floats bound) { return v > bound ? v : bound; }
+
+  static Floats to_floats(Ints v) { return static_cast<float>(v); }
+  // Half to even.
+  static Ints round(Floats v) { return static_cast<std::int32_t>(__builtin_rintf(v)); }
+
+  static Ints to_grid(Floats x, const Step& step) {
+    const double q = x != x ? 0.0 : __builtin_rint(x / step.scale);
+    return static_cast<std::int32_t>(q < step.low ? step.low : q > step.high ? step.high : q);
+  }
+
+  // Products: one sum a register.
+  static constexpr int kTileRows = 4, kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 16;
+  static constexpr bool kLeftSigned = false;
+  using Left = std::uint8_t;
+  using Sums = std::int32_t;
+  using LeftRegister = const std::uint8_t*;
+  using RightRegister = const std::int8_t*;
+
+  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
+    for (std::size_t i = 0; i < kBlock; ++i) packed[i] = row[i] ^ flip;
+  }
+  static Sums start(const std::int32_t* p, int v) { return p[v]; }
+  static LeftRegister left(const Left* p, int) { return p; }
+  static RightRegister right(const std::int8_t* p, int v, int) { return p + 4 * v; }
+  static Sums dot(Sums sum, LeftRegister left, RightRegister right) {
+    for (int i = 0; i < 4; ++i) sum += left[i] * right[i];
+    return sum;
+  }
+  static void store_sums(std::int32_t* p, std::size_t, const Sums* sums) { std::memcpy(p, sums, 16 * sizeof(Sums)); }
+};
+
+}  // namespace
+}  // namespace octavo

@@ -1,0 +1,51 @@
+// What the tests of kernels need: random numbers, and a check that says what differed.
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+namespace octavo::tests {
+
+// SplitMix64: the same numbers on every machine.
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : state_(seed) {}
+
+  std::uint64_t next() {
+    std::uint64_t z = state_ += 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+  }
+
+  // Of low..high.
+  int between(int low, int high) {
+    const std::uint64_t choices = static_cast<std::uint64_t>(high - low) + 1;
+    return low + static_cast<int>(next() % choices);
+  }
+
+  float real(float low, float high) { return low + (high - low) * static_cast<float>(next() >> 40) * 0x1p-24f; }
+
+  template <class T>
+  T pick(std::initializer_list<T> choices) {
+    return choices.begin()[next() % choices.size()];
+  }
+
+ private:
+  std::uint64_t state_;
+};
+
+// Ends the program unless both hold the same bytes.
+template <class T>
+void check_same(const std::vector<T>& found, const std::vector<T>& expected, const char* isa, const char* what,
+                int round) {
+  const bool sized = found.size() == expected.size();
+  if (sized && (found.empty() || std::memcmp(found.data(), expected.data(), found.size() * sizeof(T)) == 0)) return;
+  std::fprintf(stderr, "%s: %s differs from scalar in round %d\n", isa, what, round);
+  std::exit(1);
+}
+
+}  // namespace octavo::tests

@@ -1,0 +1,17 @@
+// One round of each test: a random case on one instruction set, and the same on the scalar one.
+#pragma once
+
+namespace octavo {
+
+struct Kernels;
+
+namespace tests {
+
+class Random;
+
+void test_mapping(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
+void test_sketch(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
+void test_gemm(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
+
+}  // namespace tests
+}  // namespace octavo

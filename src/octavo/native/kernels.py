@@ -1,0 +1,24 @@
+"""The kernels of one instruction set. They trust little: arrays of a wrong type or size are refused."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from octavo._native import Kernels, Product
+from octavo._native import kernels as _kernels
+from octavo.errors import OptionError
+
+__all__ = ["Kernels", "Product", "kernels"]
+
+
+@cache
+def kernels(isa: str = "") -> Kernels:
+    """The kernels of an instruction set; by default of that in OCTAVO_ISA, or else the best that runs here.
+
+    Raises:
+        OptionError: the instruction set is unknown, or the processor does not have it.
+    """
+    try:
+        return _kernels(isa)
+    except ValueError as error:
+        raise OptionError(str(error)) from None

@@ -1,0 +1,51 @@
+"""Which instruction set runs, and how one is forced."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import octavo
+from octavo.errors import OptionError
+from octavo.native import kernels
+
+
+def forced(isa: str) -> subprocess.CompletedProcess[str]:
+    script = (
+        "from octavo.errors import UserError\nfrom octavo.native import cpu\n"
+        "try:\n    print(cpu().runs)\nexcept UserError as error:\n    raise SystemExit(str(error))\n"
+    )
+    environment = {**os.environ, "OCTAVO_ISA": isa}
+    return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_best_that_the_processor_has_runs(monkeypatch):
+    monkeypatch.delenv("OCTAVO_ISA", raising=False)
+    kernels.cache_clear()
+    found = octavo.cpu()
+    assert found.runs == found.available[-1]
+    assert found.available[0] == "scalar"
+    assert set(found.available) <= set(found.compiled)
+
+
+@pytest.mark.parametrize("isa", octavo.cpu().available)
+def test_the_environment_forces_one(isa):
+    assert forced(isa).stdout.strip() == isa == kernels(isa).name
+
+
+def test_one_that_is_unknown_is_refused_in_a_sentence():
+    done = forced("mmx")
+    assert done.returncode != 0
+    assert done.stderr.startswith("OCTAVO_ISA: there is no instruction set 'mmx'; use one of scalar")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_one_that_the_processor_lacks_is_refused_in_a_sentence():
+    lacking = sorted(set(octavo.cpu().compiled) - set(octavo.cpu().available))
+    if not lacking:
+        pytest.skip("this processor has every instruction set that was compiled")
+    with pytest.raises(OptionError, match=f"this processor has no {lacking[0]}; use one of scalar"):
+        kernels(lacking[0])
