@@ -162,7 +162,7 @@ def test_mse_finds_ends_of_unlike_length_on_few_levels(kind):
 def test_mse_weighs_a_sample_as_the_whole():
     values = np.append(np.tile(DATA["normal"], 4), np.float32(20))
     observer = estimator("mse").observer()
-    observer.update(values, stride=41)
+    observer.update(values, stride=11)
     low, high = estimator("mse").range(observer, UINT8, False)
     whole = range_of("mse", values)
     assert squared_error(values, low, high, UINT8) <= 1.02 * squared_error(values, *whole, UINT8)
