@@ -22,6 +22,7 @@ bench: .venv/dev
 	$(BIN)/python -m benchmarks.accuracy --json build/accuracy.json
 	$(BIN)/python -m benchmarks.latency --json build/latency.json
 	$(BIN)/python -m benchmarks.quantize_time --json build/quantize_time.json
+	$(BIN)/python -m benchmarks.gemm --json build/gemm.json
 	$(BIN)/python -m benchmarks.training dscnn_kws --json build/training.json
 
 docs: .venv/dev

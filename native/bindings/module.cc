@@ -60,17 +60,18 @@ void dequantize_s8(const Kernels& kernels, Read<std::int8_t> q, float scale, int
   kernels.dequantize_s8(q.data(), q.size(), {scale, zero_point, 0, 0}, x.data());
 }
 
-nb::tuple sketch(const Kernels& kernels, Read<float> x, std::optional<Write<std::int64_t>> bins) {
-  require(!bins || bins->size() == kBins, "the histogram has the wrong size");
+// Of each of `rows` equal parts, every `stride`-th value counts.
+nb::tuple sketch(const Kernels& kernels, Read<float> x, std::size_t rows, std::size_t stride,
+                 Write<std::int64_t> bins) {
+  require(bins.size() == kBins, "the histogram has the wrong size");
+  require(rows > 0 && stride > 0 && x.size() % rows == 0, "the values do not divide into rows");
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Ends ends{kInfinity, -kInfinity, 0, 0};
-  kernels.sketch(x.data(), x.size(), ends, bins ? bins->data() : nullptr);
+  const std::size_t length = x.size() / rows;
+  for (std::size_t row = 0; row < rows; ++row) {
+    kernels.sketch(x.data() + row * length, length, stride, ends, bins.data());
+  }
   return nb::make_tuple(ends.low, ends.high, ends.nans, ends.infs);
-}
-
-void count(Read<float> x, Write<std::int64_t> bins) {
-  require(bins.size() == kBins, "the histogram has the wrong size");
-  count_bins(x.data(), x.size(), bins.data());
 }
 
 template <class T>
@@ -124,14 +125,13 @@ NB_MODULE(_native, module) {
   using namespace octavo;
   module.def("compiled", [] { return names(compiled()); });
   module.def("runnable", [] { return names(runnable()); });
-  module.def("count_bins", count, "x"_a.noconvert(), "bins"_a.noconvert());
 
   nb::class_<Kernels>(module, "Kernels")
       .def_prop_ro("name", [](const Kernels& kernels) { return kernels.name; })
       .def("quantize", quantize, "x"_a.noconvert(), "scale"_a, "zero_point"_a, "low"_a, "high"_a, "q"_a.noconvert())
       .def("dequantize_u8", dequantize_u8, "q"_a.noconvert(), "scale"_a, "zero_point"_a, "x"_a.noconvert())
       .def("dequantize_s8", dequantize_s8, "q"_a.noconvert(), "scale"_a, "zero_point"_a, "x"_a.noconvert())
-      .def("sketch", sketch, "x"_a.noconvert(), "bins"_a.noconvert().none())
+      .def("sketch", sketch, "x"_a.noconvert(), "rows"_a, "stride"_a, "bins"_a.noconvert())
       .def("product", product, "b"_a.noconvert(), "a_signed"_a, "a_zero"_a, "b_zero"_a.noconvert().none() = nb::none(),
            "bias"_a.noconvert().none() = nb::none(), nb::keep_alive<0, 1>());
 

@@ -62,8 +62,8 @@ struct Kernels {
   void (*dequantize_u8)(const std::uint8_t* q, std::size_t count, const Mapping& mapping, float* x);
   void (*dequantize_s8)(const std::int8_t* q, std::size_t count, const Mapping& mapping, float* x);
 
-  // Widens `ends` by the values and counts them into `bins` (histogram.h), which may be null.
-  void (*sketch)(const float* x, std::size_t count, Ends& ends, std::int64_t* bins);
+  // Widens `ends` by the values, and counts every `stride`-th of them into `bins` (histogram.h).
+  void (*sketch)(const float* x, std::size_t count, std::size_t stride, Ends& ends, std::int64_t* bins);
 
   // `scratch` has gemm_scratch(m, k) bytes and the alignment of a cache line.
   void (*gemm)(const Gemm& gemm, void* scratch);

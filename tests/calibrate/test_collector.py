@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.calibrate.calibrating import sketched
 
-from octavo.calibrate.collector import HISTOGRAM_VALUES, Collector, subsample
+from octavo.calibrate.collector import HISTOGRAM_VALUES, collect, stride_through
 from octavo.ranges import RangeSketch
 from octavo.ranges.fbgemm_histogram import FbgemmHistogram
 from octavo.ranges.moving_average import MovingAverage
@@ -20,28 +20,47 @@ def values(*shape: int) -> np.ndarray:
     return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, HISTOGRAM_VALUES), st.data())
-def test_small_samples_are_counted_whole_however_they_come(batches, size, data):
-    collector, given_arrays = Collector(RangeSketch()), []
-    for rows in batches:
-        given_arrays.append(values(rows, size))
-        collector.update(given_arrays[-1], rows)
-        if data.draw(st.booleans()):
-            collector.observer()
-    assert collector.observer().to_bytes() == sketched(*given_arrays).to_bytes()
+def collected(*batches: tuple[np.ndarray, int]) -> RangeSketch:
+    sketch = RangeSketch()
+    for array, samples in batches:
+        collect(sketch, array, samples)
+    return sketch
+
+
+def subsample(array: np.ndarray, rows: int) -> np.ndarray:
+    """What is counted of each sample, one behind the other."""
+    parts = array.reshape(rows, -1)
+    return parts[:, :: stride_through(parts.shape[1])].reshape(-1)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, HISTOGRAM_VALUES))
+def test_small_samples_are_counted_whole_however_they_come(batches, size):
+    arrays = [values(rows, size) for rows in batches]
+    found = collected(*((array, len(array)) for array in arrays))
+    assert found.to_bytes() == sketched(*arrays).to_bytes()
+
+
+@given(st.integers(1, 6), SIZES)
+def test_the_histogram_counts_the_same_part_of_each_sample(rows, size):
+    array = values(rows, size)
+    expected = sketched(subsample(array, rows))
+    found = collected((array, rows))
+    assert np.array_equal(found.histogram()[2], expected.histogram()[2])
+    assert (found.min, found.max, found.count) == (array.min(), array.max(), array.size)
 
 
 @given(st.integers(1, 6), SIZES)
 def test_what_counts_of_a_sample_does_not_depend_on_the_others(rows, size):
     array = values(rows, size)
-    alone = np.concatenate([subsample(row[None], 1) for row in array])
-    assert np.array_equal(subsample(array, rows), alone)
+    alone = collected(*((row[None], 1) for row in array))
+    assert collected((array, rows)).to_bytes() == alone.to_bytes()
 
 
 @given(st.integers(1, 5), st.integers(1, 9), SIZES)
 def test_tokens_merged_into_the_first_axis_count_with_their_sample(rows, tokens, size):
     array = values(rows, tokens, size)
-    assert np.array_equal(subsample(array.reshape(rows * tokens, size), rows), subsample(array, rows))
+    merged = array.reshape(rows * tokens, size)
+    assert collected((merged, rows)).to_bytes() == collected((array, rows)).to_bytes()
 
 
 @given(SIZES)
@@ -66,35 +85,28 @@ def test_every_channel_of_a_large_sample_is_heard(shape: tuple[int, ...]) -> Non
 def test_an_extreme_anywhere_in_a_large_sample_is_an_end(place, extreme):
     array = values(2, 5000)
     array[1, place] = extreme
-    collector = Collector(RangeSketch())
-    collector.update(array, 2)
-    sketch = collector.observer()
+    sketch = collected((array, 2))
     assert (sketch.min, sketch.max, sketch.count) == (array.min(), array.max(), 10_000)
 
 
 def test_an_array_may_be_overwritten_once_it_was_taken_in() -> None:
-    small, large = values(3, 10), values(3, 5000)
-    kept = [small.copy(), large.copy()]
-    reused, honest = Collector(RangeSketch()), Collector(RangeSketch())
-    for array, copy in zip((small, large), kept, strict=True):
-        reused.update(array, 3)
-        honest.update(copy, 3)
+    for array in (values(3, 10), values(3, 5000)):
+        found = collected((array, 3))
+        before = found.to_bytes()
         array[:] = 7e7
-    assert reused.observer().to_bytes() == honest.observer().to_bytes()
+        assert found.to_bytes() == before
 
 
 @pytest.mark.parametrize("kind", [MovingAverage, FbgemmHistogram])
 def test_observers_of_pytorchs_kind_see_whole_batches_in_their_order(kind: type) -> None:
-    collector, direct = Collector(kind()), kind()
+    found, direct = kind(), kind()
     for array in (values(2, 3000), values(4, 3000) * 3, values(1, 3000) - 1):
-        collector.update(array, len(array))
+        collect(found, array, len(array))
         direct.update(array)
-    assert collector.observer().to_bytes() == direct.to_bytes()
+    assert found.to_bytes() == direct.to_bytes()
 
 
 def test_scalars_and_empty_batches_are_taken_in() -> None:
-    collector = Collector(RangeSketch())
-    collector.update(np.float32([]).reshape(0, 5), 0)
-    collector.update(np.float32([]).reshape(2, 0), 2)
-    collector.update(np.float32(3.5), 2)
-    assert collector.observer().to_bytes() == sketched(np.float32([3.5])).to_bytes()
+    empty = np.zeros((0, 5), np.float32)
+    found = collected((empty, 0), (empty.T, 5), (np.float32(3.5).reshape(()), 2))
+    assert found.to_bytes() == sketched(np.float32([3.5])).to_bytes()

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from tests.native.isas import each_isa
 from tests.ranges import numpy_sketch
 
-from octavo.native import count_bins, kernels
+from octavo.native import kernels
 
 BINS = 1 << 16
 # Around the sizes of a block and of a stretch, and what lies between.
@@ -20,7 +20,7 @@ ANY = hnp.arrays(np.float32, st.integers(0, 100), elements=st.floats(width=32))
 
 def update(isa: str, values: np.ndarray) -> tuple[tuple[float, float, int, int], np.ndarray]:
     bins = np.zeros(BINS, np.int64)
-    return kernels(isa).sketch(values, bins), bins
+    return kernels(isa).sketch(values, 1, 1, bins), bins
 
 
 @each_isa
@@ -53,21 +53,22 @@ def test_one_value_only(isa, value, size):
 
 
 @each_isa
-def test_without_bins_the_ends_are_the_same(isa):
-    values = np.random.default_rng(0).normal(size=999).astype(np.float32)
-    assert kernels(isa).sketch(values, None) == update(isa, values)[0]
-
-
-@given(ANY)
-def test_bins_alone(values):
-    bins = np.ones(BINS, np.int64)
-    count_bins(values, bins)
-    assert np.array_equal(bins - 1, numpy_sketch.bins(values))
+@given(rows=st.integers(1, 5), length=SIZES, stride=st.sampled_from([1, 2, 3, 17, 4097, 10_000]))
+def test_every_so_many_values_of_each_row_are_counted(isa, rows, length, stride):
+    values = np.random.default_rng(length).normal(size=(rows, length)).astype(np.float32)
+    bins = np.zeros(BINS, np.int64)
+    found = kernels(isa).sketch(values.reshape(-1), rows, stride, bins)
+    assert numpy_sketch.same(found, numpy_sketch.ends(values))
+    assert np.array_equal(bins, numpy_sketch.bins(values[:, ::stride].reshape(-1)))
 
 
 @pytest.mark.parametrize("bins", [np.zeros(BINS - 1, np.int64), np.zeros(BINS, np.int32)])
 def test_a_histogram_of_another_size_or_type_is_refused(bins):
     with pytest.raises((ValueError, TypeError)):
-        count_bins(np.zeros(4, np.float32), bins)
-    with pytest.raises((ValueError, TypeError)):
-        kernels().sketch(np.zeros(4, np.float32), bins)
+        kernels().sketch(np.zeros(4, np.float32), 1, 1, bins)
+
+
+@pytest.mark.parametrize(("rows", "stride"), [(0, 1), (3, 1), (2, 0)])
+def test_rows_that_do_not_divide_the_values_are_refused(rows, stride):
+    with pytest.raises(ValueError, match="do not divide"):
+        kernels().sketch(np.zeros(4, np.float32), rows, stride, np.zeros(BINS, np.int64))

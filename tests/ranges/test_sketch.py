@@ -144,10 +144,10 @@ def test_ends_that_contradict_the_counts_are_refused():
         RangeSketch.from_bytes(bytes(data))
 
 
-def test_a_sample_gives_the_histogram_and_the_array_the_ends():
+def test_a_part_gives_the_histogram_and_all_values_the_ends():
     array = np.arange(1000, dtype=np.float32)
     sketch = RangeSketch()
-    sketch.update(array, array[::10])
+    sketch.update(array, rows=2, stride=10)
     assert (sketch.min, sketch.max, sketch.count) == (0.0, 999.0, 1000)
     assert sketch.histogram()[2].sum() == 100
 

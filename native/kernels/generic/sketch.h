@@ -60,14 +60,15 @@ bool finite_ends(const float* x, std::size_t count, Ends& ends) {
 }
 
 template <class Isa>
-void sketch(const float* x, std::size_t count, Ends& ends, std::int64_t* bins) {
+void sketch(const float* x, std::size_t count, std::size_t stride, Ends& ends, std::int64_t* bins) {
+  std::size_t next = 0;
   for (std::size_t i = 0; i < count; i += kStretch) {
     const std::size_t length = count - i < kStretch ? count - i : kStretch;
     const std::size_t whole = length / kBlock * kBlock;
     const bool finite = whole > 0 && finite_ends<Isa>(x + i, whole, ends);
     const std::size_t done = finite ? whole : 0;
     careful_ends(x + i + done, length - done, ends);
-    if (bins != nullptr) count_bins(x + i, length, bins);
+    next = count_bins(x, next, i + length, stride, bins);
   }
   // Which zero came first must not show.
   ends.low += 0.0f;

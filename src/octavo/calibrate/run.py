@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from octavo.calibrate.calibration import Calibration
 from octavo.calibrate.checkpoint import State, read_checkpoint, remove_checkpoint, write_checkpoint
-from octavo.calibrate.collector import Collector
+from octavo.calibrate.collector import collect
 from octavo.data import Batch, SampleSet, run_batch, sample_hashes
 from octavo.data.runner import DEFAULT_BATCH, fixed_batch
 from octavo.data.samples import Arrays
@@ -84,7 +84,7 @@ class _Pass:
         self.state, self.key = State(), ""
         self.position, self.whole = 0, True
         self.started = monotonic()
-        self.collectors = {name: Collector(make()) for name, make in self.tensors.items()}
+        self.observers: dict[str, Observer] = {name: make() for name, make in self.tensors.items()}
 
     def resume(self, key: str) -> None:
         """Take up the state of an earlier pass, if there is one."""
@@ -100,7 +100,7 @@ class _Pass:
             # Damaged: begin anew, as without a checkpoint.
             return
         self.state = found
-        self.collectors = {name: Collector(observer) for name, observer in observers.items()}
+        self.observers = dict(observers)
 
     def run(self) -> Calibration:
         done = len(self.state.hashes)
@@ -128,7 +128,7 @@ class _Pass:
         self.progress.done()
         if self.checkpoint:
             remove_checkpoint(self.checkpoint)
-        return Calibration(self._observers(), self.state.hashes, self._seconds())
+        return Calibration(self.observers, self.state.hashes, self._seconds())
 
     def _take(self, batch: Batch, done: int) -> None:
         hashes = sample_hashes(batch) if self.identify else [b""] * batch.size
@@ -148,25 +148,18 @@ class _Pass:
         pairs = [(batch, Arrays())] if self.session is None else run_batch(self.session, batch)
         for part, outputs in pairs:
             arrays = {**part.inputs, **outputs}
-            for name, collector in self.collectors.items():
-                collector.update(arrays[name], part.size)
+            for name, observer in self.observers.items():
+                collect(observer, arrays[name], part.size)
 
     def _changed(self) -> DataError:
         return DataError(f"the data changed since {self.checkpoint} was written; delete that file")
-
-    def _observers(self) -> dict[str, Observer]:
-        return {name: collector.observer() for name, collector in self.collectors.items()}
 
     def _seconds(self) -> float:
         return self.state.seconds + monotonic() - self.started
 
     def _write(self) -> None:
         assert self.checkpoint is not None
-        # Emptying the buffers is no more to be interrupted than a batch: values would be counted twice.
-        self.whole = False
-        observers = self._observers()
-        self.whole = True
-        write_checkpoint(self.checkpoint, self.key, observers, State(self.state.hashes, {}, self._seconds()))
+        write_checkpoint(self.checkpoint, self.key, self.observers, State(self.state.hashes, {}, self._seconds()))
 
 
 def _batch_size(session: Session | None, samples: SampleSet) -> int:

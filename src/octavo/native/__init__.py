@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from octavo.native.cpu import Cpu, cpu
-from octavo.native.kernels import Kernels, Product, count_bins, kernels
+from octavo.native.kernels import Kernels, Product, kernels
 from octavo.native.runtime import BundleModel, BundleSession, open_bundle
 
-__all__ = ["BundleModel", "BundleSession", "Cpu", "Kernels", "Product", "count_bins", "cpu", "kernels", "open_bundle"]
+__all__ = ["BundleModel", "BundleSession", "Cpu", "Kernels", "Product", "cpu", "kernels", "open_bundle"]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 
-from octavo._native import Kernels, Product, count_bins
+from octavo._native import Kernels, Product
 from octavo._native import kernels as _kernels
 from octavo.errors import OptionError
 
-__all__ = ["Kernels", "Product", "count_bins", "kernels"]
+__all__ = ["Kernels", "Product", "kernels"]
 
 
 @cache

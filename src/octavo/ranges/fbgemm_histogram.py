@@ -42,7 +42,7 @@ class FbgemmHistogram:
         """Whether no finite value was seen."""
         return bool(self.low > self.high)
 
-    def update(self, array: NDArray[Any], sample: NDArray[Any] | None = None) -> None:
+    def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
         """Count every finite value of the batch, stretching the histogram where the range has grown."""
         values = as_float32(array)
         values = values[np.isfinite(values)]

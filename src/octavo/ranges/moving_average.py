@@ -28,7 +28,7 @@ class MovingAverage:
         self.low = self.high = np.float32(0)
         self.empty = True
 
-    def update(self, array: NDArray[Any], sample: NDArray[Any] | None = None) -> None:
+    def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
         """Move the ends by 1% towards the minimum and maximum of this batch; the first batch sets them."""
         values = as_float32(array)
         values = values[np.isfinite(values)]

@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 class Observer(Protocol):
     """Sees every value of a tensor, batch by batch, and keeps what its estimator needs."""
 
-    def update(self, array: NDArray[Any], sample: NDArray[Any] | None = None) -> None:
-        """Take in a batch; `sample` is a part of it that may stand for the whole where only shape matters."""
+    def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
+        """Take in a batch.
+
+        Where only the shape of a distribution matters, every `stride`-th value of each of `rows` equal parts may stand
+        for the whole.
+        """
 
     def to_bytes(self) -> bytes:
         """The state, for a checkpoint; equal states give equal bytes."""

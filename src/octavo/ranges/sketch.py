@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.native import count_bins, kernels
+from octavo.native import kernels
 from octavo.ranges.cast import as_float32
 
 _BINS = 1 << 16
@@ -52,17 +52,16 @@ class RangeSketch:
         """The largest finite value seen."""
         return 0.0 if self.empty else self._high
 
-    def update(self, array: NDArray[Any], sample: NDArray[Any] | None = None) -> None:
+    def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
         """Take in values of any shape, converted to float32.
 
         Args:
             array: gives min, max and the counts, exactly.
-            sample: the values that the histogram counts; all of `array` by default.
+            rows: equal parts that `array` divides into, one behind the other.
+            stride: the histogram counts every `stride`-th value of each part, the first among them.
         """
         values = as_float32(array)
-        low, high, nans, infs = kernels().sketch(values, self._bins if sample is None else None)
-        if sample is not None:
-            count_bins(as_float32(sample), self._bins)
+        low, high, nans, infs = kernels().sketch(values, rows, stride, self._bins)
         self.count += values.size
         self.nan_count += nans
         self.inf_count += infs

@@ -1,0 +1,198 @@
+"""Speed of integer products: Octavo's kernels beside the INT8 and FP32 products of PyTorch, ONNX Runtime and NumPy.
+
+    python -m benchmarks.gemm [M,N,K ...] [--isa NAME] [--seconds S] [--json PATH]
+
+One thread each. All are run in turn, round after round; a ratio is the median over the rounds of peer seconds /
+Octavo seconds: above 1, Octavo is faster. The best peer of a kind is the one that is best in the median. Octavo,
+fbgemm and ONNX Runtime requantize u8 * s8 sums to u8; oneDNN (torch._int_mm) leaves s8 * s8 sums as int32. On x86
+without VNNI, ONNX Runtime and fbgemm add two products in 16 bits, which can saturate; Octavo does not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+
+from benchmarks.tables import machine_line, markdown, write_json
+from octavo.native import kernels
+
+SHAPES = ((1024, 1024, 1024), (128, 1536, 384), (128, 384, 1536), (3136, 64, 64), (49, 512, 2048), (1, 1024, 1024))
+INT8, FP32 = ("onednn", "fbgemm", "onnxruntime"), ("torch-fp32", "onnxruntime-fp32", "numpy-fp32")
+# Of what NumPy, oneDNN and fbgemm are built on; read when they are loaded.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+LEAST_SECONDS = 2e-3
+SCALE = 0.01
+
+Run = Callable[[], object]
+
+
+class Operands:
+    """A product's matrices: u8 and s8, s8 and s8, and as floats."""
+
+    def __init__(self, m: int, n: int, k: int) -> None:
+        rng = np.random.default_rng(0)
+        self.a = rng.integers(0, 256, (m, k)).astype(np.uint8)
+        # Seven bits: where peers add in 16 bits they would saturate, and give other results sooner.
+        self.b = rng.integers(-64, 64, (k, n)).astype(np.int8)
+        # Sums spread over some 100 steps of the output.
+        self.out_scale = SCALE * SCALE * 74 * 37 * float(np.sqrt(k)) / 30
+        self.multiplier = np.float32(SCALE * SCALE / self.out_scale)
+
+
+def octavo(operands: Operands, isa: str) -> Run:
+    product = kernels(isa).product(operands.b, False, 128)
+    n = operands.b.shape[1]
+    product.to_bytes(np.full(n, operands.multiplier, np.float32), 128, 0, 255)
+    c = np.zeros((len(operands.a), n), np.uint8)
+    return lambda: product.run(operands.a, c)
+
+
+def onednn(operands: Operands) -> Run:
+    a, b = torch.from_numpy(operands.a.view(np.int8)), torch.from_numpy(operands.b)
+    return lambda: torch._int_mm(a, b)
+
+
+def fbgemm(operands: Operands) -> Run:
+    torch.backends.quantized.engine = "fbgemm"
+    a = torch._make_per_tensor_quantized_tensor(torch.from_numpy(operands.a), SCALE, 128)
+    weight = torch._make_per_tensor_quantized_tensor(torch.from_numpy(operands.b.T.copy()), SCALE, 0)
+    packed = torch.ops.quantized.linear_prepack(weight, None)
+    return lambda: torch.ops.quantized.linear(a, packed, operands.out_scale, 128)
+
+
+def onnxruntime_int8(operands: Operands) -> Run:
+    constants = {
+        "sa": np.float32(SCALE), "za": np.uint8(128), "b": operands.b, "sb": np.float32(SCALE), "zb": np.int8(0),
+        "sc": np.float32(operands.out_scale), "zc": np.uint8(128),
+    }  # fmt: skip
+    return session("QLinearMatMul", ["a", "sa", "za", "b", "sb", "zb", "sc", "zc"], operands.a, constants)
+
+
+def onnxruntime_fp32(operands: Operands) -> Run:
+    return session("MatMul", ["a", "b"], operands.a.astype(np.float32), {"b": operands.b.astype(np.float32)})
+
+
+def session(operator: str, inputs: list[str], a: np.ndarray, constants: dict[str, Any]) -> Run:
+    """One node in ONNX Runtime; what it gives has a's type."""
+    kind = onnx.helper.np_dtype_to_tensor_dtype(a.dtype)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(operator, inputs, ["c"])],
+        "product",
+        [onnx.helper.make_tensor_value_info("a", kind, a.shape)],
+        [onnx.helper.make_tensor_value_info("c", kind, None)],
+        [onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    ready = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return lambda: ready.run(None, {"a": a})
+
+
+def torch_fp32(operands: Operands) -> Run:
+    a, b = (torch.from_numpy(matrix.astype(np.float32)) for matrix in (operands.a, operands.b))
+    c = torch.empty(len(a), b.shape[1])
+    return lambda: torch.mm(a, b, out=c)
+
+
+def numpy_fp32(operands: Operands) -> Run:
+    a, b = operands.a.astype(np.float32), operands.b.astype(np.float32)
+    c = np.empty((len(a), b.shape[1]), np.float32)
+    return lambda: np.matmul(a, b, out=c)
+
+
+PEERS: dict[str, Callable[[Operands], Run]] = {
+    "onednn": onednn,
+    "fbgemm": fbgemm,
+    "onnxruntime": onnxruntime_int8,
+    "torch-fp32": torch_fp32,
+    "onnxruntime-fp32": onnxruntime_fp32,
+    "numpy-fp32": numpy_fp32,
+}
+
+
+def measure(shape: tuple[int, int, int], isa: str, seconds: float) -> dict[str, Any]:
+    """Milliseconds of each in every round, their medians, and the ratios to Octavo."""
+    operands = Operands(*shape)
+    runs = {"octavo": octavo(operands, isa), **{name: make(operands) for name, make in PEERS.items()}}
+    repeats = {name: warmed(run) for name, run in runs.items()}
+    rounds: dict[str, list[float]] = {name: [] for name in runs}
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until or len(rounds["octavo"]) < 5:
+        for name, run in runs.items():
+            rounds[name].append(timed(run, repeats[name]))
+    ratios = {name: float(np.median(np.divide(rounds[name], rounds["octavo"]))) for name in PEERS}
+    own = float(np.median(rounds["octavo"]))
+    return {
+        "shape": shape,
+        "isa": isa,
+        "rounds": len(rounds["octavo"]),
+        "milliseconds": own * 1e3,
+        "gops": 2 * float(np.prod(shape)) / own / 1e9,
+        "ratios": ratios,
+        "best_int8": min(ratios[name] for name in INT8),
+        "best_fp32": min(ratios[name] for name in FP32),
+    }
+
+
+def warmed(run: Run) -> int:
+    """Run once or twice; how often to run it for one reading of the clock."""
+    run()
+    return max(1, int(LEAST_SECONDS / max(timed(run, 1), 1e-9)))
+
+
+def timed(run: Run, repeats: int) -> float:
+    """Seconds of one run."""
+    start = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    return (time.perf_counter() - start) / repeats
+
+
+def row(figures: dict[str, Any]) -> list[str]:
+    """One line of the table."""
+    ratios = [figures["best_int8"], figures["best_fp32"], *(figures["ratios"][name] for name in PEERS)]
+    name = "×".join(map(str, figures["shape"]))
+    return [name, f"{figures['milliseconds']:.3f}", f"{figures['gops']:.0f}", *(f"{ratio:.2f}" for ratio in ratios)]
+
+
+def shape_of(text: str) -> tuple[int, int, int]:
+    """Three sizes from "M,N,K"."""
+    m, n, k = map(int, text.split(","))
+    return m, n, k
+
+
+def main() -> None:
+    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
+        command = [sys.executable, "-m", "benchmarks.gemm", *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, **ONE_THREAD})
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("shapes", nargs="*", type=shape_of, default=list(SHAPES), metavar="M,N,K")
+    options.add_argument(
+        "--isa", default=kernels().name, help="Octavo's instruction set; by default the one it chooses"
+    )
+    options.add_argument("--seconds", type=float, default=4.0, help="how long to time each shape; default 4")
+    options.add_argument("--json", type=Path, help="write all figures to this file")
+    chosen = options.parse_args()
+    warnings.filterwarnings("ignore", "torch.quantize_per_tensor")
+    torch.set_num_threads(1)
+    results = [measure(shape, chosen.isa, chosen.seconds) for shape in chosen.shapes]
+    headers = ["M×N×K", "Octavo ms", "GOPS", "best INT8 ÷", "best FP32 ÷", *(f"{name} ÷" for name in PEERS)]
+    print(markdown(headers, [row(figures) for figures in results]))
+    print(f"\n{chosen.isa}; one thread; PyTorch {torch.__version__}; {machine_line()}")
+    write_json(chosen.json, results)
+
+
+if __name__ == "__main__":
+    main()
