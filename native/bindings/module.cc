@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "bindings/product.h"
+#include "bindings/runtime.h"
 #include "kernels/dispatch.h"
 #include "kernels/histogram.h"
 
@@ -142,4 +143,5 @@ NB_MODULE(_native, module) {
       .def("run", run<std::uint8_t, Output::kBytes>, "a"_a.noconvert(), "c"_a.noconvert());
 
   module.def("kernels", kernels_of, "name"_a = "", nb::rv_policy::reference);
+  define_runtime(module);
 }

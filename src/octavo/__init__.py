@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from octavo import errors, torch
 from octavo.data import Preprocess
+from octavo.engines.native import load
 from octavo.measure import Evaluation, MetricResult, evaluation
 from octavo.native import Cpu, cpu
 from octavo.pipeline import quantize
@@ -22,6 +23,7 @@ __all__ = [
     "cpu",
     "errors",
     "evaluation",
+    "load",
     "quantize",
     "torch",
 ]

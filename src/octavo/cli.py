@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 
 _INTERRUPTED = 130
+_BUNDLE = ".oct"
 # The parent of all mistakes that Typer finds; click's own or Typer's copy of it, as the version has it.
 _USAGE: Any = typer.BadParameter.__mro__[2]
 
@@ -225,9 +226,55 @@ def targets() -> None:
     show_targets(stdout(), [target(name) for name in target_names()], this_machine())
 
 
+@app.command("compile")
+def compile_bundle(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="What quantize wrote.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.", show_default=False)],
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Size of a dynamic first axis.")] = 1,
+    force: Force = False,
+) -> None:
+    """Compile a quantized model into a bundle for the native runtime."""
+    _check_outputs([output], [model], force)
+    from octavo.export import compile_model
+    from octavo.files import write_bytes
+    from octavo.text import size
+
+    content = compile_model(model, batch=batch)
+    write_bytes(output, content)
+    stdout().print(f"{escape(str(output))} holds {escape(str(model))} in {size(len(content))}", soft_wrap=True)
+
+
+@app.command("run")
+def run_bundle(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What compile wrote.", show_default=False)],
+    given: Annotated[
+        Path, typer.Option("--input", "-i", help="The input as .npy, or several by name as .npz.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The output as .npy, or all by name as .npz.", show_default=False)
+    ],
+    force: Force = False,
+) -> None:
+    """Run a bundle once."""
+    _check_outputs([output], [bundle, given], force)
+    from octavo.data.tensors import read_arrays, write_arrays
+    from octavo.engines.native import load
+
+    session = load(bundle)
+    results = session.run(read_arrays(given, [spec.name for spec in session.inputs]))
+    write_arrays(output, results)
+    stdout().print(f"{escape(str(output))} holds {escape(', '.join(results))}", soft_wrap=True)
+
+
 @app.command()
 def inspect(model: ModelPath, target: TargetName = "auto", exclude: Exclude = None) -> None:
-    """Show a model's operators, which become integers and which do not and why, sizes, and overflow bounds."""
+    """Show a model's operators, which become integers and which do not and why, sizes, and overflow bounds.
+
+    Of a bundle: its operators and its memory plan.
+    """
+    if model.suffix == _BUNDLE:
+        _inspect_bundle(model)
+        return
     from octavo.inspection import inspect as look
     from octavo.report.inspection import show_inspection
     from octavo.targets import target as find_target
@@ -282,7 +329,9 @@ def compare(
 
 @app.command()
 def bench(
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="ONNX files.", show_default=False)],
+    models: Annotated[
+        list[Path], typer.Argument(metavar="MODEL...", help="ONNX files, and bundles.", show_default=False)
+    ],
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples a run.")] = 1,
     threads: Threads = None,
     dim: Annotated[
@@ -291,15 +340,12 @@ def bench(
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="About how long to measure.")] = 5.0,
 ) -> None:
     """Time models in turn on random inputs: median and quartiles."""
-    from octavo.engines.onnxruntime import Session
-    from octavo.graph import load, stored_bytes
     from octavo.measure import latencies
     from octavo.measure.feeds import random_feeds
     from octavo.report.latency import show_latencies
     from octavo.report.progress import watcher
 
-    loaded = [load(path) for path in models]
-    sessions = [Session(each, threads=threads, saturate=True) for each in loaded]
+    sessions, sizes = zip(*(_timed(path, threads) for path in models), strict=True)
     dims = dict(_dim(text) for text in dim or ())
     feeds = [random_feeds(session.inputs, batch_size, dims) for session in sessions]
     with watcher() as progress:
@@ -309,9 +355,7 @@ def bench(
         if threads
         else f"threads as ONNX Runtime chooses ({os.cpu_count()} cores)"
     )
-    show_latencies(
-        stdout(), [str(path) for path in models], [stored_bytes(each) for each in loaded], found, batch_size, count
-    )
+    show_latencies(stdout(), [str(path) for path in models], sizes, found, batch_size, count, _engines(models))
 
 
 def main() -> None:
@@ -352,6 +396,37 @@ def run(arguments: list[str]) -> int:
 
 def _complain(sentence: str) -> None:
     stderr().print(f"[red]octavo:[/] {escape(' '.join(sentence.split()))}")
+
+
+def _inspect_bundle(path: Path) -> None:
+    from octavo.engines.native import load
+    from octavo.export import read_bundle
+    from octavo.report.bundle import show_bundle
+
+    # The runtime checks what is then read.
+    session = load(path)
+    show_bundle(stdout(), read_bundle(path.read_bytes()), session.memory_bytes)
+
+
+def _timed(path: Path, threads: int | None) -> tuple[Any, int]:
+    """An engine for a model or a bundle, and the bytes that it is stored in."""
+    from octavo.engines.native import load as load_bundle
+    from octavo.engines.onnxruntime import Session
+    from octavo.graph import load, stored_bytes
+
+    if path.suffix == _BUNDLE:
+        return load_bundle(path), path.stat().st_size
+    model = load(path)
+    return Session(model, threads=threads, saturate=True), stored_bytes(model)
+
+
+def _engines(models: list[Path]) -> str:
+    """The engines that time these files."""
+    from octavo.native import cpu
+
+    bundles = [path.suffix == _BUNDLE for path in models]
+    names = ["ONNX Runtime"] * (not all(bundles)) + [f"native ({cpu().runs}, 1 thread)"] * any(bundles)
+    return " and ".join(names)
 
 
 def _model(path: Path) -> Any:

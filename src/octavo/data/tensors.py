@@ -1,13 +1,17 @@
-"""One array out of a file: NumPy's own formats, or a weight of an ONNX model."""
+"""Arrays in files and out of them: NumPy's own formats, or a weight of an ONNX model."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.errors import DataError
+from octavo.errors import DataError, OptionError
+from octavo.files import write_bytes
 from octavo.graph import load
 
 
@@ -29,6 +33,40 @@ def read_tensor(path: Path, name: str | None) -> NDArray[np.float32]:
         raise DataError(f"array '{name}' of {path} holds {array.dtype}; give one of real numbers")
     with np.errstate(over="ignore"):
         return np.asarray(array, np.float32)
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The inputs of a model: those of a .npz by name, or the one of a .npy for a model of one.
+
+    Raises:
+        DataError: the file cannot be read, or holds no array for an input.
+    """
+    arrays = _arrays(path)
+    if path.suffix == ".npy":
+        if len(names) != 1:
+            raise DataError(f"{path} holds one array and the model takes {len(names)}: {', '.join(names)}; give a .npz")
+        return {names[0]: next(iter(arrays.values()))}
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        raise DataError(f"{path} has no array '{missing[0]}', which the model takes; it holds {', '.join(arrays)}")
+    return {name: arrays[name] for name in names}
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """One array as .npy, any number as .npz.
+
+    Raises:
+        OptionError: the name ends in neither, or in .npy for several arrays, or cannot be written.
+    """
+    content = io.BytesIO()
+    if path.suffix == ".npz":
+        np.savez(content, **arrays)  # type: ignore[arg-type]
+    elif path.suffix == ".npy" and len(arrays) == 1:
+        np.save(content, next(iter(arrays.values())))
+    else:
+        wanted = ".npy or .npz" if len(arrays) == 1 else f".npz, for there are {len(arrays)} outputs"
+        raise OptionError(f"{path} cannot hold the result; choose a name that ends in {wanted}")
+    write_bytes(path, content.getvalue())
 
 
 def _weights(path: Path) -> dict[str, NDArray[np.generic]]:

@@ -1,8 +1,9 @@
-"""The native kernels: which instruction set runs, and the kernels themselves."""
+"""The native core: which instruction set runs, the kernels themselves, and the runtime of bundles."""
 
 from __future__ import annotations
 
 from octavo.native.cpu import Cpu, cpu
 from octavo.native.kernels import Kernels, Product, kernels
+from octavo.native.runtime import BundleModel, BundleSession, open_bundle
 
-__all__ = ["Cpu", "Kernels", "Product", "cpu", "kernels"]
+__all__ = ["BundleModel", "BundleSession", "Cpu", "Kernels", "Product", "cpu", "kernels", "open_bundle"]

@@ -13,10 +13,16 @@ from octavo.text import short, size, times
 
 
 def show_latencies(
-    console: Console, names: Sequence[str], sizes: Sequence[int], found: Sequence[Latency], batch: int, threads: str
+    console: Console,
+    names: Sequence[str],
+    sizes: Sequence[int],
+    found: Sequence[Latency],
+    batch: int,
+    threads: str,
+    engines: str = "ONNX Runtime",
 ) -> None:
     """Print one row a model; ratios are against the first."""
-    title = f"Latency in ms, ONNX Runtime, batch {batch}, {threads}, {found[0].runs} rounds interleaved"
+    title = f"Latency in ms, {engines}, batch {batch}, {threads}, {found[0].runs} rounds interleaved"
     table = Table(title=title, title_justify="left")
     table.add_column("model", overflow="fold")
     for heading in ("size", "median", "quartiles", "against\nthe first"):

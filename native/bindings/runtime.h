@@ -1,0 +1,103 @@
+// The runtime as Python sees it, through its C ABI.
+#pragma once
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <mutex>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "octavo.h"
+
+namespace octavo {
+
+namespace nb = nanobind;
+
+using Given = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using Made = nb::ndarray<nb::c_contig, nb::device::cpu>;
+// Name, element type as octavo_dtype numbers it, shape.
+using Spec = std::tuple<std::string, int, std::vector<std::int64_t>>;
+
+inline void succeed(octavo_status status, const octavo_error& error) {
+  if (status != OCTAVO_OK) throw nb::value_error(error.message);
+}
+
+class BundleModel {
+ public:
+  explicit BundleModel(const std::string& path) {
+    octavo_error error;
+    succeed(octavo_open(path.c_str(), &model_, &error), error);
+  }
+  BundleModel(const BundleModel&) = delete;
+  BundleModel& operator=(const BundleModel&) = delete;
+  ~BundleModel() { octavo_close(model_); }
+
+  std::vector<Spec> inputs() const { return specs(octavo_input_count(model_), octavo_input_info); }
+  std::vector<Spec> outputs() const { return specs(octavo_output_count(model_), octavo_output_info); }
+  std::size_t session_bytes() const { return octavo_session_bytes(model_); }
+  const octavo_model* get() const { return model_; }
+
+ private:
+  template <class Info>
+  std::vector<Spec> specs(std::size_t count, const Info& info) const {
+    std::vector<Spec> found;
+    for (std::size_t i = 0; i < count; ++i) {
+      octavo_tensor tensor;
+      info(model_, i, &tensor);
+      found.emplace_back(tensor.name, tensor.dtype, std::vector(tensor.shape, tensor.shape + tensor.rank));
+    }
+    return found;
+  }
+
+  octavo_model* model_ = nullptr;
+};
+
+// Threads may call it: one runs, the others wait.
+class BundleSession {
+ public:
+  explicit BundleSession(const BundleModel& model) {
+    octavo_error error;
+    succeed(octavo_session_open(model.get(), &session_, &error), error);
+  }
+  BundleSession(const BundleSession&) = delete;
+  BundleSession& operator=(const BundleSession&) = delete;
+  ~BundleSession() { octavo_session_close(session_); }
+
+  void run(const std::vector<Given>& inputs, const std::vector<Made>& outputs) {
+    std::vector<octavo_input> from;
+    std::vector<octavo_output> to;
+    for (const Given& array : inputs) from.push_back({array.data(), array.nbytes()});
+    for (const Made& array : outputs) to.push_back({array.data(), array.nbytes()});
+    octavo_error error;
+    octavo_status status;
+    {
+      nb::gil_scoped_release others;
+      const std::lock_guard one(mutex_);
+      status = octavo_session_run(session_, from.data(), to.data(), &error);
+    }
+    succeed(status, error);
+  }
+
+ private:
+  octavo_session* session_ = nullptr;
+  std::mutex mutex_;
+};
+
+inline void define_runtime(nb::module_& module) {
+  using namespace nb::literals;
+  nb::class_<BundleModel>(module, "BundleModel")
+      .def(nb::init<const std::string&>(), "path"_a)
+      .def_prop_ro("inputs", &BundleModel::inputs)
+      .def_prop_ro("outputs", &BundleModel::outputs)
+      .def_prop_ro("session_bytes", &BundleModel::session_bytes);
+  nb::class_<BundleSession>(module, "BundleSession")
+      .def(nb::init<const BundleModel&>(), "model"_a, nb::keep_alive<1, 2>())
+      .def("run", &BundleSession::run, "inputs"_a, "outputs"_a);
+}
+
+}  // namespace octavo

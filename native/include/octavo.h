@@ -1,0 +1,93 @@
+/* Octavo's runtime: run a bundle (.oct) that `octavo compile` wrote. Plain C, no dependency.
+ *
+ * Every call that can fail gives a status, and where `error` is not null fills it in; nothing is thrown and nothing
+ * is printed. A model is immutable once open, so threads may share it: each runs a session of its own. One session,
+ * and octavo_run, which uses the model's own session, serve one call at a time.
+ * Nothing is allocated while a session runs. The same inputs give the same outputs, bit for bit.
+ */
+#ifndef OCTAVO_H
+#define OCTAVO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define OCTAVO_API __attribute__((visibility("default")))
+#else
+#define OCTAVO_API
+#endif
+
+#define OCTAVO_MAX_RANK 6
+
+typedef enum octavo_status {
+  OCTAVO_OK = 0,
+  OCTAVO_FILE = 1,     /* the file cannot be opened or read */
+  OCTAVO_BUNDLE = 2,   /* the file is no bundle, damaged, or of another version */
+  OCTAVO_ARGUMENT = 3, /* an argument of the call does not fit */
+  OCTAVO_MEMORY = 4    /* not enough memory */
+} octavo_status;
+
+typedef struct octavo_error {
+  octavo_status code;
+  char message[244]; /* one sentence in UTF-8, ending in a zero */
+} octavo_error;
+
+typedef enum octavo_dtype { OCTAVO_F32 = 1, OCTAVO_U8 = 2, OCTAVO_S8 = 3, OCTAVO_S32 = 4 } octavo_dtype;
+
+typedef struct octavo_tensor {
+  const char* name; /* lives as long as the model */
+  octavo_dtype dtype;
+  uint32_t rank;
+  int64_t shape[OCTAVO_MAX_RANK];
+  size_t size; /* in bytes; elements in row-major order, without gaps */
+} octavo_tensor;
+
+/* Memory of the caller's, aligned for its element type; inputs and outputs must not overlap. */
+typedef struct octavo_input {
+  const void* data;
+  size_t size; /* in bytes */
+} octavo_input;
+
+typedef struct octavo_output {
+  void* data;
+  size_t size; /* in bytes */
+} octavo_output;
+
+typedef struct octavo_model octavo_model;
+typedef struct octavo_session octavo_session;
+
+/* Maps the file read-only. It must not change while the model is open. */
+OCTAVO_API octavo_status octavo_open(const char* path, octavo_model** model, octavo_error* error);
+
+/* A bundle in memory, aligned to 64 bytes, which must outlive the model and not change. */
+OCTAVO_API octavo_status octavo_open_memory(const void* data, size_t size, octavo_model** model, octavo_error* error);
+
+/* After all its sessions. A null model is ignored. */
+OCTAVO_API void octavo_close(octavo_model* model);
+
+OCTAVO_API size_t octavo_input_count(const octavo_model* model);
+OCTAVO_API size_t octavo_output_count(const octavo_model* model);
+OCTAVO_API octavo_status octavo_input_info(const octavo_model* model, size_t index, octavo_tensor* info);
+OCTAVO_API octavo_status octavo_output_info(const octavo_model* model, size_t index, octavo_tensor* info);
+
+/* Bytes that a session holds: the arena of the memory plan, and scratch of the kernels. */
+OCTAVO_API size_t octavo_session_bytes(const octavo_model* model);
+
+/* `inputs` and `outputs` are arrays of as many as the model has, in its order. */
+OCTAVO_API octavo_status octavo_run(octavo_model* model, const octavo_input* inputs, const octavo_output* outputs,
+                                    octavo_error* error);
+
+OCTAVO_API octavo_status octavo_session_open(const octavo_model* model, octavo_session** session, octavo_error* error);
+OCTAVO_API octavo_status octavo_session_run(octavo_session* session, const octavo_input* inputs,
+                                            const octavo_output* outputs, octavo_error* error);
+OCTAVO_API void octavo_session_close(octavo_session* session);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

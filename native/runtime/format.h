@@ -1,0 +1,69 @@
+// The bundle as it lies on disk, little-endian; docs/reference/bundle.md specifies it.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace octavo {
+
+static_assert(std::endian::native == std::endian::little, "bundles are little-endian, and are read in place");
+
+inline constexpr char kMagic[4] = {'O', 'C', 'T', 'V'};
+inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint64_t kAlignment = 64;
+inline constexpr std::uint32_t kAbsent = 0xffffffff;
+inline constexpr int kMaxRank = 6;
+// Of a tensor and of the arena, so that no product or sum of sizes leaves 64 bits.
+inline constexpr std::uint64_t kMaxBytes = (std::uint64_t{1} << 31) - 1;
+
+struct Table {
+  std::uint64_t offset;
+  std::uint64_t count;
+};
+
+struct Header {
+  char magic[4];
+  std::uint32_t version;
+  std::uint64_t file_bytes;
+  std::uint32_t checksum;  // CRC-32 of the file with these four bytes zero
+  std::uint32_t reserved;
+  std::uint64_t arena_bytes;
+  Table tensors;
+  Table operators;
+  Table operands;    // indices of tensors
+  Table attributes;  // 64-bit integers
+  Table inputs;      // indices of tensors
+  Table outputs;     // indices of tensors
+  Table strings;     // bytes; the last one is zero
+  Table payload;     // bytes
+};
+static_assert(sizeof(Header) == 160);
+
+struct TensorRecord {
+  std::uint32_t name;  // offset in strings
+  std::uint8_t dtype;
+  std::uint8_t rank;
+  std::uint8_t place;
+  std::uint8_t reserved;
+  std::uint32_t dims[kMaxRank];
+  std::uint64_t offset;  // in the arena or the payload, or the number of the input or output
+  std::uint64_t bytes;
+  float scale;
+  std::int32_t zero_point;
+  std::uint32_t padding[2];
+};
+static_assert(sizeof(TensorRecord) == 64);
+
+struct OperatorRecord {
+  std::uint32_t name;  // offset in strings
+  std::uint16_t kind;
+  std::uint16_t inputs;
+  std::uint16_t outputs;
+  std::uint16_t attributes;
+  std::uint32_t first_operand;  // inputs, then outputs
+  std::uint32_t first_attribute;
+  std::uint32_t padding[3];
+};
+static_assert(sizeof(OperatorRecord) == 32);
+
+}  // namespace octavo

@@ -1,0 +1,230 @@
+#include "runtime/loader.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "runtime/crc32.h"
+#include "runtime/op.h"
+
+namespace octavo {
+namespace {
+
+class Reader {
+ public:
+  Reader(std::span<const std::byte> file, const Kernels& kernels, Model& model, std::string& error)
+      : file_(file), kernels_(kernels), model_(model), error_(error) {}
+
+  bool read() {
+    return read_header() && read_tables() && read_tensors() &&
+           read_slots(header_.inputs, Place::kInput, model_.inputs) &&
+           read_slots(header_.outputs, Place::kOutput, model_.outputs) && check_slots() && read_operators() &&
+           check_overlaps() && check_kernels();
+  }
+
+ private:
+  bool fail(const std::string& what) {
+    error_ = "the bundle is damaged: " + what;
+    return false;
+  }
+
+  bool read_header() {
+    constexpr std::size_t kBeforeChecksum = offsetof(Header, checksum);
+    if (file_.size() < sizeof(Header)) return fail("it is shorter than its header");
+    std::memcpy(&header_, file_.data(), sizeof(Header));
+    if (std::memcmp(header_.magic, kMagic, sizeof(kMagic)) != 0) {
+      error_ = "this is no bundle; make one with octavo compile";
+      return false;
+    }
+    if (header_.version != kVersion) {
+      error_ = "the bundle is of version " + std::to_string(header_.version) + " and this runtime reads version " +
+               std::to_string(kVersion) + "; compile the model again";
+      return false;
+    }
+    if (header_.file_bytes != file_.size()) return fail("its size is not what its header says");
+    const std::uint32_t zero = 0;
+    std::uint32_t crc = crc32(0, file_.data(), kBeforeChecksum);
+    crc = crc32(crc, &zero, sizeof(zero));
+    crc = crc32(crc, file_.data() + kBeforeChecksum + sizeof(zero), file_.size() - kBeforeChecksum - sizeof(zero));
+    return crc == header_.checksum || fail("its checksum does not match");
+  }
+
+  bool holds(const Table& table, std::uint64_t record) const {
+    return table.offset % kAlignment == 0 && table.offset <= file_.size() &&
+           table.count <= (file_.size() - table.offset) / record;
+  }
+
+  // The table as an array; the mapping starts at a page, so its offset aligns it.
+  template <class T>
+  std::span<const T> table(const Table& where) const {
+    return {reinterpret_cast<const T*>(file_.data() + where.offset), where.count};
+  }
+
+  bool read_tables() {
+    const bool all = holds(header_.tensors, sizeof(TensorRecord)) && holds(header_.operators, sizeof(OperatorRecord)) &&
+                     holds(header_.operands, sizeof(std::uint32_t)) &&
+                     holds(header_.attributes, sizeof(std::int64_t)) && holds(header_.inputs, sizeof(std::uint32_t)) &&
+                     holds(header_.outputs, sizeof(std::uint32_t)) && holds(header_.strings, 1) &&
+                     holds(header_.payload, 1);
+    if (!all) return fail("a table reaches beyond the file");
+    if (header_.arena_bytes > kMaxBytes) return fail("its arena is too large");
+    const auto strings = table<char>(header_.strings);
+    if (strings.empty() || strings.back() != '\0') return fail("its names do not end");
+    const auto operands = table<std::uint32_t>(header_.operands);
+    for (const std::uint32_t index : operands) {
+      if (index >= header_.tensors.count) return fail("an operator names a tensor that does not exist");
+    }
+    model_.file = file_;
+    model_.payload = header_.payload.offset;
+    model_.arena_bytes = header_.arena_bytes;
+    return true;
+  }
+
+  const char* name(std::uint32_t offset) const {
+    return offset < header_.strings.count ? table<char>(header_.strings).data() + offset : nullptr;
+  }
+
+  bool read_tensors() {
+    model_.tensors.reserve(header_.tensors.count);
+    for (const TensorRecord& record : table<TensorRecord>(header_.tensors)) {
+      Tensor tensor{};
+      if (const char* fault = read_tensor(record, tensor)) {
+        return fail("tensor " + std::to_string(model_.tensors.size()) + " " + fault);
+      }
+      model_.tensors.push_back(tensor);
+    }
+    return true;
+  }
+
+  // Null, or what is wrong.
+  const char* read_tensor(const TensorRecord& record, Tensor& tensor) const {
+    tensor.name = name(record.name);
+    if (tensor.name == nullptr) return "has no name";
+    if (record.dtype < 1 || record.dtype > 4) return "has an unknown type";
+    if (record.place < 1 || record.place > 4) return "lies in an unknown place";
+    if (record.rank > kMaxRank) return "has too many axes";
+    tensor.dtype = static_cast<Dtype>(record.dtype);
+    tensor.place = static_cast<Place>(record.place);
+    tensor.rank = record.rank;
+    std::uint64_t bytes = tensor.is_byte() ? 1 : 4;
+    tensor.count = 1;
+    for (int i = 0; i < tensor.rank; ++i) {
+      if (record.dims[i] == 0 || record.dims[i] > kMaxBytes / bytes) return "is empty or too large";
+      bytes *= record.dims[i];
+      tensor.dims[i] = record.dims[i];
+      tensor.count *= record.dims[i];
+    }
+    if (record.bytes != bytes) return "has another size than its shape";
+    tensor.bytes = bytes;
+    tensor.offset = record.offset;
+    tensor.scale = record.scale;
+    tensor.zero_point = record.zero_point;
+    if (tensor.is_byte() && !is_grid(tensor)) return "has a scale or zero point that no grid has";
+    return check_place(tensor);
+  }
+
+  static bool is_grid(const Tensor& tensor) {
+    const std::int32_t least = tensor.dtype == Dtype::kS8 ? -128 : 0;
+    return std::isnormal(tensor.scale) && tensor.scale > 0 && tensor.zero_point >= least &&
+           tensor.zero_point <= least + 255;
+  }
+
+  const char* check_place(const Tensor& tensor) const {
+    if (tensor.place == Place::kInput || tensor.place == Place::kOutput) {
+      const Table& slots = tensor.place == Place::kInput ? header_.inputs : header_.outputs;
+      return tensor.offset < slots.count ? nullptr : "is an input or output that does not exist";
+    }
+    const std::uint64_t limit = tensor.is_constant() ? header_.payload.count : header_.arena_bytes;
+    if (tensor.offset % kAlignment != 0) return "is not aligned";
+    return tensor.offset <= limit && tensor.bytes <= limit - tensor.offset ? nullptr : "reaches beyond its memory";
+  }
+
+  bool read_slots(const Table& where, Place place, std::vector<std::uint32_t>& slots) {
+    const auto found = table<std::uint32_t>(where);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (found[i] >= model_.tensors.size()) return fail("an input or output does not exist");
+      const Tensor& tensor = model_.tensors[found[i]];
+      if (tensor.place != place || tensor.offset != i) return fail("an input or output lies elsewhere");
+    }
+    slots.assign(found.begin(), found.end());
+    return true;
+  }
+
+  // Tensors that see an input or output in another shape see all of it and no more.
+  bool check_slots() {
+    for (const Tensor& tensor : model_.tensors) {
+      if (tensor.place != Place::kInput && tensor.place != Place::kOutput) continue;
+      const auto& slots = tensor.place == Place::kInput ? model_.inputs : model_.outputs;
+      const Tensor& slot = model_.tensors[slots[tensor.offset]];
+      if (slot.bytes != tensor.bytes || slot.dtype != tensor.dtype) return fail("an input or output has two sizes");
+    }
+    return true;
+  }
+
+  bool read_operators() {
+    const auto operands = table<std::uint32_t>(header_.operands);
+    const auto attributes = table<std::int64_t>(header_.attributes);
+    model_.ops.reserve(header_.operators.count);
+    for (const OperatorRecord& record : table<OperatorRecord>(header_.operators)) {
+      const std::uint64_t used = std::uint64_t{record.inputs} + record.outputs;
+      if (record.first_operand > operands.size() || used > operands.size() - record.first_operand ||
+          record.first_attribute > attributes.size() ||
+          record.attributes > attributes.size() - record.first_attribute) {
+        return fail("an operator reads beyond a table");
+      }
+      const OpKind* kind = kind_of(record.kind);
+      const char* label = name(record.name);
+      if (kind == nullptr || label == nullptr) return fail("an operator is unknown or has no name");
+      // All of them read something and write one tensor.
+      if (record.inputs == 0 || record.outputs != 1) return fail("an operator has no input or not one output");
+      model_.ops.push_back({label, kind, operands.subspan(record.first_operand, record.inputs),
+                            operands.subspan(record.first_operand + record.inputs, record.outputs),
+                            attributes.subspan(record.first_attribute, record.attributes)});
+    }
+    return true;
+  }
+
+  static bool share_memory(const Tensor& a, const Tensor& b) {
+    if (a.place != b.place) return false;
+    if (a.place != Place::kArena) return a.offset == b.offset;
+    return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+  }
+
+  // Kernels write to the arena and the outputs only, and never where they read.
+  bool check_overlaps() {
+    for (const Op& op : model_.ops) {
+      const Tensor& out = model_.tensors[op.outputs[0]];
+      if (out.place != Place::kArena && out.place != Place::kOutput)
+        return fail("an operator writes what is read-only");
+      for (const std::uint32_t input : op.inputs) {
+        if (share_memory(out, model_.tensors[input])) return fail("an operator writes over what it reads");
+      }
+    }
+    return true;
+  }
+
+  bool check_kernels() {
+    for (const Op& op : model_.ops) {
+      const View view(model_, op);
+      if (const char* fault = op.kind->check(view)) {
+        return fail("operator " + std::to_string(&op - model_.ops.data()) + " (" + op.kind->name + "): " + fault);
+      }
+      if (op.kind->scratch == nullptr) continue;
+      model_.scratch_bytes = std::max(model_.scratch_bytes, op.kind->scratch(view, kernels_));
+    }
+    return true;
+  }
+
+  std::span<const std::byte> file_;
+  const Kernels& kernels_;
+  Model& model_;
+  std::string& error_;
+  Header header_{};
+};
+
+}  // namespace
+
+bool read_bundle(std::span<const std::byte> file, const Kernels& kernels, Model& model, std::string& error) {
+  return Reader(file, kernels, model, error).read();
+}
+
+}  // namespace octavo

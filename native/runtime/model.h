@@ -1,0 +1,56 @@
+// A bundle that was checked: what kernels may rely on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runtime/format.h"
+
+namespace octavo {
+
+enum class Dtype : std::uint8_t { kF32 = 1, kU8 = 2, kS8 = 3, kS32 = 4 };
+enum class Place : std::uint8_t { kArena = 1, kConstant = 2, kInput = 3, kOutput = 4 };
+
+struct Tensor {
+  const char* name;
+  Dtype dtype;
+  Place place;
+  int rank;
+  std::int64_t dims[kMaxRank];
+  std::int64_t count;
+  std::size_t bytes;
+  std::uint64_t offset;
+  float scale;
+  std::int32_t zero_point;
+
+  bool is_float() const { return dtype == Dtype::kF32; }
+  bool is_byte() const { return dtype == Dtype::kU8 || dtype == Dtype::kS8; }
+  bool is_constant() const { return place == Place::kConstant; }
+};
+
+struct OpKind;
+
+struct Op {
+  const char* name;
+  const OpKind* kind;
+  std::span<const std::uint32_t> inputs;
+  std::span<const std::uint32_t> outputs;
+  std::span<const std::int64_t> attributes;
+};
+
+struct Model {
+  std::span<const std::byte> file;
+  std::uint64_t payload = 0;
+  std::size_t arena_bytes = 0;
+  std::size_t scratch_bytes = 0;
+  std::vector<Tensor> tensors;
+  std::vector<Op> ops;
+  std::vector<std::uint32_t> operands;
+  std::vector<std::int64_t> attributes;
+  std::vector<std::uint32_t> inputs;
+  std::vector<std::uint32_t> outputs;
+};
+
+}  // namespace octavo

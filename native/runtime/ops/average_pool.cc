@@ -1,0 +1,78 @@
+// The mean of each window, on 8 bits or float32. On 8 bits the sum is exact and the multiplier is scale of the input
+// / (scale of the output * n), each operation in float32.
+// Attributes: the kernel's height and width, the window's others, whether padding counts, low, high.
+#include "runtime/ops/checks.h"
+#include "runtime/ops/finish.h"
+#include "runtime/ops/ops.h"
+#include "runtime/ops/window.h"
+
+namespace octavo {
+namespace {
+
+constexpr std::size_t kCountPadding = 2 + kWindowAttributes;
+
+const char* check(const View& view) {
+  if (!has(view, 1, kCountPadding + 3)) return "a mean pool has one input and thirteen attributes";
+  const Tensor &in = view.in(0), &out = view.out();
+  if (!is_image(in) || !is_image(out)) return "its tensors are not images";
+  if (image_of(in).c != image_of(out).c) return "its channels do not fit";
+  const Window window = window_of(view, view.attribute(0), view.attribute(1), 2);
+  if (!fits(window, image_of(in), image_of(out))) return "its window does not fit";
+  if (in.is_float() && out.is_float()) return nullptr;
+  if (!in.is_byte() || !out.is_byte()) return "its types do not fit";
+  return are_bounds(view.attribute(kCountPadding + 1), view.attribute(kCountPadding + 2), out.dtype)
+             ? nullptr
+             : "bounds leave the type";
+}
+
+// How many of the kernel's positions along an axis lie inside the input or, where it counts, its padding.
+std::int64_t counted(const Range& found, std::int64_t start, std::int64_t size, std::int64_t dilation, std::int64_t end,
+                     bool with_padding) {
+  return with_padding ? inside(0, size, dilation, end - start).last : found.last - found.first;
+}
+
+template <class T, class Sum, class Finish>
+void run_on(const Call& call, Sum zero, const Finish& finish) {
+  const Image in = image_of(call.in(0)), out = image_of(call.out());
+  const Window w = window_of(call, call.attribute(0), call.attribute(1), 2);
+  const bool with_padding = call.attribute(kCountPadding) != 0;
+  std::int64_t to = 0;
+  for (std::int64_t plane = 0; plane < out.n * out.c; ++plane) {
+    const T* from = call.read<T>(0) + plane * in.h * in.w;
+    for (std::int64_t place = 0; place < out.h * out.w; ++place) {
+      const std::int64_t y = place / out.w * w.stride_h - w.top, x = place % out.w * w.stride_w - w.left;
+      const Range rows = inside(y, w.kernel_h, w.dilation_h, in.h), columns = inside(x, w.kernel_w, w.dilation_w, in.w);
+      Sum sum = 0;
+      for (std::int64_t i = rows.first; i < rows.last; ++i) {
+        const T* row = from + (y + i * w.dilation_h) * in.w + x;
+        for (std::int64_t j = columns.first; j < columns.last; ++j)
+          sum += static_cast<Sum>(row[j * w.dilation_w]) - zero;
+      }
+      const std::int64_t n = counted(rows, y, w.kernel_h, w.dilation_h, in.h + w.bottom, with_padding) *
+                             counted(columns, x, w.kernel_w, w.dilation_w, in.w + w.right, with_padding);
+      finish(to++, sum, static_cast<float>(n > 0 ? n : 1));
+    }
+  }
+}
+
+void run(const Call& call) {
+  const Tensor &in = call.in(0), &out = call.out();
+  if (in.is_float()) {
+    float* to = call.write<float>();
+    return run_on<float, float>(call, 0.0f, [=](std::int64_t i, float sum, float n) { to[i] = sum / n; });
+  }
+  const Grid grid{out.zero_point, static_cast<std::int32_t>(call.attribute(kCountPadding + 1)),
+                  static_cast<std::int32_t>(call.attribute(kCountPadding + 2))};
+  auto* to = call.write<std::uint8_t>();
+  const auto finish = [&](std::int64_t i, std::int32_t sum, float n) {
+    to[i] = requantize(sum, in.scale / (out.scale * n), grid);
+  };
+  if (in.dtype == Dtype::kS8) return run_on<std::int8_t, std::int32_t>(call, in.zero_point, finish);
+  return run_on<std::uint8_t, std::int32_t>(call, in.zero_point, finish);
+}
+
+}  // namespace
+
+const OpKind kAveragePool{"AveragePool", check, run};
+
+}  // namespace octavo

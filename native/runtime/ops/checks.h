@@ -1,0 +1,30 @@
+// What the checks of several operators share.
+#pragma once
+
+#include "runtime/op.h"
+
+namespace octavo {
+
+inline bool has(const View& view, std::size_t inputs, std::size_t attributes) {
+  return view.inputs() == inputs && view.outputs() == 1 && view.attributes() == attributes;
+}
+
+inline bool same_shape(const Tensor& a, const Tensor& b) {
+  if (a.rank != b.rank) return false;
+  for (int i = 0; i < a.rank; ++i) {
+    if (a.dims[i] != b.dims[i]) return false;
+  }
+  return true;
+}
+
+// Bounds of the output's grid, which lie within its type.
+inline bool are_bounds(std::int64_t low, std::int64_t high, Dtype dtype) {
+  const std::int64_t least = dtype == Dtype::kS8 ? -128 : 0;
+  return least <= low && low <= high && high <= least + 255;
+}
+
+inline bool is_vector(const Tensor& tensor, Dtype dtype, std::int64_t count) {
+  return tensor.is_constant() && tensor.dtype == dtype && tensor.rank == 1 && tensor.count == count;
+}
+
+}  // namespace octavo

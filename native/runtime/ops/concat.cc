@@ -1,0 +1,46 @@
+// Tensors one behind the other along an axis. Attribute: the axis.
+#include <cstring>
+
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+
+namespace octavo {
+namespace {
+
+const char* check(const View& view) {
+  if (view.inputs() < 1 || !has(view, view.inputs(), 1)) return "a concatenation has inputs and one attribute";
+  const Tensor& out = view.out();
+  const std::int64_t axis = view.attribute(0);
+  if (axis < 0 || axis >= out.rank) return "its axis does not exist";
+  std::int64_t length = 0;
+  for (std::size_t i = 0; i < view.inputs(); ++i) {
+    const Tensor& in = view.in(i);
+    if (in.dtype != out.dtype || in.rank != out.rank) return "its tensors do not fit";
+    for (int j = 0; j < out.rank; ++j) {
+      if (j != axis && in.dims[j] != out.dims[j]) return "its shapes do not fit";
+    }
+    length += in.dims[axis];
+  }
+  return length == out.dims[axis] ? nullptr : "its shapes do not fit";
+}
+
+void run(const Call& call) {
+  const Tensor& out = call.out();
+  std::size_t outer = 1;
+  for (int i = 0; i < call.attribute(0); ++i) outer *= static_cast<std::size_t>(out.dims[i]);
+  std::size_t offset = 0;
+  for (std::size_t i = 0; i < call.inputs(); ++i) {
+    const std::size_t part = call.in(i).bytes / outer;
+    for (std::size_t row = 0; row < outer; ++row) {
+      std::memmove(call.write<std::byte>() + row * (out.bytes / outer) + offset, call.read<std::byte>(i) + row * part,
+                   part);
+    }
+    offset += part;
+  }
+}
+
+}  // namespace
+
+const OpKind kConcat{"Concat", check, run};
+
+}  // namespace octavo

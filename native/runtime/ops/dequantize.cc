@@ -1,0 +1,24 @@
+// 8 bits to float32.
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+#include "runtime/ops/widen.h"
+
+namespace octavo {
+namespace {
+
+const char* check(const View& view) {
+  if (!has(view, 1, 0)) return "a dequantization has one input and no attributes";
+  if (!view.in(0).is_byte() || !view.out().is_float()) return "it takes 8 bits and gives float32";
+  return view.in(0).count == view.out().count ? nullptr : "sizes differ";
+}
+
+void run(const Call& call) {
+  const auto count = static_cast<std::size_t>(call.out().count);
+  widen(call.kernels, call.in(0), call.read<std::uint8_t>(0), count, call.write<float>());
+}
+
+}  // namespace
+
+const OpKind kDequantize{"Dequantize", check, run};
+
+}  // namespace octavo

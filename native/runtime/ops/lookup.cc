@@ -1,0 +1,26 @@
+// A function of 8 bits as a table: entry i is the result for the byte i, whichever type the byte has.
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+
+namespace octavo {
+namespace {
+
+const char* check(const View& view) {
+  if (!has(view, 2, 0)) return "a look-up has two inputs and no attributes";
+  if (!view.in(0).is_byte() || !view.out().is_byte()) return "it takes and gives 8 bits";
+  if (!is_vector(view.in(1), view.out().dtype, 256)) return "its table is not 256 constants of the output's type";
+  return view.in(0).count == view.out().count ? nullptr : "sizes differ";
+}
+
+void run(const Call& call) {
+  const auto* from = call.read<std::uint8_t>(0);
+  const auto* table = call.read<std::uint8_t>(1);
+  auto* to = call.write<std::uint8_t>();
+  for (std::int64_t i = 0; i < call.out().count; ++i) to[i] = table[from[i]];
+}
+
+}  // namespace
+
+const OpKind kLookup{"Lookup", check, run};
+
+}  // namespace octavo

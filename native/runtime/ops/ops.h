@@ -1,0 +1,12 @@
+// Every kind of operator; each is defined in a file of its own.
+#pragma once
+
+#include "runtime/op.h"
+
+namespace octavo {
+
+extern const OpKind kCopy, kQuantize, kDequantize, kLookup, kConv, kMatMul, kAdd, kMul, kMaxPool, kAveragePool,
+    kDepthwise;
+extern const OpKind kTranspose, kConcat, kConvFloat, kMatMulFloat, kBinary, kUnary, kSoftmax, kReduceMean, kSlice, kPad;
+
+}  // namespace octavo

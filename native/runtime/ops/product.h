@@ -1,0 +1,20 @@
+// Integer products with constant weights, as a convolution and a matrix product share them. Their inputs are the
+// activation, the weights in panels (kernels/panels.h), each column's sum, bias and multiplier; the last attributes
+// are the bounds of the output's grid.
+#pragma once
+
+#include "kernels/kernels.h"
+#include "kernels/panels.h"
+#include "runtime/op.h"
+
+namespace octavo {
+
+inline constexpr std::size_t kProductInputs = 5;
+
+// Whether the constants are those of `groups` products of (k, n) matrices, and the types and bounds are sound.
+const char* check_product(const View& view, std::int64_t groups, std::int64_t k, std::int64_t n);
+
+// The product of one group: all but where a and c lie, and how many rows they have.
+Gemm product_of(const Call& call, std::int64_t group, std::int64_t k, std::int64_t n);
+
+}  // namespace octavo

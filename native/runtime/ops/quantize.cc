@@ -1,0 +1,26 @@
+// float32 to a grid of 8 bits. Attributes: the grid's low and high.
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+
+namespace octavo {
+namespace {
+
+const char* check(const View& view) {
+  if (!has(view, 1, 2)) return "a quantization has one input and two attributes";
+  if (!view.in(0).is_float() || !view.out().is_byte()) return "it takes float32 and gives 8 bits";
+  if (view.in(0).count != view.out().count) return "sizes differ";
+  return are_bounds(view.attribute(0), view.attribute(1), view.out().dtype) ? nullptr : "bounds leave the type";
+}
+
+void run(const Call& call) {
+  const Mapping mapping{call.out().scale, call.out().zero_point, static_cast<std::int32_t>(call.attribute(0)),
+                        static_cast<std::int32_t>(call.attribute(1))};
+  call.kernels.quantize(call.read<float>(0), static_cast<std::size_t>(call.out().count), mapping,
+                        call.write<std::uint8_t>());
+}
+
+}  // namespace
+
+const OpKind kQuantize{"Quantize", check, run};
+
+}  // namespace octavo

@@ -1,0 +1,39 @@
+// Every so many elements along each axis. Attributes: of each axis the first element, then of each axis the step,
+// which may be negative.
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+#include "runtime/ops/strided.h"
+
+namespace octavo {
+namespace {
+
+const char* check(const View& view) {
+  const Tensor &in = view.in(0), &out = view.out();
+  const auto rank = static_cast<std::size_t>(in.rank);
+  if (!has(view, 1, 2 * rank)) return "a slice has one input and two attributes for each axis";
+  if (in.dtype != out.dtype || out.rank != in.rank) return "its tensors do not fit";
+  for (std::size_t i = 0; i < rank; ++i) {
+    const std::int64_t first = view.attribute(i), step = view.attribute(rank + i), most = kMaxBytes;
+    if (first < 0 || first >= in.dims[i] || step < -most || step > most) return "an axis does not fit";
+    const std::int64_t last = first + (out.dims[i] - 1) * step;
+    if (last < 0 || last >= in.dims[i]) return "an axis does not fit";
+  }
+  return nullptr;
+}
+
+void run(const Call& call) {
+  const auto rank = static_cast<std::size_t>(call.in(0).rank);
+  Walk walk{};
+  for (std::size_t i = 0; i < rank; ++i) {
+    const std::int64_t each = stride(call.in(0), static_cast<std::int64_t>(i));
+    walk.begin += call.attribute(i) * each;
+    walk.steps[i] = call.attribute(rank + i) * each;
+  }
+  gather_strided(call, walk);
+}
+
+}  // namespace
+
+const OpKind kSlice{"Slice", check, run};
+
+}  // namespace octavo

@@ -1,0 +1,23 @@
+// A tensor as (outer, middle, inner), its middle a run of axes that an operator works along.
+#pragma once
+
+#include "runtime/op.h"
+
+namespace octavo {
+
+struct Slices {
+  std::int64_t outer, middle, inner;
+};
+
+inline Slices slices_of(const View& view) { return {view.attribute(0), view.attribute(1), view.attribute(2)}; }
+
+// Whether the product is the tensor's size.
+inline bool cover(const Slices& s, const Tensor& tensor) {
+  for (const std::int64_t part : {s.outer, s.middle, s.inner}) {
+    if (part < 1 || part > tensor.count) return false;
+  }
+  return tensor.count % s.outer == 0 && tensor.count / s.outer % s.middle == 0 &&
+         tensor.count / s.outer / s.middle == s.inner;
+}
+
+}  // namespace octavo

@@ -1,0 +1,42 @@
+// A result whose elements lie in the input at regular steps along each axis.
+#pragma once
+
+#include "runtime/op.h"
+
+namespace octavo {
+
+struct Walk {
+  std::int64_t begin;            // where the first element lies
+  std::int64_t steps[kMaxRank];  // to the next along each axis of the result
+};
+
+// Elements from one to the next along an axis.
+inline std::int64_t stride(const Tensor& tensor, std::int64_t axis) {
+  std::int64_t found = 1;
+  for (auto i = axis + 1; i < tensor.rank; ++i) found *= tensor.dims[i];
+  return found;
+}
+
+template <class T>
+void gather_strided(const T* from, const Walk& walk, const Tensor& result, T* to) {
+  std::int64_t index[kMaxRank] = {}, at = walk.begin;
+  for (std::int64_t i = 0; i < result.count; ++i) {
+    to[i] = from[at];
+    for (int axis = result.rank - 1; axis >= 0; --axis) {
+      at += walk.steps[axis];
+      if (++index[axis] < result.dims[axis]) break;
+      at -= walk.steps[axis] * result.dims[axis];
+      index[axis] = 0;
+    }
+  }
+}
+
+inline void gather_strided(const Call& call, const Walk& walk) {
+  if (call.in(0).is_byte()) {
+    gather_strided(call.read<std::uint8_t>(0), walk, call.out(), call.write<std::uint8_t>());
+  } else {
+    gather_strided(call.read<std::uint32_t>(0), walk, call.out(), call.write<std::uint32_t>());
+  }
+}
+
+}  // namespace octavo

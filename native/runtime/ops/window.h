@@ -1,0 +1,62 @@
+// A window that moves over the last two axes of (N, C, H, W); (N, C, L) counts as (N, C, 1, L).
+#pragma once
+
+#include "runtime/op.h"
+
+namespace octavo {
+
+struct Image {
+  std::int64_t n, c, h, w;
+};
+
+struct Window {
+  std::int64_t kernel_h, kernel_w, stride_h, stride_w, top, left, bottom, right, dilation_h, dilation_w;
+};
+
+// How many attributes a window has besides the kernel's shape, in the order of the struct.
+inline constexpr std::size_t kWindowAttributes = 8;
+
+inline bool is_image(const Tensor& tensor) { return tensor.rank == 3 || tensor.rank == 4; }
+
+inline Image image_of(const Tensor& t) {
+  return t.rank == 3 ? Image{t.dims[0], t.dims[1], 1, t.dims[2]} : Image{t.dims[0], t.dims[1], t.dims[2], t.dims[3]};
+}
+
+// The window of a kernel whose other attributes begin at `first`.
+inline Window window_of(const View& view, std::int64_t kernel_h, std::int64_t kernel_w, std::size_t first) {
+  const auto at = [&](std::size_t i) { return view.attribute(first + i); };
+  return {kernel_h, kernel_w, at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)};
+}
+
+// How many places a kernel of `size` has along an axis of `in`; 0 if a number is out of bounds.
+inline std::int64_t places(std::int64_t in, std::int64_t size, std::int64_t stride, std::int64_t dilation,
+                           std::int64_t begin, std::int64_t end) {
+  constexpr std::int64_t kMost = 1 << 24;
+  for (const std::int64_t positive : {size, stride, dilation}) {
+    if (positive < 1 || positive > kMost) return 0;
+  }
+  if (begin < 0 || begin > kMost || end < 0 || end > kMost) return 0;
+  const std::int64_t room = in + begin + end - ((size - 1) * dilation + 1);
+  return room < 0 ? 0 : room / stride + 1;
+}
+
+// Whether the window's places are the output's, both of `in.n` samples.
+inline bool fits(const Window& w, const Image& in, const Image& out) {
+  return out.n == in.n && places(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom) == out.h &&
+         places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right) == out.w;
+}
+
+// The kernel positions [first, last) that lie inside an axis of `in`, for a window that begins at `start`; none if
+// they are equal.
+struct Range {
+  std::int64_t first, last;
+};
+
+inline Range inside(std::int64_t start, std::int64_t size, std::int64_t dilation, std::int64_t in) {
+  const std::int64_t first = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
+  const std::int64_t beyond = start >= in ? 0 : (in - start + dilation - 1) / dilation;
+  const std::int64_t last = beyond < size ? beyond : size;
+  return {first, last > first ? last : first};
+}
+
+}  // namespace octavo

@@ -1,0 +1,54 @@
+#include "runtime/session.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "runtime/op.h"
+
+namespace octavo {
+namespace {
+
+constexpr std::size_t rounded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+}  // namespace
+
+void Session::Free::operator()(std::byte* p) const { std::free(p); }
+
+std::size_t Session::bytes(const Model& model) { return rounded(model.arena_bytes) + rounded(model.scratch_bytes); }
+
+Session::Session(const Model& model, const Kernels& kernels)
+    : model_(model),
+      kernels_(kernels),
+      data_(model.tensors.size()),
+      inputs_(model.inputs.size()),
+      outputs_(model.outputs.size()) {
+  const std::size_t size = bytes(model);
+  if (size != 0) {
+    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, size)));
+    if (memory_ == nullptr) throw std::bad_alloc();
+    // A bundle whose operators read what none wrote gives the same result each time, too.
+    std::memset(memory_.get(), 0, rounded(model.arena_bytes));
+  }
+  for (std::size_t i = 0; i < data_.size(); ++i) {
+    const Tensor& tensor = model.tensors[i];
+    if (tensor.place == Place::kArena) data_[i] = memory_.get() + tensor.offset;
+    // Never written through: an operator's result lies elsewhere.
+    if (tensor.is_constant()) data_[i] = const_cast<std::byte*>(model.file.data()) + model.payload + tensor.offset;
+  }
+}
+
+void Session::run(const void* const* inputs, void* const* outputs) {
+  for (std::size_t i = 0; i < data_.size(); ++i) {
+    const Tensor& tensor = model_.tensors[i];
+    if (tensor.place == Place::kInput) {
+      data_[i] = static_cast<std::byte*>(const_cast<void*>(inputs[tensor.offset]));
+    } else if (tensor.place == Place::kOutput) {
+      data_[i] = static_cast<std::byte*>(outputs[tensor.offset]);
+    }
+  }
+  std::byte* scratch = memory_.get() + rounded(model_.arena_bytes);
+  for (const Op& op : model_.ops) op.kind->run(Call(model_, op, data_.data(), scratch, kernels_));
+}
+
+}  // namespace octavo

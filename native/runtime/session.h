@@ -1,0 +1,41 @@
+// The memory that one run of a model needs, and the run.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "runtime/model.h"
+
+namespace octavo {
+
+class Session {
+ public:
+  // Throws std::bad_alloc. The model outlives the session.
+  Session(const Model& model, const Kernels& kernels);
+
+  // `inputs` and `outputs` hold as much memory as the model's tensors. Allocates nothing.
+  void run(const void* const* inputs, void* const* outputs);
+
+  const Model& model() const { return model_; }
+  // Arrays for the pointers of one run.
+  const void** inputs() { return inputs_.data(); }
+  void** outputs() { return outputs_.data(); }
+
+  static std::size_t bytes(const Model& model);
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+
+  const Model& model_;
+  const Kernels& kernels_;
+  std::unique_ptr<std::byte, Free> memory_;
+  std::vector<std::byte*> data_;
+  std::vector<const void*> inputs_;
+  std::vector<void*> outputs_;
+};
+
+}  // namespace octavo

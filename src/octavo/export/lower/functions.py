@@ -1,0 +1,94 @@
+"""Functions of one number: as tables on 8 bits, as bounds of the kernel before them, or on floats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from octavo.export.kinds import UNARY
+from octavo.export.lower.attributes import number
+from octavo.export.lower.facts import Fact, Known, Pending, Real, Unsupported
+from octavo.export.lower.lowering import Lowering
+from octavo.export.program import float_bits
+
+Doubles = NDArray[np.float64]
+FUNCTIONS = ("Relu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Elu")
+_INFINITY = float("inf")
+
+
+def function(lowering: Lowering, node: ir.Node) -> Fact:
+    """Written down where it is known whether its result goes to a grid."""
+    bounds_of(lowering, node)
+    return Pending(node)
+
+
+def finish_function(lowering: Lowering, node: ir.Node) -> Fact:
+    """On floats."""
+    source = lowering.real(node.inputs[0])
+    if source.dtype != np.float32:
+        raise Unsupported(f"of {source.dtype}")
+    kind, first, second = _kernel(lowering, node)
+    attributes = [UNARY[kind], float_bits(first), float_bits(second)]
+    return Real(lowering.program.add("UnaryFloat", node.name or "", [source], lowering.new(node), attributes))
+
+
+def bounds_of(lowering: Lowering, node: ir.Node) -> tuple[float, float] | None:
+    """Where the function does nothing but clip: to what."""
+    if node.op_type == "Relu":
+        return 0.0, _INFINITY
+    if node.op_type != "Clip":
+        return None
+    ends = [(number(node, "min", -_INFINITY)), number(node, "max", _INFINITY)]
+    for index in (1, 2):
+        if lowering.given(node, index) is not None:
+            bound = lowering.constant(node, index, "bounds")
+            ends[index - 1] = float(_scalar(bound))
+    return ends[0], ends[1]
+
+
+def function_of(lowering: Lowering, node: ir.Node) -> Callable[[Doubles], Doubles]:
+    """The function on float64, as a table is made from it."""
+    bounds = bounds_of(lowering, node)
+    if bounds is not None:
+        return lambda x: np.minimum(np.maximum(x, bounds[0]), bounds[1])
+    first, second = _numbers(node)
+    match node.op_type:
+        case "Sigmoid":
+            return lambda x: 1.0 / (1.0 + np.exp(-x))
+        case "Tanh":
+            return np.tanh
+        case "HardSigmoid":
+            return lambda x: np.clip(first * x + second, 0.0, 1.0)
+        case "HardSwish":
+            return lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0)
+        case "LeakyRelu":
+            return lambda x: np.where(x < 0, first * x, x)
+    return lambda x: np.where(x < 0, first * np.expm1(np.minimum(x, 0.0)), x)
+
+
+def _scalar(bound: Known) -> Any:
+    if bound.array.size != 1:
+        raise Unsupported("with bounds that are no numbers")
+    return bound.array.reshape(())
+
+
+def _numbers(node: ir.Node) -> tuple[float, float]:
+    match node.op_type:
+        case "HardSigmoid":
+            return number(node, "alpha", 0.2), number(node, "beta", 0.5)
+        case "LeakyRelu":
+            return number(node, "alpha", 0.01), 0.0
+    return number(node, "alpha", 1.0), 0.0
+
+
+def _kernel(lowering: Lowering, node: ir.Node) -> tuple[str, float, float]:
+    bounds = bounds_of(lowering, node)
+    if bounds is not None:
+        return "Clip", *bounds
+    if node.op_type not in UNARY:
+        raise Unsupported("on floats")
+    return node.op_type, *_numbers(node)

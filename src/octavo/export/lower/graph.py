@@ -1,0 +1,119 @@
+"""A whole graph, operator by operator; what has no kernel is named all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.errors import ModelError
+from octavo.export.bundle import DTYPES
+from octavo.export.lower.facts import Fact, Known, Lost, Real, Unsupported
+from octavo.export.lower.lowering import Lowering, lost, static_shape
+from octavo.export.lower.registry import HANDLERS, finish
+from octavo.export.program import Place, Program, Tensor, new_tensor, view
+from octavo.graph.constants import constant
+
+_SHOWN = 3
+
+
+def lower(model: ir.Model) -> Program:
+    """The program of a model all of whose shapes are known.
+
+    Raises:
+        ModelError: some operators have no kernel; the sentence names all of them.
+    """
+    lowering = Lowering(model.opset_imports.get("", 0), finish)
+    for name, value in model.graph.initializers.items():
+        array = None if value.is_graph_input() else constant(value)
+        if array is not None:
+            lowering.facts[value] = Known(_plain(array))
+        elif not value.is_graph_input():
+            raise ModelError(f"the constant '{name}' has no values; export the model again")
+    refused: dict[tuple[str, str], list[str]] = {}
+    _lower_inputs(lowering, model.graph)
+    for node in model.graph:
+        _lower_node(lowering, node, refused)
+    for value in model.graph.outputs:
+        _try(lowering, value, refused)
+    if refused:
+        raise ModelError(f"the native runtime has no kernel for {_sentence(refused)}; run this model in ONNX Runtime")
+    return lowering.program
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """Values in a type of NumPy's own; 4-bit integers come in one of theirs."""
+    return (
+        array.astype(np.int8 if array.dtype.name.startswith("int") else np.uint8)
+        if "int4" in array.dtype.name
+        else array
+    )
+
+
+def _lower_inputs(lowering: Lowering, graph: ir.Graph) -> None:
+    for number, value in enumerate(graph.inputs):
+        dtype = None if value.dtype is None else np.dtype(value.dtype.numpy())
+        if dtype not in DTYPES:
+            raise ModelError(
+                f"input '{value.name}' is of {dtype}; the native runtime takes float32, uint8, int8 and int32"
+            )
+        tensor = new_tensor(value.name or "", dtype, static_shape(value))
+        tensor.buffer.place, tensor.buffer.offset = Place.INPUT, number
+        lowering.program.inputs.append(tensor)
+        lowering.facts[value] = Real(tensor)
+
+
+def _lower_node(lowering: Lowering, node: ir.Node, refused: dict[tuple[str, str], list[str]]) -> None:
+    inputs = [lowering.facts[value] for value in node.inputs if value is not None]
+    fact: Fact = Lost()
+    if not lost(inputs):
+        try:
+            fact = _handled(lowering, node)
+        except Unsupported as error:
+            refused.setdefault((node.op_type, str(error)), []).append(node.name or "")
+    elif node.domain or node.op_type not in HANDLERS:
+        refused.setdefault((node.op_type, ""), []).append(node.name or "")
+    for output in node.outputs:
+        lowering.facts[output] = fact
+
+
+def _handled(lowering: Lowering, node: ir.Node) -> Fact:
+    if node.op_type == "Constant" and "value" in node.attributes:
+        return Known(_plain(node.attributes["value"].as_tensor().numpy()))
+    if node.domain not in ("", "ai.onnx") or node.op_type not in HANDLERS:
+        raise Unsupported("")
+    return HANDLERS[node.op_type](lowering, node)
+
+
+def _try(lowering: Lowering, value: ir.Value, refused: dict[tuple[str, str], list[str]]) -> None:
+    if not lost([lowering.facts[value]]):
+        try:
+            _place_output(lowering, value)
+        except Unsupported as error:
+            refused.setdefault(("an output", str(error)), []).append(value.name or "")
+
+
+def _place_output(lowering: Lowering, value: ir.Value) -> None:
+    """Let the value's buffer be the output itself; what already lies elsewhere is copied there."""
+    number, program = len(lowering.program.outputs), lowering.program
+    tensor = lowering.real(value)
+    if tensor.dtype not in DTYPES:
+        raise Unsupported(f"of {tensor.dtype}")
+    if tensor.buffer.place is not Place.ARENA:
+        tensor = program.add("Copy", value.name or "", [tensor], _like(tensor))
+    tensor.buffer.place, tensor.buffer.offset = Place.OUTPUT, number
+    program.outputs.append(view(tensor, value.name or "", tensor.shape))
+
+
+def _like(tensor: Tensor) -> Tensor:
+    return new_tensor(tensor.name, tensor.dtype, tensor.shape, tensor.params)
+
+
+def _sentence(refused: Mapping[tuple[str, str], list[str]]) -> str:
+    parts = []
+    for (op, reason), names in refused.items():
+        shown = ", ".join(f"'{name}'" for name in names[:_SHOWN])
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        parts.append(f"{op}{' ' * bool(reason)}{reason} ({shown}{more})")
+    return ", ".join(parts)

@@ -1,0 +1,117 @@
+"""The state of a lowering: facts about values, the program so far, and what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+
+from octavo.affine import QuantParams, dequantize
+from octavo.export.lower.facts import Fact, Known, Lost, OnGrid, Pending, Real, Unsupported
+from octavo.export.program import Program, Tensor, constant_tensor, new_tensor
+
+Handler = Callable[["Lowering", ir.Node], Fact]
+
+
+@dataclass
+class Lowering:
+    """What handlers of operators read and write.
+
+    Attributes:
+        opset: the version of ONNX's operators.
+        finish: writes a pending node down as float.
+    """
+
+    opset: int
+    finish: Handler
+    program: Program = field(default_factory=Program)
+    facts: dict[ir.Value, Fact] = field(default_factory=dict)
+
+    def fact(self, value: ir.Value | None) -> Fact:
+        """What is known of an input.
+
+        Raises:
+            Unsupported: the input is left out.
+        """
+        if value is None:
+            raise Unsupported("without an input")
+        return self.facts[value]
+
+    def given(self, node: ir.Node, index: int) -> ir.Value | None:
+        """An input that may be left out."""
+        return node.inputs[index] if index < len(node.inputs) else None
+
+    def constant(self, node: ir.Node, index: int, what: str) -> Known:
+        """An input that must be known.
+
+        Raises:
+            Unsupported: it is computed while the model runs, or left out.
+        """
+        fact = self.fact(self.given(node, index))
+        if not isinstance(fact, Known):
+            raise Unsupported(f"with {what} that are computed while the model runs")
+        return fact
+
+    def real(self, value: ir.Value | None) -> Tensor:
+        """The value as it is, in a tensor; numbers on a grid are dequantized."""
+        fact = self.fact(value)
+        assert value is not None
+        if isinstance(fact, Pending):
+            fact = self.facts[value] = self.finish(self, fact.node)
+        match fact:
+            case Real():
+                return fact.tensor
+            case OnGrid():
+                return self._dequantized(value.name or "", fact)
+            case Known():
+                tensor = constant_tensor(value.name or "", real_array(fact))
+                self.facts[value] = Real(tensor)
+                return tensor
+        raise AssertionError(fact)
+
+    def on_grid(self, value: ir.Value | None) -> OnGrid | None:
+        """The value's integers of 8 bits, one scale for all; None where it has none."""
+        fact = self.fact(value)
+        if isinstance(fact, Known) and fact.params is not None and fact.params.axis is None:
+            if fact.params.grid.dtype not in ("int8", "uint8"):
+                return None
+            name = "" if value is None else value.name or ""
+            return OnGrid(constant_tensor(name, fact.array, fact.params), fact.params)
+        return fact if isinstance(fact, OnGrid) else None
+
+    def new(self, node: ir.Node, dtype: np.dtype | type = np.float32, params: QuantParams | None = None) -> Tensor:
+        """A tensor for the node's first output."""
+        value = node.outputs[0]
+        return new_tensor(value.name or "", dtype, static_shape(value), params)
+
+    def _dequantized(self, name: str, fact: OnGrid) -> Tensor:
+        if fact.real is None:
+            result = new_tensor(name, np.float32, fact.tensor.shape)
+            fact.real = self.program.add("Dequantize", name, [fact.tensor], result)
+        return fact.real
+
+
+def real_array(fact: Known) -> np.ndarray:
+    """The numbers of a constant, dequantized where they are integers on a grid."""
+    return fact.array if fact.params is None else dequantize(fact.array, fact.params)
+
+
+def static_shape(value: ir.Value) -> tuple[int, ...]:
+    """The value's shape.
+
+    Raises:
+        Unsupported: it depends on the input.
+    """
+    if value.shape is None or not all(isinstance(dim, int) for dim in value.shape):
+        raise Unsupported("whose output's shape depends on its input")
+    shape = tuple(int(dim) for dim in value.shape if isinstance(dim, int))
+    if 0 in shape:
+        raise Unsupported("whose output is empty")
+    return shape
+
+
+def lost(facts: list[Fact]) -> bool:
+    """Whether any comes from an operator that was refused."""
+    return any(isinstance(fact, Lost) for fact in facts)

@@ -1,0 +1,65 @@
+"""Which function lowers which operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from octavo.export.lower import functions, grids, joins, movers, pools, products, slices
+from octavo.export.lower.facts import Fact
+from octavo.export.lower.lowering import Handler, Lowering
+from octavo.export.lower.target import Target
+from octavo.export.program import Tensor
+
+# When the node is reached: its result, or that it waits for what becomes of it.
+HANDLERS: dict[str, Handler] = {
+    "QuantizeLinear": grids.quantize_linear,
+    "DequantizeLinear": grids.dequantize_linear,
+    "Conv": products.conv,
+    "Gemm": products.gemm,
+    "MatMul": products.matmul,
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), joins.join),
+    "BatchNormalization": joins.batch_normalization,
+    **dict.fromkeys(functions.FUNCTIONS, functions.function),
+    **dict.fromkeys(("MaxPool", "GlobalMaxPool"), pools.max_pool),
+    **dict.fromkeys(("AveragePool", "GlobalAveragePool"), pools.average_pool),
+    "ReduceMean": pools.reduce_mean,
+    "Softmax": pools.softmax,
+    **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout"), movers.reshape),
+    "Transpose": movers.transpose,
+    "Slice": slices.cut,
+    "Pad": slices.pad,
+    "Concat": movers.concat,
+    "Cast": movers.cast,
+}
+
+# A waiting node whose result goes to a grid; None where it cannot.
+INTEGER: dict[str, Callable[[Lowering, ir.Node, Target], Tensor | None]] = {
+    "Conv": products.integer_conv,
+    "Gemm": products.integer_matrix,
+    "MatMul": products.integer_matrix,
+    "Add": joins.integer_join,
+    "Mul": joins.integer_join,
+    "AveragePool": pools.integer_average,
+    "GlobalAveragePool": pools.integer_average,
+    "Concat": movers.integer_concat,
+}
+
+# A waiting node whose result is needed as float.
+_FINISH: dict[str, Handler] = {
+    "Conv": products.finish_conv,
+    "Gemm": products.finish_matrix,
+    "MatMul": products.finish_matrix,
+    "Add": joins.finish_join,
+    "Mul": joins.finish_join,
+    "AveragePool": pools.finish_average,
+    "GlobalAveragePool": pools.finish_average,
+    "Concat": movers.finish_concat,
+    **dict.fromkeys(functions.FUNCTIONS, functions.finish_function),
+}
+
+
+def finish(lowering: Lowering, node: ir.Node) -> Fact:
+    """Write a waiting node down as float."""
+    return _FINISH[node.op_type](lowering, node)

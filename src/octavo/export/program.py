@@ -1,0 +1,113 @@
+"""A model as the runtime sees it: tensors in buffers, and operators in the order they run in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from octavo.affine import QuantParams
+
+
+class Place(IntEnum):
+    """Where a buffer lies, as the bundle numbers it."""
+
+    ARENA = 1
+    CONSTANT = 2
+    INPUT = 3
+    OUTPUT = 4
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Memory that one or several tensors see.
+
+    Attributes:
+        size: in bytes.
+        place: where it lies.
+        offset: in the arena or the payload; the number of the input or output.
+        content: of a constant.
+    """
+
+    size: int
+    place: Place = Place.ARENA
+    offset: int = 0
+    content: NDArray[Any] | None = None
+
+
+@dataclass(eq=False)
+class Tensor:
+    """A buffer seen in one shape. Integers of 8 bits have `params`, per tensor."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    buffer: Buffer
+    params: QuantParams | None = None
+
+    @property
+    def count(self) -> int:
+        """How many elements it has."""
+        return prod(self.shape)
+
+
+@dataclass(eq=False)
+class Operation:
+    """One operator: its kind is a name in `kinds.KINDS`; floats among the attributes are stored by their bits."""
+
+    kind: str
+    name: str
+    inputs: list[Tensor]
+    output: Tensor
+    attributes: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Program:
+    """What is built while a model is lowered."""
+
+    operations: list[Operation] = field(default_factory=list)
+    inputs: list[Tensor] = field(default_factory=list)
+    outputs: list[Tensor] = field(default_factory=list)
+
+    def add(
+        self,
+        kind: str,
+        name: str,
+        inputs: Sequence[Tensor],
+        output: Tensor,
+        attributes: Sequence[int] = (),
+    ) -> Tensor:
+        """Append an operation; its result."""
+        self.operations.append(Operation(kind, name, list(inputs), output, [int(each) for each in attributes]))
+        return output
+
+
+def new_tensor(
+    name: str, dtype: np.dtype[Any] | type, shape: Sequence[int], params: QuantParams | None = None
+) -> Tensor:
+    """A tensor in a buffer of its own."""
+    element = np.dtype(dtype)
+    return Tensor(name, element, tuple(shape), Buffer(prod(shape) * element.itemsize), params)
+
+
+def constant_tensor(name: str, array: NDArray[Any], params: QuantParams | None = None) -> Tensor:
+    """A tensor whose values are known."""
+    content = np.ascontiguousarray(array)
+    buffer = Buffer(content.nbytes, Place.CONSTANT, content=content)
+    return Tensor(name, content.dtype, content.shape, buffer, params)
+
+
+def view(tensor: Tensor, name: str, shape: Sequence[int]) -> Tensor:
+    """The same buffer in another shape of as many elements."""
+    return Tensor(name, tensor.dtype, tuple(shape), tensor.buffer, tensor.params)
+
+
+def float_bits(number: float) -> int:
+    """A float32's bits, as an attribute stores it."""
+    return int(np.float32(number).view(np.uint32))

@@ -1,0 +1,126 @@
+"""The runtime as C and C++ see it: the example, the library's face, no allocation in a run, and hostile bundles."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.native.building import ROOT, build, digits_bundle
+
+import octavo
+from octavo.export.bundle import with_checksum
+
+pytestmark = pytest.mark.slow
+SANITIZED = (
+    "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+    "-DCMAKE_CXX_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover",
+)
+LARGEST_LIBRARY = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return digits_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+class Judge:
+    """The sanitized program that opens and runs what it is given."""
+
+    def __init__(self, executable: Path) -> None:
+        environment = {"ASAN_OPTIONS": "allocator_may_return_null=1"}
+        self.process = subprocess.Popen([executable], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+
+    def says(self, content: bytes) -> str:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(struct.pack("<I", len(content)) + content)
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().decode()
+        assert answer.endswith("\n"), "the process ended; its stderr says why"
+        return answer.strip()
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
+    place = tmp_path_factory.mktemp("sanitized")
+    build(ROOT / "native", place, "octavo_hostile", *SANITIZED)
+    found = Judge(place / "tests" / "runtime" / "octavo_hostile")
+    yield found
+    assert found.process.stdin is not None
+    found.process.stdin.close()
+    assert found.process.wait() == 0
+    assert found.process.stdout is not None
+    found.process.stdout.close()
+
+
+def test_a_sound_bundle_runs_under_the_sanitizers(judge: Judge, bundle: Path) -> None:
+    assert judge.says(bundle.read_bytes()) == "ran"
+
+
+def test_a_truncated_bundle_is_refused(judge: Judge, bundle: Path) -> None:
+    content = bundle.read_bytes()
+    for end in range(0, len(content), 64):
+        assert judge.says(content[:end]).startswith("refused: ")
+    assert judge.says(content[:4] + struct.pack("<I", 2) + content[8:]).startswith(
+        "refused: the bundle is of version 2"
+    )
+    assert judge.says(b"GGUF" + content[4:]).startswith("refused: this is no bundle")
+
+
+def test_a_flipped_bit_is_noticed(judge: Judge, bundle: Path) -> None:
+    content = bytearray(bundle.read_bytes())
+    for at in np.random.default_rng(0).integers(0, len(content) * 8, 50):
+        content[at // 8] ^= 1 << at % 8
+        assert judge.says(bytes(content)).startswith("refused: ")
+        content[at // 8] ^= 1 << at % 8
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_tables_that_lie_are_refused_or_harmless(judge: Judge, bundle: Path, data: st.DataObject) -> None:
+    """Bits flipped and numbers replaced in all but the constants, with a checksum that is right for it."""
+    content = bytearray(bundle.read_bytes())
+    tables = int.from_bytes(content[32 + 7 * 16 : 40 + 7 * 16], "little")
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, tables - 8))
+        if data.draw(st.booleans()):
+            content[at] ^= 1 << data.draw(st.integers(0, 7))
+        else:
+            at -= at % 4
+            absurd = data.draw(st.sampled_from([0, 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1]))
+            content[at : at + 4] = struct.pack("<I", absurd)
+    answer = judge.says(with_checksum(bytes(content)))
+    assert answer == "ran" or answer.startswith("refused: ")
+
+
+def test_a_run_allocates_nothing(bundle: Path, tmp_path: Path) -> None:
+    build(ROOT / "native", tmp_path, "octavo_allocations")
+    done = subprocess.run(
+        [tmp_path / "tests" / "runtime" / "octavo_allocations", bundle], capture_output=True, text=True, check=True
+    )
+    at_opening, in_runs = (int(each) for each in done.stdout.split())
+    assert at_opening > 0
+    assert in_runs == 0
+
+
+def test_the_example_in_c_names_the_digit(bundle: Path, tmp_path: Path) -> None:
+    build(ROOT / "examples" / "c", tmp_path, "classify")
+    with np.load(ROOT / "examples" / "digits" / "eval.npz") as file:
+        image = file["image"][:1]
+    image.tofile(tmp_path / "image.raw")
+    expected = octavo.load(bundle)(image)
+    program = tmp_path / "classify"
+    done = subprocess.run([program, bundle, tmp_path / "image.raw"], capture_output=True, text=True, check=True)
+    assert int(done.stdout.split()[0]) == expected.argmax()
+    missing = subprocess.run([program, "none.oct", "image.raw"], capture_output=True, text=True, check=False)
+    assert (missing.returncode, missing.stderr) == (2, "none.oct cannot be opened: No such file or directory\n")
+    library = tmp_path / "native" / "runtime" / "liboctavo.so"
+    assert library.stat().st_size <= LARGEST_LIBRARY
+    listed = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True)
+    assert all(line.split()[-1].startswith("octavo_") for line in listed.stdout.splitlines())
