@@ -1,0 +1,56 @@
+"""The commands around bundles: compile, run, inspect, bench."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.cli.running import Octavo, Refused
+
+import octavo as package
+
+
+@pytest.fixture
+def compiled(octavo: Octavo, quantize: Octavo, work: Path) -> Path:
+    quantize()
+    ended = octavo("compile", "out.onnx", "-o", "digits.oct", "--batch", 2)
+    assert (ended.code, ended.err) == (0, "")
+    with np.load("eval.npz") as file:
+        np.save("x.npy", file["image"][:2])
+    return work / "digits.oct"
+
+
+def test_a_bundle_runs(octavo: Octavo, compiled: Path) -> None:
+    assert octavo("run", "digits.oct", "--input", "x.npy", "-o", "y.npy").code == 0
+    np.testing.assert_array_equal(np.load("y.npy"), package.load(compiled)(np.load("x.npy")))
+    np.savez("x.npz", image=np.load("x.npy"))
+    assert octavo("run", "digits.oct", "--input", "x.npz", "-o", "y.npz").code == 0
+    with np.load("y.npz") as file:
+        np.testing.assert_array_equal(file["logits"], np.load("y.npy"))
+
+
+def test_inspect_shows_operators_and_the_plan(octavo: Octavo, compiled: Path) -> None:
+    ended = octavo("inspect", "digits.oct")
+    assert ended.code == 0
+    for text in ("input image: float32 [2, 1, 8, 8]", "DepthwiseConv", "output 0", "share"):
+        assert text in ended.out
+
+
+def test_bench_times_a_bundle_beside_the_others(octavo: Octavo, compiled: Path) -> None:
+    ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1)
+    assert (ended.code, ended.err) == (0, "")
+    assert "ONNX Runtime and native" in ended.out
+
+
+def test_mistakes_are_one_sentence(refused: Refused, compiled: Path) -> None:
+    Path("broken.oct").write_bytes(compiled.read_bytes()[:-64])
+    np.savez("other.npz", picture=np.zeros(3, np.float32))
+    np.save("wide.npy", np.zeros((3, 1, 8, 8), np.float32))
+    assert "exists" in refused("compile", "out.onnx", "-o", "digits.oct")
+    assert "does not exist" in refused("compile", "none.onnx", "-o", "new.oct")
+    assert "damaged" in refused("run", "broken.oct", "-i", "x.npy", "-o", "y.npy")
+    assert "'image'" in refused("run", "digits.oct", "-i", "other.npz", "-o", "y.npy")
+    assert "compiled for" in refused("run", "digits.oct", "-i", "wide.npy", "-o", "y.npy")
+    assert ".npy or .npz" in refused("run", "digits.oct", "-i", "x.npy", "-o", "y.txt")
+    assert "cannot be opened" in refused("bench", "none.oct")
