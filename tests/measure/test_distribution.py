@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -22,6 +22,7 @@ def sketch(array: np.ndarray) -> RangeSketch:
 
 
 @given(values, st.floats(0.01, 2000), st.floats(0.01, 2000))
+@example(np.float32([255]), 255.0, 255.0)
 @settings(max_examples=200)
 def test_shares_of_a_sketch_add_up_to_one_and_hold_all_of_the_grid(x: np.ndarray, below: float, above: float) -> None:
     params = params_from_range(-below, above, UINT8)

@@ -120,7 +120,10 @@ def _shares(low: Doubles, high: Doubles, counts: NDArray[np.int64], edges: Doubl
     total = np.cumsum(counts)
     places = np.stack([low, np.maximum(high, np.nextafter(low, np.inf))], axis=1).reshape(-1)
     below = np.stack([total - counts, total], axis=1).reshape(-1)
-    return _rounded(np.diff(np.interp(edges, places, below)) / total[-1])
+    found = np.interp(edges, places, below)
+    # All values lie between the outer edges, also those that lie on one, or beside it by a rounding.
+    found[0], found[-1] = 0, total[-1]
+    return _rounded(np.diff(found) / total[-1])
 
 
 def _rounded(values: Doubles) -> list[float]:
