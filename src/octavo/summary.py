@@ -157,9 +157,10 @@ def sparkline(shares: Sequence[float], width: int = 24) -> str:
     return "".join(_BARS[height] if each > 0 else " " for each, height in zip(sums, heights, strict=True))
 
 
-def main_tensor(layer: Plain) -> Plain | None:
-    """The tensor whose grid a layer's own figures are: its output, else its first input, else its weights."""
-    return next(iter([each for each in [layer["output"], *layer["inputs"], *layer["weights"]] if each]), None)
+def main_values(layer: Plain, result: Plain) -> Plain | None:
+    """The values of the tensor whose grid a layer's own figures are: its output, else its first input or weights."""
+    tensor = next((each for each in [layer["output"], *layer["inputs"], *layer["weights"]] if each), None)
+    return None if tensor is None else result["tensors"].get(tensor["tensor"])
 
 
 def _metric(metric: Plain) -> Figure:
@@ -194,8 +195,7 @@ def _rung(step: Plain) -> RungRow:
 
 
 def _worst(name: str, op: str, figure: Plain, layer: Plain | None, causes: Sequence[str], result: Plain) -> WorstLayer:
-    tensor = None if layer is None else main_tensor(layer)
-    values = None if tensor is None else result["tensors"].get(tensor["tensor"])
+    values = None if layer is None else main_values(layer, result)
     histogram = None if values is None else values["histogram"]
     share = figure["share"]
     return WorstLayer(

@@ -34,7 +34,10 @@ class Plots:
         Raises:
             OptionError: that rung was not tried, or had nothing to measure.
         """
-        return charts.pareto(pareto_points(self.result))
+        points = pareto_points(self.result)
+        if not points:
+            raise OptionError("mixed precision was not measured; quantize with --rungs mix and a budget")
+        return charts.pareto(points)
 
     def histogram(self, name: str) -> Any:
         """Values of a layer's weights, inputs and output over their grids, or of one tensor.
@@ -80,12 +83,5 @@ def tensors_of(layer: Plain) -> list[Plain]:
 
 
 def pareto_points(result: Plain) -> list[Plain]:
-    """The points that the rung `mix` measured.
-
-    Raises:
-        OptionError: there are none.
-    """
-    points = [point for step in result["steps"] for point in step["details"].get("pareto", [])]
-    if not points:
-        raise OptionError("mixed precision was not measured; quantize with --rungs mix and a budget")
-    return points
+    """The points that the rung `mix` measured; none where it was not tried."""
+    return [point for step in result["steps"] for point in step["details"].get("pareto", [])]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from octavo.errors import DependencyError, OptionError
+from octavo.page.plots import tensors_of
 from octavo.summary import Plain
 
 _LARGEST = 2**63
@@ -56,10 +57,7 @@ def _problem(found: Any) -> str | None:
 
 def _inconsistent(found: Plain) -> str | None:
     """What a schema cannot say: channels and zero points come in equal numbers."""
-    tensors = [
-        each for layer in found["layers"] for each in (*layer["weights"], *layer["inputs"], layer["output"]) if each
-    ]
-    for tensor in tensors:
+    for tensor in (each for layer in found["layers"] for each in tensors_of(layer)):
         values = found["tensors"].get(tensor["tensor"])
         if len(tensor["scale"]) != len(tensor["zero_point"]):
             return f"tensor '{tensor['tensor']}' has scales and zero points in unequal numbers"

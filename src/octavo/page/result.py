@@ -10,9 +10,9 @@ from octavo.page.colours import HIGH_DB, LOW_DB, colour
 from octavo.page.environment import chart, rendered
 from octavo.page.library import altair, vega
 from octavo.page.panel import layer_panels, tensor_panels
-from octavo.page.plots import tensors_of
+from octavo.page.plots import pareto_points, tensors_of
 from octavo.page.strip import strip
-from octavo.summary import Plain, main_tensor
+from octavo.summary import Plain, main_values
 from octavo.text import decibels
 
 _STEPS = 11
@@ -83,7 +83,7 @@ def _charts(result: Plain) -> dict[str, Any]:
         most = max(shares, key=lambda layer: layer["share"])
         words = f"Shares of the output's error; the largest is that of {most['name']}, {most['share']:.0%}"
         found["sensitivity"] = chart(charts.sensitivity(result), words)
-    points = [point for step in result["steps"] for point in step["details"].get("pareto", [])]
+    points = pareto_points(result)
     if points:
         words = f"Drop against bit operations at {len(points)} sets of raised layers"
         found["pareto"] = chart(charts.pareto(points), words)
@@ -94,8 +94,7 @@ def _rows(result: Plain) -> list[dict[str, Any]]:
     """The table of layers: what it shows, and what it sorts by."""
     found = []
     for place, layer in enumerate(result["layers"]):
-        tensor = main_tensor(layer)
-        values = None if tensor is None else result["tensors"].get(tensor["tensor"])
+        values = main_values(layer, result)
         clipped = None if values is None else values["clipped"]
         cells = [
             (str(place + 1), place),

@@ -6,7 +6,7 @@ from typing import Any
 
 from octavo.page.charts.scale import ratio_axis
 from octavo.page.library import BLUE, ORANGE, altair
-from octavo.summary import Plain, main_tensor
+from octavo.summary import Plain, main_values
 
 _SERIES = ["with what came in", "its own grid alone"]
 
@@ -33,8 +33,7 @@ def layers(result: Plain) -> Any:
 
 
 def _rows(place: int, layer: Plain, result: Plain) -> list[dict[str, Any]]:
-    tensor = main_tensor(layer)
-    values = None if tensor is None else result["tensors"].get(tensor["tensor"])
+    values = main_values(layer, result)
     found = (layer["sqnr_db"], None if values is None else values["own_sqnr_db"])
     return [
         {"place": place + 1, "layer": layer["name"], "operator": layer["op"], "sqnr": ratio, "series": series}
