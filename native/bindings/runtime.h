@@ -39,7 +39,6 @@ class BundleModel {
 
   std::vector<Spec> inputs() const { return specs(octavo_input_count(model_), octavo_input_info); }
   std::vector<Spec> outputs() const { return specs(octavo_output_count(model_), octavo_output_info); }
-  std::size_t session_bytes() const { return octavo_session_bytes(model_); }
   const octavo_model* get() const { return model_; }
 
  private:
@@ -60,13 +59,18 @@ class BundleModel {
 // Threads may call it: one runs, the others wait.
 class BundleSession {
  public:
-  explicit BundleSession(const BundleModel& model) {
+  BundleSession(const BundleModel& model, std::uint32_t threads) {
     octavo_error error;
-    succeed(octavo_session_open(model.get(), &session_, &error), error);
+    octavo_session_options options{};
+    options.size = sizeof(options);
+    options.threads = threads;
+    succeed(octavo_session_open_with(model.get(), &options, &session_, &error), error);
   }
   BundleSession(const BundleSession&) = delete;
   BundleSession& operator=(const BundleSession&) = delete;
   ~BundleSession() { octavo_session_close(session_); }
+
+  std::size_t memory_bytes() const { return octavo_session_memory(session_); }
 
   void run(const std::vector<Given>& inputs, const std::vector<Made>& outputs) {
     std::vector<octavo_input> from;
@@ -93,10 +97,10 @@ inline void define_runtime(nb::module_& module) {
   nb::class_<BundleModel>(module, "BundleModel")
       .def(nb::init<const std::string&>(), "path"_a)
       .def_prop_ro("inputs", &BundleModel::inputs)
-      .def_prop_ro("outputs", &BundleModel::outputs)
-      .def_prop_ro("session_bytes", &BundleModel::session_bytes);
+      .def_prop_ro("outputs", &BundleModel::outputs);
   nb::class_<BundleSession>(module, "BundleSession")
-      .def(nb::init<const BundleModel&>(), "model"_a, nb::keep_alive<1, 2>())
+      .def(nb::init<const BundleModel&, std::uint32_t>(), "model"_a, "threads"_a = 1, nb::keep_alive<1, 2>())
+      .def_prop_ro("memory_bytes", &BundleSession::memory_bytes)
       .def("run", &BundleSession::run, "inputs"_a, "outputs"_a);
 }
 

@@ -7,13 +7,14 @@
 
 #include "kernels/kernels.h"
 #include "runtime/model.h"
+#include "runtime/pool.h"
 
 namespace octavo {
 
 class Session {
  public:
-  // Throws std::bad_alloc. The model outlives the session.
-  Session(const Model& model, const Kernels& kernels);
+  // Throws std::bad_alloc or std::system_error. The model outlives the session.
+  Session(const Model& model, const Kernels& kernels, std::uint32_t threads);
 
   // `inputs` and `outputs` hold as much memory as the model's tensors. Allocates nothing.
   void run(const void* const* inputs, void* const* outputs);
@@ -23,7 +24,9 @@ class Session {
   const void** inputs() { return inputs_.data(); }
   void** outputs() { return outputs_.data(); }
 
-  static std::size_t bytes(const Model& model);
+  // Of memory that a session of so many threads works in.
+  static std::size_t bytes(const Model& model, std::size_t threads);
+  std::size_t bytes() const { return bytes_; }
 
  private:
   struct Free {
@@ -32,6 +35,8 @@ class Session {
 
   const Model& model_;
   const Kernels& kernels_;
+  Pool pool_;
+  const std::size_t bytes_;
   std::unique_ptr<std::byte, Free> memory_;
   std::vector<std::byte*> data_;
   std::vector<const void*> inputs_;

@@ -24,6 +24,8 @@ def compiled(octavo: Octavo, quantize: Octavo, work: Path) -> Path:
 def test_a_bundle_runs(octavo: Octavo, compiled: Path) -> None:
     assert octavo("run", "digits.oct", "--input", "x.npy", "-o", "y.npy").code == 0
     np.testing.assert_array_equal(np.load("y.npy"), package.load(compiled)(np.load("x.npy")))
+    assert octavo("run", "digits.oct", "--input", "x.npy", "-o", "two.npy", "--threads", 2).code == 0
+    np.testing.assert_array_equal(np.load("two.npy"), np.load("y.npy"))
     np.savez("x.npz", image=np.load("x.npy"))
     assert octavo("run", "digits.oct", "--input", "x.npz", "-o", "y.npz").code == 0
     with np.load("y.npz") as file:
@@ -41,6 +43,9 @@ def test_bench_times_a_bundle_beside_the_others(octavo: Octavo, compiled: Path) 
     ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1)
     assert (ended.code, ended.err) == (0, "")
     assert "ONNX Runtime and native" in ended.out
+    assert "batch 1, 1 thread," in ended.out
+    ended = octavo("bench", "digits.oct", "--threads", 2, "--seconds", 0.1)
+    assert "batch 1, 2 threads," in ended.out
 
 
 def test_mistakes_are_one_sentence(refused: Refused, compiled: Path) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from octavo.errors import DataError
 from octavo.graph.spec import TensorSpec
-from octavo.native import BundleSession, open_bundle
+from octavo.native import open_bundle, open_session
 
 # As octavo.h numbers them.
 _TYPES: dict[int, type] = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32}
@@ -20,6 +20,10 @@ _TYPES: dict[int, type] = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32}
 class NativeSession:
     """A compiled model ready to run; threads may share it, one runs at a time.
 
+    Args:
+        path: a bundle's file.
+        threads: that share the work of each operator; the results are the same on any number.
+
     Attributes:
         inputs: what it takes, in order; every shape is fixed.
         outputs: what it gives, in order.
@@ -27,14 +31,15 @@ class NativeSession:
 
     Raises:
         ModelError: the file cannot be read, or is no sound bundle.
+        OptionError: there are less than 1 or more than 256 threads, or the system refuses to start them.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, threads: int = 1) -> None:
         model = open_bundle(path)
-        self._session = BundleSession(model)
+        self._session = open_session(model, threads)
         self.inputs = tuple(_spec(*each) for each in model.inputs)
         self.outputs = tuple(_spec(*each) for each in model.outputs)
-        self.memory_bytes = model.session_bytes
+        self.memory_bytes = self._session.memory_bytes
 
     def __call__(self, *inputs: NDArray[Any]) -> NDArray[Any] | tuple[NDArray[Any], ...]:
         """Run on arrays in the order of `inputs`: the output, or a tuple of several.
@@ -68,13 +73,18 @@ class NativeSession:
         return results
 
 
-def load(path: str | os.PathLike[str]) -> NativeSession:
+def load(path: str | os.PathLike[str], *, threads: int = 1) -> NativeSession:
     """Open a bundle that `octavo compile` wrote: `octavo.load("model.oct")(x)`.
+
+    Args:
+        path: the bundle's file.
+        threads: that share the work of each operator; the results are the same on any number.
 
     Raises:
         ModelError: the file cannot be read, or is no sound bundle.
+        OptionError: there are less than 1 or more than 256 threads, or the system refuses to start them.
     """
-    return NativeSession(path)
+    return NativeSession(path, threads=threads)
 
 
 def _fitting(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
