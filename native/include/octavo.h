@@ -98,6 +98,22 @@ OCTAVO_API octavo_status octavo_session_open_with(const octavo_model* model, con
 OCTAVO_API size_t octavo_session_memory(const octavo_session* session);
 OCTAVO_API octavo_status octavo_session_run(octavo_session* session, const octavo_input* inputs,
                                             const octavo_output* outputs, octavo_error* error);
+
+/* What a session's operators cost, in the order in which they run. */
+typedef struct octavo_operator {
+  const char* name; /* lives as long as the model, as does the kind */
+  const char* kind;
+  uint64_t runs;          /* that were timed */
+  uint64_t nanoseconds;   /* of all of them */
+  uint64_t bytes;         /* of a run's operands, constants and result */
+  uint64_t multiply_adds; /* of a run's product or convolution; 0 for others */
+} octavo_operator;
+
+/* Begins to time each operator, counting from zero, or ends it. A session that is not timed looks at no clock. */
+OCTAVO_API octavo_status octavo_session_time(octavo_session* session, int on, octavo_error* error);
+OCTAVO_API size_t octavo_operator_count(const octavo_session* session);
+OCTAVO_API octavo_status octavo_operator_info(const octavo_session* session, size_t index, octavo_operator* info);
+
 OCTAVO_API void octavo_session_close(octavo_session* session);
 
 #ifdef __cplusplus

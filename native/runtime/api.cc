@@ -193,4 +193,25 @@ octavo_status octavo_session_run(octavo_session* session, const octavo_input* in
   return done(error);
 }
 
+octavo_status octavo_session_time(octavo_session* session, int on, octavo_error* error) {
+  return guarded(error, [&] {
+    session->session.time(on != 0);
+    return done(error);
+  });
+}
+
+size_t octavo_operator_count(const octavo_session* session) { return session->session.model().ops.size(); }
+
+octavo_status octavo_operator_info(const octavo_session* session, size_t index, octavo_operator* info) {
+  const Session& own = session->session;
+  if (index >= own.model().ops.size() || info == nullptr) return OCTAVO_ARGUMENT;
+  const Op& op = own.model().ops[index];
+  const View view(own.model(), op);
+  const Session::Spent spent = own.spent(index);
+  *info = {op.name, op.kind->name, spent.runs, spent.nanoseconds, view.out().bytes, 0};
+  for (std::size_t i = 0; i < view.inputs(); ++i) info->bytes += view.in(i).bytes;
+  if (op.kind->multiply_adds != nullptr) info->multiply_adds = static_cast<uint64_t>(op.kind->multiply_adds(view));
+  return OCTAVO_OK;
+}
+
 void octavo_session_close(octavo_session* session) { delete session; }

@@ -78,12 +78,14 @@ class Call : public View {
 };
 
 // `check` sees a View whose tensors and indices are sound, and judges how they fit each other: null, or what is
-// wrong. `run` may then trust all of it. `scratch` is what each thread needs, in bytes.
+// wrong. `run` may then trust all of it. `scratch` is what each thread needs, in bytes; `multiply_adds` are those of
+// the mathematics.
 struct OpKind {
   const char* name;
   const char* (*check)(const View& view);
   void (*run)(const Call& call);
   std::size_t (*scratch)(const View& view, const Kernels& kernels) = nullptr;
+  std::int64_t (*multiply_adds)(const View& view) = nullptr;
 };
 
 // Null for a number that no kind has.

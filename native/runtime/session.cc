@@ -1,10 +1,9 @@
 #include "runtime/session.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <new>
-
-#include "runtime/op.h"
 
 namespace octavo {
 namespace {
@@ -52,7 +51,26 @@ void Session::run(const void* const* inputs, void* const* outputs) {
   }
   pool_.notice_fork();
   const Staff staff{pool_, memory_.get() + rounded(model_.arena_bytes), rounded(model_.scratch_bytes)};
+  if (!nanoseconds_.empty()) return run_timed(staff);
   for (const Op& op : model_.ops) op.kind->run(Call(model_, op, data_.data(), staff, kernels_));
+}
+
+void Session::run_timed(const Staff& staff) {
+  using Clock = std::chrono::steady_clock;
+  auto before = Clock::now();
+  for (std::size_t i = 0; i < model_.ops.size(); ++i) {
+    const Op& op = model_.ops[i];
+    op.kind->run(Call(model_, op, data_.data(), staff, kernels_));
+    const auto after = Clock::now();
+    nanoseconds_[i] += static_cast<std::uint64_t>(std::chrono::nanoseconds(after - before).count());
+    before = after;
+  }
+  ++runs_;
+}
+
+void Session::time(bool on) {
+  nanoseconds_.assign(on ? model_.ops.size() : 0, 0);
+  runs_ = 0;
 }
 
 }  // namespace octavo

@@ -7,6 +7,7 @@
 
 #include "kernels/kernels.h"
 #include "runtime/model.h"
+#include "runtime/op.h"
 #include "runtime/pool.h"
 
 namespace octavo {
@@ -19,6 +20,14 @@ class Session {
   // `inputs` and `outputs` hold as much memory as the model's tensors. Allocates nothing.
   void run(const void* const* inputs, void* const* outputs);
 
+  // From here on counts the time of each operator, from zero; or no longer. Throws std::bad_alloc.
+  void time(bool on);
+  struct Spent {
+    std::uint64_t nanoseconds, runs;
+  };
+  // By the operator of this number, since timing began.
+  Spent spent(std::size_t op) const { return {nanoseconds_.empty() ? 0 : nanoseconds_[op], runs_}; }
+
   const Model& model() const { return model_; }
   // Arrays for the pointers of one run.
   const void** inputs() { return inputs_.data(); }
@@ -29,6 +38,8 @@ class Session {
   std::size_t bytes() const { return bytes_; }
 
  private:
+  void run_timed(const Staff& staff);
+
   struct Free {
     void operator()(std::byte* p) const;
   };
@@ -41,6 +52,8 @@ class Session {
   std::vector<std::byte*> data_;
   std::vector<const void*> inputs_;
   std::vector<void*> outputs_;
+  std::vector<std::uint64_t> nanoseconds_;  // of each operator; empty while nothing is timed
+  std::uint64_t runs_ = 0;
 };
 
 }  // namespace octavo

@@ -349,11 +349,21 @@ def bench(
         list[str] | None, typer.Option("--dim", help="Size of a dynamic dimension, as NAME=SIZE; repeatable.")
     ] = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="About how long to measure.")] = 5.0,
+    operators: Annotated[
+        bool, typer.Option("--operators", help="Show which operators of the bundles take the time.")
+    ] = False,
+    json: Annotated[Path | None, typer.Option("--json", help="Write all that was measured there.")] = None,
+    force: Force = False,
 ) -> None:
     """Time models in turn on random inputs: median and quartiles."""
+    if operators and not any(path.suffix == _BUNDLE for path in models):
+        raise OptionError("--operators needs a bundle among the models; make one with octavo compile")
+    _check_outputs([json], [*models], force)
+    from octavo.files import write_text
     from octavo.measure import latencies
     from octavo.measure.feeds import random_feeds
-    from octavo.report.latency import show_latencies
+    from octavo.report.latency import bench_json, show_latencies
+    from octavo.report.operators import show_operators
     from octavo.report.progress import watcher
 
     sessions, sizes = zip(*(_timed(path, threads) for path in models), strict=True)
@@ -364,6 +374,15 @@ def bench(
     show_latencies(
         stdout(), [str(path) for path in models], sizes, found, batch_size, _threads(models, threads), _engines(models)
     )
+    costs = {
+        path: session.time_operators(given, max(each.runs // 10, 3))
+        for path, session, given, each in zip(models, sessions, feeds, found, strict=True)
+        if operators and path.suffix == _BUNDLE
+    }
+    for path, each in costs.items():
+        show_operators(stdout(), str(path), each)
+    if json is not None:
+        write_text(json, bench_json(models, sizes, found, batch_size, threads, costs))
 
 
 def main() -> None:

@@ -124,8 +124,10 @@ void run(const Call& call) {
   }
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * shape_of(view).depth; }
+
 }  // namespace
 
-const OpKind kConv{"Conv", check, run, scratch};
+const OpKind kConv{"Conv", check, run, scratch, multiply_adds};
 
 }  // namespace octavo

@@ -55,8 +55,10 @@ void run(const Call& call) {
   }
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * (view.in(1).count / view.in(1).dims[0]); }
+
 }  // namespace
 
-const OpKind kConvFloat{"ConvFloat", check, run};
+const OpKind kConvFloat{"ConvFloat", check, run, nullptr, multiply_adds};
 
 }  // namespace octavo

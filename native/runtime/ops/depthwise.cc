@@ -84,8 +84,10 @@ void run(const Call& call) {
   }
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * (view.in(1).count / view.in(2).count); }
+
 }  // namespace
 
-const OpKind kDepthwise{"DepthwiseConv", check, run};
+const OpKind kDepthwise{"DepthwiseConv", check, run, nullptr, multiply_adds};
 
 }  // namespace octavo

@@ -29,8 +29,10 @@ void run(const Call& call) {
   call.kernels.gemm(gemm, call.scratch());
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * last_dim(view.in(0)); }
+
 }  // namespace
 
-const OpKind kMatMul{"MatMul", check, run, scratch};
+const OpKind kMatMul{"MatMul", check, run, scratch, multiply_adds};
 
 }  // namespace octavo

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,32 @@ from octavo.native import open_bundle, open_session
 
 # As octavo.h numbers them.
 _TYPES: dict[int, type] = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32}
+
+
+@dataclass(frozen=True)
+class OperatorCost:
+    """What one operator of a bundle takes in a run.
+
+    Attributes:
+        name: that of the node it was made from.
+        kind: the runtime's kind of operator.
+        milliseconds: the mean of the runs that were timed.
+        bytes: of its operands, constants and result.
+        multiply_adds: of a product or convolution; 0 for others.
+    """
+
+    name: str
+    kind: str
+    milliseconds: float
+    bytes: int
+    multiply_adds: int
+
+    @property
+    def gops(self) -> float | None:
+        """Billions of multiplications and additions a second; None where there are none to count."""
+        if self.multiply_adds == 0 or self.milliseconds == 0.0:
+            return None
+        return 2e-6 * self.multiply_adds / self.milliseconds
 
 
 class NativeSession:
@@ -67,6 +94,21 @@ class NativeSession:
         results = self._run([_fitting(spec, feeds[spec.name]) for spec in self.inputs])
         return {spec.name: array for spec, array in zip(self.outputs, results, strict=True)}
 
+    def time_operators(self, feeds: Mapping[str, NDArray[Any]], runs: int) -> list[OperatorCost]:
+        """Run so many times on arrays by name and say what each operator took, in the order in which they run.
+
+        Raises:
+            DataError: an input is missing, unknown, or does not fit.
+        """
+        self.run(feeds)
+        self._session.time(True)
+        try:
+            for _ in range(runs):
+                self.run(feeds)
+            return [_cost(*each) for each in self._session.operators()]
+        finally:
+            self._session.time(False)
+
     def _run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         results = [np.empty(_fixed(spec), spec.dtype) for spec in self.outputs]
         self._session.run(inputs, results)
@@ -94,6 +136,10 @@ def _fitting(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
     if given.dtype != spec.dtype and not (given.dtype.kind == spec.dtype.kind == "f"):
         raise DataError(f"input '{spec.name}' is of {given.dtype}; the model takes {spec.dtype}")
     return np.ascontiguousarray(given, spec.dtype).reshape(given.shape)
+
+
+def _cost(name: str, kind: str, runs: int, nanoseconds: int, size: int, multiply_adds: int) -> OperatorCost:
+    return OperatorCost(name, kind, nanoseconds / max(runs, 1) * 1e-6, size, multiply_adds)
 
 
 def _spec(name: str, dtype: int, shape: list[int]) -> TensorSpec:
