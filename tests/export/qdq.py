@@ -41,7 +41,7 @@ class Qdq:
         self.nodes.append(helper.make_node(op, inputs, [output], name=f"{output}_node", **attributes))
         return output
 
-    def given(self, name: str, shape: tuple[int, ...], dtype: str = "float32") -> str:
+    def given(self, name: str, shape: tuple[int | str, ...], dtype: str = "float32") -> str:
         self.inputs.append(helper.make_tensor_value_info(name, _TYPES[dtype], shape))
         return name
 

@@ -46,7 +46,7 @@ def compile_model(
     Raises:
         ModelError: the model cannot be read, an input's shape is unknown, a dimension cannot stay open, or operators
             have no kernel, all of which the message names.
-        OptionError: the model has no dynamic dimension of a name in `dims`, or the bounds leave too little room.
+        OptionError: the model has no dynamic dimension of a name in `dims`, or bounds are too near or missing.
     """
     given = model.clone() if isinstance(model, ir.Model) else load(model)
     shapes = {value.name or "": _dims(value) for value in given.graph.inputs}
@@ -136,13 +136,21 @@ def _fix_shapes(model: ir.Model, shapes: Mapping[str, list[int | str]], sizes: M
     """Give inputs their sizes, and let those of all else follow."""
     for value in model.graph.inputs:
         value.shape = ir.Shape([sizes[dim] if isinstance(dim, str) else dim for dim in shapes[value.name or ""]])
+    _infer_anew(model)
+    if _fold_shapes(model):
+        fold_constants(model)
+        _infer_anew(model)
+
+
+def _infer_anew(model: ir.Model) -> None:
+    """Let shapes follow from those of inputs and constants alone."""
     for node in model.graph:
         for output in node.outputs:
             output.shape = None
+    for value in model.graph.initializers.values():
+        if value.const_value is not None:
+            value.shape = ir.Shape(value.const_value.numpy().shape)
     infer_shapes(model)
-    if _fold_shapes(model):
-        fold_constants(model)
-        infer_shapes(model)
 
 
 def _fold_shapes(model: ir.Model) -> bool:
