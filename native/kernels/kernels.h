@@ -24,6 +24,14 @@ struct Ends {
   std::uint64_t infs;
 };
 
+// Of a result of 8 bits: what is added after rounding, and the bounds.
+struct Clip {
+  std::int32_t zero_point;
+  std::int32_t low;
+  std::int32_t high;
+  bool is_signed;
+};
+
 enum class Output { kInt32, kFloat, kBytes };
 
 // c = sum over k of (a - a_zero)(b - b_zero) + bias, and then as `output` says: as it is, times the column's

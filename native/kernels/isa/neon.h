@@ -71,21 +71,24 @@ struct neon {
 
   // Products: eight of s8 by s8 in 16 bits, which hold even -128 * -128; pairs of them are added to 32 bits. So a
   // register has two sums of each of two columns.
-  static constexpr int kTileRows = 3, kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int tile_rows(int) { return 3; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 8;
   static constexpr bool kLeftSigned = true;
   using Left = std::int8_t;
   using Sums = int32x4_t;
   using RightRegister = int8x8_t;
 
-  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
-    vst1q_s8(packed, vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row), vdupq_n_u8(flip))));
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
+    vst1q_s8(to, vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row), vdupq_n_u8(flip))));
   }
   static Sums start(const std::int32_t* p, int v) {
     const int32x2_t first = vld1_s32(p + 2 * v), zero = vdup_n_s32(0);
     return vcombine_s32(vzip1_s32(first, zero), vzip2_s32(first, zero));
   }
-  static int8x8_t left(const Left* p, int) { return vreinterpret_s8_u32(vdup_n_u32(four_bytes(p))); }
+  static int8x8_t left(const Left* const* rows, std::size_t at, int) {
+    return vreinterpret_s8_u32(vdup_n_u32(four_bytes(rows[0] + at)));
+  }
   static RightRegister right(const std::int8_t* p, int v, int) { return vld1_s8(p + 8 * v); }
   static Sums dot(Sums sums, int8x8_t left, RightRegister right) { return vpadalq_s16(sums, vmull_s8(left, right)); }
   static void store_sums(std::int32_t* p, std::size_t, const Sums* sums) {
