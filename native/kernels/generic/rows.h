@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kLine = 64;
 
-// `rows` is followed by kMostRows copies of its last pointer, for tiles that are higher than what is left.
+// `rows` is followed by kMostRows copies of its last pointer, for tiles that are higher than the rows left.
 template <class Isa>
 struct RowsInput {
   const typename Isa::Left* const* rows;

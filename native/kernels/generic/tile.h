@@ -29,7 +29,7 @@ struct TileInput {
 };
 
 // Where a tile's sums go: as they are to sums[row * width + column], where width is Panels * 16; or through an output
-// that finishes them while they are in registers. What stands behind the last row repeats it, and writes the same.
+// that finishes them while they are in registers. What stands behind the last row is left.
 struct TileOutput {
   std::int32_t* sums;
   const void* out;
@@ -78,8 +78,7 @@ __attribute__((noinline)) void tile(const TileInput<Isa>& input, const TileOutpu
     const Out out = *static_cast<const Out*>(output.out);
     auto* c = static_cast<typename Out::Element*>(output.c);
     each<Rows>([&](auto r) OCTAVO_LAMBDA {
-      out.template store<Panels>(held[r], output.column, output.columns, c);
-      if (r + 1 < output.rows) c += output.c_stride;
+      if (r < output.rows) out.template store<Panels>(held[r], output.column, output.columns, c + r * output.c_stride);
     });
   }
 }
@@ -87,7 +86,7 @@ __attribute__((noinline)) void tile(const TileInput<Isa>& input, const TileOutpu
 template <class Isa>
 using Tile = void (*)(const TileInput<Isa>&, const TileOutput&);
 
-// Few heights, so that the code stays small; a tile may be higher than its rows, the last of which then repeats.
+// Few heights, so that the code stays small; a tile may be higher than its rows, and then reads those behind them.
 template <class Isa, int Panels>
 struct Heights {
   static constexpr int kFull = Isa::tile_rows(Panels);
