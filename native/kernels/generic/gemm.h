@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t kLeftBytes = 1 << 17;
 
-constexpr std::size_t left_stride(std::size_t k) { return (k + kBlock - 1) / kBlock * kBlock; }
+// Longer than whole blocks: rows a power of two apart would compete for the same sets of the cache.
+constexpr std::size_t left_stride(std::size_t k) { return (k + kBlock - 1) / kBlock * kBlock + 2 * kBlock; }
 
 template <class Isa>
 std::size_t block_rows(std::size_t m, std::size_t k) {
