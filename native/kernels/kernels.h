@@ -61,6 +61,61 @@ struct Gemm {
   std::size_t c_stride;  // elements from row to row
 };
 
+// How a window moves over an image.
+struct Stride2d {
+  std::size_t kernel_h, kernel_w;
+  std::size_t stride_h, stride_w;
+  std::size_t dilation_h, dilation_w;
+  std::size_t top, left;  // padding
+};
+
+// The channels of an image, or some of them; elements are bytes of either sign.
+struct Pixels {
+  const std::uint8_t* data;
+  std::size_t h, w, channels;
+  std::size_t pixel;    // elements from a pixel to the next
+  std::size_t channel;  // elements from a channel to the next
+};
+
+// Rows of a convolution's output, of one sample and one group. Of `product`, n, k, b and what follows it count, with c
+// and c_stride at the output's first pixel and from pixel to pixel. k runs over the kernel's rows, each of kernel_w *
+// channels values (with dilation_w over its positions, each of `channels`), filled up with zeros to segment_depth.
+struct Conv {
+  Gemm product;
+  Pixels image;
+  Stride2d window;
+  std::size_t out_w;
+  std::size_t first_row, rows;
+};
+
+inline std::size_t conv_segments(const Stride2d& w) { return w.dilation_w == 1 ? w.kernel_h : w.kernel_h * w.kernel_w; }
+inline std::size_t segment_depth(const Stride2d& w, std::size_t channels) {
+  return ((w.dilation_w == 1 ? w.kernel_w : 1) * channels + 7) / 8 * 8;
+}
+
+// Rows of the output of a convolution whose output channel i sees input channel i only; channels last, one sample. Of
+// `product`, the left's type and zero point, b_sums, bias and what follows it count; c_stride is the number of
+// channels. `weights` has a row of that many bytes for each position of the kernel.
+struct Depthwise {
+  Gemm product;
+  Pixels image;
+  Stride2d window;
+  const std::int8_t* weights;
+  std::size_t out_w;
+  std::size_t first_row, rows;
+};
+
+// c += a b, of float32 matrices whose rows are contiguous; strides are elements from row to row.
+struct FloatProduct {
+  const float* a;
+  std::size_t a_stride;
+  std::size_t rows, k, n;
+  const float* b;
+  std::size_t b_stride;
+  float* c;
+  std::size_t c_stride;
+};
+
 struct Kernels {
   const char* name;
   Needs needs;
@@ -76,6 +131,13 @@ struct Kernels {
   // `scratch` has gemm_scratch(m, k) bytes and the alignment of a cache line.
   void (*gemm)(const Gemm& gemm, void* scratch);
   std::size_t (*gemm_scratch)(std::size_t m, std::size_t k);
+
+  // As for gemm; `rows` may be fewer than those that the scratch is for.
+  void (*conv)(const Conv& conv, void* scratch);
+  std::size_t (*conv_scratch)(const Conv& conv);
+  void (*depthwise)(const Depthwise& depthwise, void* scratch);
+  std::size_t (*depthwise_scratch)(const Depthwise& depthwise);
+  void (*float_product)(const FloatProduct& product);
 };
 
 }  // namespace octavo

@@ -8,8 +8,6 @@
 namespace octavo {
 namespace {
 
-constexpr std::size_t kLine = 64;
-
 // `rows` is followed by kMostRows copies of its last pointer, for tiles that are higher than the rows left.
 template <class Isa>
 struct RowsInput {
@@ -31,17 +29,6 @@ void start_sums(const Gemm& gemm, std::size_t column, std::size_t count, std::in
   }
 }
 
-// Runs body(tile's first row, its rows) for tiles that are all about as high.
-template <class Body>
-OCTAVO_INLINE void each_tile(std::size_t rows, std::size_t most, const Body& body) {
-  std::size_t tiles = (rows + most - 1) / most;
-  for (std::size_t row = 0; row < rows; --tiles) {
-    const std::size_t high = (rows - row + tiles - 1) / tiles;
-    body(row, static_cast<int>(high));
-    row += high;
-  }
-}
-
 template <class Isa>
 constexpr bool kFinishesInRegisters = requires { Isa::kStoresRows; };
 
@@ -60,7 +47,7 @@ void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel
       const ByteOutput<Isa> out(gemm);
       auto* c = static_cast<std::uint8_t*>(gemm.c) + input.first * gemm.c_stride + column;
       TileOutput to{nullptr, &out, nullptr, gemm.c_stride, column, gemm.n - column, 0};
-      return each_tile(input.count, Height::kFull, [&](std::size_t row, int high) {
+      return each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
         from.rows = input.rows + row;
         to.c = c + row * gemm.c_stride;
         to.rows = high;
@@ -70,7 +57,7 @@ void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel
   }
   const Finish<Isa> finish = finish_of<Isa, Panels>(gemm.output);
   TileOutput to{sums, nullptr, nullptr, 0, 0, 0, 0};
-  each_tile(input.count, Height::kFull, [&](std::size_t row, int high) {
+  each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
     from.rows = input.rows + row;
     Height::template tile_of<void>(high)(from, to);
     finish(gemm, {input.first + row, column, high}, sums, input.row_sums == nullptr ? nullptr : input.row_sums + row);
@@ -108,7 +95,6 @@ void point_at_rows(const Left* first, std::size_t stride, std::size_t count, con
   for (std::size_t r = 0; r < count + kMostRows; ++r) rows[r] = first + (r < count ? r : count - 1) * stride;
 }
 
-constexpr std::size_t whole_lines(std::size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 constexpr std::size_t pointer_bytes(std::size_t rows) { return whole_lines((rows + kMostRows) * sizeof(void*)); }
 
 }  // namespace

@@ -32,6 +32,7 @@ struct scalar {
   static Ints add(Ints a, Ints b) { return a + b; }
   static Ints subtract(Ints a, Ints b) { return a - b; }
   static Ints multiply(Ints a, Ints b) { return a * b; }
+  static Floats add(Floats a, Floats b) { return a + b; }
   static Floats subtract(Floats a, Floats b) { return a - b; }
   static Floats multiply(Floats a, Floats b) { return a * b; }
   static Floats bit_or(Floats a, Floats b) {
