@@ -23,6 +23,9 @@ using Made = nb::ndarray<nb::c_contig, nb::device::cpu>;
 // Name, element type as octavo_dtype numbers it, shape.
 using Spec = std::tuple<std::string, int, std::vector<std::int64_t>>;
 
+// An operator's name and kind, runs that were timed, their nanoseconds; and of one run bytes and multiply-adds.
+using Cost = std::tuple<std::string, std::string, std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>;
+
 inline void succeed(octavo_status status, const octavo_error& error) {
   if (status != OCTAVO_OK) throw nb::value_error(error.message);
 }
@@ -39,7 +42,6 @@ class BundleModel {
 
   std::vector<Spec> inputs() const { return specs(octavo_input_count(model_), octavo_input_info); }
   std::vector<Spec> outputs() const { return specs(octavo_output_count(model_), octavo_output_info); }
-  std::size_t session_bytes() const { return octavo_session_bytes(model_); }
   const octavo_model* get() const { return model_; }
 
  private:
@@ -60,13 +62,35 @@ class BundleModel {
 // Threads may call it: one runs, the others wait.
 class BundleSession {
  public:
-  explicit BundleSession(const BundleModel& model) {
+  BundleSession(const BundleModel& model, std::uint32_t threads) {
     octavo_error error;
-    succeed(octavo_session_open(model.get(), &session_, &error), error);
+    octavo_session_options options{};
+    options.size = sizeof(options);
+    options.threads = threads;
+    succeed(octavo_session_open_with(model.get(), &options, &session_, &error), error);
   }
   BundleSession(const BundleSession&) = delete;
   BundleSession& operator=(const BundleSession&) = delete;
   ~BundleSession() { octavo_session_close(session_); }
+
+  void time(bool on) {
+    const std::lock_guard one(mutex_);
+    octavo_error error;
+    succeed(octavo_session_time(session_, on, &error), error);
+  }
+
+  std::vector<Cost> operators() {
+    const std::lock_guard one(mutex_);
+    std::vector<Cost> found;
+    for (std::size_t i = 0; i < octavo_operator_count(session_); ++i) {
+      octavo_operator each;
+      octavo_operator_info(session_, i, &each);
+      found.emplace_back(each.name, each.kind, each.runs, each.nanoseconds, each.bytes, each.multiply_adds);
+    }
+    return found;
+  }
+
+  std::size_t memory_bytes() const { return octavo_session_memory(session_); }
 
   void run(const std::vector<Given>& inputs, const std::vector<Made>& outputs) {
     std::vector<octavo_input> from;
@@ -93,10 +117,12 @@ inline void define_runtime(nb::module_& module) {
   nb::class_<BundleModel>(module, "BundleModel")
       .def(nb::init<const std::string&>(), "path"_a)
       .def_prop_ro("inputs", &BundleModel::inputs)
-      .def_prop_ro("outputs", &BundleModel::outputs)
-      .def_prop_ro("session_bytes", &BundleModel::session_bytes);
+      .def_prop_ro("outputs", &BundleModel::outputs);
   nb::class_<BundleSession>(module, "BundleSession")
-      .def(nb::init<const BundleModel&>(), "model"_a, nb::keep_alive<1, 2>())
+      .def(nb::init<const BundleModel&, std::uint32_t>(), "model"_a, "threads"_a = 1, nb::keep_alive<1, 2>())
+      .def("time", &BundleSession::time, "on"_a)
+      .def("operators", &BundleSession::operators)
+      .def_prop_ro("memory_bytes", &BundleSession::memory_bytes)
       .def("run", &BundleSession::run, "inputs"_a, "outputs"_a);
 }
 

@@ -2,6 +2,7 @@
 // Attributes: group, the kernel's height and width, the window's others, whether the input is (N, C, H, W), low, high.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/product.h"
 #include "runtime/ops/window.h"
 
@@ -67,24 +68,35 @@ std::size_t scratch(const View& view, const Kernels& kernels) {
   return kernels.conv_scratch(conv);
 }
 
+std::int64_t multiply_adds(const View& view) {
+  const Shape s = shape_of(view);
+  return view.out().count * s.channels * s.window.kernel_h * s.window.kernel_w;
+}
+
 void run(const Call& call) {
   const Shape s = shape_of(call);
+  const bool planar = call.attribute(kPlanar) != 0;
   const std::size_t element = call.out().is_float() ? sizeof(float) : 1;
-  for (std::int64_t i = 0; i < s.in.n * s.groups; ++i) {
-    const std::int64_t sample = i / s.groups, group = i % s.groups;
-    Conv conv = conv_of(s, call.attribute(kPlanar) != 0);
+  const auto products = static_cast<std::size_t>(s.in.n * s.groups);
+  const std::size_t parts =
+      parts_of(call, static_cast<std::size_t>(s.out.h), static_cast<std::size_t>(multiply_adds(call)) / products);
+  call.parallel(products * parts, [&](std::size_t i, std::byte* scratch) {
+    const auto product = static_cast<std::int64_t>(i / parts);
+    const std::int64_t sample = product / s.groups, group = product % s.groups;
+    Conv conv = conv_of(s, planar);
     conv.product = product_of(call, group, s.depth, s.width);
     conv.image.data = call.read<std::uint8_t>(0) + sample * s.in.c * s.in.h * s.in.w +
                       static_cast<std::size_t>(group * s.channels) * conv.image.channel;
     conv.product.c = call.write<std::byte>() +
                      static_cast<std::size_t>(sample * s.out.h * s.out.w * s.out.c + group * s.width) * element;
     conv.product.c_stride = static_cast<std::size_t>(s.out.c);
-    call.kernels.conv(conv, call.scratch());
-  }
+    share_rows(i % parts, parts, conv.first_row, conv.rows);
+    call.kernels.conv(conv, scratch);
+  });
 }
 
 }  // namespace
 
-const OpKind kConv{"Conv", check, run, scratch};
+const OpKind kConv{"Conv", check, run, scratch, multiply_adds};
 
 }  // namespace octavo

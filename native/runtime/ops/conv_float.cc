@@ -5,6 +5,7 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/window.h"
 
 namespace octavo {
@@ -70,22 +71,31 @@ void run_position(const Call& call, const Layer& layer, const float* image, std:
   }
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * (view.in(1).dims[0] / view.attribute(0)); }
+
 void run(const Call& call) {
   Layer layer{image_of(call.in(0)), image_of(call.out()), window(call), 0, 0};
   layer.channels = layer.in.c / call.attribute(0);
   layer.width = layer.out.c / call.attribute(0);
-  float* to = call.write<float>();
-  for (std::int64_t sample = 0; sample < layer.in.n; ++sample) {
-    const float* image = call.read<float>(0) + sample * layer.in.h * layer.in.w * layer.in.c;
-    for (std::int64_t place = 0; place < layer.out.h * layer.out.w; ++place, to += layer.out.c) {
-      run_position(call, layer, image, place / layer.out.w * layer.window.stride_h - layer.window.top,
-                   place % layer.out.w * layer.window.stride_w - layer.window.left, to);
+  const std::int64_t each = layer.in.h * layer.in.w * layer.in.c;
+  const auto lines = static_cast<std::size_t>(layer.out.n * layer.out.h);
+  const std::size_t parts = parts_of(call, lines, static_cast<std::size_t>(multiply_adds(call)));
+  call.parallel(parts, [&](std::size_t part, std::byte*) {
+    std::size_t first = 0, rows = lines;
+    share_rows(part, parts, first, rows);
+    for (auto line = static_cast<std::int64_t>(first); rows > 0; --rows, ++line) {
+      const std::int64_t y = line % layer.out.h * layer.window.stride_h - layer.window.top;
+      float* to = call.write<float>() + line * layer.out.w * layer.out.c;
+      for (std::int64_t x = 0; x < layer.out.w; ++x, to += layer.out.c) {
+        run_position(call, layer, call.read<float>(0) + line / layer.out.h * each, y,
+                     x * layer.window.stride_w - layer.window.left, to);
+      }
     }
-  }
+  });
 }
 
 }  // namespace
 
-const OpKind kConvFloat{"ConvFloat", check, run};
+const OpKind kConvFloat{"ConvFloat", check, run, nullptr, multiply_adds};
 
 }  // namespace octavo

@@ -3,6 +3,7 @@
 // Attributes: the window's without the kernel's shape, low, high.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/window.h"
 
 namespace octavo {
@@ -49,22 +50,28 @@ Depthwise depthwise_of(const View& view) {
 
 std::size_t scratch(const View& view, const Kernels& kernels) { return kernels.depthwise_scratch(depthwise_of(view)); }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * view.in(1).dims[0] * view.in(1).dims[1]; }
+
 void run(const Call& call) {
-  Depthwise d = depthwise_of(call);
-  d.weights = call.read<std::int8_t>(1);
-  d.product.b_sums = call.read<std::int32_t>(2);
-  d.product.bias = call.read<std::int32_t>(3);
-  d.product.multiplier = call.read<float>(4);
-  const std::int64_t samples = call.in(0).dims[0];
-  for (std::int64_t sample = 0; sample < samples; ++sample) {
-    d.image.data = call.read<std::uint8_t>(0) + sample * (call.in(0).count / samples);
-    d.product.c = call.write<std::byte>() + static_cast<std::size_t>(sample) * (call.out().bytes / samples);
-    call.kernels.depthwise(d, call.scratch());
-  }
+  Depthwise whole = depthwise_of(call);
+  whole.weights = call.read<std::int8_t>(1);
+  whole.product.b_sums = call.read<std::int32_t>(2);
+  whole.product.bias = call.read<std::int32_t>(3);
+  whole.product.multiplier = call.read<float>(4);
+  const auto samples = static_cast<std::size_t>(call.in(0).dims[0]);
+  const std::size_t parts = parts_of(call, whole.rows, static_cast<std::size_t>(multiply_adds(call)) / samples);
+  call.parallel(samples * parts, [&](std::size_t i, std::byte* scratch) {
+    Depthwise d = whole;
+    const std::size_t sample = i / parts;
+    d.image.data = call.read<std::uint8_t>(0) + sample * (call.in(0).bytes / samples);
+    d.product.c = call.write<std::byte>() + sample * (call.out().bytes / samples);
+    share_rows(i % parts, parts, d.first_row, d.rows);
+    call.kernels.depthwise(d, scratch);
+  });
 }
 
 }  // namespace
 
-const OpKind kDepthwise{"DepthwiseConv", check, run, scratch};
+const OpKind kDepthwise{"DepthwiseConv", check, run, scratch, multiply_adds};
 
 }  // namespace octavo

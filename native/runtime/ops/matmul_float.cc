@@ -37,8 +37,10 @@ void run(const Call& call) {
   }
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * view.in(0).dims[view.in(0).rank - 1]; }
+
 }  // namespace
 
-const OpKind kMatMulFloat{"MatMulFloat", check, run};
+const OpKind kMatMulFloat{"MatMulFloat", check, run, nullptr, multiply_adds};
 
 }  // namespace octavo
