@@ -8,6 +8,7 @@
 #include "kernels/generic/dequantize.h"
 #include "kernels/generic/float_product.h"
 #include "kernels/generic/gemm.h"
+#include "kernels/generic/join.h"
 #include "kernels/generic/quantize.h"
 #include "kernels/generic/sketch.h"
 #include "kernels/kernels.h"
@@ -31,6 +32,7 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .conv_scratch = conv_scratch<OCTAVO_ISA>,
     .depthwise = depthwise<OCTAVO_ISA>,
     .depthwise_scratch = depthwise_scratch<OCTAVO_ISA>,
+    .join = join<OCTAVO_ISA>,
     .float_product = float_product<OCTAVO_ISA>,
 };
 

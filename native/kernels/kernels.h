@@ -32,7 +32,18 @@ struct Clip {
   bool is_signed;
 };
 
-enum class Output { kInt32, kFloat, kBytes };
+// kJoined: to 8 bits as kBytes, then added to other 8 bits, as two operators do.
+enum class Output { kInt32, kFloat, kBytes, kJoined };
+
+// What kJoined adds: bytes that lie as c does. The product's own grid has `own_scale`; c is on the grid `result`.
+struct Addend {
+  const std::uint8_t* data;
+  bool is_signed;
+  float scale;
+  std::int32_t zero_point;
+  float own_scale;
+  Mapping result;
+};
 
 // c = sum over k of (a - a_zero)(b - b_zero) + bias, and then as `output` says: as it is, times the column's
 // multiplier, or clip(round(times the multiplier) + zero_point, low, high). Sums wrap modulo 2^32. The arrays of b's
@@ -54,9 +65,10 @@ struct Gemm {
 
   Output output;
   const float* multiplier;  // of each column; not for kInt32
-  std::int32_t zero_point;  // this and the bounds for kBytes only
+  std::int32_t zero_point;  // this and the bounds for kBytes and kJoined only
   std::int32_t low;
   std::int32_t high;
+  const Addend* addend;  // for kJoined only
   void* c;               // m rows of n: int32, float or bytes
   std::size_t c_stride;  // elements from row to row
 };
@@ -105,6 +117,19 @@ struct Depthwise {
   std::size_t first_row, rows;
 };
 
+// Two rows of 8 bits, and what they are joined to: c = clip(round((a + b) / scale) + zero_point, low, high) of the
+// numbers that their integers stand for, or the same of their product.
+struct Join {
+  const std::uint8_t* a;
+  const std::uint8_t* b;
+  std::uint8_t* c;
+  float a_scale, b_scale;
+  std::int32_t a_zero, b_zero;
+  bool a_signed, b_signed;
+  bool product;
+  Mapping result;
+};
+
 // c += a b, of float32 matrices whose rows are contiguous; strides are elements from row to row.
 struct FloatProduct {
   const float* a;
@@ -137,6 +162,7 @@ struct Kernels {
   std::size_t (*conv_scratch)(const Conv& conv);
   void (*depthwise)(const Depthwise& depthwise, void* scratch);
   std::size_t (*depthwise_scratch)(const Depthwise& depthwise);
+  void (*join)(const Join& join, std::size_t count);
   void (*float_product)(const FloatProduct& product);
 };
 

@@ -1,7 +1,8 @@
 // What becomes of the sums of a row of some panels: 32 bits, float32 or 8 bits.
 #pragma once
 
-#include "kernels/generic/block.h"
+#include "kernels/generic/to_grid.h"
+#include "kernels/generic/widen.h"
 #include "kernels/kernels.h"
 
 namespace octavo {
@@ -94,6 +95,73 @@ struct ByteOutput {
           q[r] = Isa::add(Isa::round(clipped), zero_point);
         }
         Isa::store_low_bytes(to, q);
+      });
+    }
+  }
+};
+
+// To the product's own grid, joined with the addend, and to the grid of the result.
+template <class Isa>
+struct JoinedOutput {
+  using Element = std::uint8_t;
+  const float* multiplier;
+  float low, high;
+  Addend addend;
+  Step step;
+  Clip clip;
+  std::ptrdiff_t away;  // from a place in c to the same in the addend
+  explicit JoinedOutput(const Gemm& gemm)
+      : multiplier(gemm.multiplier),
+        low(static_cast<float>(gemm.low - gemm.zero_point)),
+        high(static_cast<float>(gemm.high - gemm.zero_point)),
+        addend(*gemm.addend),
+        step(step_of(addend.result)),
+        clip{addend.result.zero_point, addend.result.low, addend.result.high, addend.result.low < 0},
+        away(addend.data - static_cast<const std::uint8_t*>(gemm.c)) {}
+
+  template <int Panels>
+  OCTAVO_INLINE void store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
+    typename Isa::Floats x[Panels * kRegisters<Isa>];
+    typename Isa::Ints q[Panels * kRegisters<Isa>];
+    scale_row<Isa, Panels>(v, multiplier + column, x);
+    each<Panels>([&](auto panel) OCTAVO_LAMBDA {
+      typename Isa::Floats other[kRegisters<Isa>];
+      widen_other(c + away, panel * kBlock, columns, other);
+      each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA {
+        constexpr int kAt = panel * kRegisters<Isa> + r;
+        const auto own = Isa::to_floats(Isa::round(Isa::min(Isa::max(x[kAt], Isa::all(low)), Isa::all(high))));
+        q[kAt] = to_grid<Isa>(Isa::add(Isa::multiply(own, Isa::all(addend.own_scale)), other[r]), step);
+      });
+    });
+    store_integers<Panels>(q, columns, c);
+  }
+
+ private:
+  OCTAVO_INLINE void widen_other(const Element* from, std::size_t begin, std::size_t columns,
+                                 typename Isa::Floats (&other)[kRegisters<Isa>]) const {
+    Element padded[kBlock] = {};
+    const Element* bytes = from + begin;
+    if (begin + kBlock > columns) {
+      if (begin < columns) std::memcpy(padded, bytes, columns - begin);
+      bytes = padded;
+    }
+    if (addend.is_signed) return widen_block<Isa, std::int8_t>(bytes, addend.scale, addend.zero_point, other);
+    widen_block<Isa, std::uint8_t>(bytes, addend.scale, addend.zero_point, other);
+  }
+
+  template <int Panels>
+  OCTAVO_INLINE void store_integers(const typename Isa::Ints (&q)[Panels * kRegisters<Isa>], std::size_t columns,
+                                    Element* c) const {
+    if constexpr (requires { Isa::kStoresRows; }) {
+      Isa::template store_row<Panels>(q, clip, columns, c);
+    } else {
+      each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
+        typename Isa::Ints moved[kRegisters<Isa>];
+        OCTAVO_UNROLL
+        for (int r = 0; r < kRegisters<Isa>; ++r) {
+          moved[r] = Isa::add(q[panel * kRegisters<Isa> + r], Isa::all(clip.zero_point));
+        }
+        Isa::store_low_bytes(to, moved);
       });
     }
   }

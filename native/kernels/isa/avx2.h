@@ -49,8 +49,13 @@ struct avx2 {
   static Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
   static Ints round(Floats v) { return _mm256_cvtps_epi32(v); }
 
-  static Ints to_grid(Floats x, const Step& step) {
-    const __m256 numbers = _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q));
+  static Floats absolute(Floats v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
+  static Floats without_nans(Floats x) { return _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q)); }
+  static bool any_at_least(Floats v, Floats bound) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(v, bound, _CMP_GE_OQ)) != 0;
+  }
+  static Ints to_grid_exactly(Floats x, const Step& step) {
+    const __m256 numbers = without_nans(x);
     const __m128i low = rounded(_mm256_cvtps_pd(_mm256_castps256_ps128(numbers)), step);
     const __m128i high = rounded(_mm256_cvtps_pd(_mm256_extractf128_ps(numbers, 1)), step);
     return _mm256_set_m128i(high, low);

@@ -48,8 +48,11 @@ struct avx512_vnni {
   static Floats to_floats(Ints v) { return _mm512_cvtepi32_ps(v); }
   static Ints round(Floats v) { return _mm512_cvtps_epi32(v); }
 
-  static Ints to_grid(Floats x, const Step& step) {
-    const __m512 numbers = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x);
+  static Floats absolute(Floats v) { return _mm512_abs_ps(v); }
+  static Floats without_nans(Floats x) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x); }
+  static bool any_at_least(Floats v, Floats bound) { return _mm512_cmp_ps_mask(v, bound, _CMP_GE_OQ) != 0; }
+  static Ints to_grid_exactly(Floats x, const Step& step) {
+    const __m512 numbers = without_nans(x);
     const __m256i low = rounded(_mm512_cvtps_pd(_mm512_castps512_ps256(numbers)), step);
     const __m256i high = rounded(_mm512_cvtps_pd(_mm512_extractf32x8_ps(numbers, 1)), step);
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
@@ -80,15 +83,18 @@ struct avx512_vnni {
                                       std::uint8_t* c) {
     // The bound comes first: of NaN it gives NaN, which like all that is too small becomes the least integer.
     const __m512 high = _mm512_set1_ps(static_cast<float>(clip.high - clip.zero_point));
-    __m512i q[4];
-    each<4>([&](auto p) OCTAVO_LAMBDA {
-      q[p] = p < Panels ? _mm512_cvtps_epi32(_mm512_min_ps(high, scaled[p % Panels])) : q[0];
-    });
-    __m512i bytes = packed(q, clip);
+    Ints q[Panels];
+    each<Panels>([&](auto p) OCTAVO_LAMBDA { q[p] = _mm512_cvtps_epi32(_mm512_min_ps(high, scaled[p])); });
+    store_row(q, clip, columns, c);
+  }
+  template <int Panels>
+  static OCTAVO_INLINE void store_row(const Ints (&q)[Panels], const Clip& clip, std::size_t columns, std::uint8_t* c) {
+    constexpr std::size_t kAll = Panels * kBlock;
+    constexpr int kLast = Panels - 1;
     // Packing stays within quarters of a register.
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    bytes = _mm512_permutexvar_epi32(order, bytes);
-    constexpr std::size_t kAll = Panels * kBlock;
+    const __m512i four[4] = {q[0], q[1 < kLast ? 1 : kLast], q[2 < kLast ? 2 : kLast], q[kLast]};
+    const __m512i bytes = _mm512_permutexvar_epi32(order, packed(four, clip));
     if (Panels == 4 && columns >= kAll) return _mm512_storeu_si512(c, bytes);
     const std::size_t count = columns < kAll ? columns : kAll;
     _mm512_mask_storeu_epi8(c, ~__mmask64{0} >> (64 - count), bytes);

@@ -58,8 +58,13 @@ struct neon {
   static Floats to_floats(Ints v) { return vcvtq_f32_s32(v); }
   static Ints round(Floats v) { return vcvtnq_s32_f32(v); }
 
-  static Ints to_grid(Floats x, const Step& step) {
-    const Floats numbers = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vceqq_f32(x, x)));
+  static Floats absolute(Floats v) { return vabsq_f32(v); }
+  static Floats without_nans(Floats x) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vceqq_f32(x, x)));
+  }
+  static bool any_at_least(Floats v, Floats bound) { return vmaxvq_u32(vcgeq_f32(v, bound)) != 0; }
+  static Ints to_grid_exactly(Floats x, const Step& step) {
+    const Floats numbers = without_nans(x);
     return vcombine_s32(rounded(vcvt_f64_f32(vget_low_f32(numbers)), step), rounded(vcvt_high_f64_f32(numbers), step));
   }
 

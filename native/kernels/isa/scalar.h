@@ -47,7 +47,7 @@ struct scalar {
   // Half to even.
   static Ints round(Floats v) { return static_cast<std::int32_t>(__builtin_rintf(v)); }
 
-  static Ints to_grid(Floats x, const Step& step) {
+  static Ints to_grid_exactly(Floats x, const Step& step) {
     const double q = x != x ? 0.0 : __builtin_rint(x / step.scale);
     return static_cast<std::int32_t>(q < step.low ? step.low : q > step.high ? step.high : q);
   }
