@@ -3,11 +3,14 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -20,8 +23,8 @@ namespace nb = nanobind;
 
 using Given = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using Made = nb::ndarray<nb::c_contig, nb::device::cpu>;
-// Name, element type as octavo_dtype numbers it, shape.
-using Spec = std::tuple<std::string, int, std::vector<std::int64_t>>;
+// Name, element type as octavo_dtype numbers it, shape, and of each axis the name of its size, as octavo_axis has it.
+using Spec = std::tuple<std::string, int, std::vector<std::int64_t>, std::vector<std::optional<std::string>>>;
 
 // An operator's name and kind, runs that were timed, their nanoseconds; and of one run bytes and multiply-adds.
 using Cost = std::tuple<std::string, std::string, std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>;
@@ -40,18 +43,28 @@ class BundleModel {
   BundleModel& operator=(const BundleModel&) = delete;
   ~BundleModel() { octavo_close(model_); }
 
-  std::vector<Spec> inputs() const { return specs(octavo_input_count(model_), octavo_input_info); }
-  std::vector<Spec> outputs() const { return specs(octavo_output_count(model_), octavo_output_info); }
+  std::vector<Spec> inputs() const {
+    return specs(octavo_input_count(model_), octavo_input_info, octavo_input_axis);
+  }
+  std::vector<Spec> outputs() const {
+    return specs(octavo_output_count(model_), octavo_output_info, octavo_output_axis);
+  }
   const octavo_model* get() const { return model_; }
 
  private:
-  template <class Info>
-  std::vector<Spec> specs(std::size_t count, const Info& info) const {
+  template <class Info, class Axis>
+  std::vector<Spec> specs(std::size_t count, const Info& info, const Axis& axis) const {
     std::vector<Spec> found;
     for (std::size_t i = 0; i < count; ++i) {
       octavo_tensor tensor;
       info(model_, i, &tensor);
-      found.emplace_back(tensor.name, tensor.dtype, std::vector(tensor.shape, tensor.shape + tensor.rank));
+      std::vector<std::optional<std::string>> names(tensor.rank);
+      for (std::size_t j = 0; j < names.size(); ++j) {
+        octavo_axis one;
+        axis(model_, i, j, &one);
+        if (one.name != nullptr) names[j] = one.name;
+      }
+      found.emplace_back(tensor.name, tensor.dtype, std::vector(tensor.shape, tensor.shape + tensor.rank), names);
     }
     return found;
   }
@@ -72,6 +85,25 @@ class BundleSession {
   BundleSession(const BundleSession&) = delete;
   BundleSession& operator=(const BundleSession&) = delete;
   ~BundleSession() { octavo_session_close(session_); }
+
+  // The shapes of the outputs for inputs of these shapes.
+  std::vector<std::vector<std::int64_t>> resize(const std::vector<std::vector<std::int64_t>>& inputs) {
+    std::vector<octavo_shape> shapes;
+    for (const auto& dims : inputs) {
+      octavo_shape shape{static_cast<std::uint32_t>(dims.size()), {}};
+      std::copy_n(dims.begin(), std::min<std::size_t>(dims.size(), OCTAVO_MAX_RANK), shape.dims);
+      shapes.push_back(shape);
+    }
+    const std::lock_guard one(mutex_);
+    octavo_error error;
+    succeed(octavo_session_resize(session_, shapes.data(), &error), error);
+    std::vector<std::vector<std::int64_t>> found;
+    octavo_tensor info;
+    while (octavo_session_output_info(session_, found.size(), &info) == OCTAVO_OK) {
+      found.emplace_back(info.shape, info.shape + info.rank);
+    }
+    return found;
+  }
 
   void time(bool on) {
     const std::lock_guard one(mutex_);
@@ -120,6 +152,7 @@ inline void define_runtime(nb::module_& module) {
       .def_prop_ro("outputs", &BundleModel::outputs);
   nb::class_<BundleSession>(module, "BundleSession")
       .def(nb::init<const BundleModel&, std::uint32_t>(), "model"_a, "threads"_a = 1, nb::keep_alive<1, 2>())
+      .def("resize", &BundleSession::resize, "inputs"_a)
       .def("time", &BundleSession::time, "on"_a)
       .def("operators", &BundleSession::operators)
       .def_prop_ro("memory_bytes", &BundleSession::memory_bytes)

@@ -75,6 +75,17 @@ OCTAVO_API size_t octavo_output_count(const octavo_model* model);
 OCTAVO_API octavo_status octavo_input_info(const octavo_model* model, size_t index, octavo_tensor* info);
 OCTAVO_API octavo_status octavo_output_info(const octavo_model* model, size_t index, octavo_tensor* info);
 
+/* How long an axis of an input or output may be. A bundle can leave sizes open, such as the batch or the length of a
+ * sequence; the shapes above are those that it was compiled at, and octavo_session_resize fits a session to others. */
+typedef struct octavo_axis {
+  const char* name; /* of the size that it has; "" where it follows from sizes in another way; null where it is fixed */
+  int64_t least;    /* 0 where it follows from sizes in another way */
+  int64_t most;
+} octavo_axis;
+
+OCTAVO_API octavo_status octavo_input_axis(const octavo_model* model, size_t index, size_t axis, octavo_axis* info);
+OCTAVO_API octavo_status octavo_output_axis(const octavo_model* model, size_t index, size_t axis, octavo_axis* info);
+
 /* Bytes that a session of one thread holds: the arena of the memory plan, and scratch of the kernels. */
 OCTAVO_API size_t octavo_session_bytes(const octavo_model* model);
 
@@ -94,6 +105,20 @@ OCTAVO_API octavo_status octavo_session_open(const octavo_model* model, octavo_s
  * child that fork() made, an inherited session runs on one thread. */
 OCTAVO_API octavo_status octavo_session_open_with(const octavo_model* model, const octavo_session_options* options,
                                                   octavo_session** session, octavo_error* error);
+typedef struct octavo_shape {
+  uint32_t rank;
+  int64_t dims[OCTAVO_MAX_RANK];
+} octavo_shape;
+
+/* Fits a session to inputs of these shapes, of which there are as many as the model has. The first time, operators are
+ * checked, memory is planned and more of it taken if it is needed; for the last sixteen shapes that is kept, and
+ * nothing is allocated. Where shapes do not fit, the session stays as it was. */
+OCTAVO_API octavo_status octavo_session_resize(octavo_session* session, const octavo_shape* inputs,
+                                               octavo_error* error);
+/* At the shapes that the session is fitted to. */
+OCTAVO_API octavo_status octavo_session_input_info(const octavo_session* session, size_t index, octavo_tensor* info);
+OCTAVO_API octavo_status octavo_session_output_info(const octavo_session* session, size_t index, octavo_tensor* info);
+
 /* Bytes that it holds; each thread has scratch of its own. */
 OCTAVO_API size_t octavo_session_memory(const octavo_session* session);
 OCTAVO_API octavo_status octavo_session_run(octavo_session* session, const octavo_input* inputs,
@@ -109,7 +134,8 @@ typedef struct octavo_operator {
   uint64_t multiply_adds; /* of a run's product or convolution; 0 for others */
 } octavo_operator;
 
-/* Begins to time each operator, counting from zero, or ends it. A session that is not timed looks at no clock. */
+/* Begins to time each operator, counting from zero, as octavo_session_resize does too; or ends it. A session that is
+ * not timed looks at no clock. */
 OCTAVO_API octavo_status octavo_session_time(octavo_session* session, int on, octavo_error* error);
 OCTAVO_API size_t octavo_operator_count(const octavo_session* session);
 OCTAVO_API octavo_status octavo_operator_info(const octavo_session* session, size_t index, octavo_operator* info);

@@ -93,6 +93,22 @@ octavo_status read_options(const octavo_session_options* given, octavo_session_o
   return report(error, OCTAVO_ARGUMENT, "a session has at most 256 threads");
 }
 
+octavo_status describe_axis(const Model& model, const std::vector<std::uint32_t>& slots, std::size_t index,
+                            std::size_t axis, octavo_axis* info) {
+  if (index >= slots.size() || info == nullptr) return OCTAVO_ARGUMENT;
+  const Tensor& tensor = model.tensors[slots[index]];
+  if (axis >= static_cast<std::size_t>(tensor.rank)) return OCTAVO_ARGUMENT;
+  const std::uint32_t number = size_of_axis(model, slots[index], static_cast<int>(axis));
+  if (number == kAbsent) {
+    *info = {nullptr, tensor.dims[axis], tensor.dims[axis]};
+  } else if (number < model.sizes.size()) {
+    *info = {model.sizes[number].name, model.sizes[number].least, model.sizes[number].most};
+  } else {
+    *info = {"", 0, static_cast<std::int64_t>(kMaxBytes)};
+  }
+  return OCTAVO_OK;
+}
+
 // Takes the pointers over if every tensor has its memory; else names the first that has not.
 template <class Buffer, class Pointer>
 octavo_status take(const Model& model, const std::vector<std::uint32_t>& slots, const Buffer* given, Pointer* taken,
@@ -154,6 +170,37 @@ octavo_status octavo_input_info(const octavo_model* model, size_t index, octavo_
 
 octavo_status octavo_output_info(const octavo_model* model, size_t index, octavo_tensor* info) {
   return describe(model->model, model->model.outputs, index, info);
+}
+
+octavo_status octavo_input_axis(const octavo_model* model, size_t index, size_t axis, octavo_axis* info) {
+  return describe_axis(model->model, model->model.inputs, index, axis, info);
+}
+
+octavo_status octavo_output_axis(const octavo_model* model, size_t index, size_t axis, octavo_axis* info) {
+  return describe_axis(model->model, model->model.outputs, index, axis, info);
+}
+
+octavo_status octavo_session_input_info(const octavo_session* session, size_t index, octavo_tensor* info) {
+  const Model& model = session->session.model();
+  return describe(model, model.inputs, index, info);
+}
+
+octavo_status octavo_session_output_info(const octavo_session* session, size_t index, octavo_tensor* info) {
+  const Model& model = session->session.model();
+  return describe(model, model.outputs, index, info);
+}
+
+octavo_status octavo_session_resize(octavo_session* session, const octavo_shape* inputs, octavo_error* error) {
+  return guarded(error, [&] {
+    if (inputs == nullptr) return report(error, OCTAVO_ARGUMENT, "inputs are null");
+    std::vector<Shape> shapes;
+    for (std::size_t i = 0; i < session->session.model().inputs.size(); ++i) {
+      shapes.push_back({inputs[i].rank, inputs[i].dims});
+    }
+    std::string fault;
+    if (!session->session.resize(shapes.data(), fault)) return report(error, OCTAVO_ARGUMENT, fault.c_str());
+    return done(error);
+  });
 }
 
 size_t octavo_session_bytes(const octavo_model* model) { return Session::bytes(model->model, 1); }

@@ -50,7 +50,10 @@ def test_bench_times_a_bundle_beside_the_others(octavo: Octavo, compiled: Path) 
     assert "batch 1, 2 threads," in " ".join(ended.out.split())
 
 
-def test_bench_shows_which_operators_take_the_time(octavo: Octavo, refused: Refused, compiled: Path) -> None:
+def test_bench_shows_which_operators_take_the_time(
+    octavo: Octavo, refused: Refused, compiled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     ended = octavo("bench", "digits.oct", "out.onnx", "--seconds", 0.1, "--operators", "--json", "bench.json")
     assert (ended.code, ended.err) == (0, "")
     for text in ("Operators of digits.oct", "GOPS", "DepthwiseConv"):
