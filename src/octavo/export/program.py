@@ -42,13 +42,17 @@ class Buffer:
 
 @dataclass(eq=False)
 class Tensor:
-    """A buffer seen in one shape. Integers of 8 bits have `params`, per tensor."""
+    """A buffer seen in one shape. Integers of 8 bits have `params`, per tensor.
+
+    `channels_last` says that the axes are those of an image, (N, ..., C) where ONNX writes (N, C, ...).
+    """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     buffer: Buffer
     params: QuantParams | None = None
+    channels_last: bool = False
 
     @property
     def count(self) -> int:
@@ -137,7 +141,7 @@ def constant_tensor(name: str, array: NDArray[Any], params: QuantParams | None =
 
 
 def view(tensor: Tensor, name: str, shape: Sequence[int]) -> Tensor:
-    """The same buffer in another shape of as many elements."""
+    """The same buffer in another shape of as many elements, whose axes are in ONNX's order."""
     return Tensor(name, tensor.dtype, tuple(shape), tensor.buffer, tensor.params)
 
 
