@@ -53,6 +53,55 @@ struct Gemm {
   std::size_t c_stride;  // elements from row to row
 };
 
+// The right matrix of a product that is packed while the model runs; element (i, j) is b[i * k_stride + j * n_stride].
+struct Right {
+  const std::uint8_t* b;
+  std::size_t k;
+  std::size_t n;
+  std::ptrdiff_t k_stride;
+  std::ptrdiff_t n_stride;
+  std::uint8_t flip;  // 0x80 for u8
+};
+
+// Of float32; the numbers are those of a bundle.
+enum class Function {
+  kClip = 1,
+  kSigmoid,
+  kTanh,
+  kHardSigmoid,
+  kHardSwish,
+  kLeakyRelu,
+  kErf,
+  kGelu,
+  kGeluTanh,
+  kExp,
+  kSqrt,
+  kAbs,
+  kNeg,
+  kReciprocal,
+  kElu
+};
+enum class Arithmetic { kAdd = 1, kSub, kMul, kDiv, kMax, kMin };
+
+// Two rows of values and what they are combined to, which may lie where a or b does; a step is 1, or 0 for one value.
+struct Pair {
+  const float* a;
+  std::size_t a_step;
+  const float* b;
+  std::size_t b_step;
+  std::size_t count;
+  float* c;
+};
+
+// What the rows of a layer normalization share; bias and shift may be null.
+struct LayerNorm {
+  std::size_t size;
+  const float* bias;
+  const float* scale;
+  const float* shift;
+  float epsilon;
+};
+
 struct Kernels {
   const char* name;
   Needs needs;
@@ -68,6 +117,19 @@ struct Kernels {
   // `scratch` has gemm_scratch(m, k) bytes and the alignment of a cache line.
   void (*gemm)(const Gemm& gemm, void* scratch);
   std::size_t (*gemm_scratch)(std::size_t m, std::size_t k);
+
+  // Into panels(n) * panel_bytes(k) bytes, and the columns' sums into 16 * panels(n) integers.
+  void (*pack_right)(const Right& right, std::int8_t* packed, std::int32_t* sums);
+
+  // Of float32. Every instruction set gives the same bits: nothing is fused, and sums are made in one order.
+  void (*apply)(Function function, float a, float b, const float* x, std::size_t count, float* y);
+  void (*combine)(Arithmetic arithmetic, const Pair& pair);
+  float (*row_sum)(const float* x, std::size_t count);
+  float (*row_max)(const float* x, std::size_t count);
+  void (*softmax)(const float* x, const float* mask, std::size_t count, float* y);
+  void (*layer_norm)(const LayerNorm& norm, const float* x, const float* skip, float* y);
+
+  void (*look_up)(const std::uint8_t* x, std::size_t count, const std::uint8_t* table, std::uint8_t* y);
 };
 
 }  // namespace octavo

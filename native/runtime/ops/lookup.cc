@@ -13,10 +13,8 @@ const char* check(const View& view) {
 }
 
 void run(const Call& call) {
-  const auto* from = call.read<std::uint8_t>(0);
-  const auto* table = call.read<std::uint8_t>(1);
-  auto* to = call.write<std::uint8_t>();
-  for (std::int64_t i = 0; i < call.out().count; ++i) to[i] = table[from[i]];
+  call.kernels.look_up(call.read<std::uint8_t>(0), static_cast<std::size_t>(call.out().count),
+                       call.read<std::uint8_t>(1), call.write<std::uint8_t>());
 }
 
 }  // namespace

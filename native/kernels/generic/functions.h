@@ -1,0 +1,129 @@
+// Functions of float32, value by value.
+//
+// erf and tanh are the rational approximations of Eigen (odd over even, argument clamped where float32 has reached
+// +-1), within 8 ulp.
+#pragma once
+
+#include "kernels/generic/block.h"
+#include "kernels/generic/exp.h"
+#include "kernels/kernels.h"
+
+namespace octavo {
+namespace {
+
+template <class Isa>
+OCTAVO_INLINE typename Isa::Floats rational(typename Isa::Floats x, float end, const float* above, int above_count,
+                                            const float* below, int below_count) {
+  const auto one = Isa::all(1.0f), minus_one = Isa::all(-1.0f);
+  const auto v = Isa::clamp(x, Isa::all(-end), Isa::all(end)), square = Isa::multiply(v, v);
+  const auto numerator = Isa::multiply(v, polynomial<Isa>(square, above, above_count));
+  return Isa::clamp(Isa::divide(numerator, polynomial<Isa>(square, below, below_count)), minus_one, one);
+}
+
+template <class Isa>
+OCTAVO_INLINE typename Isa::Floats error_function(typename Isa::Floats x) {
+  constexpr float kAbove[] = {-2.72614225801306e-10f, 2.77068142495902e-08f,  -2.10102402082508e-06f,
+                              -5.69250639462346e-05f, -7.34990630326855e-04f, -2.95459980854025e-03f,
+                              -1.60960333262415e-02f};
+  constexpr float kBelow[] = {-1.45660718464996e-05f, -2.13374055278905e-04f, -1.68282697438203e-03f,
+                              -7.37332916720468e-03f, -1.42647390514189e-02f};
+  return rational<Isa>(x, 4.0f, kAbove, 7, kBelow, 5);
+}
+
+template <class Isa>
+OCTAVO_INLINE typename Isa::Floats hyperbolic_tangent(typename Isa::Floats x) {
+  constexpr float kAbove[] = {-2.76076847742355e-16f, 2.00018790482477e-13f, -8.60467152213735e-11f,
+                              5.12229709037114e-08f,  1.48572235717979e-05f, 6.37261928875436e-04f,
+                              4.89352455891786e-03f};
+  constexpr float kBelow[] = {1.19825839466702e-06f, 1.18534705686654e-04f, 2.26843463243900e-03f,
+                              4.89352518554385e-03f};
+  return rational<Isa>(x, 7.90531110763549805f, kAbove, 7, kBelow, 4);
+}
+
+// x / 2 (1 + s(x)): what GELU is of an error function or a hyperbolic tangent.
+template <class Isa>
+OCTAVO_INLINE typename Isa::Floats half_of(typename Isa::Floats x, typename Isa::Floats s) {
+  return Isa::multiply(Isa::multiply(x, Isa::all(0.5f)), Isa::add(Isa::all(1.0f), s));
+}
+
+template <class Isa>
+OCTAVO_INLINE typename Isa::Floats gelu(typename Isa::Floats x) {
+  return half_of<Isa>(x, error_function<Isa>(Isa::multiply(x, Isa::all(0.70710678f))));
+}
+
+// Hendrycks and Gimpel 2016: tanh(sqrt(2 / pi) (x + 0.044715 x^3)) for the error function.
+template <class Isa>
+OCTAVO_INLINE typename Isa::Floats gelu_tanh(typename Isa::Floats x) {
+  const auto cube = Isa::multiply(Isa::multiply(x, x), x);
+  const auto inner = Isa::add(x, Isa::multiply(cube, Isa::all(0.044715f)));
+  return half_of<Isa>(x, hyperbolic_tangent<Isa>(Isa::multiply(inner, Isa::all(0.79788456f))));
+}
+
+template <class Isa>
+OCTAVO_INLINE typename Isa::Floats sigmoid(typename Isa::Floats x) {
+  const auto one = Isa::all(1.0f);
+  return Isa::divide(one, Isa::add(one, exponential<Isa>(Isa::subtract(Isa::all(0.0f), x))));
+}
+
+template <class Isa>
+OCTAVO_INLINE typename Isa::Floats hard_sigmoid(typename Isa::Floats x, float slope, float shift) {
+  const auto line = Isa::add(Isa::multiply(x, Isa::all(slope)), Isa::all(shift));
+  return Isa::clamp(line, Isa::all(0.0f), Isa::all(1.0f));
+}
+
+// y may be x.
+template <class Isa, class Body>
+OCTAVO_INLINE void each_value(const float* x, std::size_t count, float* y, Body body) {
+  each_block(x, count, y, [&](const float* from, float* to) {
+    OCTAVO_UNROLL
+    for (int r = 0; r < kRegisters<Isa>; ++r) {
+      Isa::store(to + r * Isa::kLanes, body(Isa::load(from + r * Isa::kLanes)));
+    }
+  });
+}
+
+template <class Isa>
+void apply(Function function, float a, float b, const float* x, std::size_t count, float* y) {
+  using Floats = typename Isa::Floats;
+  const auto zero = Isa::all(0.0f), first = Isa::all(a), second = Isa::all(b);
+  switch (function) {
+    case Function::kClip:
+      return each_value<Isa>(x, count, y, [&](Floats v) { return Isa::clamp(v, first, second); });
+    case Function::kSigmoid:
+      return each_value<Isa>(x, count, y, [](Floats v) { return sigmoid<Isa>(v); });
+    case Function::kTanh:
+      return each_value<Isa>(x, count, y, [](Floats v) { return hyperbolic_tangent<Isa>(v); });
+    case Function::kHardSigmoid:
+      return each_value<Isa>(x, count, y, [&](Floats v) { return hard_sigmoid<Isa>(v, a, b); });
+    case Function::kHardSwish:
+      return each_value<Isa>(x, count, y,
+                             [](Floats v) { return Isa::multiply(v, hard_sigmoid<Isa>(v, 1.0f / 6.0f, 0.5f)); });
+    case Function::kLeakyRelu:
+      return each_value<Isa>(x, count, y,
+                             [&](Floats v) { return Isa::where_less(v, zero, Isa::multiply(first, v), v); });
+    case Function::kErf:
+      return each_value<Isa>(x, count, y, [](Floats v) { return error_function<Isa>(v); });
+    case Function::kGelu:
+      return each_value<Isa>(x, count, y, [](Floats v) { return gelu<Isa>(v); });
+    case Function::kGeluTanh:
+      return each_value<Isa>(x, count, y, [](Floats v) { return gelu_tanh<Isa>(v); });
+    case Function::kExp:
+      return each_value<Isa>(x, count, y, [](Floats v) { return exponential<Isa>(v); });
+    case Function::kSqrt:
+      return each_value<Isa>(x, count, y, [](Floats v) { return Isa::square_root(v); });
+    case Function::kAbs:
+      return each_value<Isa>(x, count, y, [](Floats v) { return Isa::absolute(v); });
+    case Function::kNeg:
+      return each_value<Isa>(x, count, y, [](Floats v) { return Isa::multiply(v, Isa::all(-1.0f)); });
+    case Function::kReciprocal:
+      return each_value<Isa>(x, count, y, [](Floats v) { return Isa::divide(Isa::all(1.0f), v); });
+    case Function::kElu:
+      return each_value<Isa>(x, count, y, [&](Floats v) {
+        const auto grown = Isa::subtract(exponential<Isa>(Isa::min(v, zero)), Isa::all(1.0f));
+        return Isa::where_less(v, zero, Isa::multiply(first, grown), v);
+      });
+  }
+}
+
+}  // namespace
+}  // namespace octavo
