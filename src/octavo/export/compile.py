@@ -6,11 +6,14 @@ import os
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from octavo.errors import ModelError
 from octavo.export.arena import plan_arena
 from octavo.export.bundle import write_bundle
+from octavo.export.fuse import fuse
 from octavo.export.lower import lower
+from octavo.export.merge import merge
 from octavo.graph import load
 from octavo.graph.constants import new_constant
 from octavo.graph.passes.folding import fold_constants
@@ -31,7 +34,9 @@ def compile_model(model: ir.Model | str | os.PathLike[str], *, batch: int = 1) -
     """
     fixed = model.clone() if isinstance(model, ir.Model) else load(model)
     _fix_shapes(fixed, batch)
+    fuse(fixed)
     program = lower(fixed)
+    merge(program)
     return write_bundle(program, plan_arena(program.operations))
 
 
@@ -49,13 +54,23 @@ def _fix_shapes(model: ir.Model, batch: int) -> None:
                 f"input '{value.name}' has the dynamic dimension '{dynamic[0]}'; export the model with its size fixed"
             )
         value.shape = ir.Shape(dims)
+    _infer_anew(model)
+    # A shape that is known may be what the next one depends on.
+    while _fold_shapes(model):
+        fold_constants(model)
+        _infer_anew(model)
+
+
+def _infer_anew(model: ir.Model) -> None:
+    """Infer shapes that were inferred before, when less was known."""
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    for value in model.graph.initializers.values():
+        if value.const_value is not None:
+            value.shape = ir.Shape(value.const_value.shape)
     for node in model.graph:
         for output in node.outputs:
             output.shape = None
     infer_shapes(model)
-    if _fold_shapes(model):
-        fold_constants(model)
-        infer_shapes(model)
 
 
 def _fold_shapes(model: ir.Model) -> bool:
