@@ -41,8 +41,8 @@ typedef enum octavo_dtype {
   OCTAVO_U8 = 2,
   OCTAVO_S8 = 3,
   OCTAVO_S32 = 4,
-  OCTAVO_S64 = 5,
-  OCTAVO_BOOL = 6 /* a byte: 0 is false */
+  OCTAVO_S64 = 7,
+  OCTAVO_BOOL = 8 /* a byte: 0 is false */
 } octavo_dtype;
 
 typedef struct octavo_tensor {

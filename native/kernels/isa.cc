@@ -37,6 +37,7 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .row_max = row_max<OCTAVO_ISA>,
     .softmax = softmax<OCTAVO_ISA>,
     .layer_norm = layer_norm<OCTAVO_ISA>,
+    .activate = activate<OCTAVO_ISA>,
     .look_up = look_up<OCTAVO_ISA>,
 };
 

@@ -24,6 +24,14 @@ struct Ends {
   std::uint64_t infs;
 };
 
+// Of a result of 8 bits: what is added after rounding, and the bounds.
+struct Clip {
+  std::int32_t zero_point;
+  std::int32_t low;
+  std::int32_t high;
+  bool is_signed;
+};
+
 enum class Output { kInt32, kFloat, kBytes };
 
 // c = sum over k of (a - a_zero)(b - b_zero) + bias, and then as `output` says: as it is, times the column's
@@ -93,13 +101,41 @@ struct Pair {
   float* c;
 };
 
-// What the rows of a layer normalization share; bias and shift may be null.
+// A row of a softmax. The mask may be null. y may be x; where q is not null the result goes there, and y is left with
+// numbers of no use.
+struct Softmax {
+  const float* x;
+  const float* mask;
+  std::size_t count;
+  float* y;
+  std::uint8_t* q;
+  Mapping mapping;
+};
+
+// A row of a layer normalization. Bias, skip and shift may be null, and so may q, which takes the result on a grid.
 struct LayerNorm {
   std::size_t size;
+  const float* x;
   const float* bias;
+  const float* skip;
   const float* scale;
   const float* shift;
   float epsilon;
+  float* y;
+  std::uint8_t* q;
+  Mapping mapping;
+};
+
+// Rows of sums that a product left as float32: a bias is added, a function applied, and the result put on a grid.
+struct Activation {
+  const float* x;
+  const float* bias;
+  std::size_t count;
+  Function function;
+  float a;
+  float b;
+  Mapping mapping;
+  std::uint8_t* q;
 };
 
 struct Kernels {
@@ -126,8 +162,9 @@ struct Kernels {
   void (*combine)(Arithmetic arithmetic, const Pair& pair);
   float (*row_sum)(const float* x, std::size_t count);
   float (*row_max)(const float* x, std::size_t count);
-  void (*softmax)(const float* x, const float* mask, std::size_t count, float* y);
-  void (*layer_norm)(const LayerNorm& norm, const float* x, const float* skip, float* y);
+  void (*softmax)(const Softmax& row);
+  void (*layer_norm)(const LayerNorm& row);
+  void (*activate)(const Activation& row);
 
   void (*look_up)(const std::uint8_t* x, std::size_t count, const std::uint8_t* table, std::uint8_t* y);
 };

@@ -99,7 +99,7 @@ class Reader {
   const char* read_tensor(const TensorRecord& record, Tensor& tensor) const {
     tensor.name = name(record.name);
     if (tensor.name == nullptr) return "has no name";
-    if (record.dtype < 1 || record.dtype > 6) return "has an unknown type";
+    if (!is_dtype(record.dtype)) return "has an unknown type";
     if (record.place < 1 || record.place > 4) return "lies in an unknown place";
     if (record.rank > kMaxRank) return "has too many axes";
     tensor.dtype = static_cast<Dtype>(record.dtype);

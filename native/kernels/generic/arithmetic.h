@@ -40,17 +40,17 @@ void combine(Arithmetic arithmetic, const Pair& pair) {
   using Floats = typename Isa::Floats;
   switch (arithmetic) {
     case Arithmetic::kAdd:
-      return each_pair<Isa>(pair, [](Floats a, Floats b) { return Isa::add(a, b); });
+      return each_pair<Isa>(pair, [](Floats a, Floats b) OCTAVO_LAMBDA { return Isa::add(a, b); });
     case Arithmetic::kSub:
-      return each_pair<Isa>(pair, [](Floats a, Floats b) { return Isa::subtract(a, b); });
+      return each_pair<Isa>(pair, [](Floats a, Floats b) OCTAVO_LAMBDA { return Isa::subtract(a, b); });
     case Arithmetic::kMul:
-      return each_pair<Isa>(pair, [](Floats a, Floats b) { return Isa::multiply(a, b); });
+      return each_pair<Isa>(pair, [](Floats a, Floats b) OCTAVO_LAMBDA { return Isa::multiply(a, b); });
     case Arithmetic::kDiv:
-      return each_pair<Isa>(pair, [](Floats a, Floats b) { return Isa::divide(a, b); });
+      return each_pair<Isa>(pair, [](Floats a, Floats b) OCTAVO_LAMBDA { return Isa::divide(a, b); });
     case Arithmetic::kMax:
-      return each_pair<Isa>(pair, [](Floats a, Floats b) { return Isa::where_less(a, b, b, a); });
+      return each_pair<Isa>(pair, [](Floats a, Floats b) OCTAVO_LAMBDA { return Isa::where_less(a, b, b, a); });
     case Arithmetic::kMin:
-      return each_pair<Isa>(pair, [](Floats a, Floats b) { return Isa::where_less(b, a, b, a); });
+      return each_pair<Isa>(pair, [](Floats a, Floats b) OCTAVO_LAMBDA { return Isa::where_less(b, a, b, a); });
   }
 }
 

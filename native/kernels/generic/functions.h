@@ -1,4 +1,4 @@
-// Functions of float32, value by value.
+// Functions of float32, value by value; alone, or between a bias and a grid.
 //
 // erf and tanh are the rational approximations of Eigen (odd over even, argument clamped where float32 has reached
 // +-1), within 8 ulp.
@@ -6,7 +6,7 @@
 
 #include "kernels/generic/block.h"
 #include "kernels/generic/exp.h"
-#include "kernels/kernels.h"
+#include "kernels/generic/row.h"
 
 namespace octavo {
 namespace {
@@ -71,58 +71,74 @@ OCTAVO_INLINE typename Isa::Floats hard_sigmoid(typename Isa::Floats x, float sl
   return Isa::clamp(line, Isa::all(0.0f), Isa::all(1.0f));
 }
 
-// y may be x.
+// body(function of a register) for the function that a number names.
 template <class Isa, class Body>
-OCTAVO_INLINE void each_value(const float* x, std::size_t count, float* y, Body body) {
-  each_block(x, count, y, [&](const float* from, float* to) {
-    OCTAVO_UNROLL
-    for (int r = 0; r < kRegisters<Isa>; ++r) {
-      Isa::store(to + r * Isa::kLanes, body(Isa::load(from + r * Isa::kLanes)));
-    }
+OCTAVO_INLINE void with_function(Function function, float a, float b, const Body& body) {
+  using Floats = typename Isa::Floats;
+  const auto zero = Isa::all(0.0f), one = Isa::all(1.0f), first = Isa::all(a), second = Isa::all(b);
+  switch (function) {
+    case Function::kClip:
+      return body([=](Floats v) OCTAVO_LAMBDA { return Isa::clamp(v, first, second); });
+    case Function::kSigmoid:
+      return body([](Floats v) OCTAVO_LAMBDA { return sigmoid<Isa>(v); });
+    case Function::kTanh:
+      return body([](Floats v) OCTAVO_LAMBDA { return hyperbolic_tangent<Isa>(v); });
+    case Function::kHardSigmoid:
+      return body([=](Floats v) OCTAVO_LAMBDA { return hard_sigmoid<Isa>(v, a, b); });
+    case Function::kHardSwish:
+      return body([](Floats v) OCTAVO_LAMBDA { return Isa::multiply(v, hard_sigmoid<Isa>(v, 1.0f / 6.0f, 0.5f)); });
+    case Function::kLeakyRelu:
+      return body([=](Floats v) OCTAVO_LAMBDA { return Isa::where_less(v, zero, Isa::multiply(first, v), v); });
+    case Function::kErf:
+      return body([](Floats v) OCTAVO_LAMBDA { return error_function<Isa>(v); });
+    case Function::kGelu:
+      return body([](Floats v) OCTAVO_LAMBDA { return gelu<Isa>(v); });
+    case Function::kGeluTanh:
+      return body([](Floats v) OCTAVO_LAMBDA { return gelu_tanh<Isa>(v); });
+    case Function::kExp:
+      return body([](Floats v) OCTAVO_LAMBDA { return exponential<Isa>(v); });
+    case Function::kSqrt:
+      return body([](Floats v) OCTAVO_LAMBDA { return Isa::square_root(v); });
+    case Function::kAbs:
+      return body([](Floats v) OCTAVO_LAMBDA { return Isa::absolute(v); });
+    case Function::kNeg:
+      return body([=](Floats v) OCTAVO_LAMBDA { return Isa::multiply(v, Isa::all(-1.0f)); });
+    case Function::kReciprocal:
+      return body([=](Floats v) OCTAVO_LAMBDA { return Isa::divide(one, v); });
+    case Function::kElu:
+      return body([=](Floats v) OCTAVO_LAMBDA {
+        const auto grown = Isa::subtract(exponential<Isa>(Isa::min(v, zero)), one);
+        return Isa::where_less(v, zero, Isa::multiply(first, grown), v);
+      });
+  }
+}
+
+// y may be x.
+template <class Isa>
+void apply(Function function, float a, float b, const float* x, std::size_t count, float* y) {
+  with_function<Isa>(function, a, b, [&](const auto& f) OCTAVO_LAMBDA {
+    each_part_of_row(count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {
+      Block<Isa> v;
+      load_block<Isa>(x + i, left, 0.0f, v);
+      change<Isa>(v, f);
+      store_block<Isa>(v, left, y + i);
+    });
   });
 }
 
 template <class Isa>
-void apply(Function function, float a, float b, const float* x, std::size_t count, float* y) {
-  using Floats = typename Isa::Floats;
-  const auto zero = Isa::all(0.0f), first = Isa::all(a), second = Isa::all(b);
-  switch (function) {
-    case Function::kClip:
-      return each_value<Isa>(x, count, y, [&](Floats v) { return Isa::clamp(v, first, second); });
-    case Function::kSigmoid:
-      return each_value<Isa>(x, count, y, [](Floats v) { return sigmoid<Isa>(v); });
-    case Function::kTanh:
-      return each_value<Isa>(x, count, y, [](Floats v) { return hyperbolic_tangent<Isa>(v); });
-    case Function::kHardSigmoid:
-      return each_value<Isa>(x, count, y, [&](Floats v) { return hard_sigmoid<Isa>(v, a, b); });
-    case Function::kHardSwish:
-      return each_value<Isa>(x, count, y,
-                             [](Floats v) { return Isa::multiply(v, hard_sigmoid<Isa>(v, 1.0f / 6.0f, 0.5f)); });
-    case Function::kLeakyRelu:
-      return each_value<Isa>(x, count, y,
-                             [&](Floats v) { return Isa::where_less(v, zero, Isa::multiply(first, v), v); });
-    case Function::kErf:
-      return each_value<Isa>(x, count, y, [](Floats v) { return error_function<Isa>(v); });
-    case Function::kGelu:
-      return each_value<Isa>(x, count, y, [](Floats v) { return gelu<Isa>(v); });
-    case Function::kGeluTanh:
-      return each_value<Isa>(x, count, y, [](Floats v) { return gelu_tanh<Isa>(v); });
-    case Function::kExp:
-      return each_value<Isa>(x, count, y, [](Floats v) { return exponential<Isa>(v); });
-    case Function::kSqrt:
-      return each_value<Isa>(x, count, y, [](Floats v) { return Isa::square_root(v); });
-    case Function::kAbs:
-      return each_value<Isa>(x, count, y, [](Floats v) { return Isa::absolute(v); });
-    case Function::kNeg:
-      return each_value<Isa>(x, count, y, [](Floats v) { return Isa::multiply(v, Isa::all(-1.0f)); });
-    case Function::kReciprocal:
-      return each_value<Isa>(x, count, y, [](Floats v) { return Isa::divide(Isa::all(1.0f), v); });
-    case Function::kElu:
-      return each_value<Isa>(x, count, y, [&](Floats v) {
-        const auto grown = Isa::subtract(exponential<Isa>(Isa::min(v, zero)), Isa::all(1.0f));
-        return Isa::where_less(v, zero, Isa::multiply(first, grown), v);
-      });
-  }
+void activate(const Activation& row) {
+  const Step step = step_of(row.mapping);
+  with_function<Isa>(row.function, row.a, row.b, [&](const auto& f) OCTAVO_LAMBDA {
+    each_part_of_row(row.count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {
+      Block<Isa> v, bias;
+      load_block<Isa>(row.x + i, left, 0.0f, v);
+      load_block<Isa>(row.bias + i, left, 0.0f, bias);
+      join<Isa>(v, bias, Plus<Isa>());
+      change<Isa>(v, f);
+      quantize_block<Isa>(v, left, step, row.mapping.zero_point, row.q + i);
+    });
+  });
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ void pack_rows(const Right& right, std::size_t groups, std::size_t column, std::
   for (std::size_t g = 0; g < groups; ++g, from += kGroupDepth * right.k_stride, packed += kGroupBytes) {
     const std::uint8_t* const rows[] = {from, from + right.k_stride, from + 2 * right.k_stride,
                                         from + 3 * right.k_stride};
-    Isa::interleave(rows, right.flip, packed);
+    Isa::interleave_rows(rows, right.flip, packed);
   }
 }
 

@@ -49,6 +49,17 @@ struct avx2 {
   static Ints round(Floats v) { return _mm256_cvtps_epi32(v); }
 
   static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
+  // The second half of the lanes is added to the first, and so on.
+  static float total(Floats v) { return total(_mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1))); }
+  static float total(__m128 v) {
+    v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)));
+  }
+  static float largest(Floats v) { return largest(_mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1))); }
+  static float largest(__m128 v) {
+    v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)));
+  }
   static Floats divide(Floats a, Floats b) { return _mm256_div_ps(a, b); }
   static Floats square_root(Floats v) { return _mm256_sqrt_ps(v); }
   static Floats absolute(Floats v) { return _mm256_andnot_ps(all(-0.0f), v); }
@@ -70,7 +81,7 @@ struct avx2 {
     return add(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
   // Sixteen bytes of each of four rows, column by column.
-  static void interleave(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
+  static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
     const __m128i top = _mm_set1_epi8(static_cast<char>(flip));
     const __m128i a = _mm_loadu_si128((const __m128i*)rows[0]), b = _mm_loadu_si128((const __m128i*)rows[1]);
     const __m128i c = _mm_loadu_si128((const __m128i*)rows[2]), d = _mm_loadu_si128((const __m128i*)rows[3]);
@@ -99,26 +110,28 @@ struct avx2 {
   // Sixteen shuffles of sixteen entries would take longer than looking up one by one.
   static constexpr std::size_t kTableBytes = 1;
 
-  // Products: in 16 bits, pairs of which VPMADDWD adds exactly in 32; VPMADDUBSW would saturate. Of four bytes of b, a
-  // shift widens the second and fourth, two the others; so those are a step's two parts, and a is packed in that order.
-  static constexpr int kTileRows = 6, kTilePanels = 1, kVectorPanels = 2;
+  // Products: in 16 bits, pairs of which VPMADDWD adds exactly in 32; VPMADDUBSW would saturate. The first and the last
+  // two of four bytes of b are a step's two parts.
+  static constexpr int kTilePanels = 1, kVectorPanels = 2;
+  static constexpr int tile_rows(int panels) { return panels == 1 ? 6 : 1; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 2, kPanelRegisters = 2;
   static constexpr bool kLeftSigned = false;
   using Left = std::int16_t;
   using Sums = __m256i;
   using RightRegister = __m256i;
 
-  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
     const __m128i bytes = _mm_xor_si128(_mm_loadu_si128((const __m128i*)row), _mm_set1_epi8(static_cast<char>(flip)));
-    const __m256i words = _mm256_cvtepu8_epi16(bytes);
-    const __m256i ordered = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, 0xd8), 0xd8);
-    _mm256_storeu_si256((__m256i*)packed, ordered);
+    _mm256_storeu_si256((__m256i*)to, _mm256_cvtepu8_epi16(bytes));
   }
   static Sums start(const std::int32_t* p, int v) { return load(p + 8 * v); }
-  static __m256i left(const Left* p, int part) { return four_bytes(p + 2 * part); }
+  static __m256i left(const Left* const* rows, std::size_t at, int part) { return four_bytes(rows[0] + at + 2 * part); }
   static RightRegister right(const std::int8_t* p, int v, int part) {
     const __m256i bytes = _mm256_loadu_si256((const __m256i*)(p + 32 * v));
-    return _mm256_srai_epi16(part == 0 ? _mm256_slli_epi16(bytes, 8) : bytes, 8);
+    // Each byte to the upper half of its word, from where the shift brings it down with its sign.
+    const long long low = 0x0580048001800080, high = 0x0d800c8009800880;
+    const long long first = part == 0 ? low : low + 0x0200020002000200, second = first + (high - low);
+    return _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, _mm256_setr_epi64x(first, second, first, second)), 8);
   }
   static Sums dot(Sums sums, __m256i left, RightRegister right) {
     sums = _mm256_add_epi32(sums, _mm256_madd_epi16(left, right));

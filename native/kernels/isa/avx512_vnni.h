@@ -5,6 +5,7 @@
 
 #include "kernels/generic/block.h"
 #include "kernels/generic/step.h"
+#include "kernels/kernels.h"
 
 namespace octavo {
 namespace {
@@ -46,6 +47,14 @@ struct avx512_vnni {
   static Ints round(Floats v) { return _mm512_cvtps_epi32(v); }
 
   static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+  // The second half of the lanes is added to the first, and so on.
+  static float total(Floats v) {
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    quarter = _mm_add_ps(quarter, _mm_movehl_ps(quarter, quarter));
+    return _mm_cvtss_f32(_mm_add_ss(quarter, _mm_movehdup_ps(quarter)));
+  }
+  static float largest(Floats v) { return _mm512_reduce_max_ps(v); }
   static Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); }
   static Floats square_root(Floats v) { return _mm512_sqrt_ps(v); }
   static Floats absolute(Floats v) { return _mm512_abs_ps(v); }
@@ -62,7 +71,7 @@ struct avx512_vnni {
     return _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(1), _mm512_loadu_si512(p));
   }
   // Sixteen bytes of each of four rows, column by column.
-  static void interleave(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
+  static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
     const __m128i a = _mm_loadu_si128((const __m128i*)rows[0]), b = _mm_loadu_si128((const __m128i*)rows[1]);
     const __m128i c = _mm_loadu_si128((const __m128i*)rows[2]), d = _mm_loadu_si128((const __m128i*)rows[3]);
     const __m256i ab = _mm256_set_m128i(_mm_unpackhi_epi8(a, b), _mm_unpacklo_epi8(a, b));
@@ -106,22 +115,52 @@ struct avx512_vnni {
     _mm256_storeu_si256((__m256i*)y, _mm512_cvtepi16_epi8(_mm512_mask_srli_epi16(found, odd, found, 8)));
   }
 
-  // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Six rows by four panels are 24 of the 32 registers.
-  static constexpr int kTileRows = 6, kTilePanels = 4, kVectorPanels = 8;
+  // Sixteen columns of each panel to bytes: packing saturates to 16 bits, which hold all that is clipped later.
+  static constexpr bool kStoresRows = true;
+  template <int Panels>
+  static OCTAVO_INLINE void store_row(const Floats (&scaled)[Panels], const Clip& clip, std::size_t columns,
+                                      std::uint8_t* c) {
+    // The bound comes first: of NaN it gives NaN, which like all that is too small becomes the least integer.
+    const __m512 high = _mm512_set1_ps(static_cast<float>(clip.high - clip.zero_point));
+    __m512i q[4];
+    each<4>([&](auto p) OCTAVO_LAMBDA {
+      q[p] = p < Panels ? _mm512_cvtps_epi32(_mm512_min_ps(high, scaled[p % Panels])) : q[0];
+    });
+    const __m512i zero_point = _mm512_set1_epi16(static_cast<short>(clip.zero_point));
+    const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), zero_point);
+    const __m512i second = Panels > 2 ? _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), zero_point) : first;
+    __m512i bytes;
+    if (clip.is_signed) {
+      bytes = _mm512_max_epi8(_mm512_packs_epi16(first, second), _mm512_set1_epi8(static_cast<char>(clip.low)));
+    } else {
+      bytes = _mm512_max_epu8(_mm512_packus_epi16(first, second), _mm512_set1_epi8(static_cast<char>(clip.low)));
+    }
+    // Packing stays within quarters of a register.
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    bytes = _mm512_permutexvar_epi32(order, bytes);
+    constexpr std::size_t kAll = Panels * kBlock;
+    if (Panels == 4 && columns >= kAll) return _mm512_storeu_si512(c, bytes);
+    const std::size_t count = columns < kAll ? columns : kAll;
+    _mm512_mask_storeu_epi8(c, ~__mmask64{0} >> (64 - count), bytes);
+  }
+
+  // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Seven rows by four panels are 28 of the 32 registers.
+  static constexpr int kTilePanels = 4, kVectorPanels = 8;
+  static constexpr int tile_rows(int panels) { return panels == 1 ? 14 : panels > 4 ? 1 : 24 / panels; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 1;
   static constexpr bool kLeftSigned = false;
   using Left = std::uint8_t;
   using Sums = __m512i;
   using RightRegister = __m512i;
 
-  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
     const __m128i bytes = _mm_loadu_si128((const __m128i*)row);
-    _mm_storeu_si128((__m128i*)packed, _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
+    _mm_storeu_si128((__m128i*)to, _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
   }
   static Sums start(const std::int32_t* p, int) { return load(p); }
-  static __m512i left(const Left* p, int) {
+  static __m512i left(const Left* const* rows, std::size_t at, int) {
     std::int32_t bytes;
-    std::memcpy(&bytes, p, sizeof bytes);
+    std::memcpy(&bytes, rows[0] + at, sizeof bytes);
     return _mm512_set1_epi32(bytes);
   }
   static RightRegister right(const std::int8_t* p, int, int) { return _mm512_loadu_si512(p); }

@@ -58,6 +58,12 @@ struct neon {
   static Ints round(Floats v) { return vcvtnq_s32_f32(v); }
 
   static Floats add(Floats a, Floats b) { return vaddq_f32(a, b); }
+  // The second half of the lanes is added to the first, and so on.
+  static float total(Floats v) {
+    const float32x2_t half = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+    return vget_lane_f32(half, 0) + vget_lane_f32(half, 1);
+  }
+  static float largest(Floats v) { return vmaxvq_f32(v); }
   static Floats divide(Floats a, Floats b) { return vdivq_f32(a, b); }
   static Floats square_root(Floats v) { return vsqrtq_f32(v); }
   static Floats absolute(Floats v) { return vabsq_f32(v); }
@@ -74,7 +80,7 @@ struct neon {
   // sums + the four bytes of each column.
   static Ints add_fours(Ints sums, const std::int8_t* p) { return vpadalq_s16(sums, vpaddlq_s8(vld1q_s8(p))); }
   // Sixteen bytes of each of four rows, column by column.
-  static void interleave(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
+  static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
     const uint8x16_t top = vdupq_n_u8(flip);
     const uint8x16x4_t four{{veorq_u8(vld1q_u8(rows[0]), top), veorq_u8(vld1q_u8(rows[1]), top),
                              veorq_u8(vld1q_u8(rows[2]), top), veorq_u8(vld1q_u8(rows[3]), top)}};
@@ -111,21 +117,24 @@ struct neon {
 
   // Products: eight of s8 by s8 in 16 bits, which hold even -128 * -128; pairs of them are added to 32 bits. So a
   // register has two sums of each of two columns.
-  static constexpr int kTileRows = 3, kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int tile_rows(int) { return 3; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 8;
   static constexpr bool kLeftSigned = true;
   using Left = std::int8_t;
   using Sums = int32x4_t;
   using RightRegister = int8x8_t;
 
-  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
-    vst1q_s8(packed, vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row), vdupq_n_u8(flip))));
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
+    vst1q_s8(to, vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row), vdupq_n_u8(flip))));
   }
   static Sums start(const std::int32_t* p, int v) {
     const int32x2_t first = vld1_s32(p + 2 * v), zero = vdup_n_s32(0);
     return vcombine_s32(vzip1_s32(first, zero), vzip2_s32(first, zero));
   }
-  static int8x8_t left(const Left* p, int) { return vreinterpret_s8_u32(vdup_n_u32(four_bytes(p))); }
+  static int8x8_t left(const Left* const* rows, std::size_t at, int) {
+    return vreinterpret_s8_u32(vdup_n_u32(four_bytes(rows[0] + at)));
+  }
   static RightRegister right(const std::int8_t* p, int v, int) { return vld1_s8(p + 8 * v); }
   static Sums dot(Sums sums, int8x8_t left, RightRegister right) { return vpadalq_s16(sums, vmull_s8(left, right)); }
   static void store_sums(std::int32_t* p, std::size_t, const Sums* sums) {

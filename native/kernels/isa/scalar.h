@@ -47,6 +47,8 @@ struct scalar {
   static Ints round(Floats v) { return static_cast<std::int32_t>(__builtin_rintf(v)); }
 
   static Floats add(Floats a, Floats b) { return a + b; }
+  static float total(Floats v) { return v; }
+  static float largest(Floats v) { return v; }
   static Floats divide(Floats a, Floats b) { return a / b; }
   static Floats square_root(Floats v) { return __builtin_sqrtf(v); }
   static Floats absolute(Floats v) { return __builtin_fabsf(v); }
@@ -64,7 +66,7 @@ struct scalar {
   // sums + the four bytes of each of sixteen columns.
   static Ints add_fours(Ints sums, const std::int8_t* p) { return sums + p[0] + p[1] + p[2] + p[3]; }
   // Sixteen bytes of each of four rows, column by column.
-  static void interleave(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
+  static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
     for (std::size_t i = 0; i < 4 * kBlock; ++i) p[i] = static_cast<std::int8_t>(rows[i % 4][i / 4] ^ flip);
   }
 
@@ -76,7 +78,8 @@ struct scalar {
   static constexpr std::size_t kTableBytes = 1;
 
   // Products: one sum a register.
-  static constexpr int kTileRows = 4, kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int tile_rows(int) { return 4; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 16;
   static constexpr bool kLeftSigned = false;
   using Left = std::uint8_t;
@@ -84,11 +87,11 @@ struct scalar {
   using LeftRegister = const std::uint8_t*;
   using RightRegister = const std::int8_t*;
 
-  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
-    for (std::size_t i = 0; i < kBlock; ++i) packed[i] = row[i] ^ flip;
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
+    for (std::size_t i = 0; i < kBlock; ++i) to[i] = row[i] ^ flip;
   }
   static Sums start(const std::int32_t* p, int v) { return p[v]; }
-  static LeftRegister left(const Left* p, int) { return p; }
+  static LeftRegister left(const Left* const* rows, std::size_t at, int) { return rows[0] + at; }
   static RightRegister right(const std::int8_t* p, int v, int) { return p + 4 * v; }
   static Sums dot(Sums sum, LeftRegister left, RightRegister right) {
     for (int i = 0; i < 4; ++i) sum += left[i] * right[i];

@@ -146,8 +146,8 @@ class Attention {
     const float* mask = call_.inputs() == 4 ? at<float>(kMask, head) + row * size_at(call_, kMaskRow) : nullptr;
     for (std::size_t i = 0; i < rows; ++i) {
       float* scores = scores_ + i * count_;
-      call_.kernels.softmax(scores, mask == nullptr ? nullptr : mask + i * size_at(call_, kMaskRow), count_, scores);
-      call_.kernels.quantize(scores, count_, mapping, shares_ + i * count_);
+      const float* row_mask = mask == nullptr ? nullptr : mask + i * size_at(call_, kMaskRow);
+      call_.kernels.softmax({scores, row_mask, count_, scores, shares_ + i * count_, mapping});
     }
   }
 

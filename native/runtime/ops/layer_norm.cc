@@ -47,18 +47,27 @@ void run(const Call& call) {
   };
   const Tensor& x = call.in(0);
   const std::int64_t size = x.dims[x.rank - 1];
-  LayerNorm norm{static_cast<std::size_t>(size), nullptr, call.read<float>(1), nullptr, call.number(kEpsilon)};
-  norm.shift = optional(kShift);
-  norm.bias = optional(kBias);
-  const float* skip = optional(kSkip);
-  const Mapping mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
-  auto* row = reinterpret_cast<float*>(call.scratch());
+  LayerNorm row{};
+  row.size = static_cast<std::size_t>(size);
+  row.x = call.read<float>(0);
+  row.scale = call.read<float>(1);
+  row.shift = optional(kShift);
+  row.bias = optional(kBias);
+  row.skip = optional(kSkip);
+  row.epsilon = call.number(kEpsilon);
+  const bool to_floats = call.out().is_float();
+  if (to_floats) {
+    row.y = call.write<float>();
+  } else {
+    row.y = reinterpret_cast<float*>(call.scratch());
+    row.q = call.write<std::uint8_t>();
+    row.mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
+  }
   for (std::int64_t at = 0; at < x.count; at += size) {
-    float* to = call.out().is_float() ? call.write<float>() + at : row;
-    call.kernels.layer_norm(norm, call.read<float>(0) + at, skip == nullptr ? nullptr : skip + at, to);
-    if (!call.out().is_float()) {
-      call.kernels.quantize(row, norm.size, mapping, call.write<std::uint8_t>() + at);
-    }
+    call.kernels.layer_norm(row);
+    row.x += size;
+    if (row.skip != nullptr) row.skip += size;
+    to_floats ? void(row.y += size) : void(row.q += size);
   }
 }
 

@@ -66,10 +66,8 @@ void run(const Call& call) {
       call.kernels.gemm(gemm, memory.rest());
       std::uint8_t* to = call.write<std::uint8_t>() + row * plan.n + column;
       for (std::size_t i = 0; i < gemm.m; ++i, to += plan.n) {
-        float* x = floats + i * gemm.n;
-        call.kernels.combine(Arithmetic::kAdd, {x, 1, bias, 1, gemm.n, x});
-        call.kernels.apply(function, call.number(1), call.number(2), x, gemm.n, x);
-        call.kernels.quantize(x, gemm.n, mapping, to);
+        call.kernels.activate(
+            {floats + i * gemm.n, bias, gemm.n, function, call.number(1), call.number(2), mapping, to});
       }
     }
   }

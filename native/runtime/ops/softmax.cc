@@ -31,7 +31,7 @@ void run_slice(const Call& call, std::int64_t begin, std::size_t count, std::int
   auto* row = reinterpret_cast<float*>(call.scratch());
   const float* from = call.read<float>(0) + begin;
   for (std::size_t i = 0; i < count; ++i) row[i] = from[static_cast<std::int64_t>(i) * step];
-  call.kernels.softmax(row, nullptr, count, row);
+  call.kernels.softmax({row, nullptr, count, row, nullptr, {}});
   const auto length = static_cast<std::int64_t>(count);
   if (call.out().is_float()) return scatter(row, length, step, call.write<float>() + begin);
   const Mapping mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
@@ -45,11 +45,15 @@ void run_slice(const Call& call, std::int64_t begin, std::size_t count, std::int
 // One slice whose values lie side by side.
 void run_row(const Call& call, std::int64_t begin, std::size_t count) {
   const float* from = call.read<float>(0) + begin;
-  if (call.out().is_float()) return call.kernels.softmax(from, nullptr, count, call.write<float>() + begin);
-  auto* row = reinterpret_cast<float*>(call.scratch());
-  call.kernels.softmax(from, nullptr, count, row);
-  const Mapping mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
-  call.kernels.quantize(row, count, mapping, call.write<std::uint8_t>() + begin);
+  Softmax row{from, nullptr, count, nullptr, nullptr, {}};
+  if (call.out().is_float()) {
+    row.y = call.write<float>() + begin;
+  } else {
+    row.y = reinterpret_cast<float*>(call.scratch());
+    row.q = call.write<std::uint8_t>() + begin;
+    row.mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
+  }
+  call.kernels.softmax(row);
 }
 
 void run(const Call& call) {

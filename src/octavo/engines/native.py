@@ -14,7 +14,7 @@ from octavo.graph.spec import TensorSpec
 from octavo.native import BundleSession, open_bundle
 
 # As octavo.h numbers them.
-_TYPES: dict[int, type] = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32, 5: np.int64, 6: np.bool_}
+_TYPES: dict[int, type] = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32, 7: np.int64, 8: np.bool_}
 
 
 class NativeSession:
