@@ -101,19 +101,26 @@ struct Pair {
   float* c;
 };
 
-// A row of a softmax. The mask may be null. y may be x; where q is not null the result goes there, and y is left with
-// numbers of no use.
+// Rows that kernels take through their steps together.
+inline constexpr std::size_t kRowsTogether = 4;
+
+// Rows of a softmax, one behind the other; those of the mask, which may be null, are mask_stride apart. y may be x.
+// Where q is not null the result goes there, and y is left with numbers of no use.
 struct Softmax {
+  std::size_t rows;
+  std::size_t count;
   const float* x;
   const float* mask;
-  std::size_t count;
+  std::size_t mask_stride;
   float* y;
   std::uint8_t* q;
   Mapping mapping;
 };
 
-// A row of a layer normalization. Bias, skip and shift may be null, and so may q, which takes the result on a grid.
+// Rows of a layer normalization, one behind the other. Bias, skip and shift may be null. Where q is not null the result
+// goes there, and y is memory for kRowsTogether rows.
 struct LayerNorm {
+  std::size_t rows;
   std::size_t size;
   const float* x;
   const float* bias;
@@ -126,7 +133,7 @@ struct LayerNorm {
   Mapping mapping;
 };
 
-// Rows of sums that a product left as float32: a bias is added, a function applied, and the result put on a grid.
+// A row of sums that a product left as float32: a bias is added, a function applied, and the result put on a grid.
 struct Activation {
   const float* x;
   const float* bias;
@@ -162,8 +169,8 @@ struct Kernels {
   void (*combine)(Arithmetic arithmetic, const Pair& pair);
   float (*row_sum)(const float* x, std::size_t count);
   float (*row_max)(const float* x, std::size_t count);
-  void (*softmax)(const Softmax& row);
-  void (*layer_norm)(const LayerNorm& row);
+  void (*softmax)(const Softmax& softmax);
+  void (*layer_norm)(const LayerNorm& norm);
   void (*activate)(const Activation& row);
 
   void (*look_up)(const std::uint8_t* x, std::size_t count, const std::uint8_t* table, std::uint8_t* y);

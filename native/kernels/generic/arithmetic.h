@@ -1,38 +1,26 @@
 // Arithmetic on two rows of float32. A step of 0 repeats an operand's first value.
 #pragma once
 
-#include "kernels/generic/block.h"
-#include "kernels/kernels.h"
+#include "kernels/generic/row.h"
 
 namespace octavo {
 namespace {
 
-// A block of an operand; its last, shorter one comes through memory of its own.
-template <class Isa>
-OCTAVO_INLINE void take(const float* p, std::size_t step, std::size_t count,
-                        typename Isa::Floats (&v)[kRegisters<Isa>]) {
-  float padded[kBlock] = {};
-  if (step != 0 && count < kBlock) {
-    std::memcpy(padded, p, count * sizeof(float));
-    p = padded;
-  }
-  OCTAVO_UNROLL
-  for (int r = 0; r < kRegisters<Isa>; ++r) v[r] = step == 0 ? Isa::all(*p) : Isa::load(p + r * Isa::kLanes);
-}
-
 template <class Isa, class Body>
-OCTAVO_INLINE void each_pair(const Pair& pair, Body body) {
-  for (std::size_t i = 0; i < pair.count; i += kBlock) {
-    const std::size_t count = pair.count - i < kBlock ? pair.count - i : kBlock;
-    typename Isa::Floats a[kRegisters<Isa>], b[kRegisters<Isa>];
-    take<Isa>(pair.a + i * pair.a_step, pair.a_step, count, a);
-    take<Isa>(pair.b + i * pair.b_step, pair.b_step, count, b);
-    float whole[kBlock];
-    float* to = count == kBlock ? pair.c + i : whole;
-    OCTAVO_UNROLL
-    for (int r = 0; r < kRegisters<Isa>; ++r) Isa::store(to + r * Isa::kLanes, body(a[r], b[r]));
-    if (count < kBlock) std::memcpy(pair.c + i, whole, count * sizeof(float));
-  }
+OCTAVO_INLINE void each_pair(const Pair& pair, const Body& body) {
+  const float* a = pair.a;
+  const float* b = pair.b;
+  Block<Isa> left_values, right_values;
+  // One value for all.
+  fill<Isa>(left_values, *a);
+  fill<Isa>(right_values, *b);
+  each_part_of_row(pair.count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {
+    if (pair.a_step != 0) load_block<Isa>(a + i, left, 0.0f, left_values);
+    if (pair.b_step != 0) load_block<Isa>(b + i, left, 0.0f, right_values);
+    Block<Isa> result;
+    each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { result[r] = body(left_values[r], right_values[r]); });
+    store_block<Isa>(result, left, pair.c + i);
+  });
 }
 
 template <class Isa>

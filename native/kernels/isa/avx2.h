@@ -49,6 +49,7 @@ struct avx2 {
   static Ints round(Floats v) { return _mm256_cvtps_epi32(v); }
 
   static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
+  static bool are_same(Ints a, Ints b) { return _mm256_movemask_epi8(_mm256_cmpeq_epi32(a, b)) == -1; }
   // The second half of the lanes is added to the first, and so on.
   static float total(Floats v) { return total(_mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1))); }
   static float total(__m128 v) {
@@ -65,6 +66,7 @@ struct avx2 {
   static Floats absolute(Floats v) { return _mm256_andnot_ps(all(-0.0f), v); }
   // NaN stays.
   static Floats clamp(Floats v, Floats low, Floats high) { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
+  static Floats at_least(Floats v, Floats low) { return _mm256_max_ps(low, v); }
   static Floats where_less(Floats a, Floats b, Floats yes, Floats no) {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
   }

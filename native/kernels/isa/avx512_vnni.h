@@ -47,6 +47,7 @@ struct avx512_vnni {
   static Ints round(Floats v) { return _mm512_cvtps_epi32(v); }
 
   static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
+  static bool are_same(Ints a, Ints b) { return _mm512_cmpneq_epi32_mask(a, b) == 0; }
   // The second half of the lanes is added to the first, and so on.
   static float total(Floats v) {
     const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
@@ -60,6 +61,7 @@ struct avx512_vnni {
   static Floats absolute(Floats v) { return _mm512_abs_ps(v); }
   // NaN stays.
   static Floats clamp(Floats v, Floats low, Floats high) { return _mm512_min_ps(high, _mm512_max_ps(low, v)); }
+  static Floats at_least(Floats v, Floats low) { return _mm512_max_ps(low, v); }
   static Floats where_less(Floats a, Floats b, Floats yes, Floats no) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
   }

@@ -58,6 +58,7 @@ struct neon {
   static Ints round(Floats v) { return vcvtnq_s32_f32(v); }
 
   static Floats add(Floats a, Floats b) { return vaddq_f32(a, b); }
+  static bool are_same(Ints a, Ints b) { return vminvq_u32(vceqq_s32(a, b)) != 0; }
   // The second half of the lanes is added to the first, and so on.
   static float total(Floats v) {
     const float32x2_t half = vadd_f32(vget_low_f32(v), vget_high_f32(v));
@@ -69,6 +70,7 @@ struct neon {
   static Floats absolute(Floats v) { return vabsq_f32(v); }
   // NaN stays.
   static Floats clamp(Floats v, Floats low, Floats high) { return vminq_f32(vmaxq_f32(v, low), high); }
+  static Floats at_least(Floats v, Floats low) { return vmaxq_f32(v, low); }
   static Floats where_less(Floats a, Floats b, Floats yes, Floats no) { return vbslq_f32(vcltq_f32(a, b), yes, no); }
   static Floats nearest(Floats v) { return vrndnq_f32(v); }
   // v 2^n of an integer n in [-252, 254]: the first product is exact.

@@ -47,6 +47,7 @@ struct scalar {
   static Ints round(Floats v) { return static_cast<std::int32_t>(__builtin_rintf(v)); }
 
   static Floats add(Floats a, Floats b) { return a + b; }
+  static bool are_same(Ints a, Ints b) { return a == b; }
   static float total(Floats v) { return v; }
   static float largest(Floats v) { return v; }
   static Floats divide(Floats a, Floats b) { return a / b; }
@@ -54,12 +55,13 @@ struct scalar {
   static Floats absolute(Floats v) { return __builtin_fabsf(v); }
   // NaN stays.
   static Floats clamp(Floats v, Floats low, Floats high) { return v < low ? low : v > high ? high : v; }
+  static Floats at_least(Floats v, Floats low) { return v < low ? low : v; }
   static Floats where_less(Floats a, Floats b, Floats yes, Floats no) { return a < b ? yes : no; }
   // Half to even.
   static Floats nearest(Floats v) { return __builtin_rintf(v); }
   // v 2^n of an integer n in [-252, 254]: the first product is exact.
   static Floats scale(Floats v, Floats n) {
-    const auto whole = static_cast<std::int32_t>(n), half = whole >> 1;
+    const auto whole = n == n ? static_cast<std::int32_t>(n) : 0, half = whole >> 1;
     return v * power(half) * power(whole - half);
   }
   static Floats power(std::int32_t n) { return std::bit_cast<float>((n + 127) << 23); }

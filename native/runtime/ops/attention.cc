@@ -144,11 +144,7 @@ class Attention {
                           static_cast<std::int32_t>(call_.attribute(kShareLow)),
                           static_cast<std::int32_t>(call_.attribute(kShareHigh))};
     const float* mask = call_.inputs() == 4 ? at<float>(kMask, head) + row * size_at(call_, kMaskRow) : nullptr;
-    for (std::size_t i = 0; i < rows; ++i) {
-      float* scores = scores_ + i * count_;
-      const float* row_mask = mask == nullptr ? nullptr : mask + i * size_at(call_, kMaskRow);
-      call_.kernels.softmax({scores, row_mask, count_, scores, shares_ + i * count_, mapping});
-    }
+    call_.kernels.softmax({rows, count_, scores_, mask, size_at(call_, kMaskRow), scores_, shares_, mapping});
   }
 
   void gather(std::int64_t head, std::size_t row, std::size_t rows) {

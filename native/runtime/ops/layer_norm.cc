@@ -37,7 +37,7 @@ const char* check(const View& view) {
 
 std::size_t scratch(const View& view, const Kernels&) {
   const Tensor& x = view.in(0);
-  return view.out().is_float() ? 0 : static_cast<std::size_t>(x.dims[x.rank - 1]) * sizeof(float);
+  return view.out().is_float() ? 0 : kRowsTogether * static_cast<std::size_t>(x.dims[x.rank - 1]) * sizeof(float);
 }
 
 void run(const Call& call) {
@@ -46,29 +46,23 @@ void run(const Call& call) {
     return call.attribute(flag) == 0 ? nullptr : call.read<float>(next++);
   };
   const Tensor& x = call.in(0);
-  const std::int64_t size = x.dims[x.rank - 1];
-  LayerNorm row{};
-  row.size = static_cast<std::size_t>(size);
-  row.x = call.read<float>(0);
-  row.scale = call.read<float>(1);
-  row.shift = optional(kShift);
-  row.bias = optional(kBias);
-  row.skip = optional(kSkip);
-  row.epsilon = call.number(kEpsilon);
-  const bool to_floats = call.out().is_float();
-  if (to_floats) {
-    row.y = call.write<float>();
+  LayerNorm rows{};
+  rows.size = static_cast<std::size_t>(x.dims[x.rank - 1]);
+  rows.rows = static_cast<std::size_t>(x.count) / rows.size;
+  rows.x = call.read<float>(0);
+  rows.scale = call.read<float>(1);
+  rows.shift = optional(kShift);
+  rows.bias = optional(kBias);
+  rows.skip = optional(kSkip);
+  rows.epsilon = call.number(kEpsilon);
+  if (call.out().is_float()) {
+    rows.y = call.write<float>();
   } else {
-    row.y = reinterpret_cast<float*>(call.scratch());
-    row.q = call.write<std::uint8_t>();
-    row.mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
+    rows.y = reinterpret_cast<float*>(call.scratch());
+    rows.q = call.write<std::uint8_t>();
+    rows.mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
   }
-  for (std::int64_t at = 0; at < x.count; at += size) {
-    call.kernels.layer_norm(row);
-    row.x += size;
-    if (row.skip != nullptr) row.skip += size;
-    to_floats ? void(row.y += size) : void(row.q += size);
-  }
+  call.kernels.layer_norm(rows);
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ void run_slice(const Call& call, std::int64_t begin, std::size_t count, std::int
   auto* row = reinterpret_cast<float*>(call.scratch());
   const float* from = call.read<float>(0) + begin;
   for (std::size_t i = 0; i < count; ++i) row[i] = from[static_cast<std::int64_t>(i) * step];
-  call.kernels.softmax({row, nullptr, count, row, nullptr, {}});
+  call.kernels.softmax({1, count, row, nullptr, 0, row, nullptr, {}});
   const auto length = static_cast<std::int64_t>(count);
   if (call.out().is_float()) return scatter(row, length, step, call.write<float>() + begin);
   const Mapping mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
@@ -42,29 +42,26 @@ void run_slice(const Call& call, std::int64_t begin, std::size_t count, std::int
   }
 }
 
-// One slice whose values lie side by side.
-void run_row(const Call& call, std::int64_t begin, std::size_t count) {
-  const float* from = call.read<float>(0) + begin;
-  Softmax row{from, nullptr, count, nullptr, nullptr, {}};
+// Slices whose values lie side by side.
+void run_rows(const Call& call, const Slices& s) {
+  const auto count = static_cast<std::size_t>(s.middle);
+  Softmax rows{static_cast<std::size_t>(s.outer), count, call.read<float>(0), nullptr, 0, nullptr, nullptr, {}};
   if (call.out().is_float()) {
-    row.y = call.write<float>() + begin;
-  } else {
-    row.y = reinterpret_cast<float*>(call.scratch());
-    row.q = call.write<std::uint8_t>() + begin;
-    row.mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
+    rows.y = call.write<float>();
+    return call.kernels.softmax(rows);
   }
-  call.kernels.softmax(row);
+  rows.mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
+  rows.rows = 1;
+  rows.y = reinterpret_cast<float*>(call.scratch());
+  rows.q = call.write<std::uint8_t>();
+  for (std::int64_t i = 0; i < s.outer; ++i, rows.x += count, rows.q += count) call.kernels.softmax(rows);
 }
 
 void run(const Call& call) {
   const Slices s = slices_of(call);
-  const auto count = static_cast<std::size_t>(s.middle);
+  if (s.inner == 1) return run_rows(call, s);
   for (std::int64_t i = 0; i < s.outer * s.inner; ++i) {
-    if (s.inner == 1) {
-      run_row(call, i * s.middle, count);
-    } else {
-      run_slice(call, i / s.inner * s.middle * s.inner + i % s.inner, count, s.inner);
-    }
+    run_slice(call, i / s.inner * s.middle * s.inner + i % s.inner, static_cast<std::size_t>(s.middle), s.inner);
   }
 }
 
