@@ -24,7 +24,8 @@ inline QuickStep quick_step_of(const Mapping& mapping) {
           1.0f / mapping.scale,
           static_cast<float>(step.low),
           static_cast<float>(step.high),
-          mapping.scale < kLargest,
+          // What NaN becomes must be on the grid.
+          mapping.scale < kLargest && step.low <= 0 && step.high >= 0,
           mapping.zero_point};
 }
 
