@@ -234,9 +234,7 @@ def norm_of_parts(model: Qdq, x: str, scale: str, shift: str, axes: list[int]) -
 @each_isa
 @many
 @pytest.mark.parametrize("decomposed", [False, True])
-def test_layer_norm(
-    decomposed: bool, seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_layer_norm(decomposed: bool, seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone, or behind a product with a bias and a skip connection; to floats, and onto a grid."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng(seed)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.native.building import ROOT, build, digits_bundle
+from tests.native.building import ROOT, build, digits_bundle, encoder_bundle
 
 import octavo
 from octavo.export.bundle import with_checksum
@@ -27,6 +27,11 @@ LARGEST_LIBRARY = 1_000_000
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return digits_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return encoder_bundle(tmp_path_factory.mktemp("encoder"))
 
 
 class Judge:
@@ -59,8 +64,9 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
     found.process.stdout.close()
 
 
-def test_a_sound_bundle_runs_under_the_sanitizers(judge: Judge, bundle: Path) -> None:
+def test_a_sound_bundle_runs_under_the_sanitizers(judge: Judge, bundle: Path, encoder: Path) -> None:
     assert judge.says(bundle.read_bytes()) == "ran"
+    assert judge.says(encoder.read_bytes()) == "ran"
 
 
 def test_a_truncated_bundle_is_refused(judge: Judge, bundle: Path) -> None:
@@ -83,9 +89,11 @@ def test_a_flipped_bit_is_noticed(judge: Judge, bundle: Path) -> None:
 
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_tables_that_lie_are_refused_or_harmless(judge: Judge, bundle: Path, data: st.DataObject) -> None:
+def test_tables_that_lie_are_refused_or_harmless(
+    judge: Judge, bundle: Path, encoder: Path, data: st.DataObject
+) -> None:
     """Bits flipped and numbers replaced in all but the constants, with a checksum that is right for it."""
-    content = bytearray(bundle.read_bytes())
+    content = bytearray(data.draw(st.sampled_from([bundle, encoder])).read_bytes())
     tables = int.from_bytes(content[32 + 7 * 16 : 40 + 7 * 16], "little")
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, tables - 8))
@@ -99,14 +107,14 @@ def test_tables_that_lie_are_refused_or_harmless(judge: Judge, bundle: Path, dat
     assert answer == "ran" or answer.startswith("refused: ")
 
 
-def test_a_run_allocates_nothing(bundle: Path, tmp_path: Path) -> None:
+def test_a_run_allocates_nothing(bundle: Path, encoder: Path, tmp_path: Path) -> None:
     build(ROOT / "native", tmp_path, "octavo_allocations")
-    done = subprocess.run(
-        [tmp_path / "tests" / "runtime" / "octavo_allocations", bundle], capture_output=True, text=True, check=True
-    )
-    at_opening, in_runs = (int(each) for each in done.stdout.split())
-    assert at_opening > 0
-    assert in_runs == 0
+    program = tmp_path / "tests" / "runtime" / "octavo_allocations"
+    for each in (bundle, encoder):
+        done = subprocess.run([program, each], capture_output=True, text=True, check=True)
+        at_opening, in_runs = (int(count) for count in done.stdout.split())
+        assert at_opening > 0
+        assert in_runs == 0
 
 
 def test_the_example_in_c_names_the_digit(bundle: Path, tmp_path: Path) -> None:

@@ -25,16 +25,27 @@ namespace {
 
 constexpr int kRuns = 10;
 
+// Memory for each of the inputs or outputs, all zeros.
+template <class Buffer, class Info>
+std::vector<Buffer> buffers(octavo_model* model, std::size_t count, const Info& info,
+                            std::vector<std::vector<std::int64_t>>& held) {
+  std::vector<Buffer> found;
+  for (std::size_t i = 0; i < count; ++i) {
+    octavo_tensor tensor;
+    info(model, i, &tensor);
+    held.emplace_back(tensor.size / sizeof(std::int64_t) + 1);
+    found.push_back({held.back().data(), tensor.size});
+  }
+  return found;
+}
+
 bool run(octavo_model* model) {
-  octavo_tensor from, to;
-  octavo_input_info(model, 0, &from);
-  octavo_output_info(model, 0, &to);
-  std::vector<float> input(from.size / sizeof(float)), output(to.size / sizeof(float));
-  const octavo_input inputs[] = {{input.data(), from.size}};
-  const octavo_output outputs[] = {{output.data(), to.size}};
+  std::vector<std::vector<std::int64_t>> held;
+  const auto inputs = buffers<octavo_input>(model, octavo_input_count(model), octavo_input_info, held);
+  const auto outputs = buffers<octavo_output>(model, octavo_output_count(model), octavo_output_info, held);
   const long before = allocations;
   for (int i = 0; i < kRuns; ++i) {
-    if (octavo_run(model, inputs, outputs, nullptr) != OCTAVO_OK) return false;
+    if (octavo_run(model, inputs.data(), outputs.data(), nullptr) != OCTAVO_OK) return false;
   }
   const long made = allocations - before;
   std::printf("%ld\n", made);
