@@ -34,6 +34,9 @@ KINDS = (
     "BinaryInteger",
     "Where",
     "Expand",
+    "ConvTranspose",
+    "ConvTransposeFloat",
+    "Resample",
 )
 # The attribute that says which.
 BINARY = {"Add": 1, "Sub": 2, "Mul": 3, "Div": 4, "Max": 5, "Min": 6, "Pow": 7}

@@ -10,6 +10,7 @@ from octavo.export.kinds import COMPARISONS
 from octavo.export.lower import (
     batches,
     conditions,
+    conv_transpose,
     functions,
     grids,
     indices,
@@ -18,6 +19,7 @@ from octavo.export.lower import (
     norms,
     pools,
     products,
+    resize,
     slices,
 )
 from octavo.export.lower.facts import Fact
@@ -47,6 +49,8 @@ HANDLERS: dict[str, Handler] = {
     "Concat": movers.concat,
     "Cast": conditions.cast,
     "Gather": indices.gather,
+    "ConvTranspose": conv_transpose.conv_transpose,
+    "Resize": resize.resize,
     "Where": conditions.where,
     "Expand": conditions.expand,
     "Not": conditions.negation,
@@ -59,6 +63,7 @@ INTEGER: dict[str, Callable[[Lowering, ir.Node, Target], Tensor | None]] = {
     "Conv": products.integer_conv,
     "Gemm": products.integer_matrix,
     "MatMul": batches.integer_matmul,
+    "ConvTranspose": conv_transpose.integer_conv_transpose,
     "Add": joins.integer_join,
     "Mul": joins.integer_join,
     "AveragePool": pools.integer_average,
@@ -71,6 +76,7 @@ _FINISH: dict[str, Handler] = {
     "Conv": products.finish_conv,
     "Gemm": products.finish_matrix,
     "MatMul": batches.finish_matmul,
+    "ConvTranspose": conv_transpose.finish_conv_transpose,
     "Add": joins.finish_join,
     "Mul": joins.finish_join,
     "AveragePool": pools.finish_average,
