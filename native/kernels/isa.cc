@@ -4,6 +4,7 @@
 #include OCTAVO_ISA_HEADER
 
 #include "kernels/generic/dequantize.h"
+#include "kernels/generic/dots.h"
 #include "kernels/generic/gemm.h"
 #include "kernels/generic/quantize.h"
 #include "kernels/generic/sketch.h"
@@ -24,6 +25,7 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .sketch = sketch<OCTAVO_ISA>,
     .gemm = gemm<OCTAVO_ISA>,
     .gemm_scratch = gemm_scratch<OCTAVO_ISA>,
+    .dots = dots<OCTAVO_ISA>,
 };
 
 }  // namespace octavo

@@ -68,6 +68,9 @@ struct Kernels {
   // `scratch` has gemm_scratch(m, k) bytes and the alignment of a cache line.
   void (*gemm)(const Gemm& gemm, void* scratch);
   std::size_t (*gemm_scratch)(std::size_t m, std::size_t k);
+
+  // The peak of the instruction that gemm stands on: rounds of it on registers alone; gives the multiply-adds made.
+  std::uint64_t (*dots)(std::uint64_t rounds);
 };
 
 }  // namespace octavo
