@@ -13,8 +13,6 @@ without VNNI, ONNX Runtime and fbgemm add two products in 16 bits, which can sat
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -26,19 +24,12 @@ import onnx
 import onnxruntime
 import torch
 
+from benchmarks.environment import HELD_TO_AVX2, ONE_THREAD, begin_with
 from benchmarks.tables import machine_line, markdown, write_json
 from octavo.native import kernels
 
 SHAPES = ((1024, 1024, 1024), (128, 1536, 384), (128, 384, 1536), (3136, 64, 64), (49, 512, 2048), (1, 1024, 1024))
 INT8, FP32 = ("onednn", "fbgemm", "onnxruntime"), ("torch-fp32", "onnxruntime-fp32", "numpy-fp32")
-# Of what NumPy, oneDNN and fbgemm are built on; read when they are loaded.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-HELD_TO_AVX2 = {
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
-    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-    "FBGEMM_ENABLE_INSTRUCTIONS": "AVX2",
-    "OPENBLAS_CORETYPE": "Haswell",
-}
 NEVER_HELD = ("onnxruntime", "onnxruntime-fp32")
 LEAST_SECONDS = 2e-3
 PEAK_ROUNDS = 20_000
@@ -141,7 +132,11 @@ PEERS: dict[str, Callable[[Operands], Run]] = {
 def measure(shape: tuple[int, int, int], isa: str, seconds: float) -> dict[str, Any]:
     """Milliseconds of each in every round, their medians, and the ratios to Octavo."""
     operands = Operands(*shape)
-    runs = {"peak": peak(isa), "octavo": octavo(operands, isa), **{name: make(operands) for name, make in PEERS.items()}}
+    runs = {
+        "peak": peak(isa),
+        "octavo": octavo(operands, isa),
+        **{name: make(operands) for name, make in PEERS.items()},
+    }
     repeats = {name: warmed(run) for name, run in runs.items()}
     rounds: dict[str, list[float]] = {name: [] for name in runs}
     until = time.perf_counter() + seconds
@@ -207,7 +202,7 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=4.0, help="how long to time each shape; default 4")
     options.add_argument("--json", type=Path, help="write all figures to this file")
     chosen = options.parse_args()
-    set_up(ONE_THREAD | (HELD_TO_AVX2 if chosen.isa == "avx2" else {}))
+    begin_with(ONE_THREAD | (HELD_TO_AVX2 if chosen.isa == "avx2" else {}), "benchmarks.gemm")
     warnings.filterwarnings("ignore", "torch.quantize_per_tensor")
     torch.set_num_threads(1)
     results = [measure(shape, chosen.isa, chosen.seconds) for shape in chosen.shapes]
@@ -215,13 +210,6 @@ def main() -> None:
     print(markdown(headers, [row(figures) for figures in results]))
     print(f"\n{chosen.isa}; one thread; PyTorch {torch.__version__}; {machine_line()}")
     write_json(chosen.json, results)
-
-
-def set_up(wanted: dict[str, str]) -> None:
-    """Begin anew with these variables, unless they stand: libraries read them when they are loaded."""
-    if any(os.environ.get(name) != value for name, value in wanted.items()):
-        command = [sys.executable, "-m", "benchmarks.gemm", *sys.argv[1:]]
-        os.execve(sys.executable, command, {**os.environ, **wanted})
 
 
 if __name__ == "__main__":
