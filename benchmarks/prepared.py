@@ -28,7 +28,7 @@ OWN, PEERS = "octavo", "x86-vnni"
 
 @dataclass(frozen=True)
 class Prepared:
-    """The files of a network: batch 1, all shapes fixed.
+    """The files of a network. The ONNX models leave sizes open: ONNX Runtime fuses better so.
 
     Attributes:
         folder: where they lie.
@@ -49,7 +49,7 @@ class Prepared:
 
     @property
     def feeds(self) -> Path:
-        """The inputs of a run."""
+        """The inputs of a run; the bundle is compiled for their shapes."""
         return self.folder / "feeds.npz"
 
     def quantized(self, target: str) -> Path:
@@ -96,27 +96,22 @@ def _made(
     if not made.feeds.exists():
         made.folder.mkdir(parents=True, exist_ok=True)
         model = make()
-        _save_fixed(model, feeds, made.float_model)
+        ir.save(model, made.float_model)
         for target in (OWN, PEERS):
             result = octavo.quantize(model, calibration, target, estimator=estimator, verify=False)
-            _save_fixed(result.model, feeds, made.quantized(target))
+            result.save(made.quantized(target), overwrite=True)
         # Last, for it says that the others are whole.
         np.savez(made.feeds, **feeds)
-    return Prepared(name, made.folder, _refused(made))
+    return Prepared(name, made.folder, _refused(made, feeds))
 
 
-def _save_fixed(model: ir.Model, feeds: Arrays, path: Path) -> None:
-    """With inputs of the shapes that they are fed, so that no engine has to expect others."""
-    fixed = model.clone()
-    for value in fixed.graph.inputs:
-        value.shape = ir.Shape(feeds[value.name or ""].shape)
-    ir.save(fixed, path)
-
-
-def _refused(made: Prepared) -> str | None:
+def _refused(made: Prepared, feeds: Arrays) -> str | None:
     """Write the bundle; what the compiler says where it refuses."""
+    model = ir.load(made.quantized(OWN))
+    for value in model.graph.inputs:
+        value.shape = ir.Shape(feeds[value.name or ""].shape)
     try:
-        made.bundle.write_bytes(compile_model(made.quantized(OWN)))
+        made.bundle.write_bytes(compile_model(model))
     except ModelError as error:
         return str(error)
     return None

@@ -42,7 +42,10 @@ def openvino(model: Path, feeds: Arrays, threads: int, **config: Any) -> Run:
     import openvino
 
     config |= {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1", "INFERENCE_NUM_THREADS": threads}
-    request = openvino.Core().compile_model(str(model), "CPU", config).create_infer_request()
+    core = openvino.Core()
+    network = core.read_model(str(model))
+    network.reshape({name: array.shape for name, array in feeds.items()})
+    request = core.compile_model(network, "CPU", config).create_infer_request()
     return lambda: request.infer(feeds, share_inputs=True, share_outputs=True)
 
 

@@ -22,10 +22,10 @@ class Attention(nn.Module):
         query, key, value = (self.heads(project(x)) for project in (self.query, self.key, self.value))
         scores = query @ key.transpose(-1, -2) / (_HIDDEN // _HEADS) ** 0.5
         mixed = scores.softmax(-1) @ value
-        return self.output(mixed.transpose(1, 2).reshape(1, _TOKENS, _HIDDEN))
+        return self.output(mixed.transpose(1, 2).reshape(-1, _TOKENS, _HIDDEN))
 
     def heads(self, x: torch.Tensor) -> torch.Tensor:
-        return x.reshape(1, _TOKENS, _HEADS, _HIDDEN // _HEADS).transpose(1, 2)
+        return x.reshape(-1, _TOKENS, _HEADS, _HIDDEN // _HEADS).transpose(1, 2)
 
 
 class Layer(nn.Module):

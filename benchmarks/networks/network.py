@@ -29,11 +29,11 @@ class Network:
     shape: tuple[int, ...]
 
     def model(self) -> ir.Model:
-        """In ONNX, of fixed shape; always the same weights."""
+        """In ONNX; always the same weights."""
         torch.manual_seed(0)
         module = self.make()
         settle(module, torch.from_numpy(self.samples(_SETTLING)))
-        return octavo.torch.to_onnx(module, torch.zeros(self.shape), dynamic_shapes=({},))
+        return octavo.torch.to_onnx(module, torch.zeros(self.shape))
 
     def samples(self, count: int) -> np.ndarray:
         """So many normal ones."""
