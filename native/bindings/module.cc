@@ -68,8 +68,11 @@ nb::tuple sketch(const Kernels& kernels, Read<float> x, std::size_t rows, std::s
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Ends ends{kInfinity, -kInfinity, 0, 0};
   const std::size_t length = x.size() / rows;
-  for (std::size_t row = 0; row < rows; ++row) {
-    kernels.sketch(x.data() + row * length, length, stride, ends, bins.data());
+  {
+    nb::gil_scoped_release others;
+    for (std::size_t row = 0; row < rows; ++row) {
+      kernels.sketch(x.data() + row * length, length, stride, ends, bins.data());
+    }
   }
   return nb::make_tuple(ends.low, ends.high, ends.nans, ends.infs);
 }
