@@ -70,7 +70,7 @@ def measure(case: Case, count: int, seconds: float) -> dict[str, Any]:
     }
     taken: dict[str, list[float]] = {name: [] for name in runs}
     until = time.perf_counter() + seconds
-    while len(taken["pass"]) < 5 or time.perf_counter() < until:
+    while len(taken["pass"]) < 3 or time.perf_counter() < until:
         for name, run in runs.items():
             taken[name].append(timed(run))
     ratios = {name: quartiles(taken[name], taken["forward"]) for name in ("outputs", "pass")}
