@@ -38,8 +38,9 @@ def test_inspect_shows_operators_and_the_plan(octavo: Octavo, compiled: Path) ->
 
 
 def test_bench_times_a_bundle_beside_the_others(octavo: Octavo, compiled: Path) -> None:
-    ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1)
+    ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1, "--energy")
     assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count("digits.oct") == 2
     assert "ONNX Runtime and native" in ended.out
 
 

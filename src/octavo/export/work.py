@@ -6,7 +6,7 @@ import numpy as np
 
 from octavo.export.bundle import Bundle, StoredOperator
 from octavo.export.program import Place
-from octavo.measure import Work
+from octavo.graph.work import Work
 
 _CONSTANT_PRODUCTS = {"Conv", "ConvFloat", "DepthwiseConv", "MatMul"}
 

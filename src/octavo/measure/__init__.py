@@ -10,7 +10,7 @@ from octavo.measure.evaluation import Evaluation
 from octavo.measure.latency import Latency, latencies, rounds
 from octavo.measure.layers import TensorError, counterparts, tensor_errors
 from octavo.measure.memory import peak_rss_bytes
-from octavo.measure.work import Work, model_work
+from octavo.measure.work import model_work
 
 __all__ = [
     "Diagnosis",
@@ -21,7 +21,6 @@ __all__ = [
     "Latency",
     "MetricResult",
     "TensorError",
-    "Work",
     "counterparts",
     "diagnose",
     "energy_counter",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from octavo.measure.work import Work
+from octavo.graph.work import Work
 
 SOURCE = "Horowitz, ISSCC 2014, 45 nm"
 

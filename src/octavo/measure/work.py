@@ -1,9 +1,8 @@
-"""What one run of a model has to do: multiply-accumulates, and the bytes that it moves."""
+"""What one run of a model has to do, counted where its shapes are known: in a run."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import onnx_ir as ir
@@ -11,28 +10,11 @@ from numpy.typing import NDArray
 
 from octavo.engines.onnxruntime import Session
 from octavo.graph.size import tensor_bytes
-from octavo.graph.work import PRODUCTS, macs
+from octavo.graph.work import PRODUCTS, Work, macs
 
 # Operators whose result is their input under another shape, and what engines compute along with what is in front.
 _VIEWS = {"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 _FUSED = {"Clip", "Relu"}
-
-
-@dataclass(frozen=True)
-class Work:
-    """Of one run.
-
-    Attributes:
-        int8_macs: multiply-accumulates of two integers of 8 bits.
-        float_macs: of two float32.
-        weight_bytes: of all constants, each read once.
-        activation_bytes: of tensors between operators, written once and read once, and of inputs and outputs.
-    """
-
-    int8_macs: float
-    float_macs: float
-    weight_bytes: float
-    activation_bytes: float
 
 
 def model_work(model: ir.Model, feeds: Mapping[str, NDArray[Any]]) -> Work:

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from octavo.measure import Energy, Work
+from octavo.graph.work import Work
+from octavo.measure import Energy
 from octavo.measure.energy import SOURCE
 from octavo.text import short, times
 
@@ -18,31 +19,23 @@ _GIGA, _MEGA = 1e9, 1e6
 
 def show_measured(console: Console, names: Sequence[str], joules: Sequence[float]) -> None:
     """Print what the processor's counter says of one run of each model."""
-    title = "Energy of a run by the processor's counter (RAPL), which counts all that it does"
-    table = Table(title=title, title_justify="left")
+    table = Table(title="Energy of a run, measured", title_justify="left")
     table.add_column("model", overflow="fold")
     for heading in ("mJ", "against\nthe first"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, each in zip(names, joules, strict=True):
         table.add_row(escape(name), short(each * _MILLI), _against(joules[0], each, each is joules[0]))
     console.print(table)
+    console.print("The processor's counter (RAPL) counts all that it does, idling and other programs included.")
 
 
 def show_estimated(
     console: Console, names: Sequence[str], works: Sequence[Work], energies: Sequence[Energy], why: str
 ) -> None:
     """Print an estimate, what it follows from, and why nothing was measured."""
-    table = Table(title=f"Energy of a run, estimated ({SOURCE}): {escape(why)}", title_justify="left")
+    table = Table(title="Energy of a run, estimated", title_justify="left")
     table.add_column("model", overflow="fold")
-    headings = (
-        "INT8 GMAC",
-        "FP32 GMAC",
-        "weights\nMB",
-        "activations\nMB",
-        "mJ",
-        "of which\narithmetic",
-        "against\nthe first",
-    )
+    headings = ("INT8\nGMAC", "FP32\nGMAC", "weights\nMB", "tensors\nMB", "mJ", "against\nthe first")
     for heading in headings:
         table.add_column(heading, justify="right", no_wrap=True)
     for name, work, energy in zip(names, works, energies, strict=True):
@@ -53,10 +46,12 @@ def show_estimated(
             escape(name),
             *counts,
             short(energy.total * _MILLI),
-            short(energy.arithmetic * _MILLI),
             _against(first.total, energy.total, energy is first),
         )
     console.print(table)
+    console.print(
+        f"An estimate, from operations and bytes with the energies of {SOURCE}: {escape(why)}.", soft_wrap=True
+    )
 
 
 def _against(first: float, each: float, same: bool) -> str:
