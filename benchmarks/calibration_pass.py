@@ -2,7 +2,8 @@
 
     python -m benchmarks.calibration_pass [CASE ...] [--samples N] [--seconds S] [--cases FOLDER] [--json PATH]
 
-The calibration samples of each case are repeated to 3,000, with noise. In turn, round after round: the bare forward
+The calibration samples of each case are repeated to 3,000, with noise; to fewer where the bare passes would take more
+than three seconds. In turn, round after round: the bare forward
 passes in ONNX Runtime, the same with all tensors that calibration observes as outputs, and Octavo's pass, which also
 checks the samples and takes ranges and histograms. All open the model anew, and use all cores. A ratio is the median
 over the rounds of seconds / seconds of the bare passes; in brackets, its quartiles.
@@ -31,6 +32,7 @@ from octavo.ranges import estimator
 from octavo.targets import target
 
 _BATCH = 32
+_LONGEST_FORWARD = 3.0
 
 
 class Work:
@@ -62,6 +64,9 @@ class Work:
 
 def measure(case: Case, count: int, seconds: float) -> dict[str, Any]:
     """Seconds of each, and the ratios."""
+    given = len(next(iter(case.calibration.values())))
+    each = timed(lambda: bare_forward(case.model, case.calibration)) / given
+    count = max(given, min(count, int(_LONGEST_FORWARD / each)))
     work = Work(case, count)
     runs: dict[str, Callable[[], object]] = {
         "forward": work.forward,
@@ -101,7 +106,8 @@ def row(figures: dict[str, Any]) -> list[str]:
     cells = [
         f"{ratio:.2f} [{low:.2f}, {high:.2f}]" for low, ratio, high in map(figures["ratios"].get, ("outputs", "pass"))
     ]
-    return [figures["case"], str(figures["tensors"]), f"{figures['seconds']['forward'] * 1e3:.0f}", *cells]
+    counts = [f"{figures[name]:,}" for name in ("samples", "tensors")]
+    return [figures["case"], *counts, f"{figures['seconds']['forward'] * 1e3:.0f}", *cells]
 
 
 def main() -> None:
@@ -112,9 +118,9 @@ def main() -> None:
     quiet()
     results = [measure(case, chosen.samples, chosen.seconds) for case in selected(chosen)]
     if results:
-        headers = ["case", "tensors", "forward ms", "outputs ÷ forward", "pass ÷ forward"]
+        headers = ["case", "samples", "tensors", "forward ms", "outputs ÷ forward", "pass ÷ forward"]
         print(markdown(headers, [row(figures) for figures in results]))
-        print(f"\n{chosen.samples:,} samples; {machine_line()}")
+        print(f"\n{machine_line()}")
     write_json(chosen.json, results)
 
 

@@ -1,6 +1,6 @@
 """Latency of each case in ONNX Runtime: the INT8 models of Octavo and of ONNX Runtime's quantizer beside the float one.
 
-    python -m benchmarks.latency [CASE ...] [--batch N] [--threads N] [--seconds S] [--cases FOLDER] [--json PATH]
+    python -m benchmarks.quantizers [CASE ...] [--batch N] [--threads N] [--seconds S] [--cases FOLDER] [--json PATH]
 
 All models of a case are timed in turn, round after round, on the same samples. A ratio is the median over the
 rounds of float milliseconds / INT8 milliseconds of the same round: above 1, INT8 is faster. In brackets, the
