@@ -99,13 +99,13 @@ class Reader {
   const char* read_tensor(const TensorRecord& record, Tensor& tensor) const {
     tensor.name = name(record.name);
     if (tensor.name == nullptr) return "has no name";
-    if (record.dtype < 1 || record.dtype > 4) return "has an unknown type";
+    if (record.dtype < 1 || record.dtype > 6) return "has an unknown type";
     if (record.place < 1 || record.place > 4) return "lies in an unknown place";
     if (record.rank > kMaxRank) return "has too many axes";
     tensor.dtype = static_cast<Dtype>(record.dtype);
     tensor.place = static_cast<Place>(record.place);
     tensor.rank = record.rank;
-    std::uint64_t bytes = tensor.is_byte() ? 1 : 4;
+    std::uint64_t bytes = tensor.element_bytes();
     tensor.count = 1;
     for (int i = 0; i < tensor.rank; ++i) {
       if (record.dims[i] == 0 || record.dims[i] > kMaxBytes / bytes) return "is empty or too large";
@@ -202,10 +202,19 @@ class Reader {
     return true;
   }
 
+  static bool has_strange_shorts(const View& view, const OpKind& kind) {
+    if (kind.takes_shorts) return false;
+    for (std::size_t i = 0; i < view.inputs(); ++i) {
+      if (view.in(i).is_short()) return true;
+    }
+    return view.out().is_short();
+  }
+
   bool check_kernels() {
     for (const Op& op : model_.ops) {
       const View view(model_, op);
-      if (const char* fault = op.kind->check(view)) {
+      const char* fault = has_strange_shorts(view, *op.kind) ? "it takes no integers of 16 bits" : op.kind->check(view);
+      if (fault != nullptr) {
         return fail("operator " + std::to_string(&op - model_.ops.data()) + " (" + op.kind->name + "): " + fault);
       }
       if (op.kind->scratch == nullptr) continue;

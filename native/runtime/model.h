@@ -10,7 +10,7 @@
 
 namespace octavo {
 
-enum class Dtype : std::uint8_t { kF32 = 1, kU8 = 2, kS8 = 3, kS32 = 4 };
+enum class Dtype : std::uint8_t { kF32 = 1, kU8 = 2, kS8 = 3, kS32 = 4, kU16 = 5, kS16 = 6 };
 enum class Place : std::uint8_t { kArena = 1, kConstant = 2, kInput = 3, kOutput = 4 };
 
 struct Tensor {
@@ -27,6 +27,8 @@ struct Tensor {
 
   bool is_float() const { return dtype == Dtype::kF32; }
   bool is_byte() const { return dtype == Dtype::kU8 || dtype == Dtype::kS8; }
+  bool is_short() const { return dtype == Dtype::kU16 || dtype == Dtype::kS16; }
+  std::size_t element_bytes() const { return is_byte() ? 1 : is_short() ? 2 : 4; }
   bool is_constant() const { return place == Place::kConstant; }
 };
 

@@ -54,6 +54,8 @@ struct OpKind {
   const char* (*check)(const View& view);
   void (*run)(const Call& call);
   std::size_t (*scratch)(const View& view, const Kernels& kernels) = nullptr;
+  // Whether its tensors may be of 16 bits; those of the others never are.
+  bool takes_shorts = false;
 };
 
 // Null for a number that no kind has.

@@ -8,5 +8,7 @@ namespace octavo {
 extern const OpKind kCopy, kQuantize, kDequantize, kLookup, kConv, kMatMul, kAdd, kMul, kMaxPool, kAveragePool,
     kDepthwise;
 extern const OpKind kTranspose, kConcat, kConvFloat, kMatMulFloat, kBinary, kUnary, kSoftmax, kReduceMean, kSlice, kPad;
+extern const OpKind kMatMulInteger, kPatches, kQuantizeBlocks, kDequantizeBlocks, kRange, kRangeScale, kRangeZeroPoint,
+    kQuantizeRange, kCastFloat;
 
 }  // namespace octavo

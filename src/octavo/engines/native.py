@@ -14,7 +14,7 @@ from octavo.graph.spec import TensorSpec
 from octavo.native import BundleSession, open_bundle
 
 # As octavo.h numbers them.
-_TYPES: dict[int, type] = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32}
+_TYPES: dict[int, type] = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32, 5: np.uint16, 6: np.int16}
 
 
 class NativeSession:

@@ -11,6 +11,7 @@ from octavo.errors import ModelError
 from octavo.export.arena import plan_arena
 from octavo.export.bundle import write_bundle
 from octavo.export.lower import lower
+from octavo.export.qoperator import to_qdq
 from octavo.graph import load
 from octavo.graph.constants import new_constant
 from octavo.graph.passes.folding import fold_constants
@@ -19,7 +20,7 @@ from octavo.graph.passes.shapes import infer_shapes
 
 
 def compile_model(model: ir.Model | str | os.PathLike[str], *, batch: int = 1) -> bytes:
-    """A model in QDQ form, as `octavo.quantize` makes it, as a bundle for the native runtime.
+    """A model in QDQ form, as `octavo.quantize` makes it, or in QOperator form, as a bundle for the native runtime.
 
     Args:
         model: the model, or the path of its file.
@@ -30,6 +31,7 @@ def compile_model(model: ir.Model | str | os.PathLike[str], *, batch: int = 1) -
             kernel, all of which the message names.
     """
     fixed = model.clone() if isinstance(model, ir.Model) else load(model)
+    to_qdq(fixed)
     _fix_shapes(fixed, batch)
     program = lower(fixed)
     return write_bundle(program, plan_arena(program.operations))

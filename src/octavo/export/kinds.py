@@ -24,7 +24,18 @@ KINDS = (
     "DepthwiseConv",
     "Slice",
     "Pad",
+    "MatMulInteger",
+    "Patches",
+    "QuantizeBlocks",
+    "DequantizeBlocks",
+    "Range",
+    "RangeScale",
+    "RangeZeroPoint",
+    "QuantizeRange",
+    "CastFloat",
 )
+# Those whose tensors may be of 16 bits.
+SHORTS = frozenset({"Copy", "QuantizeBlocks", "DequantizeBlocks", "CastFloat"})
 # The first attribute of BinaryFloat and UnaryFloat.
 BINARY = {"Add": 1, "Sub": 2, "Mul": 3, "Div": 4}
 UNARY = {"Clip": 1, "Sigmoid": 2, "Tanh": 3, "HardSigmoid": 4, "HardSwish": 5, "LeakyRelu": 6}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from octavo.export.lower import functions, grids, joins, movers, pools, products, slices
+from octavo.export.lower import asymmetric, dynamic, functions, grids, integer, joins, movers, pools, slices
 from octavo.export.lower.facts import Fact
 from octavo.export.lower.lowering import Handler, Lowering
 from octavo.export.lower.target import Target
@@ -16,9 +16,7 @@ from octavo.export.program import Tensor
 HANDLERS: dict[str, Handler] = {
     "QuantizeLinear": grids.quantize_linear,
     "DequantizeLinear": grids.dequantize_linear,
-    "Conv": products.conv,
-    "Gemm": products.gemm,
-    "MatMul": products.matmul,
+    **dict.fromkeys(("Conv", "Gemm", "MatMul"), asymmetric.product),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div"), joins.join),
     "BatchNormalization": joins.batch_normalization,
     **dict.fromkeys(functions.FUNCTIONS, functions.function),
@@ -31,14 +29,15 @@ HANDLERS: dict[str, Handler] = {
     "Slice": slices.cut,
     "Pad": slices.pad,
     "Concat": movers.concat,
-    "Cast": movers.cast,
+    "Cast": dynamic.cast,
+    "DynamicQuantizeLinear": dynamic.dynamic_quantize_linear,
+    "ConvInteger": integer.conv_integer,
+    "MatMulInteger": integer.matmul_integer,
 }
 
 # A waiting node whose result goes to a grid; None where it cannot.
 INTEGER: dict[str, Callable[[Lowering, ir.Node, Target], Tensor | None]] = {
-    "Conv": products.integer_conv,
-    "Gemm": products.integer_matrix,
-    "MatMul": products.integer_matrix,
+    **dict.fromkeys(("Conv", "Gemm", "MatMul"), asymmetric.integer_product),
     "Add": joins.integer_join,
     "Mul": joins.integer_join,
     "AveragePool": pools.integer_average,
@@ -48,9 +47,7 @@ INTEGER: dict[str, Callable[[Lowering, ir.Node, Target], Tensor | None]] = {
 
 # A waiting node whose result is needed as float.
 _FINISH: dict[str, Handler] = {
-    "Conv": products.finish_conv,
-    "Gemm": products.finish_matrix,
-    "MatMul": products.finish_matrix,
+    **dict.fromkeys(("Conv", "Gemm", "MatMul"), asymmetric.finish_product),
     "Add": joins.finish_join,
     "Mul": joins.finish_join,
     "AveragePool": pools.finish_average,
