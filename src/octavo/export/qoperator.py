@@ -147,14 +147,18 @@ class _Writer:
         return node.outputs[0]
 
     def _dequantized(self, label: str, x: _Value, scale: _Value, zero: _Value, axis: int | None = None) -> ir.Value:
-        """An operand; several scales belong to output channels, the first axis of a convolution's weights."""
+        """An operand; several scales belong to output channels."""
         several = constant(scale)
         if axis is None and several is not None and several.size > 1:
-            axis = 0 if self.node.op_type == "QLinearConv" else -1
+            axis = 0 if self.node.op_type == "QLinearConv" or self._is_transposed() else -1
             if several.ndim > 1 and several.shape[-1] == several.size:
                 scale, zero = self._flat(scale), self._flat(zero)
         attributes = [] if axis is None else [ir.AttrInt64("axis", axis)]
         return self._node("DequantizeLinear", f"{label}_dequantized", [x, scale, zero], attributes)
+
+    def _is_transposed(self) -> bool:
+        found = self.node.attributes.get("transB")
+        return found is not None and found.as_int() != 0
 
     def _flat(self, value: _Value) -> _Value:
         array = constant(value)

@@ -145,9 +145,12 @@ def _is_plain(params: QuantParams) -> bool:
 
 def _absorbed(integers: np.ndarray, params: QuantParams) -> Known:
     """8-bit constants as int8, as products take them, without zero points where the differences fit int8."""
+    try:
+        zero_point = spread(params.zero_point, params, integers.shape)
+    except OptionError as error:
+        raise Unsupported(f"with parameters that do not fit ({error})") from None
     if params.grid.dtype not in ("int8", "uint8"):
         return Known(integers, params)
-    zero_point = spread(params.zero_point, params, integers.shape)
     differences = integers.astype(np.int32) - zero_point
     if differences.size == 0 or (differences.min() >= INT8.qmin and differences.max() <= INT8.qmax):
         zeros = np.zeros_like(params.zero_point)
