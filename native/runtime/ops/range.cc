@@ -52,7 +52,8 @@ const char* check_zero_point(const View& view) {
 
 void run_zero_point(const Call& call) {
   const float* range = call.read<float>(0);
-  const float place = std::min(kSteps, -range[0] / scale_of(range));
+  // A bundle may hold a range that Range never gives.
+  const float found = -range[0] / scale_of(range), place = found > 0 ? std::min(kSteps, found) : 0;
   *call.write<std::uint8_t>() = static_cast<std::uint8_t>(std::nearbyint(place));
 }
 
