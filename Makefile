@@ -47,7 +47,7 @@ fuzz: .venv/dev
 	$(BIN)/python -m tests.native.corpus build/fuzz/corpus
 	mkdir -p build/fuzz/found
 	build/fuzz/tests/fuzz/octavo_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=2000 \
-		-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/ build/fuzz/found build/fuzz/corpus
+		-print_final_stats=1 -print_funcs=0 -verbosity=0 -artifact_prefix=build/fuzz/ build/fuzz/found build/fuzz/corpus
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Octavo needs Python 3.11 or newer: make PYTHON=/path/to/it" if sys.version_info < (3, 11) else 0)'
