@@ -3,8 +3,12 @@
 // function that several files define, and might keep one that needs instructions the processor lacks.
 #include OCTAVO_ISA_HEADER
 
+#include "kernels/generic/conv.h"
+#include "kernels/generic/depthwise.h"
 #include "kernels/generic/dequantize.h"
+#include "kernels/generic/float_product.h"
 #include "kernels/generic/gemm.h"
+#include "kernels/generic/join.h"
 #include "kernels/generic/quantize.h"
 #include "kernels/generic/sketch.h"
 #include "kernels/kernels.h"
@@ -24,6 +28,12 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .sketch = sketch<OCTAVO_ISA>,
     .gemm = gemm<OCTAVO_ISA>,
     .gemm_scratch = gemm_scratch<OCTAVO_ISA>,
+    .conv = conv<OCTAVO_ISA>,
+    .conv_scratch = conv_scratch<OCTAVO_ISA>,
+    .depthwise = depthwise<OCTAVO_ISA>,
+    .depthwise_scratch = depthwise_scratch<OCTAVO_ISA>,
+    .join = join<OCTAVO_ISA>,
+    .float_product = float_product<OCTAVO_ISA>,
 };
 
 }  // namespace octavo

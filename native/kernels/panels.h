@@ -15,7 +15,9 @@ inline constexpr std::size_t kGroupDepth = 4;
 inline constexpr std::size_t kGroupBytes = kPanelColumns * kGroupDepth;
 
 static constexpr std::size_t panels(std::size_t n) { return (n + kPanelColumns - 1) / kPanelColumns; }
-static constexpr std::size_t panel_bytes(std::size_t k) { return (k + 7) / 8 * 2 * kGroupBytes; }
+// Of k, with the zeros that fill its last two groups.
+static constexpr std::size_t panel_depth(std::size_t k) { return (k + 7) / 8 * 8; }
+static constexpr std::size_t panel_bytes(std::size_t k) { return panel_depth(k) * kPanelColumns; }
 
 // Packs the (k, n) matrix whose element (i, j) is b[i * k_stride + j * n_stride] into panels(n) * panel_bytes(k) bytes,
 // and the sum of each column, zeros beyond n, into 16 * panels(n) integers.

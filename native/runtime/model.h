@@ -42,6 +42,13 @@ struct Op {
   std::span<const std::int64_t> attributes;
 };
 
+// A length that is left open until a session is fitted to its inputs.
+struct Size {
+  const char* name;
+  std::int64_t least, most;
+};
+
+// A bundle at certain sizes.
 struct Model {
   std::span<const std::byte> file;
   std::uint64_t payload = 0;
@@ -49,10 +56,11 @@ struct Model {
   std::size_t scratch_bytes = 0;
   std::vector<Tensor> tensors;
   std::vector<Op> ops;
-  std::vector<std::uint32_t> operands;
-  std::vector<std::int64_t> attributes;
+  std::vector<std::int64_t> attributes;  // where they are not those of the file
   std::vector<std::uint32_t> inputs;
   std::vector<std::uint32_t> outputs;
+  std::vector<Size> sizes;
+  std::span<const VaryingRecord> varying;
 };
 
 }  // namespace octavo

@@ -107,6 +107,15 @@ def blocks(model: Qdq) -> None:
     model.result(q, "uint8")
 
 
+def open_sizes(model: Qdq) -> None:
+    """A batch and a length that stay open."""
+    w, w_params = random_weights(np.random.default_rng(0), (4, 3), 1)
+    x = model.source("x", ("N", "L", 4), GRID)
+    y = model.node("MatMul", [x, model.weights("w", w, w_params)], "y")
+    total = model.node("Softmax", [model.node("Add", [y, model.constant("b", np.ones(3, np.float32))], "a")], "s")
+    model.result(model.node("Transpose", [total], "t", perm=[1, 0, 2]), "float32")
+
+
 def parameters(model: Qdq, name: str, params: QuantParams) -> list[str]:
     zeros = params.zero_point.astype(params.grid.numpy_dtype)
     return [model.constant(f"{name}_scale", params.scale), model.constant(f"{name}_zero", zeros)]
@@ -126,6 +135,7 @@ SEEDS: dict[str, Callable[[Qdq], None]] = {
     "pools": pools,
     "movers": movers,
     "blocks": blocks,
+    "open_sizes": open_sizes,
 }
 
 

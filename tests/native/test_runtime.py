@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.export.qdq import Qdq
 from tests.native.building import ROOT, build, digits_bundle
 
 import octavo
+from octavo.affine import UINT8, QuantParams
+from octavo.errors import OptionError
 from octavo.export.bundle import with_checksum
 
 pytestmark = pytest.mark.slow
@@ -21,6 +24,25 @@ SANITIZED = (
     "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
     "-DCMAKE_CXX_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover",
 )
+RACES = ("-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DCMAKE_CXX_FLAGS=-fsanitize=thread")
+WIDE = 600
+
+
+@pytest.fixture(scope="module")
+def wide_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Large enough that operators are shared out among threads."""
+    return digits_bundle(tmp_path_factory.mktemp("wide"), WIDE)
+
+
+@pytest.fixture(scope="module")
+def long_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Onto a grid, a function there, and back, of many elements."""
+    model = Qdq()
+    params = QuantParams(UINT8, np.float32(0.01), np.int32(0))
+    real = model.dequantized(model.quantized(model.given("x", (100_000,)), params), params)
+    table = model.quantized(model.node("Sigmoid", [real], "s"), params)
+    model.result(model.dequantized(table, params), "float32")
+    return model.bundle(tmp_path_factory.mktemp("long") / "long.oct")
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +120,39 @@ def test_tables_that_lie_are_refused_or_harmless(judge: Judge, bundle: Path, dat
     assert answer == "ran" or answer.startswith("refused: ")
 
 
-def test_a_run_allocates_nothing(bundle: Path, tmp_path: Path) -> None:
+def test_a_run_allocates_nothing(long_bundle: Path, tmp_path: Path) -> None:
     build(ROOT / "native", tmp_path, "octavo_allocations")
-    done = subprocess.run(
-        [tmp_path / "tests" / "runtime" / "octavo_allocations", bundle], capture_output=True, text=True, check=True
-    )
-    at_opening, in_runs = (int(each) for each in done.stdout.split())
-    assert at_opening > 0
-    assert in_runs == 0
+    program = tmp_path / "tests" / "runtime" / "octavo_allocations"
+    for threads in ("1", "3"):
+        done = subprocess.run([program, long_bundle, threads], capture_output=True, text=True, check=True)
+        at_opening, in_runs = (int(each) for each in done.stdout.split())
+        assert at_opening > 0
+        assert in_runs == 0
+
+
+def test_threads_race_nowhere_and_change_nothing(bundle: Path, long_bundle: Path, tmp_path: Path) -> None:
+    """Jobs, sessions of several threads in several threads, and a fork, under the thread sanitizer."""
+    build(ROOT / "native", tmp_path, "octavo_threads", *RACES)
+    program = tmp_path / "tests" / "runtime" / "octavo_threads"
+    environment = {"TSAN_OPTIONS": "die_after_fork=0"}
+    for each in (bundle, long_bundle):
+        done = subprocess.run([program, each], env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+def test_results_are_the_same_on_any_number_of_threads(wide_bundle: Path, threads: int) -> None:
+    with np.load(ROOT / "examples" / "digits" / "eval.npz") as file:
+        images = file["image"][:WIDE]
+    alone, several = octavo.load(wide_bundle), octavo.load(wide_bundle, threads=threads)
+    assert several.memory_bytes > alone.memory_bytes
+    np.testing.assert_array_equal(several(images), alone(images))
+
+
+def test_a_number_of_threads_that_cannot_be_is_refused(bundle: Path) -> None:
+    for threads in (0, -1, 257):
+        with pytest.raises(OptionError, match="choose 1 to 256"):
+            octavo.load(bundle, threads=threads)
 
 
 def test_the_example_in_c_names_the_digit(bundle: Path, tmp_path: Path) -> None:

@@ -4,8 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #define OCTAVO_INLINE inline __attribute__((always_inline))
+#define OCTAVO_LAMBDA __attribute__((always_inline))
 // Of loops over registers: left rolled, they make the compiler keep the registers in memory.
 #define OCTAVO_UNROLL _Pragma("GCC unroll 32")
 
@@ -13,9 +16,33 @@ namespace octavo {
 namespace {
 
 constexpr std::size_t kBlock = 16;
+constexpr std::size_t kLine = 64;
+constexpr std::size_t whole_lines(std::size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 
 template <class Isa>
 constexpr int kRegisters = kBlock / Isa::kLanes;
+
+template <class Body, std::size_t... I>
+OCTAVO_INLINE void each_of(std::index_sequence<I...>, const Body& body) {
+  (body(std::integral_constant<int, static_cast<int>(I)>()), ...);
+}
+
+// body(0), body(1), ..., each number a constant of the compiler's, so that arrays indexed by them stay in registers.
+template <int Count, class Body>
+OCTAVO_INLINE void each(const Body& body) {
+  each_of(std::make_index_sequence<Count>(), body);
+}
+
+// Runs body(first, count) for the fewest parts of at most `most` rows, all about as high.
+template <class Body>
+OCTAVO_INLINE void each_part(std::size_t rows, std::size_t most, const Body& body) {
+  std::size_t parts = (rows + most - 1) / most;
+  for (std::size_t row = 0; row < rows; --parts) {
+    const std::size_t high = (rows - row + parts - 1) / parts;
+    body(row, static_cast<int>(high));
+    row += high;
+  }
+}
 
 // Calls body(source, target) for each sixteen values; the last, fewer, go through memory of their own.
 template <class Source, class Target, class Body>

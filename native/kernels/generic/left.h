@@ -1,10 +1,10 @@
-// The left matrix of a product as the instruction set reads it: k padded with zeros, the sign that its instruction
-// takes (flipping the top bit moves every value by 128, which the zero point makes good), rows together where a
-// register holds several.
+// The left operand of a product as the instruction set reads it: in its type, and of the sign that its instruction
+// takes (flipping the top bit moves every value by 128, which the zero point makes good).
 #pragma once
 
 #include "kernels/generic/block.h"
 #include "kernels/kernels.h"
+#include "kernels/panels.h"
 
 namespace octavo {
 namespace {
@@ -16,38 +16,24 @@ constexpr std::int32_t shift(bool a_signed) {
 }
 
 template <class Isa>
-constexpr std::size_t packed_left_stride(std::size_t k) {
-  return (k + kBlock - 1) / kBlock * kBlock * Isa::kRowStep;
+constexpr std::uint8_t flip(bool a_signed) {
+  return shift<Isa>(a_signed) == 0 ? 0 : 0x80;
 }
 
-// Whether rows can be read where they are.
+// Whether bytes can be read where they are.
 template <class Isa>
-bool readable_in_place(const Gemm& gemm) {
-  return sizeof(typename Isa::Left) == 1 && Isa::kRowStep == 1 && gemm.k % Isa::kDepth == 0 &&
-         shift<Isa>(gemm.a_signed) == 0;
+constexpr bool readable(bool a_signed) {
+  return sizeof(typename Isa::Left) == 1 && shift<Isa>(a_signed) == 0;
 }
 
+// Converts `count` bytes, and up to fifteen more elements behind them to what zeros become.
 template <class Isa>
-void pack_left_row(const std::uint8_t* row, std::size_t k, std::uint8_t flip, typename Isa::Left* packed) {
-  constexpr std::size_t kStride = kBlock * Isa::kRowStep;
-  for (; k >= kBlock; k -= kBlock, row += kBlock, packed += kStride) Isa::pack_left(row, flip, packed);
-  if (k == 0) return;
+void convert(const std::uint8_t* bytes, std::size_t count, std::uint8_t flip, typename Isa::Left* to) {
+  for (; count >= kBlock; count -= kBlock, bytes += kBlock, to += kBlock) Isa::convert(bytes, flip, to);
+  if (count == 0) return;
   std::uint8_t padded[kBlock] = {};
-  std::memcpy(padded, row, k);
-  Isa::pack_left(padded, flip, packed);
-}
-
-// Rows that fill up the last kRowStep are copies of the last row: their sums are not used.
-template <class Isa>
-void pack_left_rows(const Gemm& gemm, std::size_t first, std::size_t rows, typename Isa::Left* packed) {
-  const std::uint8_t flip = shift<Isa>(gemm.a_signed) == 0 ? 0 : 0x80;
-  const std::size_t stride = packed_left_stride<Isa>(gemm.k);
-  const std::size_t padded = (rows + Isa::kRowStep - 1) / Isa::kRowStep * Isa::kRowStep;
-  for (std::size_t r = 0; r < padded; ++r) {
-    const std::size_t row = first + (r < rows ? r : rows - 1);
-    pack_left_row<Isa>(gemm.a + row * gemm.a_stride, gemm.k, flip,
-                       packed + r / Isa::kRowStep * stride + r % Isa::kRowStep * Isa::kDepth);
-  }
+  std::memcpy(padded, bytes, count);
+  Isa::convert(padded, flip, to);
 }
 
 template <class Byte>

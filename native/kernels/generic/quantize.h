@@ -1,8 +1,7 @@
 // float32 to 8 bits: clip(round(x / scale) + zero_point); NaN becomes the zero point.
 #pragma once
 
-#include "kernels/generic/block.h"
-#include "kernels/generic/step.h"
+#include "kernels/generic/to_grid.h"
 
 namespace octavo {
 namespace {
@@ -15,7 +14,7 @@ void quantize(const float* x, std::size_t count, const Mapping& mapping, std::ui
     typename Isa::Ints q16[kRegisters<Isa>];
     OCTAVO_UNROLL
     for (int r = 0; r < kRegisters<Isa>; ++r) {
-      q16[r] = Isa::add(Isa::to_grid(Isa::load(from + r * Isa::kLanes), step), zero_point);
+      q16[r] = Isa::add(to_grid<Isa>(Isa::load(from + r * Isa::kLanes), step), zero_point);
     }
     Isa::store_low_bytes(to, q16);
   });

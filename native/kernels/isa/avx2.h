@@ -37,6 +37,7 @@ struct avx2 {
   static Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
   static Ints subtract(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
   static Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
+  static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
   static Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
   static Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
   static Floats bit_or(Floats a, Floats b) { return _mm256_or_ps(a, b); }
@@ -48,8 +49,13 @@ struct avx2 {
   static Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
   static Ints round(Floats v) { return _mm256_cvtps_epi32(v); }
 
-  static Ints to_grid(Floats x, const Step& step) {
-    const __m256 numbers = _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q));
+  static Floats absolute(Floats v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
+  static Floats without_nans(Floats x) { return _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q)); }
+  static bool any_at_least(Floats v, Floats bound) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(v, bound, _CMP_GE_OQ)) != 0;
+  }
+  static Ints to_grid_exactly(Floats x, const Step& step) {
+    const __m256 numbers = without_nans(x);
     const __m128i low = rounded(_mm256_cvtps_pd(_mm256_castps256_ps128(numbers)), step);
     const __m128i high = rounded(_mm256_cvtps_pd(_mm256_extractf128_ps(numbers, 1)), step);
     return _mm256_set_m128i(high, low);
@@ -62,26 +68,28 @@ struct avx2 {
     return _mm256_cvtpd_epi32(_mm256_sub_pd(_mm256_add_pd(q, snap), snap));
   }
 
-  // Products: in 16 bits, pairs of which VPMADDWD adds exactly in 32; VPMADDUBSW would saturate. Of four bytes of b, a
-  // shift widens the second and fourth, two the others; so those are a step's two parts, and a is packed in that order.
-  static constexpr int kTileRows = 6, kTilePanels = 1, kVectorPanels = 2;
+  // Products: in 16 bits, pairs of which VPMADDWD adds exactly in 32; VPMADDUBSW would saturate. The first and the last
+  // two of four bytes of b are a step's two parts.
+  static constexpr int kTilePanels = 1, kVectorPanels = 2;
+  static constexpr int tile_rows(int panels) { return panels == 1 ? 6 : 1; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 2, kPanelRegisters = 2;
   static constexpr bool kLeftSigned = false;
   using Left = std::int16_t;
   using Sums = __m256i;
   using RightRegister = __m256i;
 
-  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
     const __m128i bytes = _mm_xor_si128(_mm_loadu_si128((const __m128i*)row), _mm_set1_epi8(static_cast<char>(flip)));
-    const __m256i words = _mm256_cvtepu8_epi16(bytes);
-    const __m256i ordered = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(words, 0xd8), 0xd8);
-    _mm256_storeu_si256((__m256i*)packed, ordered);
+    _mm256_storeu_si256((__m256i*)to, _mm256_cvtepu8_epi16(bytes));
   }
   static Sums start(const std::int32_t* p, int v) { return load(p + 8 * v); }
-  static __m256i left(const Left* p, int part) { return four_bytes(p + 2 * part); }
+  static __m256i left(const Left* const* rows, std::size_t at, int part) { return four_bytes(rows[0] + at + 2 * part); }
   static RightRegister right(const std::int8_t* p, int v, int part) {
     const __m256i bytes = _mm256_loadu_si256((const __m256i*)(p + 32 * v));
-    return _mm256_srai_epi16(part == 0 ? _mm256_slli_epi16(bytes, 8) : bytes, 8);
+    // Each byte to the upper half of its word, from where the shift brings it down with its sign.
+    const long long low = 0x0580048001800080, high = 0x0d800c8009800880;
+    const long long first = part == 0 ? low : low + 0x0200020002000200, second = first + (high - low);
+    return _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, _mm256_setr_epi64x(first, second, first, second)), 8);
   }
   static Sums dot(Sums sums, __m256i left, RightRegister right) {
     sums = _mm256_add_epi32(sums, _mm256_madd_epi16(left, right));

@@ -14,11 +14,11 @@ struct avx_vnni : avx2 {
   static constexpr int kParts = 1;
   using Left = std::uint8_t;
 
-  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
     const __m128i bytes = _mm_loadu_si128((const __m128i*)row);
-    _mm_storeu_si128((__m128i*)packed, _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
+    _mm_storeu_si128((__m128i*)to, _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
   }
-  static __m256i left(const Left* p, int) { return four_bytes(p); }
+  static __m256i left(const Left* const* rows, std::size_t at, int) { return four_bytes(rows[0] + at); }
   static RightRegister right(const std::int8_t* p, int v, int) {
     return _mm256_loadu_si256((const __m256i*)(p + 32 * v));
   }

@@ -44,6 +44,7 @@ struct neon {
   static Ints add(Ints a, Ints b) { return vaddq_s32(a, b); }
   static Ints subtract(Ints a, Ints b) { return vsubq_s32(a, b); }
   static Ints multiply(Ints a, Ints b) { return vmulq_s32(a, b); }
+  static Floats add(Floats a, Floats b) { return vaddq_f32(a, b); }
   static Floats subtract(Floats a, Floats b) { return vsubq_f32(a, b); }
   static Floats multiply(Floats a, Floats b) { return vmulq_f32(a, b); }
   static Floats bit_or(Floats a, Floats b) {
@@ -57,8 +58,13 @@ struct neon {
   static Floats to_floats(Ints v) { return vcvtq_f32_s32(v); }
   static Ints round(Floats v) { return vcvtnq_s32_f32(v); }
 
-  static Ints to_grid(Floats x, const Step& step) {
-    const Floats numbers = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vceqq_f32(x, x)));
+  static Floats absolute(Floats v) { return vabsq_f32(v); }
+  static Floats without_nans(Floats x) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vceqq_f32(x, x)));
+  }
+  static bool any_at_least(Floats v, Floats bound) { return vmaxvq_u32(vcgeq_f32(v, bound)) != 0; }
+  static Ints to_grid_exactly(Floats x, const Step& step) {
+    const Floats numbers = without_nans(x);
     return vcombine_s32(rounded(vcvt_f64_f32(vget_low_f32(numbers)), step), rounded(vcvt_high_f64_f32(numbers), step));
   }
 
@@ -71,21 +77,24 @@ struct neon {
 
   // Products: eight of s8 by s8 in 16 bits, which hold even -128 * -128; pairs of them are added to 32 bits. So a
   // register has two sums of each of two columns.
-  static constexpr int kTileRows = 3, kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int tile_rows(int) { return 3; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 8;
   static constexpr bool kLeftSigned = true;
   using Left = std::int8_t;
   using Sums = int32x4_t;
   using RightRegister = int8x8_t;
 
-  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
-    vst1q_s8(packed, vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row), vdupq_n_u8(flip))));
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
+    vst1q_s8(to, vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row), vdupq_n_u8(flip))));
   }
   static Sums start(const std::int32_t* p, int v) {
     const int32x2_t first = vld1_s32(p + 2 * v), zero = vdup_n_s32(0);
     return vcombine_s32(vzip1_s32(first, zero), vzip2_s32(first, zero));
   }
-  static int8x8_t left(const Left* p, int) { return vreinterpret_s8_u32(vdup_n_u32(four_bytes(p))); }
+  static int8x8_t left(const Left* const* rows, std::size_t at, int) {
+    return vreinterpret_s8_u32(vdup_n_u32(four_bytes(rows[0] + at)));
+  }
   static RightRegister right(const std::int8_t* p, int v, int) { return vld1_s8(p + 8 * v); }
   static Sums dot(Sums sums, int8x8_t left, RightRegister right) { return vpadalq_s16(sums, vmull_s8(left, right)); }
   static void store_sums(std::int32_t* p, std::size_t, const Sums* sums) {

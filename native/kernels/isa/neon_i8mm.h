@@ -13,19 +13,17 @@ struct neon_i8mm : neon {
 
   // Products: a register of b is eight k of two columns, zipped from two groups; one of a, eight k of two rows; their
   // sums lie row by row.
-  static constexpr int kTileRows = 6, kRowStep = 2, kDepth = 8;
+  static constexpr int kRowStep = 2, kDepth = 8;
+  static constexpr int tile_rows(int) { return 6; }
   using RightRegister = int8x16_t;
 
-  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
-    const int8x16_t bytes = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row), vdupq_n_u8(flip)));
-    vst1_s8(packed, vget_low_s8(bytes));
-    vst1_s8(packed + 16, vget_high_s8(bytes));
-  }
   static Sums start(const std::int32_t* p, int v) {
     const int32x2_t first = vld1_s32(p + 2 * v);
     return vcombine_s32(first, first);
   }
-  static int8x16_t left(const Left* p, int) { return vld1q_s8(p); }
+  static int8x16_t left(const Left* const* rows, std::size_t at, int) {
+    return vcombine_s8(vld1_s8(rows[0] + at), vld1_s8(rows[1] + at));
+  }
   static RightRegister right(const std::int8_t* p, int v, int) {
     const int32x4_t first = vreinterpretq_s32_s8(vld1q_s8(p + v / 2 * 16));
     const int32x4_t second = vreinterpretq_s32_s8(vld1q_s8(p + v / 2 * 16 + 64));

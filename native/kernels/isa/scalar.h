@@ -32,6 +32,7 @@ struct scalar {
   static Ints add(Ints a, Ints b) { return a + b; }
   static Ints subtract(Ints a, Ints b) { return a - b; }
   static Ints multiply(Ints a, Ints b) { return a * b; }
+  static Floats add(Floats a, Floats b) { return a + b; }
   static Floats subtract(Floats a, Floats b) { return a - b; }
   static Floats multiply(Floats a, Floats b) { return a * b; }
   static Floats bit_or(Floats a, Floats b) {
@@ -46,13 +47,14 @@ struct scalar {
   // Half to even.
   static Ints round(Floats v) { return static_cast<std::int32_t>(__builtin_rintf(v)); }
 
-  static Ints to_grid(Floats x, const Step& step) {
+  static Ints to_grid_exactly(Floats x, const Step& step) {
     const double q = x != x ? 0.0 : __builtin_rint(x / step.scale);
     return static_cast<std::int32_t>(q < step.low ? step.low : q > step.high ? step.high : q);
   }
 
   // Products: one sum a register.
-  static constexpr int kTileRows = 4, kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int kTilePanels = 1, kVectorPanels = 1;
+  static constexpr int tile_rows(int) { return 4; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 16;
   static constexpr bool kLeftSigned = false;
   using Left = std::uint8_t;
@@ -60,11 +62,11 @@ struct scalar {
   using LeftRegister = const std::uint8_t*;
   using RightRegister = const std::int8_t*;
 
-  static void pack_left(const std::uint8_t* row, std::uint8_t flip, Left* packed) {
-    for (std::size_t i = 0; i < kBlock; ++i) packed[i] = row[i] ^ flip;
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
+    for (std::size_t i = 0; i < kBlock; ++i) to[i] = row[i] ^ flip;
   }
   static Sums start(const std::int32_t* p, int v) { return p[v]; }
-  static LeftRegister left(const Left* p, int) { return p; }
+  static LeftRegister left(const Left* const* rows, std::size_t at, int) { return rows[0] + at; }
   static RightRegister right(const std::int8_t* p, int v, int) { return p + 4 * v; }
   static Sums dot(Sums sum, LeftRegister left, RightRegister right) {
     for (int i = 0; i < 4; ++i) sum += left[i] * right[i];

@@ -22,6 +22,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kCastFloat{"CastFloat", check, run, nullptr, true};
+const OpKind kCastFloat{"CastFloat", check, run, nullptr, nullptr, true};
 
 }  // namespace octavo

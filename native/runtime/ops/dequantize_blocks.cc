@@ -34,6 +34,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kDequantizeBlocks{"DequantizeBlocks", check, run, nullptr, true};
+const OpKind kDequantizeBlocks{"DequantizeBlocks", check, run, nullptr, nullptr, true};
 
 }  // namespace octavo

@@ -16,7 +16,9 @@ void run(const Call& call) {
   const auto* from = call.read<std::uint8_t>(0);
   const auto* table = call.read<std::uint8_t>(1);
   auto* to = call.write<std::uint8_t>();
-  for (std::int64_t i = 0; i < call.out().count; ++i) to[i] = table[from[i]];
+  call.parallel_ranges(static_cast<std::size_t>(call.out().count), kPieceElements, [&](std::size_t i, std::size_t end) {
+    for (; i < end; ++i) to[i] = table[from[i]];
+  });
 }
 
 }  // namespace

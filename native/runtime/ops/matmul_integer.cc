@@ -5,6 +5,8 @@
 #include "kernels/panels.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
+#include "runtime/ops/product.h"
 
 namespace octavo {
 namespace {
@@ -54,7 +56,7 @@ std::size_t scratch(const View& view, const Kernels& kernels) {
   return kernels.gemm_scratch(static_cast<std::size_t>(s.rows), static_cast<std::size_t>(s.k));
 }
 
-Gemm product_of(const Call& call, const Shape& s) {
+Gemm plain_product_of(const Call& call, const Shape& s) {
   const bool is_signed = call.in(kActivation).dtype == Dtype::kS8;
   const Tensor& out = call.out();
   Gemm gemm{};
@@ -70,26 +72,38 @@ Gemm product_of(const Call& call, const Shape& s) {
   return gemm;
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * shape_of(view).k; }
+
+// The product of one matrix.
+Gemm matrix_of(const Call& call, const Shape& s, std::size_t i) {
+  Gemm gemm = plain_product_of(call, s);
+  const std::size_t width = panels(gemm.n) * kPanelColumns, bytes = panels(gemm.n) * panel_bytes(gemm.k);
+  const std::size_t group = i % static_cast<std::size_t>(s.groups);
+  gemm.a = call.read<std::uint8_t>(kActivation) + i * gemm.m * gemm.k;
+  gemm.b = call.read<std::int8_t>(kWeights) + group * bytes;
+  gemm.b_sums = call.read<std::int32_t>(kSums) + group * width;
+  gemm.b_zero = call.read<std::int32_t>(kWeightZeros) + group * width;
+  gemm.bias = call.read<std::int32_t>(kBias) + group * width;
+  gemm.multiplier = call.read<float>(kMultiplier) + group * width;
+  gemm.c = call.write<std::byte>() + i * gemm.m * gemm.n * call.out().element_bytes();
+  return gemm;
+}
+
+// Parts are of rows of one matrix after the other.
 void run(const Call& call) {
   const Shape s = shape_of(call);
-  Gemm gemm = product_of(call, s);
-  const std::size_t width = panels(gemm.n) * kPanelColumns, bytes = panels(gemm.n) * panel_bytes(gemm.k);
   const auto matrices = static_cast<std::size_t>(call.in(kActivation).count / s.k / s.rows);
-  for (std::size_t i = 0; i < matrices; ++i) {
-    const std::size_t group = i % static_cast<std::size_t>(s.groups);
-    gemm.a = call.read<std::uint8_t>(kActivation) + i * gemm.m * gemm.k;
-    gemm.b = call.read<std::int8_t>(kWeights) + group * bytes;
-    gemm.b_sums = call.read<std::int32_t>(kSums) + group * width;
-    gemm.b_zero = call.read<std::int32_t>(kWeightZeros) + group * width;
-    gemm.bias = call.read<std::int32_t>(kBias) + group * width;
-    gemm.multiplier = call.read<float>(kMultiplier) + group * width;
-    gemm.c = call.write<std::byte>() + i * gemm.m * gemm.n * call.out().element_bytes();
-    call.kernels.gemm(gemm, call.scratch());
-  }
+  const auto rows = static_cast<std::size_t>(s.rows), work = static_cast<std::size_t>(multiply_adds(call));
+  const std::size_t parts = parts_of(call, rows, work / matrices);
+  call.parallel(matrices * parts, [&](std::size_t part, std::byte* scratch) {
+    std::size_t first = 0, count = rows;
+    share_rows(part % parts, parts, first, count);
+    call.kernels.gemm(rows_of(matrix_of(call, s, part / parts), first, count), scratch);
+  });
 }
 
 }  // namespace
 
-const OpKind kMatMulInteger{"MatMulInteger", check, run, scratch};
+const OpKind kMatMulInteger{"MatMulInteger", check, run, scratch, multiply_adds};
 
 }  // namespace octavo

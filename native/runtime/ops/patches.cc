@@ -1,6 +1,8 @@
-// What a convolution's kernel sees at each of its places, as rows of matrices: an image (N, C, H, W) of 8 bits becomes
-// (N, groups, places, C / groups * kernel). Inputs: the image, and its zero point, which is what padding holds.
+// What a convolution's kernel sees at each of its places, as rows of matrices: an image (N, H, W, C) of 8 bits becomes
+// (N, groups, places, kernel * C / groups). Inputs: the image, and its zero point, which is what padding holds.
 // Attributes: groups, the kernel's height and width, the window's others.
+#include <cstring>
+
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/window.h"
@@ -29,18 +31,20 @@ const char* check(const View& view) {
              : "its shape does not fit";
 }
 
-// The part of one row that is of one channel: rows of the kernel, one after the other.
-std::uint8_t* gather(const std::uint8_t* plane, const Image& in, const Window& w, std::int64_t y, std::int64_t x,
-                     std::uint8_t zero, std::uint8_t* to) {
+// One row: the group's channels of each pixel that the kernel sees, or as many zeros.
+void gather(const std::uint8_t* from, const Image& in, const Window& w, std::int64_t y, std::int64_t x,
+            std::uint8_t zero, std::size_t channels, std::uint8_t* to) {
   for (std::int64_t i = 0; i < w.kernel_h; ++i) {
     const std::int64_t row = y + i * w.dilation_h;
-    for (std::int64_t j = 0; j < w.kernel_w; ++j) {
+    for (std::int64_t j = 0; j < w.kernel_w; ++j, to += channels) {
       const std::int64_t column = x + j * w.dilation_w;
-      const bool is_inside = row >= 0 && row < in.h && column >= 0 && column < in.w;
-      *to++ = is_inside ? plane[row * in.w + column] : zero;
+      if (row >= 0 && row < in.h && column >= 0 && column < in.w) {
+        std::memcpy(to, from + (row * in.w + column) * in.c, channels);
+      } else {
+        std::memset(to, zero, channels);
+      }
     }
   }
-  return to;
 }
 
 void run(const Call& call) {
@@ -49,14 +53,17 @@ void run(const Call& call) {
   const std::int64_t groups = call.attribute(0), channels = in.c / groups, count = call.out().dims[2];
   const std::int64_t across = places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right);
   const std::uint8_t zero = *call.read<std::uint8_t>(1);
-  auto* to = call.write<std::uint8_t>();
-  for (std::int64_t group = 0; group < in.n * groups; ++group) {
-    const std::uint8_t* from = call.read<std::uint8_t>(0) + group * channels * in.h * in.w;
-    for (std::int64_t place = 0; place < count; ++place) {
+  const auto depth = static_cast<std::size_t>(call.out().dims[3]),
+             rows = static_cast<std::size_t>(call.out().count) / depth;
+  call.parallel_ranges(rows, kPieceElements / depth + 1, [&](std::size_t first, std::size_t last) {
+    for (std::size_t r = first; r < last; ++r) {
+      const auto row = static_cast<std::int64_t>(r), place = row % count, image = row / count / groups;
       const std::int64_t y = place / across * w.stride_h - w.top, x = place % across * w.stride_w - w.left;
-      for (std::int64_t c = 0; c < channels; ++c) to = gather(from + c * in.h * in.w, in, w, y, x, zero, to);
+      const std::uint8_t* from =
+          call.read<std::uint8_t>(0) + image * in.h * in.w * in.c + row / count % groups * channels;
+      gather(from, in, w, y, x, zero, static_cast<std::size_t>(channels), call.write<std::uint8_t>() + r * depth);
     }
-  }
+  });
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "runtime/ops/product.h"
 
+#include <algorithm>
+
 #include "runtime/ops/checks.h"
 
 namespace octavo {
@@ -40,6 +42,35 @@ Gemm product_of(const Call& call, std::int64_t group, std::int64_t k, std::int64
   gemm.high = static_cast<std::int32_t>(call.attribute(last));
   gemm.c_stride = width;
   return gemm;
+}
+
+namespace {
+
+void move_output(Gemm& gemm, std::size_t elements) {
+  gemm.c = static_cast<std::byte*>(gemm.c) + elements * (gemm.output == Output::kBytes ? 1 : 4);
+}
+
+}  // namespace
+
+Gemm rows_of(const Gemm& whole, std::size_t first, std::size_t count) {
+  Gemm part = whole;
+  part.m = count;
+  part.a += first * whole.a_stride;
+  move_output(part, first * whole.c_stride);
+  return part;
+}
+
+Gemm columns_of(const Gemm& whole, std::size_t first_panel, std::size_t count) {
+  Gemm part = whole;
+  const std::size_t first = first_panel * kPanelColumns;
+  part.n = std::min(whole.n - first, count * kPanelColumns);
+  part.b += first_panel * panel_bytes(whole.k);
+  part.b_sums += first;
+  if (part.b_zero != nullptr) part.b_zero += first;
+  if (part.bias != nullptr) part.bias += first;
+  if (part.multiplier != nullptr) part.multiplier += first;
+  move_output(part, first);
+  return part;
 }
 
 }  // namespace octavo

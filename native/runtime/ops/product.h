@@ -17,4 +17,10 @@ const char* check_product(const View& view, std::int64_t groups, std::int64_t k,
 // The product of one group: all but where a and c lie, and how many rows they have.
 Gemm product_of(const Call& call, std::int64_t group, std::int64_t k, std::int64_t n);
 
+// Some rows of the product.
+Gemm rows_of(const Gemm& whole, std::size_t first, std::size_t count);
+
+// The columns of some of its panels.
+Gemm columns_of(const Gemm& whole, std::size_t first_panel, std::size_t count);
+
 }  // namespace octavo

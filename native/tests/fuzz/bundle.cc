@@ -40,11 +40,11 @@ void choose_instructions(const Header& header) {
 
 // False if one is large.
 template <class Buffer, class Info>
-bool give(octavo_model* model, std::size_t count, const Info& info, std::vector<Memory>& held,
+bool give(const octavo_session* session, std::size_t count, const Info& info, std::vector<Memory>& held,
           std::vector<Buffer>& buffers) {
   for (std::size_t i = 0; i < count; ++i) {
     octavo_tensor tensor;
-    info(model, i, &tensor);
+    info(session, i, &tensor);
     if (tensor.size > kLargest) return false;
     held.push_back(memory(tensor.size));
     for (std::size_t at = 0; at < tensor.size; ++at) held.back().get()[at] = static_cast<char>(at * 37);
@@ -53,14 +53,43 @@ bool give(octavo_model* model, std::size_t count, const Info& info, std::vector<
   return true;
 }
 
-void run(octavo_model* model) {
+void run(const octavo_model* model, octavo_session* session) {
   std::vector<Memory> held;
   std::vector<octavo_input> inputs;
   std::vector<octavo_output> outputs;
-  if (give(model, octavo_input_count(model), octavo_input_info, held, inputs) &&
-      give(model, octavo_output_count(model), octavo_output_info, held, outputs)) {
-    octavo_run(model, inputs.data(), outputs.data(), nullptr);
+  if (give(session, octavo_input_count(model), octavo_session_input_info, held, inputs) &&
+      give(session, octavo_output_count(model), octavo_session_output_info, held, outputs)) {
+    octavo_session_run(session, inputs.data(), outputs.data(), nullptr);
   }
+}
+
+// Inputs whose open axes are of another length than they were compiled at.
+std::vector<octavo_shape> other_shapes(const octavo_model* model, std::int64_t more) {
+  std::vector<octavo_shape> shapes;
+  for (std::size_t i = 0; i < octavo_input_count(model); ++i) {
+    octavo_tensor tensor;
+    octavo_input_info(model, i, &tensor);
+    octavo_shape shape{tensor.rank, {}};
+    for (std::uint32_t axis = 0; axis < tensor.rank; ++axis) {
+      octavo_axis open;
+      octavo_input_axis(model, i, axis, &open);
+      shape.dims[axis] = open.name == nullptr ? tensor.shape[axis] : open.least + more;
+    }
+    shapes.push_back(shape);
+  }
+  return shapes;
+}
+
+void try_session(const octavo_model* model) {
+  octavo_session* session = nullptr;
+  if (octavo_session_open(model, &session, nullptr) != OCTAVO_OK) return;
+  run(model, session);
+  for (const std::int64_t more : {0, 5}) {
+    const auto shapes = other_shapes(model, more);
+    if (octavo_session_resize(session, shapes.data(), nullptr) != OCTAVO_OK) continue;
+    if (octavo_session_memory(session) <= 64 * kLargest) run(model, session);
+  }
+  octavo_session_close(session);
 }
 
 }  // namespace
@@ -78,7 +107,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   octavo_model* model = nullptr;
   octavo_error error;
-  if (octavo_open_memory(bundle.get(), size, &model, &error) == OCTAVO_OK) run(model);
+  if (octavo_open_memory(bundle.get(), size, &model, &error) == OCTAVO_OK) try_session(model);
   octavo_close(model);
   return 0;
 }

@@ -68,7 +68,7 @@ std::uint64_t size_of(const TensorRecord& tensor) {
 // Most of the time the size follows the shape, without which the tensor would be refused.
 void change_tensor(Bytes bytes, std::size_t at, Random& random) {
   TensorRecord tensor = load<TensorRecord>(bytes, at);
-  switch (random.between(0, 7)) {
+  switch (random.between(0, 8)) {
     case 0:
       tensor.dtype = static_cast<std::uint8_t>(random.between(0, 7));
       break;
@@ -85,6 +85,9 @@ void change_tensor(Bytes bytes, std::size_t at, Random& random) {
       tensor.scale = random.pick({0.0f, -1.0f, 1e-38f, 3e38f, 0.1f});
       break;
     case 5:
+      tensor.buffer = static_cast<std::uint32_t>(random.between(0, 20));
+      break;
+    case 6:
       tensor.zero_point = static_cast<std::int32_t>(changed(random, static_cast<std::uint32_t>(tensor.zero_point)));
       break;
     default: {
@@ -124,22 +127,22 @@ void lay_out(Bytes bytes, const Table& table, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t at = table.offset + i * sizeof(TensorRecord);
     TensorRecord tensor = load<TensorRecord>(bytes, at);
-    if (tensor.place != 1 || tensor.padding[0] != 0) continue;
+    if (tensor.place != 1 || tensor.reserved != 0) continue;
     const std::uint64_t before = tensor.offset;
     std::uint64_t largest = 0;
     for (std::size_t j = i; j < count; ++j) {
       const std::size_t there = table.offset + j * sizeof(TensorRecord);
       tensor = load<TensorRecord>(bytes, there);
-      if (tensor.place != 1 || tensor.padding[0] != 0 || tensor.offset != before) continue;
+      if (tensor.place != 1 || tensor.reserved != 0 || tensor.offset != before) continue;
       largest = std::max(largest, tensor.bytes);
       tensor.offset = end;
-      tensor.padding[0] = 1;  // it is done
+      tensor.reserved = 1;  // it is done
       store(bytes, there, tensor);
     }
     end += (largest + kAlignment - 1) / kAlignment * kAlignment;
   }
   for (std::size_t i = 0; i < count; ++i) {
-    store(bytes, table.offset + i * sizeof(TensorRecord) + offsetof(TensorRecord, padding), std::uint64_t{0});
+    store(bytes, table.offset + i * sizeof(TensorRecord) + offsetof(TensorRecord, reserved), std::uint8_t{0});
   }
   store(bytes, offsetof(Header, arena_bytes), end);
 }
@@ -172,7 +175,7 @@ void copy_record(Bytes bytes, const Table& table, std::size_t each, Random& rand
 
 void change_table(Bytes bytes, const Header& header, Random& random) {
   std::size_t at;
-  switch (random.between(0, 12)) {
+  switch (random.between(0, 14)) {
     case 0:
     case 1:
     case 2:
@@ -201,7 +204,15 @@ void change_table(Bytes bytes, const Header& header, Random& random) {
       return resize_axes(bytes, header.tensors, random);
     case 11:
       // A number of the header behind the size of the file: the arena, or a table.
-      return change<std::uint64_t>(bytes, 24 + static_cast<std::size_t>(random.between(0, 16)) * 8, random);
+      return change<std::uint64_t>(bytes, 24 + static_cast<std::size_t>(random.between(0, 20)) * 8, random);
+    case 12:
+      if ((at = record(bytes, header.sizes, sizeof(SizeRecord), random)) < bytes.size())
+        change<std::uint32_t>(bytes, at + static_cast<std::size_t>(random.between(0, 2)) * 4, random);
+      return;
+    case 13:
+      if ((at = record(bytes, header.varying, sizeof(VaryingRecord), random)) < bytes.size())
+        change<std::uint32_t>(bytes, at + static_cast<std::size_t>(random.between(0, 11)) * 4, random);
+      return;
     default:
       if ((at = record(bytes, header.payload, sizeof(std::uint32_t), random)) < bytes.size())
         change<std::uint32_t>(bytes, at, random);

@@ -13,11 +13,11 @@ from octavo.export.kinds import BINARY
 from octavo.export.lower import products
 from octavo.export.lower.attributes import integer
 from octavo.export.lower.facts import Fact, Known, Pending, Real
-from octavo.export.lower.lowering import Lowering
+from octavo.export.lower.lowering import Lowering, like
 from octavo.export.lower.matrices import Matrices, check_batch, convolve, multiply, of_channels, zero_point_tensor
 from octavo.export.lower.products import Product, product_of
 from octavo.export.lower.target import Target
-from octavo.export.program import Tensor, constant_tensor, new_tensor
+from octavo.export.program import Tensor, constant_tensor
 
 _HANDLERS = {"Conv": products.conv, "Gemm": products.gemm, "MatMul": products.matmul}
 
@@ -58,25 +58,22 @@ def _product(lowering: Lowering, node: ir.Node, *, to_grid: bool) -> Product | N
 
 
 def _written(lowering: Lowering, node: ir.Node, found: Product, target: Target | None) -> Tensor:
-    source, name = found.source.tensor, node.name or ""
+    is_conv, name, layouts = node.op_type == "Conv", node.name or "", lowering.layouts
+    source = (layouts.channels_last if is_conv else layouts.channels_first)(found.source.tensor)
     operands = source, zero_point_tensor(name, source)
     bounds = (0, 0) if target is None else (target.low, target.high)
-    result = lowering.new(node) if target is None else _on_grid(lowering, node, target)
+    kind = (np.float32, None) if target is None else (target.params.grid.numpy_dtype, target.params)
+    result = lowering.new(node, *kind, channels_last=is_conv)
     matrices = _matrices(lowering, node, found, target)
-    if node.op_type == "Conv":
+    if is_conv:
         convolve(lowering, node, operands, found.weights.shape[2:], matrices, result, bounds)
     else:
         check_batch(source, found.weights.shape)
         multiply(lowering, node, operands, matrices, result, bounds)
     if found.rest is None:
         return result
-    shape = (-1, *[1] * (found.weights.ndim - 2)) if node.op_type == "Conv" else (-1,)
-    rest, total = constant_tensor(f"{name}_bias", found.rest.reshape(shape)), new_tensor(name, np.float32, result.shape)
+    rest, total = constant_tensor(f"{name}_bias", found.rest), like(result, name)
     return lowering.program.add("BinaryFloat", name, [result, rest], total, [BINARY["Add"]])
-
-
-def _on_grid(lowering: Lowering, node: ir.Node, target: Target) -> Tensor:
-    return lowering.new(node, target.params.grid.numpy_dtype, target.params)
 
 
 def _matrices(lowering: Lowering, node: ir.Node, found: Product, target: Target | None) -> Matrices:

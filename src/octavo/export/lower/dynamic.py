@@ -8,20 +8,20 @@ import onnx_ir as ir
 from octavo.export.lower import movers
 from octavo.export.lower.attributes import integer
 from octavo.export.lower.facts import Fact, Real, Unsupported
-from octavo.export.lower.lowering import Lowering
+from octavo.export.lower.lowering import Lowering, like
 from octavo.export.program import Tensor, new_tensor
 
 
 def dynamic_quantize_linear(lowering: Lowering, node: ir.Node) -> Fact:
     """To the grid of uint8 that covers the values at hand."""
-    source, name = lowering.real(node.inputs[0]), node.name or ""
+    source, name = lowering.real_as_it_lies(node.inputs[0]), node.name or ""
     if source.dtype != np.float32:
         raise Unsupported(f"of {source.dtype}")
     ends = new_tensor(f"{name}_range", np.float32, (2,))
     lowering.program.add("Range", name, [source], ends)
     scale = _made(lowering, node, "RangeScale", ends, 1, np.float32)
     zero_point = _made(lowering, node, "RangeZeroPoint", ends, 2, np.uint8)
-    result = new_tensor(node.outputs[0].name or "", np.uint8, source.shape)
+    result = like(source, node.outputs[0].name or "", np.uint8)
     return Real(lowering.program.add("QuantizeRange", name, [source, scale, zero_point], result))
 
 
@@ -31,7 +31,7 @@ def cast(lowering: Lowering, node: ir.Node) -> Fact:
     fact = lowering.fact(value)
     if not isinstance(fact, Real) or fact.tensor.dtype.kind not in "iu" or integer(node, "to", 0) != ir.DataType.FLOAT:
         return movers.cast(lowering, node)
-    result = new_tensor(node.outputs[0].name or "", np.float32, fact.tensor.shape)
+    result = like(fact.tensor, node.outputs[0].name or "", np.float32)
     return Real(lowering.program.add("CastFloat", node.name or "", [fact.tensor], result))
 
 

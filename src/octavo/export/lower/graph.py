@@ -12,9 +12,9 @@ from octavo.errors import ModelError
 from octavo.export.bundle import DTYPES
 from octavo.export.kinds import SHORTS
 from octavo.export.lower.facts import Fact, Known, Lost, Real, Unsupported
-from octavo.export.lower.lowering import Lowering, lost, static_shape
+from octavo.export.lower.lowering import Lowering, like, lost, static_shape
 from octavo.export.lower.registry import HANDLERS, finish
-from octavo.export.program import Operation, Place, Program, Tensor, new_tensor, view
+from octavo.export.program import Operation, Place, Program, new_tensor, view
 from octavo.graph.constants import constant
 
 _SHOWN = 3
@@ -117,13 +117,9 @@ def _place_output(lowering: Lowering, value: ir.Value) -> None:
     if tensor.dtype not in DTYPES:
         raise Unsupported(f"of {tensor.dtype}")
     if tensor.buffer.place is not Place.ARENA:
-        tensor = program.add("Copy", value.name or "", [tensor], _like(tensor))
+        tensor = program.add("Copy", value.name or "", [tensor], like(tensor, tensor.name, params=tensor.params))
     tensor.buffer.place, tensor.buffer.offset = Place.OUTPUT, number
     program.outputs.append(view(tensor, value.name or "", tensor.shape))
-
-
-def _like(tensor: Tensor) -> Tensor:
-    return new_tensor(tensor.name, tensor.dtype, tensor.shape, tensor.params)
 
 
 def _sentence(refused: Mapping[tuple[str, str], list[str]]) -> str:

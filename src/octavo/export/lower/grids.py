@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx_ir as ir
 
@@ -13,9 +15,9 @@ from octavo.export.lower import blocks
 from octavo.export.lower.attributes import integer
 from octavo.export.lower.facts import Fact, Known, OnGrid, Pending, Real, Unsupported
 from octavo.export.lower.functions import FUNCTIONS, bounds_of, function_of
-from octavo.export.lower.lowering import Lowering
+from octavo.export.lower.lowering import Lowering, like
 from octavo.export.lower.target import Target
-from octavo.export.program import Tensor, constant_tensor, new_tensor
+from octavo.export.program import Tensor, constant_tensor
 
 
 def dequantize_linear(lowering: Lowering, node: ir.Node) -> Fact:
@@ -28,9 +30,9 @@ def dequantize_linear(lowering: Lowering, node: ir.Node) -> Fact:
         return _absorbed(fact.array.astype(params.grid.numpy_dtype), params)
     if not _is_plain(params):
         return Real(blocks.dequantize(lowering, node))
-    tensor = lowering.real(node.inputs[0])
+    tensor = lowering.real_as_it_lies(node.inputs[0])
     # The same integers, with what they stand for.
-    return OnGrid(Tensor(tensor.name, tensor.dtype, tensor.shape, tensor.buffer, params), params)
+    return OnGrid(replace(tensor, params=params), params)
 
 
 def quantize_linear(lowering: Lowering, node: ir.Node) -> Fact:
@@ -77,7 +79,7 @@ def _fused(
     lowering: Lowering, node: ir.Node, source: ir.Value | None, functions: list[ir.Node], target: Target
 ) -> Tensor | None:
     fact, name = lowering.fact(source), node.name or ""
-    grid = lowering.on_grid(source)
+    grid = lowering.on_grid_as_it_lies(source)
     if grid is not None:
         return _function_on_grid(lowering, name, grid, functions, target)
     bounds = [bounds_of(lowering, function) for function in functions]
@@ -90,7 +92,7 @@ def _fused(
 
         write = INTEGER.get(fact.node.op_type)
         return None if write is None or not sole_use(source) else write(lowering, fact.node, target)
-    return _quantize_real(lowering, name, lowering.real(source), target)
+    return _quantize_real(lowering, name, lowering.real_as_it_lies(source), target)
 
 
 def _function_on_grid(
@@ -113,18 +115,18 @@ def _look_up(lowering: Lowering, name: str, source: OnGrid, entries: np.ndarray,
     if source.params.grid.signed:
         in_order = np.roll(in_order, 128)
     content = constant_tensor(f"{name}_table", in_order, target.params)
-    result = new_tensor(name, in_order.dtype, source.tensor.shape, target.params)
+    result = like(source.tensor, name, in_order.dtype, target.params)
     return lowering.program.add("Lookup", name, [source.tensor, content], result)
 
 
 def _quantized(lowering: Lowering, node: ir.Node, target: Target) -> Tensor:
-    return _quantize_real(lowering, node.name or "", lowering.real(node.inputs[0]), target)
+    return _quantize_real(lowering, node.name or "", lowering.real_as_it_lies(node.inputs[0]), target)
 
 
 def _quantize_real(lowering: Lowering, name: str, source: Tensor, target: Target) -> Tensor:
     if source.dtype != np.float32:
         raise Unsupported(f"of {source.dtype}")
-    result = new_tensor(name, target.params.grid.numpy_dtype, source.shape, target.params)
+    result = like(source, name, target.params.grid.numpy_dtype, target.params)
     return lowering.program.add("Quantize", name, [source], result, target.bounds)
 
 

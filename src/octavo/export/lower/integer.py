@@ -21,8 +21,10 @@ def conv_integer(lowering: Lowering, node: ir.Node) -> Fact:
     group = attributes.integer(node, "group", 1)
     weights, zero_points = _signed(weights, _zero_points(lowering, node, weights.dtype), len(weights))
     matrices = _matrices(of_channels(weights, group), zero_points.reshape(group, -1))
-    result = lowering.new(node, np.int32)
-    return Real(convolve(lowering, node, _operands(lowering, node), weights.shape[2:], matrices, result))
+    source, zero_point = _operands(lowering, node)
+    operands = lowering.layouts.channels_last(source), zero_point
+    result = lowering.new(node, np.int32, channels_last=True)
+    return Real(convolve(lowering, node, operands, weights.shape[2:], matrices, result))
 
 
 def matmul_integer(lowering: Lowering, node: ir.Node) -> Fact:
@@ -32,15 +34,16 @@ def matmul_integer(lowering: Lowering, node: ir.Node) -> Fact:
         raise Unsupported("by a vector")
     groups, columns = prod(array.shape[:-2]), array.shape[-1]
     weights, zero_points = _signed(array, _zero_points(lowering, node, array.dtype), groups * columns)
-    operands = _operands(lowering, node)
+    source, zero_point = _operands(lowering, node)
+    operands = lowering.layouts.channels_first(source), zero_point
     check_batch(operands[0], array.shape)
     matrices = _matrices(weights.reshape(groups, *array.shape[-2:]), zero_points.reshape(groups, columns))
     return Real(multiply(lowering, node, operands, matrices, lowering.new(node, np.int32)))
 
 
 def _operands(lowering: Lowering, node: ir.Node) -> tuple[Tensor, Tensor]:
-    """The activation and its zero point, one for all of it."""
-    source, value = lowering.real(node.inputs[0]), lowering.given(node, 2)
+    """The activation as it lies, and its zero point, one for all of it."""
+    source, value = lowering.real_as_it_lies(node.inputs[0]), lowering.given(node, 2)
     if source.dtype not in (np.uint8, np.int8):
         raise Unsupported(f"of {source.dtype}")
     if value is None:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.export import panels
-from octavo.export.lower.attributes import check_image, integer, two, window
+from octavo.export.lower.attributes import check_image, two, window
 from octavo.export.lower.facts import Unsupported
 from octavo.export.lower.lowering import Lowering
 from octavo.export.program import Tensor, constant_tensor, new_tensor, view
@@ -82,21 +82,26 @@ def convolve(
     result: Tensor,
     bounds: Sequence[int] = (0, 0),
 ) -> Tensor:
-    """A convolution as the product of patches with a matrix for each group."""
+    """A convolution, whose channels come last, as the product of patches with a matrix for each group."""
     source, zero_point = operands
     check_image(source)
     name, (groups, depth, width) = node.name or "", matrices.weights.shape
-    attributes = [integer(node, "group", 1), *two(kernel), *window(node, source, kernel)]
+    attributes = [groups, *two(kernel), *window(node, source.shape[1:-1], kernel)]
     places = result.count // result.shape[0] // (groups * width)
     patches = new_tensor(f"{name}_patches", source.dtype, (source.shape[0], groups, places, depth))
     lowering.program.add("Patches", name, [source, zero_point], patches, attributes)
+    if groups == 1:
+        whole = view(result, result.name, (*patches.shape[:3], width))
+        multiply(lowering, node, (patches, zero_point), matrices, whole, bounds)
+        return result
     product = new_tensor(f"{name}_product", result.dtype, (*patches.shape[:3], width), result.params)
     multiply(lowering, node, (patches, zero_point), matrices, product, bounds)
-    turned = view(result, result.name, (patches.shape[0], groups, width, places))
-    lowering.program.add("Transpose", name, [product], turned, [0, 1, 3, 2])
+    turned = view(result, result.name, (patches.shape[0], places, groups, width))
+    lowering.program.add("Transpose", name, [product], turned, [0, 2, 1, 3])
     return result
 
 
 def of_channels(weights: NDArray[np.int8], group: int) -> NDArray[np.int8]:
-    """A convolution's weights (output channels, ...) as matrices (groups, K, N)."""
-    return weights.reshape(group, weights.shape[0] // group, -1).transpose(0, 2, 1)
+    """A convolution's weights (output channels, channels, ...) as matrices (groups, K, N), in K the channels last."""
+    rows = np.moveaxis(weights, 1, -1).reshape(group, weights.shape[0] // group, -1)
+    return rows.transpose(0, 2, 1)

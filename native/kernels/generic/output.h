@@ -1,0 +1,171 @@
+// What becomes of the sums of a row of some panels: 32 bits, float32 or 8 bits.
+#pragma once
+
+#include "kernels/generic/to_grid.h"
+#include "kernels/generic/widen.h"
+#include "kernels/kernels.h"
+
+namespace octavo {
+namespace {
+
+// The sums of one row of Panels panels.
+template <class Isa, int Panels>
+using Row = typename Isa::Ints[Panels * kRegisters<Isa>];
+
+// Calls store(v, p) with what each panel's registers hold; where fewer columns are left than a panel has, p is memory
+// of its own, from which those are copied.
+template <class Isa, int Panels, class Element, class Store>
+OCTAVO_INLINE void each_panel(std::size_t columns, Element* c, const Store& store) {
+  OCTAVO_UNROLL
+  for (int panel = 0; panel < Panels; ++panel) {
+    const std::size_t begin = panel * kBlock;
+    if (begin + kBlock <= columns) {
+      store(panel, c + begin);
+    } else if (begin < columns) {
+      Element whole[kBlock];
+      store(panel, whole);
+      std::memcpy(c + begin, whole, (columns - begin) * sizeof(Element));
+    }
+  }
+}
+
+template <class Isa>
+struct Int32Output {
+  using Element = std::int32_t;
+  explicit Int32Output(const Gemm&) {}
+
+  template <int Panels>
+  OCTAVO_INLINE void store(const Row<Isa, Panels>& v, std::size_t, std::size_t columns, Element* c) const {
+    each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
+      OCTAVO_UNROLL
+      for (int r = 0; r < kRegisters<Isa>; ++r) Isa::store(to + r * Isa::kLanes, v[panel * kRegisters<Isa> + r]);
+    });
+  }
+};
+
+template <class Isa, int Panels>
+OCTAVO_INLINE void scale_row(const Row<Isa, Panels>& v, const float* multiplier,
+                             typename Isa::Floats (&scaled)[Panels * kRegisters<Isa>]) {
+  each<Panels * kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA {
+    scaled[r] = Isa::multiply(Isa::to_floats(v[r]), Isa::load(multiplier + r * Isa::kLanes));
+  });
+}
+
+template <class Isa>
+struct FloatOutput {
+  using Element = float;
+  const float* multiplier;
+  explicit FloatOutput(const Gemm& gemm) : multiplier(gemm.multiplier) {}
+
+  template <int Panels>
+  OCTAVO_INLINE void store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
+    typename Isa::Floats scaled[Panels * kRegisters<Isa>];
+    scale_row<Isa, Panels>(v, multiplier + column, scaled);
+    each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
+      OCTAVO_UNROLL
+      for (int r = 0; r < kRegisters<Isa>; ++r) Isa::store(to + r * Isa::kLanes, scaled[panel * kRegisters<Isa> + r]);
+    });
+  }
+};
+
+// The bounds are integers, so clipping before rounding gives what clipping after it does, and fits int32.
+template <class Isa>
+struct ByteOutput {
+  using Element = std::uint8_t;
+  const float* multiplier;
+  Clip clip;
+  explicit ByteOutput(const Gemm& gemm)
+      : multiplier(gemm.multiplier), clip{gemm.zero_point, gemm.low, gemm.high, gemm.low < 0} {}
+
+  template <int Panels>
+  OCTAVO_INLINE void store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
+    typename Isa::Floats scaled[Panels * kRegisters<Isa>];
+    scale_row<Isa, Panels>(v, multiplier + column, scaled);
+    if constexpr (requires { Isa::kStoresRows; }) {
+      Isa::template store_row<Panels>(scaled, clip, columns, c);
+    } else {
+      const auto low = Isa::all(static_cast<float>(clip.low - clip.zero_point));
+      const auto high = Isa::all(static_cast<float>(clip.high - clip.zero_point));
+      const auto zero_point = Isa::all(clip.zero_point);
+      each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
+        typename Isa::Ints q[kRegisters<Isa>];
+        OCTAVO_UNROLL
+        for (int r = 0; r < kRegisters<Isa>; ++r) {
+          const auto clipped = Isa::min(Isa::max(scaled[panel * kRegisters<Isa> + r], low), high);
+          q[r] = Isa::add(Isa::round(clipped), zero_point);
+        }
+        Isa::store_low_bytes(to, q);
+      });
+    }
+  }
+};
+
+// To the product's own grid, joined with the addend, and to the grid of the result.
+template <class Isa>
+struct JoinedOutput {
+  using Element = std::uint8_t;
+  const float* multiplier;
+  float low, high;
+  Addend addend;
+  Step step;
+  Clip clip;
+  std::ptrdiff_t away;  // from a place in c to the same in the addend
+  explicit JoinedOutput(const Gemm& gemm)
+      : multiplier(gemm.multiplier),
+        low(static_cast<float>(gemm.low - gemm.zero_point)),
+        high(static_cast<float>(gemm.high - gemm.zero_point)),
+        addend(*gemm.addend),
+        step(step_of(addend.result)),
+        clip{addend.result.zero_point, addend.result.low, addend.result.high, addend.result.low < 0},
+        away(addend.data - static_cast<const std::uint8_t*>(gemm.c)) {}
+
+  template <int Panels>
+  OCTAVO_INLINE void store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
+    typename Isa::Floats x[Panels * kRegisters<Isa>];
+    typename Isa::Ints q[Panels * kRegisters<Isa>];
+    scale_row<Isa, Panels>(v, multiplier + column, x);
+    each<Panels>([&](auto panel) OCTAVO_LAMBDA {
+      typename Isa::Floats other[kRegisters<Isa>];
+      widen_other(c + away, panel * kBlock, columns, other);
+      each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA {
+        constexpr int kAt = panel * kRegisters<Isa> + r;
+        const auto own = Isa::to_floats(Isa::round(Isa::min(Isa::max(x[kAt], Isa::all(low)), Isa::all(high))));
+        q[kAt] = to_grid<Isa>(Isa::add(Isa::multiply(own, Isa::all(addend.own_scale)), other[r]), step);
+      });
+    });
+    store_integers<Panels>(q, columns, c);
+  }
+
+ private:
+  OCTAVO_INLINE void widen_other(const Element* from, std::size_t begin, std::size_t columns,
+                                 typename Isa::Floats (&other)[kRegisters<Isa>]) const {
+    Element padded[kBlock] = {};
+    const Element* bytes = from + begin;
+    if (begin + kBlock > columns) {
+      if (begin < columns) std::memcpy(padded, bytes, columns - begin);
+      bytes = padded;
+    }
+    if (addend.is_signed) return widen_block<Isa, std::int8_t>(bytes, addend.scale, addend.zero_point, other);
+    widen_block<Isa, std::uint8_t>(bytes, addend.scale, addend.zero_point, other);
+  }
+
+  template <int Panels>
+  OCTAVO_INLINE void store_integers(const typename Isa::Ints (&q)[Panels * kRegisters<Isa>], std::size_t columns,
+                                    Element* c) const {
+    if constexpr (requires { Isa::kStoresRows; }) {
+      Isa::template store_row<Panels>(q, clip, columns, c);
+    } else {
+      each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
+        typename Isa::Ints moved[kRegisters<Isa>];
+        OCTAVO_UNROLL
+        for (int r = 0; r < kRegisters<Isa>; ++r) {
+          moved[r] = Isa::add(q[panel * kRegisters<Isa> + r], Isa::all(clip.zero_point));
+        }
+        Isa::store_low_bytes(to, moved);
+      });
+    }
+  }
+};
+
+}  // namespace
+}  // namespace octavo
