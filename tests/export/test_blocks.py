@@ -10,6 +10,8 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
+from tests import models
 from tests.native.isas import each_isa
 
 import octavo
@@ -170,3 +172,40 @@ def test_integers_of_16_bits_are_refused_where_no_kernel_takes_them() -> None:
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     with pytest.raises(ModelError, match=r"Transpose of uint16 \('turn'\)"):
         compile_model(ir.from_proto(proto))
+
+
+def test_weights_in_blocks_of_four_bits_run_as_floats(tmp_path: Path) -> None:
+    """Against ONNX's reference; ONNX Runtime rounds the activations of such products to 8 bits."""
+    x = np.random.default_rng(0).normal(size=(8, 5, 16)).astype(np.float32)
+    quantized = octavo.quantize(ir.from_proto(models.PATTERNS["linear"]()), {"x": x}, target="weight-only-int4").model
+    (tmp_path / "m.oct").write_bytes(compile_model(quantized, batch=len(x)))
+    (expected,) = ReferenceEvaluator(ir.to_proto(quantized)).run(None, {"x": x})
+    np.testing.assert_allclose(octavo.load(tmp_path / "m.oct")(x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_layer_between_activations_of_16_bits_is_that_of_onnx_runtime(tmp_path: Path) -> None:
+    """As the rung `mix` leaves one; its product is of floats."""
+    rng = np.random.default_rng(0)
+    arrays = {
+        "w": rng.normal(size=(6, 4)).astype(np.float32),
+        "a": np.float32(1e-4),
+        "a_zero": np.uint16(32768),
+        "b": np.float32(3e-4),
+        "b_zero": np.uint16(30000),
+    }
+    initializers = [numpy_helper.from_array(np.asarray(array), name) for name, array in arrays.items()]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "a", "a_zero"], ["a_q"]),
+        helper.make_node("DequantizeLinear", ["a_q", "a", "a_zero"], ["a_r"]),
+        helper.make_node("MatMul", ["a_r", "w"], ["m"]),
+        helper.make_node("QuantizeLinear", ["m", "b", "b_zero"], ["b_q"]),
+        helper.make_node("DequantizeLinear", ["b_q", "b", "b_zero"], ["b_r"]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, (5, 6))
+    y = helper.make_tensor_value_info("b_r", TensorProto.FLOAT, (5, 4))
+    graph = helper.make_graph(nodes, "g", [x], [y], initializers)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    given = rng.normal(size=(5, 6)).astype(np.float32)
+    found = run(ir.from_proto(proto), tmp_path, given)
+    expected = Session(ir.from_proto(proto), threads=1).run({"x": given})["b_r"]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=3.1e-4)  # sums of floats may fall to either side of a half
