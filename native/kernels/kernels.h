@@ -101,8 +101,11 @@ struct Conv {
 };
 
 inline std::size_t conv_segments(const Stride2d& w) { return w.dilation_w == 1 ? w.kernel_h : w.kernel_h * w.kernel_w; }
+inline std::size_t segment_length(const Stride2d& w, std::size_t channels) {
+  return (w.dilation_w == 1 ? w.kernel_w : 1) * channels;
+}
 inline std::size_t segment_depth(const Stride2d& w, std::size_t channels) {
-  return ((w.dilation_w == 1 ? w.kernel_w : 1) * channels + 7) / 8 * 8;
+  return (segment_length(w, channels) + 7) / 8 * 8;
 }
 
 // Rows of the output of a convolution whose output channel i sees input channel i only; channels last, one sample. Of

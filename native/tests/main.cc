@@ -12,6 +12,8 @@ int main(int count, char** arguments) {
       octavo::tests::test_mapping(*set, *sets.front(), random, round);
       octavo::tests::test_sketch(*set, *sets.front(), random, round);
       octavo::tests::test_gemm(*set, *sets.front(), random, round);
+      octavo::tests::test_conv(*set, *sets.front(), random, round);
+      octavo::tests::test_depthwise(*set, *sets.front(), random, round);
     }
     std::puts(set->name);
   }

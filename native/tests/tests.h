@@ -12,6 +12,8 @@ class Random;
 void test_mapping(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
 void test_sketch(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
 void test_gemm(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
+void test_conv(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
+void test_depthwise(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
 
 }  // namespace tests
 }  // namespace octavo

@@ -41,18 +41,31 @@ constexpr typename Isa::Left left_value(std::int32_t value, bool a_signed) {
   return static_cast<typename Isa::Left>(value + shift<Isa>(a_signed));
 }
 
+// Each type of left operand holds an unsigned byte as it is, or a signed one.
+template <class Isa>
+OCTAVO_INLINE typename Isa::Left left_byte(std::uint8_t byte, std::uint8_t flip) {
+  const auto flipped = static_cast<std::uint8_t>(byte ^ flip);
+  return Isa::kLeftSigned ? static_cast<typename Isa::Left>(static_cast<std::int8_t>(flipped))
+                          : static_cast<typename Isa::Left>(flipped);
+}
+
+// Planes to pixels, for as many channels as the compiler is told.
+template <class Isa, int Channels>
+void interleave_planes(const std::uint8_t* from, std::size_t plane, std::size_t count, std::uint8_t flip,
+                       typename Isa::Left* __restrict to) {
+  for (std::size_t i = 0; i < count; ++i) {
+    each<Channels>([&](auto c) OCTAVO_LAMBDA { to[i * Channels + c] = left_byte<Isa>(from[i + c * plane], flip); });
+  }
+}
+
 // `count` pixels of a line of the image, the first of them at `from`.
 template <class Isa>
 void copy_pixels(const Pixels& image, const std::uint8_t* from, std::size_t count, std::uint8_t flip,
                  typename Isa::Left* to) {
   if (image.channel == 1 && image.pixel == image.channels) return convert<Isa>(from, count * image.channels, flip, to);
+  if (image.pixel == 1 && image.channels == 3) return interleave_planes<Isa, 3>(from, image.channel, count, flip, to);
   for (std::size_t i = 0; i < count; ++i, from += image.pixel) {
-    for (std::size_t c = 0; c < image.channels; ++c) {
-      // Each type of left operand holds an unsigned byte as it is, or a signed one.
-      const auto byte = static_cast<std::uint8_t>(from[c * image.channel] ^ flip);
-      *to++ = Isa::kLeftSigned ? static_cast<typename Isa::Left>(static_cast<std::int8_t>(byte))
-                               : static_cast<typename Isa::Left>(byte);
-    }
+    for (std::size_t c = 0; c < image.channels; ++c) *to++ = left_byte<Isa>(from[c * image.channel], flip);
   }
 }
 

@@ -17,7 +17,7 @@ bool reads_in_place(const Conv& conv) {
                       (conv.first_row + conv.rows - 1) * w.stride_h + seen_rows(w, 1) > image.h;
   const bool whole_segments = w.kernel_w == 1 || w.dilation_w != 1 || image.pixel == image.channels;
   return readable<Isa>(conv.product.a_signed) && !padded && whole_segments && image.channel == 1 &&
-         segment_depth(w, image.channels) == (w.dilation_w == 1 ? w.kernel_w : 1) * image.channels;
+         segment_length(w, image.channels) % Isa::kDepth == 0;
 }
 
 template <class Isa>
@@ -59,7 +59,13 @@ void conv(const Conv& conv, void* scratch) {
   auto* rows = reinterpret_cast<const Left**>(static_cast<char*>(scratch) + whole_lines(count * sizeof(std::size_t)));
   auto* band = reinterpret_cast<Left*>(reinterpret_cast<char*>(rows) + pointer_bytes(most * conv.out_w));
   place_segments(conv.window, pixel, columns, segments);
-  RowsInput<Isa> input{rows,   0, 0, segments, count, segment_depth(conv.window, conv.image.channels) / Isa::kDepth,
+  RowsInput<Isa> input{rows,
+                       0,
+                       0,
+                       segments,
+                       count,
+                       steps_of<Isa>(segment_length(conv.window, conv.image.channels)),
+                       segment_depth(conv.window, conv.image.channels),
                        nullptr};
   each_part(conv.rows, most, [&](std::size_t done, int high) {
     const std::size_t first = conv.first_row + done, line = first * conv.window.stride_h;

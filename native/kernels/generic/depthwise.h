@@ -22,6 +22,15 @@ struct Unsigned {
 template <class Isa>
 constexpr bool kInterleaves = requires { Isa::kChannels; };
 
+// Where the positions of the kernel lie from the first one, in their order; and how far apart those of a row and the
+// rows are.
+struct Taps {
+  const std::size_t* offsets;
+  std::size_t count;  // a multiple of four; those that the kernel does not have stand where the first one does
+  std::size_t column, row;
+  bool three_by_three;
+};
+
 // Sixteen channels at a time, position by position.
 template <class Isa>
 struct PlainBlock {
@@ -32,15 +41,15 @@ struct PlainBlock {
   }
 
   template <class Out>
-  static OCTAVO_INLINE void run(const std::uint8_t* from, const std::size_t* offsets, std::size_t positions,
-                                const std::uint8_t* weights, const std::int32_t* start, const Out& out,
-                                std::size_t channels, typename Out::Element* c) {
+  static OCTAVO_INLINE void run(const std::uint8_t* from, const Taps& taps, const std::uint8_t* weights,
+                                const std::int32_t* start, const Out& out, std::size_t channels,
+                                typename Out::Element* c) {
     typename Isa::Ints sums[kRegisters<Isa>];
     each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { sums[r] = Isa::load(start + r * Isa::kLanes); });
-    for (std::size_t i = 0; i < positions; ++i) {
+    for (std::size_t i = 0; i < taps.count; ++i) {
       const auto* weight = reinterpret_cast<const std::int8_t*>(weights) + i * kWidth;
       each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA {
-        const auto x = Isa::widen(from + offsets[i] + r * Isa::kLanes), w = Isa::widen(weight + r * Isa::kLanes);
+        const auto x = Isa::widen(from + taps.offsets[i] + r * Isa::kLanes), w = Isa::widen(weight + r * Isa::kLanes);
         sums[r] = Isa::add(sums[r], Isa::multiply(x, w));
       });
     }
@@ -56,24 +65,43 @@ struct InterleavedBlock {
   static void prepare(const std::uint8_t* rows, std::size_t positions, std::uint8_t* weights) {
     for (std::size_t i = 0; i < positions; i += 4, rows += 4 * kWidth, weights += 4 * kWidth) {
       typename Isa::Sums w[4];
-      Isa::interleave({rows, rows + kWidth, rows + 2 * kWidth, rows + 3 * kWidth}, w);
+      Isa::interleave(Isa::bytes(rows), Isa::bytes(rows + kWidth), Isa::bytes(rows + 2 * kWidth),
+                      Isa::bytes(rows + 3 * kWidth), w);
       std::memcpy(weights, w, sizeof w);
     }
   }
 
   template <class Out>
-  static OCTAVO_INLINE void run(const std::uint8_t* from, const std::size_t* offsets, std::size_t positions,
-                                const std::uint8_t* weights, const std::int32_t* start, const Out& out,
-                                std::size_t channels, std::uint8_t* c) {
-    typename Isa::Sums sums[4], x[4];
+  static OCTAVO_INLINE void run(const std::uint8_t* from, const Taps& taps, const std::uint8_t* weights,
+                                const std::int32_t* start, const Out& out, std::size_t channels, std::uint8_t* c) {
+    typename Isa::Sums sums[4];
     each<4>([&](auto k) OCTAVO_LAMBDA { sums[k] = Isa::load(start + k * (kWidth / 4)); });
-    for (std::size_t i = 0; i < positions; i += 4, weights += 4 * kWidth) {
-      Isa::interleave({from + offsets[i], from + offsets[i + 1], from + offsets[i + 2], from + offsets[i + 3]}, x);
-      each<4>([&](auto k) OCTAVO_LAMBDA {
-        sums[k] = Isa::dot(sums[k], x[k], Isa::right(reinterpret_cast<const std::int8_t*>(weights + k * kWidth), 0, 0));
-      });
+    if (taps.three_by_three) {
+      // Most kernels are; nine positions, without a list of them and without what fills up the last four.
+      const std::uint8_t *above = from, *middle = from + taps.row, *below = middle + taps.row;
+      const std::size_t right = taps.column, next = 2 * right;
+      add(sums, weights, Isa::bytes(above), Isa::bytes(above + right), Isa::bytes(above + next), Isa::bytes(middle));
+      add(sums, weights + 4 * kWidth, Isa::bytes(middle + right), Isa::bytes(middle + next), Isa::bytes(below),
+          Isa::bytes(below + right));
+      const auto none = Isa::all(0);
+      add(sums, weights + 8 * kWidth, Isa::bytes(below + next), none, none, none);
+    } else {
+      for (std::size_t i = 0; i < taps.count; i += 4, weights += 4 * kWidth) {
+        add(sums, weights, Isa::bytes(from + taps.offsets[i]), Isa::bytes(from + taps.offsets[i + 1]),
+            Isa::bytes(from + taps.offsets[i + 2]), Isa::bytes(from + taps.offsets[i + 3]));
+      }
     }
     Isa::store_interleaved(sums, out.multiplier, out.clip, channels, c);
+  }
+
+ private:
+  using Bytes = typename Isa::Sums;
+  static OCTAVO_INLINE void add(Bytes (&sums)[4], const std::uint8_t* weights, Bytes a, Bytes b, Bytes c, Bytes d) {
+    Bytes x[4];
+    Isa::interleave(a, b, c, d, x);
+    each<4>([&](auto k) OCTAVO_LAMBDA {
+      sums[k] = Isa::dot(sums[k], x[k], Isa::right(reinterpret_cast<const std::int8_t*>(weights + k * kWidth), 0, 0));
+    });
   }
 };
 
@@ -151,7 +179,10 @@ void run_depthwise(const Depthwise& d, void* scratch) {
     const std::size_t y = p / d.window.kernel_w * d.window.dilation_h, x = p % d.window.kernel_w * d.window.dilation_w;
     offsets[i] = (y * columns + x) * d.image.channels;
   }
+  const Taps taps{offsets, positions, d.window.dilation_w * d.image.channels,
+                  d.window.dilation_h * columns * d.image.channels, d.window.kernel_h == 3 && d.window.kernel_w == 3};
   const Runs runs = runs_of<Block>(d);
+  const std::size_t advance = runs.phases * Block::kWidth;
   const std::size_t line = columns * d.image.channels, row_length = d.out_w * d.image.channels;
   Out<Isa> out(d.product);
   out.multiplier = phase.multiplier;
@@ -162,12 +193,13 @@ void run_depthwise(const Depthwise& d, void* scratch) {
                         seen_rows(d.window, rows), band);
     for (std::size_t p = 0; p < runs.phases; ++p) {
       phase.prepare(d, p * Block::kWidth);
-      for (std::size_t run = 0; run < rows * runs.count; ++run) {
-        const std::size_t y = run / runs.count, x = run % runs.count;
-        const std::uint8_t* from = band + y * d.window.stride_h * line + x * runs.step;
-        Element* c = static_cast<Element*>(d.product.c) + (first + y) * row_length + x * runs.length;
-        for (std::size_t i = p * Block::kWidth; i < runs.length; i += runs.phases * Block::kWidth) {
-          Block::run(from + i, offsets, positions, phase.weights, phase.start, out, runs.length - i, c + i);
+      for (std::size_t y = 0; y < rows; ++y) {
+        const std::uint8_t* from = band + y * d.window.stride_h * line + p * Block::kWidth;
+        Element* c = static_cast<Element*>(d.product.c) + (first + y) * row_length + p * Block::kWidth;
+        for (std::size_t run = 0; run < runs.count; ++run, from += runs.step, c += runs.length) {
+          for (std::size_t i = p * Block::kWidth, at = 0; i < runs.length; i += advance, at += advance) {
+            Block::run(from + at, taps, phase.weights, phase.start, out, runs.length - i, c + at);
+          }
         }
       }
     }

@@ -17,6 +17,7 @@ struct RowsInput {
   const std::size_t* segments;
   std::size_t segment_count;
   std::size_t steps;             // of kDepth in each segment
+  std::size_t segment_depth;     // with the zeros that fill it up
   const std::int32_t* row_sums;  // null unless b has zero points
 };
 
@@ -37,10 +38,11 @@ template <class Isa, int Panels>
 void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel) {
   using Height = Heights<Isa, Panels>;
   static_assert(Height::kFull <= kMostRows);
-  const std::size_t stride = panel_bytes(input.segment_count * input.steps * Isa::kDepth), column = panel * kBlock;
+  const std::size_t stride = panel_bytes(input.segment_count * input.segment_depth), column = panel * kBlock;
   alignas(kLine) std::int32_t start[Panels * kBlock], sums[Height::kFull * Panels * kBlock];
   start_sums<Isa>(gemm, column, Panels * kBlock, start);
-  TileInput<Isa> from{input.rows, input.segments, input.segment_count, input.steps, gemm.b + panel * stride,
+  const std::size_t skip = (input.segment_depth - input.steps * Isa::kDepth) * kPanelColumns;
+  TileInput<Isa> from{input.rows, input.segments, input.segment_count, input.steps, skip, gemm.b + panel * stride,
                       stride,     start};
   if constexpr (kFinishesInRegisters<Isa> && Panels <= kGroup) {
     if (gemm.output == Output::kBytes && input.row_sums == nullptr) {
@@ -87,6 +89,12 @@ void run_rows(const Gemm& gemm, const RowsInput<Isa>& input) {
     run_panels<Isa, Isa::kTilePanels>(gemm, input, panel, static_cast<int>(wide));
     panel += wide;
   }
+}
+
+// Of a segment of so many k.
+template <class Isa>
+constexpr std::size_t steps_of(std::size_t k) {
+  return (k + Isa::kDepth - 1) / Isa::kDepth;
 }
 
 // The pointers to rows of a matrix, and the copies of the last that follow them.

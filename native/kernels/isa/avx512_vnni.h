@@ -105,11 +105,10 @@ struct avx512_vnni {
   static constexpr int kChannels = 64;
   static constexpr std::size_t channel(std::size_t i) { return i / 4 % 4 * 16 + i / 16 * 4 + i % 4; }
 
-  static OCTAVO_INLINE void interleave(const std::uint8_t* const (&from)[4], __m512i (&to)[4]) {
-    __m512i x[4];
-    each<4>([&](auto i) OCTAVO_LAMBDA { x[i] = _mm512_loadu_si512(from[i]); });
-    const __m512i a = _mm512_unpacklo_epi8(x[0], x[1]), b = _mm512_unpacklo_epi8(x[2], x[3]);
-    const __m512i c = _mm512_unpackhi_epi8(x[0], x[1]), d = _mm512_unpackhi_epi8(x[2], x[3]);
+  static __m512i bytes(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
+  static OCTAVO_INLINE void interleave(__m512i w, __m512i x, __m512i y, __m512i z, __m512i (&to)[4]) {
+    const __m512i a = _mm512_unpacklo_epi8(w, x), b = _mm512_unpacklo_epi8(y, z);
+    const __m512i c = _mm512_unpackhi_epi8(w, x), d = _mm512_unpackhi_epi8(y, z);
     to[0] = _mm512_unpacklo_epi16(a, b);
     to[1] = _mm512_unpackhi_epi16(a, b);
     to[2] = _mm512_unpacklo_epi16(c, d);

@@ -47,6 +47,8 @@ struct scalar {
   // Half to even.
   static Ints round(Floats v) { return static_cast<std::int32_t>(__builtin_rintf(v)); }
 
+  static Floats absolute(Floats v) { return __builtin_fabsf(v); }
+  static bool any_at_least(Floats v, Floats bound) { return v >= bound; }
   static Ints to_grid_exactly(Floats x, const Step& step) {
     const double q = x != x ? 0.0 : __builtin_rint(x / step.scale);
     return static_cast<std::int32_t>(q < step.low ? step.low : q > step.high ? step.high : q);

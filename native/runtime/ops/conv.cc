@@ -9,7 +9,7 @@
 namespace octavo {
 namespace {
 
-constexpr std::size_t kPlanar = 3 + kWindowAttributes, kAttributes = kPlanar + 3;
+constexpr std::size_t kPlanar = 3 + kWindowAttributes;
 
 struct Shape {
   Image in, out;
@@ -32,7 +32,7 @@ Shape shape_of(const View& view) {
 }
 
 const char* check(const View& view) {
-  if (!has(view, kProductInputs, kAttributes)) return "a convolution has five inputs and fourteen attributes";
+  if (!has_product(view, kPlanar + 1)) return "it has not the inputs and attributes of a convolution";
   if (!is_image(view.in(0)) || !is_image(view.out())) return "its tensors are not images";
   const Image in = view.attribute(kPlanar) != 0 ? planar_image_of(view.in(0)) : image_of(view.in(0));
   const Image out = image_of(view.out());
@@ -90,6 +90,8 @@ void run(const Call& call) {
     conv.product.c = call.write<std::byte>() +
                      static_cast<std::size_t>(sample * s.out.h * s.out.w * s.out.c + group * s.width) * element;
     conv.product.c_stride = static_cast<std::size_t>(s.out.c);
+    Addend addend;
+    conv.product.addend = addend_of(call, conv.product, addend);
     share_rows(i % parts, parts, conv.first_row, conv.rows);
     call.kernels.conv(conv, scratch);
   });

@@ -12,7 +12,7 @@ constexpr std::size_t kLeastRows = 12;  // that fill the registers of a tile
 std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.dims[tensor.rank - 1]; }
 
 const char* check(const View& view) {
-  if (!has(view, kProductInputs, 2)) return "a matrix product has five inputs and two attributes";
+  if (!has_product(view, 0)) return "it has not the inputs and attributes of a matrix product";
   const std::int64_t k = last_dim(view.in(0)), n = last_dim(view.out());
   if (view.in(0).count / k != view.out().count / n) return "its rows and those of its result differ in number";
   return check_product(view, 1, k, n);
@@ -39,7 +39,10 @@ void run(const Call& call) {
   call.parallel(parts, [&](std::size_t part, std::byte* scratch) {
     std::size_t first = 0, count = by_rows ? whole.m : wide;
     share_rows(part, parts, first, count);
-    call.kernels.gemm(by_rows ? rows_of(whole, first, count) : columns_of(whole, first, count), scratch);
+    Gemm gemm = by_rows ? rows_of(whole, first, count) : columns_of(whole, first, count);
+    Addend addend;
+    gemm.addend = addend_of(call, gemm, addend);
+    call.kernels.gemm(gemm, scratch);
   });
 }
 

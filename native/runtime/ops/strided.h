@@ -1,6 +1,8 @@
 // A result whose elements lie in the input at regular steps along each axis.
 #pragma once
 
+#include <algorithm>
+
 #include "runtime/op.h"
 
 namespace octavo {
@@ -20,9 +22,13 @@ inline std::int64_t stride(const Tensor& tensor, std::int64_t axis) {
 template <class T>
 void gather_strided(const T* from, const Walk& walk, const Tensor& result, T* to) {
   std::int64_t index[kMaxRank] = {}, at = walk.begin;
-  for (std::int64_t i = 0; i < result.count; ++i) {
-    to[i] = from[at];
-    for (int axis = result.rank - 1; axis >= 0; --axis) {
+  // The last axis in one go where its elements lie side by side.
+  const int last = result.rank - 1;
+  const bool runs = last >= 0 && walk.steps[last] == 1;
+  const std::int64_t length = runs ? result.dims[last] : 1;
+  for (std::int64_t i = 0; i < result.count; i += length) {
+    std::copy_n(from + at, length, to + i);
+    for (int axis = runs ? last - 1 : last; axis >= 0; --axis) {
       at += walk.steps[axis];
       if (++index[axis] < result.dims[axis]) break;
       at -= walk.steps[axis] * result.dims[axis];

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from octavo.errors import ModelError, OptionError
 from octavo.export.arena import plan_arena
 from octavo.export.bundle import MAX_BYTES, write_bundle
+from octavo.export.fuse import fuse_sums
 from octavo.export.lower import lower
 from octavo.export.program import Program, Size
 from octavo.export.qoperator import to_qdq
@@ -60,7 +61,9 @@ def compile_model(
         at = {**fixed, **{size.name: length for size, length in zip(open_sizes, lengths, strict=True)}}
         shaped = given.clone()
         _fix_shapes(shaped, shapes, at)
-        return lower(shaped)
+        program = lower(shaped)
+        fuse_sums(program)
+        return program
 
     batches = {dims[0] for dims in shapes.values() if dims}
     program = _opened(lowered, open_sizes, batches) if open_sizes else lowered(())
