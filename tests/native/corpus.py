@@ -81,6 +81,20 @@ def joins(model: Qdq) -> None:
     model.result(model.quantized(model.node("Tanh", [total], "t"), GRID), "uint8")
 
 
+def joined_products(model: Qdq) -> None:
+    """Products that add the tensor behind them."""
+    rng = np.random.default_rng(0)
+    w, w_params = random_weights(rng, (4, 4, 1, 1), 0)
+    x = model.source("x", (1, 4, 3, 2), GRID)
+    y = model.quantized(model.node("Conv", [x, model.weights("w", w, w_params)], "y"), GRID)
+    total = model.quantized(model.node("Add", [model.dequantized(y, GRID), x], "s"), GRID)
+    model.result(total, "uint8")
+    m, m_params = random_weights(rng, (4, 4), 1)
+    z = model.source("z", (3, 4), GRID)
+    y = model.quantized(model.node("MatMul", [z, model.weights("m", m, m_params)], "p"), GRID)
+    model.result(model.quantized(model.node("Add", [z, model.dequantized(y, GRID)], "t"), GRID), "uint8")
+
+
 def pools(model: Qdq) -> None:
     x = model.source("x", (1, 3, 6, 5), GRID)
     y = model.node("MaxPool", [x], "m", kernel_shape=[2, 3], pads=[1, 1, 0, 1])
@@ -132,6 +146,7 @@ SEEDS: dict[str, Callable[[Qdq], None]] = {
     "products": products,
     "sums": sums,
     "joins": joins,
+    "joined_products": joined_products,
     "pools": pools,
     "movers": movers,
     "blocks": blocks,
