@@ -186,16 +186,24 @@ struct JoinedOutput {
   template <int Panels>
   OCTAVO_INLINE void widen_addend(const Element* from, std::size_t columns,
                                   typename Isa::Ints (&to)[Panels * kRegisters<Isa>]) const {
-    Element padded[Panels * kBlock];
-    if (columns < Panels * kBlock) {
-      std::memset(padded, 0, sizeof padded);
+    if (columns >= Panels * kBlock) {
+      each<Panels * kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { to[r] = widened(from + r * Isa::kLanes); });
+    } else if constexpr (requires { Isa::widen_first(from, columns); }) {
+      each<Panels>([&](auto p) OCTAVO_LAMBDA {
+        const std::size_t begin = p * kBlock, left = columns < begin ? 0 : columns - begin;
+        to[p] = left >= kBlock     ? widened(from + begin)
+                : addend.is_signed ? Isa::widen_first(reinterpret_cast<const std::int8_t*>(from + begin), left)
+                                   : Isa::widen_first(from + begin, left);
+      });
+    } else {
+      Element padded[Panels * kBlock] = {};
       std::memcpy(padded, from, columns);
-      from = padded;
+      each<Panels * kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { to[r] = widened(padded + r * Isa::kLanes); });
     }
-    each<Panels * kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA {
-      const Element* bytes = from + r * Isa::kLanes;
-      to[r] = addend.is_signed ? Isa::widen(reinterpret_cast<const std::int8_t*>(bytes)) : Isa::widen(bytes);
-    });
+  }
+
+  OCTAVO_INLINE typename Isa::Ints widened(const Element* bytes) const {
+    return addend.is_signed ? Isa::widen(reinterpret_cast<const std::int8_t*>(bytes)) : Isa::widen(bytes);
   }
 
   template <int Panels>

@@ -24,6 +24,14 @@ struct avx512_vnni {
   static Ints load(const std::int32_t* p) { return _mm512_loadu_si512(p); }
   static Ints widen(const std::uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
   static Ints widen(const std::int8_t* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)); }
+  // Of less than sixteen; zeros behind them.
+  static Ints widen_first(const std::uint8_t* p, std::size_t count) {
+    return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first(count), p));
+  }
+  static Ints widen_first(const std::int8_t* p, std::size_t count) {
+    return _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first(count), p));
+  }
+  static __mmask16 first(std::size_t count) { return static_cast<__mmask16>((1u << count) - 1); }
   static void store(float* p, Floats v) { _mm512_storeu_ps(p, v); }
   static void store(std::int32_t* p, Ints v) { _mm512_storeu_si512(p, v); }
   static void store_low_bytes(std::uint8_t* p, const Ints (&v)[1]) {
@@ -182,9 +190,9 @@ struct avx512_vnni {
     _mm512_mask_storeu_epi8(c, ~__mmask64{0} >> (64 - channels), bytes);
   }
 
-  // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Seven rows by four panels are 28 of the 32 registers.
+  // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Six rows by four panels are 24 of the 32 registers.
   static constexpr int kTilePanels = 4, kVectorPanels = 8;
-  static constexpr int tile_rows(int panels) { return panels == 1 ? 14 : panels > 4 ? 1 : 24 / panels; }
+  static constexpr int tile_rows(int panels) { return panels > 4 ? 1 : panels > 2 ? 24 / panels : 8; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 1;
   static constexpr bool kLeftSigned = false;
   using Left = std::uint8_t;
