@@ -25,7 +25,7 @@ FLOORS = [
     {"recover"},
     {"export"},
     {"page"},
-    {"recipe", "provenance", "inspection", "layers"},
+    {"recipe", "provenance", "inspection", "layers", "native_time"},
     {"result"},
     {"job"},
     {"pipeline"},

@@ -3,7 +3,8 @@
  * Every call that can fail gives a status, and where `error` is not null fills it in; nothing is thrown and nothing
  * is printed. A model is immutable once open, so threads may share it: each runs a session of its own. One session,
  * and octavo_run, which uses the model's own session, serve one call at a time.
- * Nothing is allocated while a session runs. The same inputs give the same outputs, bit for bit.
+ * Nothing is allocated while a session runs. The same inputs give the same outputs, bit for bit, on any number of
+ * threads.
  */
 #ifndef OCTAVO_H
 #define OCTAVO_H
@@ -41,6 +42,8 @@ typedef enum octavo_dtype {
   OCTAVO_U8 = 2,
   OCTAVO_S8 = 3,
   OCTAVO_S32 = 4,
+  OCTAVO_U16 = 5,
+  OCTAVO_S16 = 6,
   OCTAVO_S64 = 7,
   OCTAVO_BOOL = 8 /* a byte: 0 is false */
 } octavo_dtype;
@@ -81,16 +84,71 @@ OCTAVO_API size_t octavo_output_count(const octavo_model* model);
 OCTAVO_API octavo_status octavo_input_info(const octavo_model* model, size_t index, octavo_tensor* info);
 OCTAVO_API octavo_status octavo_output_info(const octavo_model* model, size_t index, octavo_tensor* info);
 
-/* Bytes that a session holds: the arena of the memory plan, and scratch of the kernels. */
+/* How long an axis of an input or output may be. A bundle can leave sizes open, such as the batch or the length of a
+ * sequence; the shapes above are those that it was compiled at, and octavo_session_resize fits a session to others. */
+typedef struct octavo_axis {
+  const char* name; /* of the size that it has; "" where it follows from sizes in another way; null where it is fixed */
+  int64_t least;    /* 0 where it follows from sizes in another way */
+  int64_t most;
+} octavo_axis;
+
+OCTAVO_API octavo_status octavo_input_axis(const octavo_model* model, size_t index, size_t axis, octavo_axis* info);
+OCTAVO_API octavo_status octavo_output_axis(const octavo_model* model, size_t index, size_t axis, octavo_axis* info);
+
+/* Bytes that a session of one thread holds: the arena of the memory plan, and scratch of the kernels. */
 OCTAVO_API size_t octavo_session_bytes(const octavo_model* model);
 
 /* `inputs` and `outputs` are arrays of as many as the model has, in its order. */
 OCTAVO_API octavo_status octavo_run(octavo_model* model, const octavo_input* inputs, const octavo_output* outputs,
                                     octavo_error* error);
 
+/* How a session works. Set all of it to zero, then `size`, then what shall differ: later versions add fields. */
+typedef struct octavo_session_options {
+  size_t size;      /* sizeof(octavo_session_options) */
+  uint32_t threads; /* that share each operator's work, the one that calls among them; at most 256, 0 stands for 1 */
+} octavo_session_options;
+
+/* A session of one thread. */
 OCTAVO_API octavo_status octavo_session_open(const octavo_model* model, octavo_session** session, octavo_error* error);
+/* Its threads are started here and end with it; they sleep between runs. Null options stand for the usual ones. In a
+ * child that fork() made, an inherited session runs on one thread. */
+OCTAVO_API octavo_status octavo_session_open_with(const octavo_model* model, const octavo_session_options* options,
+                                                  octavo_session** session, octavo_error* error);
+typedef struct octavo_shape {
+  uint32_t rank;
+  int64_t dims[OCTAVO_MAX_RANK];
+} octavo_shape;
+
+/* Fits a session to inputs of these shapes, of which there are as many as the model has. The first time, operators are
+ * checked, memory is planned and more of it taken if it is needed; for the last sixteen shapes that is kept, and
+ * nothing is allocated. Where shapes do not fit, the session stays as it was. */
+OCTAVO_API octavo_status octavo_session_resize(octavo_session* session, const octavo_shape* inputs,
+                                               octavo_error* error);
+/* At the shapes that the session is fitted to. */
+OCTAVO_API octavo_status octavo_session_input_info(const octavo_session* session, size_t index, octavo_tensor* info);
+OCTAVO_API octavo_status octavo_session_output_info(const octavo_session* session, size_t index, octavo_tensor* info);
+
+/* Bytes that it holds; each thread has scratch of its own. */
+OCTAVO_API size_t octavo_session_memory(const octavo_session* session);
 OCTAVO_API octavo_status octavo_session_run(octavo_session* session, const octavo_input* inputs,
                                             const octavo_output* outputs, octavo_error* error);
+
+/* What a session's operators cost, in the order in which they run. */
+typedef struct octavo_operator {
+  const char* name; /* lives as long as the model, as does the kind */
+  const char* kind;
+  uint64_t runs;          /* that were timed */
+  uint64_t nanoseconds;   /* of all of them */
+  uint64_t bytes;         /* of a run's operands, constants and result */
+  uint64_t multiply_adds; /* of a run's product or convolution; 0 for others */
+} octavo_operator;
+
+/* Begins to time each operator, counting from zero, as octavo_session_resize does too; or ends it. A session that is
+ * not timed looks at no clock. */
+OCTAVO_API octavo_status octavo_session_time(octavo_session* session, int on, octavo_error* error);
+OCTAVO_API size_t octavo_operator_count(const octavo_session* session);
+OCTAVO_API octavo_status octavo_operator_info(const octavo_session* session, size_t index, octavo_operator* info);
+
 OCTAVO_API void octavo_session_close(octavo_session* session);
 
 #ifdef __cplusplus

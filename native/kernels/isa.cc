@@ -4,9 +4,14 @@
 #include OCTAVO_ISA_HEADER
 
 #include "kernels/generic/arithmetic.h"
+#include "kernels/generic/conv.h"
+#include "kernels/generic/depthwise.h"
 #include "kernels/generic/dequantize.h"
+#include "kernels/generic/dots.h"
+#include "kernels/generic/float_product.h"
 #include "kernels/generic/functions.h"
 #include "kernels/generic/gemm.h"
+#include "kernels/generic/join.h"
 #include "kernels/generic/layer_norm.h"
 #include "kernels/generic/lookup.h"
 #include "kernels/generic/pack.h"
@@ -30,6 +35,12 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .sketch = sketch<OCTAVO_ISA>,
     .gemm = gemm<OCTAVO_ISA>,
     .gemm_scratch = gemm_scratch<OCTAVO_ISA>,
+    .conv = conv<OCTAVO_ISA>,
+    .conv_scratch = conv_scratch<OCTAVO_ISA>,
+    .depthwise = depthwise<OCTAVO_ISA>,
+    .depthwise_scratch = depthwise_scratch<OCTAVO_ISA>,
+    .join = join<OCTAVO_ISA>,
+    .float_product = float_product<OCTAVO_ISA>,
     .pack_right = pack_right<OCTAVO_ISA>,
     .apply = apply<OCTAVO_ISA>,
     .combine = combine<OCTAVO_ISA>,
@@ -39,6 +50,7 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .layer_norm = layer_norm<OCTAVO_ISA>,
     .activate = activate<OCTAVO_ISA>,
     .look_up = look_up<OCTAVO_ISA>,
+    .dots = dots<OCTAVO_ISA>,
 };
 
 }  // namespace octavo

@@ -32,7 +32,18 @@ struct Clip {
   bool is_signed;
 };
 
-enum class Output { kInt32, kFloat, kBytes };
+// kJoined: to 8 bits as kBytes, then added to other 8 bits, as two operators do.
+enum class Output { kInt32, kFloat, kBytes, kJoined };
+
+// What kJoined adds: bytes that lie as c does. The product's own grid has `own_scale`; c is on the grid `result`.
+struct Addend {
+  const std::uint8_t* data;
+  bool is_signed;
+  float scale;
+  std::int32_t zero_point;
+  float own_scale;
+  Mapping result;
+};
 
 // c = sum over k of (a - a_zero)(b - b_zero) + bias, and then as `output` says: as it is, times the column's
 // multiplier, or clip(round(times the multiplier) + zero_point, low, high). Sums wrap modulo 2^32. The arrays of b's
@@ -54,11 +65,83 @@ struct Gemm {
 
   Output output;
   const float* multiplier;  // of each column; not for kInt32
-  std::int32_t zero_point;  // this and the bounds for kBytes only
+  std::int32_t zero_point;  // this and the bounds for kBytes and kJoined only
   std::int32_t low;
   std::int32_t high;
+  const Addend* addend;  // for kJoined only
   void* c;               // m rows of n: int32, float or bytes
   std::size_t c_stride;  // elements from row to row
+};
+
+// How a window moves over an image.
+struct Stride2d {
+  std::size_t kernel_h, kernel_w;
+  std::size_t stride_h, stride_w;
+  std::size_t dilation_h, dilation_w;
+  std::size_t top, left;  // padding
+};
+
+// The channels of an image, or some of them; elements are bytes of either sign.
+struct Pixels {
+  const std::uint8_t* data;
+  std::size_t h, w, channels;
+  std::size_t pixel;    // elements from a pixel to the next
+  std::size_t channel;  // elements from a channel to the next
+};
+
+// Rows of a convolution's output, of one sample and one group. Of `product`, n, k, b and what follows it count, with c
+// and c_stride at the output's first pixel and from pixel to pixel. k runs over the kernel's rows, each of kernel_w *
+// channels values (with dilation_w over its positions, each of `channels`), filled up with zeros to segment_depth.
+struct Conv {
+  Gemm product;
+  Pixels image;
+  Stride2d window;
+  std::size_t out_w;
+  std::size_t first_row, rows;
+};
+
+inline std::size_t conv_segments(const Stride2d& w) { return w.dilation_w == 1 ? w.kernel_h : w.kernel_h * w.kernel_w; }
+inline std::size_t segment_length(const Stride2d& w, std::size_t channels) {
+  return (w.dilation_w == 1 ? w.kernel_w : 1) * channels;
+}
+inline std::size_t segment_depth(const Stride2d& w, std::size_t channels) {
+  return (segment_length(w, channels) + 7) / 8 * 8;
+}
+
+// Rows of the output of a convolution whose output channel i sees input channel i only; channels last, one sample. Of
+// `product`, the left's type and zero point, b_sums, bias and what follows it count; c_stride is the number of
+// channels. `weights` has a row of that many bytes for each position of the kernel.
+struct Depthwise {
+  Gemm product;
+  Pixels image;
+  Stride2d window;
+  const std::int8_t* weights;
+  std::size_t out_w;
+  std::size_t first_row, rows;
+};
+
+// Two rows of 8 bits, and what they are joined to: c = clip(round((a + b) / scale) + zero_point, low, high) of the
+// numbers that their integers stand for, or the same of their product.
+struct Join {
+  const std::uint8_t* a;
+  const std::uint8_t* b;
+  std::uint8_t* c;
+  float a_scale, b_scale;
+  std::int32_t a_zero, b_zero;
+  bool a_signed, b_signed;
+  bool product;
+  Mapping result;
+};
+
+// c += a b, of float32 matrices whose rows are contiguous; strides are elements from row to row.
+struct FloatProduct {
+  const float* a;
+  std::size_t a_stride;
+  std::size_t rows, k, n;
+  const float* b;
+  std::size_t b_stride;
+  float* c;
+  std::size_t c_stride;
 };
 
 // The right matrix of a product that is packed while the model runs; element (i, j) is b[i * k_stride + j * n_stride].
@@ -161,6 +244,14 @@ struct Kernels {
   void (*gemm)(const Gemm& gemm, void* scratch);
   std::size_t (*gemm_scratch)(std::size_t m, std::size_t k);
 
+  // As for gemm; `rows` may be fewer than those that the scratch is for.
+  void (*conv)(const Conv& conv, void* scratch);
+  std::size_t (*conv_scratch)(const Conv& conv);
+  void (*depthwise)(const Depthwise& depthwise, void* scratch);
+  std::size_t (*depthwise_scratch)(const Depthwise& depthwise);
+  void (*join)(const Join& join, std::size_t count);
+  void (*float_product)(const FloatProduct& product);
+
   // Into panels(n) * panel_bytes(k) bytes, and the columns' sums into 16 * panels(n) integers.
   void (*pack_right)(const Right& right, std::int8_t* packed, std::int32_t* sums);
 
@@ -174,6 +265,9 @@ struct Kernels {
   void (*activate)(const Activation& row);
 
   void (*look_up)(const std::uint8_t* x, std::size_t count, const std::uint8_t* table, std::uint8_t* y);
+
+  // The peak of the instruction that gemm stands on: rounds of it on registers alone; gives the multiply-adds made.
+  std::uint64_t (*dots)(std::uint64_t rounds);
 };
 
 }  // namespace octavo

@@ -1,5 +1,8 @@
 // The C ABI. Nothing is thrown across it.
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <string>
 
@@ -10,7 +13,7 @@
 #include "runtime/session.h"
 
 struct octavo_session {
-  octavo_session(const octavo::Model& model, const octavo::Kernels& kernels) : session(model, kernels) {}
+  octavo_session(const octavo_model& model, std::uint32_t threads);
   octavo::Session session;
 };
 
@@ -22,6 +25,9 @@ struct octavo_model {
 
   ~octavo_model() { delete own; }
 };
+
+octavo_session::octavo_session(const octavo_model& model, std::uint32_t threads)
+    : session(model.model, *model.kernels, threads) {}
 
 namespace octavo {
 namespace {
@@ -54,7 +60,7 @@ octavo_status finish_opening(std::unique_ptr<octavo_model> made, std::span<const
   made->kernels = chosen(fault);
   if (made->kernels == nullptr) return report(error, OCTAVO_ARGUMENT, fault.c_str());
   if (!read_bundle(bytes, *made->kernels, made->model, fault)) return report(error, OCTAVO_BUNDLE, fault.c_str());
-  made->own = new octavo_session(made->model, *made->kernels);
+  made->own = new octavo_session(*made, 1);
   *model = made.release();
   return done(error);
 }
@@ -69,6 +75,37 @@ octavo_status describe(const Model& model, const std::vector<std::uint32_t>& slo
   info->rank = static_cast<std::uint32_t>(tensor.rank);
   for (int i = 0; i < tensor.rank; ++i) info->shape[i] = tensor.dims[i];
   info->size = tensor.bytes;
+  return OCTAVO_OK;
+}
+
+// What a program of an earlier or later version asks for; of a later one, only what this one knows may be set.
+octavo_status read_options(const octavo_session_options* given, octavo_session_options& known, octavo_error* error) {
+  if (given == nullptr) return OCTAVO_OK;
+  if (given->size < offsetof(octavo_session_options, threads) + sizeof(given->threads)) {
+    return report(error, OCTAVO_ARGUMENT, "the size of the session's options is not set");
+  }
+  const auto* bytes = reinterpret_cast<const char*>(given);
+  if (std::any_of(bytes + std::min(given->size, sizeof(known)), bytes + given->size, [](char c) { return c != 0; })) {
+    return report(error, OCTAVO_ARGUMENT, "the session's options ask for what this version does not know");
+  }
+  std::memcpy(&known, given, std::min(given->size, sizeof(known)));
+  if (known.threads <= kMaxThreads) return OCTAVO_OK;
+  return report(error, OCTAVO_ARGUMENT, "a session has at most 256 threads");
+}
+
+octavo_status describe_axis(const Model& model, const std::vector<std::uint32_t>& slots, std::size_t index,
+                            std::size_t axis, octavo_axis* info) {
+  if (index >= slots.size() || info == nullptr) return OCTAVO_ARGUMENT;
+  const Tensor& tensor = model.tensors[slots[index]];
+  if (axis >= static_cast<std::size_t>(tensor.rank)) return OCTAVO_ARGUMENT;
+  const std::uint32_t number = size_of_axis(model, slots[index], static_cast<int>(axis));
+  if (number == kAbsent) {
+    *info = {nullptr, tensor.dims[axis], tensor.dims[axis]};
+  } else if (number < model.sizes.size()) {
+    *info = {model.sizes[number].name, model.sizes[number].least, model.sizes[number].most};
+  } else {
+    *info = {"", 0, static_cast<std::int64_t>(kMaxBytes)};
+  }
   return OCTAVO_OK;
 }
 
@@ -135,7 +172,36 @@ octavo_status octavo_output_info(const octavo_model* model, size_t index, octavo
   return describe(model->model, model->model.outputs, index, info);
 }
 
-size_t octavo_session_bytes(const octavo_model* model) { return Session::bytes(model->model); }
+octavo_status octavo_input_axis(const octavo_model* model, size_t index, size_t axis, octavo_axis* info) {
+  return describe_axis(model->model, model->model.inputs, index, axis, info);
+}
+
+octavo_status octavo_output_axis(const octavo_model* model, size_t index, size_t axis, octavo_axis* info) {
+  return describe_axis(model->model, model->model.outputs, index, axis, info);
+}
+
+octavo_status octavo_session_input_info(const octavo_session* session, size_t index, octavo_tensor* info) {
+  const Model& model = session->session.model();
+  return describe(model, model.inputs, index, info);
+}
+
+octavo_status octavo_session_output_info(const octavo_session* session, size_t index, octavo_tensor* info) {
+  const Model& model = session->session.model();
+  return describe(model, model.outputs, index, info);
+}
+
+octavo_status octavo_session_resize(octavo_session* session, const octavo_shape* inputs, octavo_error* error) {
+  return guarded(error, [&] {
+    if (inputs == nullptr) return report(error, OCTAVO_ARGUMENT, "inputs are null");
+    Session& own = session->session;
+    for (std::size_t i = 0; i < own.model().inputs.size(); ++i) own.shapes()[i] = {inputs[i].rank, inputs[i].dims};
+    std::string fault;
+    if (!own.resize(fault)) return report(error, OCTAVO_ARGUMENT, fault.c_str());
+    return done(error);
+  });
+}
+
+size_t octavo_session_bytes(const octavo_model* model) { return Session::bytes(model->model, 1); }
 
 octavo_status octavo_run(octavo_model* model, const octavo_input* inputs, const octavo_output* outputs,
                          octavo_error* error) {
@@ -143,12 +209,22 @@ octavo_status octavo_run(octavo_model* model, const octavo_input* inputs, const 
 }
 
 octavo_status octavo_session_open(const octavo_model* model, octavo_session** session, octavo_error* error) {
+  return octavo_session_open_with(model, nullptr, session, error);
+}
+
+octavo_status octavo_session_open_with(const octavo_model* model, const octavo_session_options* options,
+                                       octavo_session** session, octavo_error* error) {
   return guarded(error, [&] {
     *session = nullptr;
-    *session = new octavo_session(model->model, *model->kernels);
+    octavo_session_options known{};
+    octavo_status status = read_options(options, known, error);
+    if (status != OCTAVO_OK) return status;
+    *session = new octavo_session(*model, std::max(known.threads, 1u));
     return done(error);
   });
 }
+
+size_t octavo_session_memory(const octavo_session* session) { return session->session.bytes(); }
 
 octavo_status octavo_session_run(octavo_session* session, const octavo_input* inputs, const octavo_output* outputs,
                                  octavo_error* error) {
@@ -160,6 +236,27 @@ octavo_status octavo_session_run(octavo_session* session, const octavo_input* in
   if (status != OCTAVO_OK) return status;
   own.run(own.inputs(), own.outputs());
   return done(error);
+}
+
+octavo_status octavo_session_time(octavo_session* session, int on, octavo_error* error) {
+  return guarded(error, [&] {
+    session->session.time(on != 0);
+    return done(error);
+  });
+}
+
+size_t octavo_operator_count(const octavo_session* session) { return session->session.model().ops.size(); }
+
+octavo_status octavo_operator_info(const octavo_session* session, size_t index, octavo_operator* info) {
+  const Session& own = session->session;
+  if (index >= own.model().ops.size() || info == nullptr) return OCTAVO_ARGUMENT;
+  const Op& op = own.model().ops[index];
+  const View view(own.model(), op);
+  const Session::Spent spent = own.spent(index);
+  *info = {op.name, op.kind->name, spent.runs, spent.nanoseconds, view.out().bytes, 0};
+  for (std::size_t i = 0; i < view.inputs(); ++i) info->bytes += view.in(i).bytes;
+  if (op.kind->multiply_adds != nullptr) info->multiply_adds = static_cast<uint64_t>(op.kind->multiply_adds(view));
+  return OCTAVO_OK;
 }
 
 void octavo_session_close(octavo_session* session) { delete session; }

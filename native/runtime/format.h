@@ -9,7 +9,7 @@ namespace octavo {
 static_assert(std::endian::native == std::endian::little, "bundles are little-endian, and are read in place");
 
 inline constexpr char kMagic[4] = {'O', 'C', 'T', 'V'};
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 inline constexpr std::uint64_t kAlignment = 64;
 inline constexpr std::uint32_t kAbsent = 0xffffffff;
 inline constexpr int kMaxRank = 6;
@@ -36,8 +36,10 @@ struct Header {
   Table outputs;     // indices of tensors
   Table strings;     // bytes; the last one is zero
   Table payload;     // bytes
+  Table sizes;       // that are left open
+  Table varying;     // numbers of the tables above that follow from them
 };
-static_assert(sizeof(Header) == 160);
+static_assert(sizeof(Header) == 192);
 
 struct TensorRecord {
   std::uint32_t name;  // offset in strings
@@ -50,7 +52,8 @@ struct TensorRecord {
   std::uint64_t bytes;
   float scale;
   std::int32_t zero_point;
-  std::uint32_t padding[2];
+  std::uint32_t buffer;  // those of the arena with the same one see the same memory
+  std::uint32_t padding;
 };
 static_assert(sizeof(TensorRecord) == 64);
 
@@ -65,5 +68,28 @@ struct OperatorRecord {
   std::uint32_t padding[3];
 };
 static_assert(sizeof(OperatorRecord) == 32);
+
+inline constexpr std::size_t kMaxSizes = 2;
+
+// A length that some axes of the inputs have, and its bounds.
+struct SizeRecord {
+  std::uint32_t name;  // offset in strings
+  std::uint32_t least;
+  std::uint32_t most;
+  std::uint32_t padding;
+};
+static_assert(sizeof(SizeRecord) == 16);
+
+enum : std::uint32_t { kVaryingDim = 1, kVaryingAttribute = 2 };
+
+// A number c0 + c1 s + c2 t + c3 s t of the sizes s and t.
+struct VaryingRecord {
+  std::uint32_t what;
+  std::uint32_t index;  // of the tensor or the attribute
+  std::uint32_t axis;   // of the tensor
+  std::uint32_t padding;
+  std::int64_t coefficients[4];
+};
+static_assert(sizeof(VaryingRecord) == 48);
 
 }  // namespace octavo

@@ -1,8 +1,10 @@
 #include "runtime/loader.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
+#include "runtime/arena.h"
 #include "runtime/crc32.h"
 #include "runtime/op.h"
 
@@ -14,16 +16,23 @@ class Reader {
   Reader(std::span<const std::byte> file, const Kernels& kernels, Model& model, std::string& error)
       : file_(file), kernels_(kernels), model_(model), error_(error) {}
 
-  bool read() {
-    return read_header() && read_tables() && read_tensors() &&
-           read_slots(header_.inputs, Place::kInput, model_.inputs) &&
+  bool read() { return read_header() && read_tables() && read_rest() && read_sizes(); }
+
+  bool read_at(std::span<const std::int64_t> sizes) {
+    wrong_ = "the model does not run at these sizes: ";
+    std::memcpy(&header_, file_.data(), sizeof(Header));
+    return read_tables() && evaluate(sizes) && read_rest();
+  }
+
+ private:
+  bool read_rest() {
+    return read_tensors() && read_slots(header_.inputs, Place::kInput, model_.inputs) &&
            read_slots(header_.outputs, Place::kOutput, model_.outputs) && check_slots() && read_operators() &&
            check_overlaps() && check_kernels();
   }
 
- private:
   bool fail(const std::string& what) {
-    error_ = "the bundle is damaged: " + what;
+    error_ = wrong_ + what;
     return false;
   }
 
@@ -64,7 +73,8 @@ class Reader {
                      holds(header_.operands, sizeof(std::uint32_t)) &&
                      holds(header_.attributes, sizeof(std::int64_t)) && holds(header_.inputs, sizeof(std::uint32_t)) &&
                      holds(header_.outputs, sizeof(std::uint32_t)) && holds(header_.strings, 1) &&
-                     holds(header_.payload, 1);
+                     holds(header_.payload, 1) && holds(header_.sizes, sizeof(SizeRecord)) &&
+                     holds(header_.varying, sizeof(VaryingRecord));
     if (!all) return fail("a table reaches beyond the file");
     if (header_.arena_bytes > kMaxBytes) return fail("its arena is too large");
     const auto strings = table<char>(header_.strings);
@@ -76,6 +86,9 @@ class Reader {
     model_.file = file_;
     model_.payload = header_.payload.offset;
     model_.arena_bytes = header_.arena_bytes;
+    model_.varying = table<VaryingRecord>(header_.varying);
+    records_ = table<TensorRecord>(header_.tensors);
+    attributes_ = table<std::int64_t>(header_.attributes);
     return true;
   }
 
@@ -85,7 +98,7 @@ class Reader {
 
   bool read_tensors() {
     model_.tensors.reserve(header_.tensors.count);
-    for (const TensorRecord& record : table<TensorRecord>(header_.tensors)) {
+    for (const TensorRecord& record : records_) {
       Tensor tensor{};
       if (const char* fault = read_tensor(record, tensor)) {
         return fail("tensor " + std::to_string(model_.tensors.size()) + " " + fault);
@@ -133,7 +146,7 @@ class Reader {
       const Table& slots = tensor.place == Place::kInput ? header_.inputs : header_.outputs;
       return tensor.offset < slots.count ? nullptr : "is an input or output that does not exist";
     }
-    const std::uint64_t limit = tensor.is_constant() ? header_.payload.count : header_.arena_bytes;
+    const std::uint64_t limit = tensor.is_constant() ? header_.payload.count : model_.arena_bytes;
     if (tensor.offset % kAlignment != 0) return "is not aligned";
     return tensor.offset <= limit && tensor.bytes <= limit - tensor.offset ? nullptr : "reaches beyond its memory";
   }
@@ -162,7 +175,7 @@ class Reader {
 
   bool read_operators() {
     const auto operands = table<std::uint32_t>(header_.operands);
-    const auto attributes = table<std::int64_t>(header_.attributes);
+    const auto attributes = attributes_;
     model_.ops.reserve(header_.operators.count);
     for (const OperatorRecord& record : table<OperatorRecord>(header_.operators)) {
       const std::uint64_t used = std::uint64_t{record.inputs} + record.outputs;
@@ -202,10 +215,19 @@ class Reader {
     return true;
   }
 
+  static bool has_strange_shorts(const View& view, const OpKind& kind) {
+    if (kind.takes_shorts) return false;
+    for (std::size_t i = 0; i < view.inputs(); ++i) {
+      if (view.in(i).is_short()) return true;
+    }
+    return view.out().is_short();
+  }
+
   bool check_kernels() {
     for (const Op& op : model_.ops) {
       const View view(model_, op);
-      if (const char* fault = op.kind->check(view)) {
+      const char* fault = has_strange_shorts(view, *op.kind) ? "it takes no integers of 16 bits" : op.kind->check(view);
+      if (fault != nullptr) {
         return fail("operator " + std::to_string(&op - model_.ops.data()) + " (" + op.kind->name + "): " + fault);
       }
       if (op.kind->scratch == nullptr) continue;
@@ -214,17 +236,134 @@ class Reader {
     return true;
   }
 
+  // Each size is the length of some axis of an input, which tells it; and all that varies is what it is at those
+  // lengths.
+  bool read_sizes() {
+    const auto sizes = table<SizeRecord>(header_.sizes);
+    if (sizes.size() > kMaxSizes) return fail("it leaves too many sizes open");
+    for (const SizeRecord& size : sizes) {
+      const bool bounds = size.least > 0 && size.least <= size.most && size.most <= kMaxBytes;
+      if (!bounds || name(size.name) == nullptr) return fail("a size has no name or wrong bounds");
+      model_.sizes.push_back({name(size.name), size.least, size.most});
+    }
+    for (const VaryingRecord& each : model_.varying) {
+      const bool dim = each.what == kVaryingDim && each.index < records_.size() &&
+                       each.axis < records_[each.index].rank && records_[each.index].buffer < records_.size();
+      if (!dim && (each.what != kVaryingAttribute || each.index >= attributes_.size())) {
+        return fail("something varies that does not exist");
+      }
+    }
+    for (const TensorRecord& record : records_) {
+      if (record.buffer >= records_.size()) return fail("a tensor is in a buffer that does not exist");
+    }
+    return check_varying();
+  }
+
+  bool check_varying() {
+    std::int64_t sizes[kMaxSizes] = {};
+    for (const std::uint32_t input : model_.inputs) {
+      const Tensor& tensor = model_.tensors[input];
+      for (int axis = 0; axis < tensor.rank; ++axis) {
+        const std::uint32_t size = size_of_axis(model_, input, axis);
+        if (size == kAbsent) continue;
+        if (size >= model_.sizes.size()) return fail("an input has an axis whose length is no size");
+        sizes[size] = tensor.dims[axis];
+      }
+    }
+    for (std::size_t i = 0; i < model_.sizes.size(); ++i) {
+      if (sizes[i] < model_.sizes[i].least || sizes[i] > model_.sizes[i].most) {
+        return fail("a size is no input's or out of bounds");
+      }
+    }
+    for (const VaryingRecord& each : model_.varying) {
+      std::int64_t value = 0;
+      const std::int64_t stored =
+          each.what == kVaryingDim ? records_[each.index].dims[each.axis] : attributes_[each.index];
+      if (!evaluate(each, sizes, value) || value != stored) return fail("what varies is not what its sizes say");
+    }
+    return true;
+  }
+
+  static bool evaluate(const VaryingRecord& varying, const std::int64_t* sizes, std::int64_t& value) {
+    std::int64_t product = 0;
+    const std::int64_t* c = varying.coefficients;
+    const std::int64_t terms[][2] = {{c[1], sizes[0]}, {c[2], sizes[1]}, {c[3], sizes[0] * sizes[1]}};
+    value = c[0];
+    for (const auto& [coefficient, size] : terms) {
+      if (__builtin_mul_overflow(coefficient, size, &product) || __builtin_add_overflow(value, product, &value)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // Numbers and memory plan for these sizes, in place of those of the file.
+  bool evaluate(std::span<const std::int64_t> given) {
+    std::int64_t sizes[kMaxSizes] = {};
+    std::copy(given.begin(), given.end(), sizes);
+    own_records_.assign(records_.begin(), records_.end());
+    model_.attributes.assign(attributes_.begin(), attributes_.end());
+    for (const VaryingRecord& each : model_.varying) {
+      std::int64_t value = 0;
+      if (!evaluate(each, sizes, value)) return fail("a number leaves 64 bits");
+      if (each.what == kVaryingAttribute) {
+        model_.attributes[each.index] = value;
+        continue;
+      }
+      if (value < 1 || value > static_cast<std::int64_t>(kMaxBytes)) return fail("a tensor is empty or too large");
+      own_records_[each.index].dims[each.axis] = static_cast<std::uint32_t>(value);
+    }
+    for (TensorRecord& record : own_records_) {
+      const std::uint64_t bytes = bytes_of(record);
+      if (bytes > kMaxBytes) return fail("a tensor is too large");
+      record.bytes = bytes;
+    }
+    model_.arena_bytes =
+        plan_arena(table<OperatorRecord>(header_.operators), table<std::uint32_t>(header_.operands), own_records_);
+    if (model_.arena_bytes > kMaxBytes) return fail("its arena is too large");
+    records_ = own_records_;
+    attributes_ = model_.attributes;
+    return true;
+  }
+
+  // More than kMaxBytes if it is too large.
+  static std::uint64_t bytes_of(const TensorRecord& record) {
+    const auto dtype = static_cast<Dtype>(record.dtype);
+    std::uint64_t bytes = dtype == Dtype::kU8 || dtype == Dtype::kS8 ? 1 : 4;
+    for (int i = 0; i < record.rank && bytes <= kMaxBytes; ++i) bytes *= record.dims[i];
+    return bytes;
+  }
+
   std::span<const std::byte> file_;
   const Kernels& kernels_;
   Model& model_;
   std::string& error_;
+  std::string wrong_ = "the bundle is damaged: ";
   Header header_{};
+  std::span<const TensorRecord> records_;
+  std::span<const std::int64_t> attributes_;
+  std::vector<TensorRecord> own_records_;
 };
 
 }  // namespace
 
 bool read_bundle(std::span<const std::byte> file, const Kernels& kernels, Model& model, std::string& error) {
   return Reader(file, kernels, model, error).read();
+}
+
+bool read_bundle_at(std::span<const std::int64_t> sizes, std::span<const std::byte> file, const Kernels& kernels,
+                    Model& model, std::string& error) {
+  return Reader(file, kernels, model, error).read_at(sizes);
+}
+
+std::uint32_t size_of_axis(const Model& model, std::uint32_t tensor, int axis) {
+  for (const VaryingRecord& each : model.varying) {
+    if (each.what != kVaryingDim || each.index != tensor || each.axis != static_cast<std::uint32_t>(axis)) continue;
+    const std::int64_t* c = each.coefficients;
+    if (c[0] != 0 || c[3] != 0 || c[1] + c[2] != 1 || c[1] * c[2] != 0) return kMaxSizes;
+    return c[1] == 1 ? 0 : 1;
+  }
+  return kAbsent;
 }
 
 }  // namespace octavo

@@ -3,6 +3,7 @@
 
 #include "kernels/kernels.h"
 #include "runtime/model.h"
+#include "runtime/pool.h"
 
 namespace octavo {
 
@@ -24,11 +25,18 @@ class View {
   const Op& op_;
 };
 
+// The threads of a session, and scratch of each.
+struct Staff {
+  Pool& pool;
+  std::byte* scratch;
+  std::size_t scratch_bytes;  // of one thread: whole cache lines
+};
+
 // A View whose tensors have memory.
 class Call : public View {
  public:
-  Call(const Model& model, const Op& op, std::byte* const* data, std::byte* scratch, const Kernels& kernels)
-      : View(model, op), kernels(kernels), data_(data), scratch_(scratch) {}
+  Call(const Model& model, const Op& op, std::byte* const* data, const Staff& staff, const Kernels& kernels)
+      : View(model, op), kernels(kernels), data_(data), staff_(staff) {}
 
   template <class T>
   const T* read(std::size_t i) const {
@@ -38,22 +46,48 @@ class Call : public View {
   T* write() const {
     return reinterpret_cast<T*>(data_[op_.outputs[0]]);
   }
-  std::byte* scratch() const { return scratch_; }
+  // As many bytes as OpKind::scratch says. Within `parallel`, the parts' own are there instead.
+  std::byte* scratch() const { return staff_.scratch; }
+
+  // How many parts may run at a time.
+  std::size_t threads() const { return staff_.pool.threads(); }
+
+  // Calls body(part, scratch) for each part below `parts`, several at a time, and returns when all are done. `scratch`
+  // is that of the thread: as many bytes as OpKind::scratch says, and holds nothing from one part to the next. Parts
+  // share out elements of the output, never a sum, so that their number and order do not show in the result.
+  template <class Body>
+  void parallel(std::size_t parts, const Body& body) const {
+    staff_.pool.run(parts, [&](std::size_t part, std::size_t thread) {
+      body(part, staff_.scratch + thread * staff_.scratch_bytes);
+    });
+  }
+
+  // Calls body(first, last) for ranges that together are [0, count), each of `step` but for the last, in parallel.
+  template <class Body>
+  void parallel_ranges(std::size_t count, std::size_t step, const Body& body) const {
+    parallel((count + step - 1) / step, [&](std::size_t part, std::byte*) {
+      body(part * step, count - part * step < step ? count : (part + 1) * step);
+    });
+  }
 
   const Kernels& kernels;
 
  private:
   std::byte* const* data_;
-  std::byte* scratch_;
+  const Staff& staff_;
 };
 
 // `check` sees a View whose tensors and indices are sound, and judges how they fit each other: null, or what is
-// wrong. `run` may then trust all of it.
+// wrong. `run` may then trust all of it. `scratch` is what each thread needs, in bytes; `multiply_adds` are those of
+// the mathematics.
 struct OpKind {
   const char* name;
   const char* (*check)(const View& view);
   void (*run)(const Call& call);
   std::size_t (*scratch)(const View& view, const Kernels& kernels) = nullptr;
+  std::int64_t (*multiply_adds)(const View& view) = nullptr;
+  // Whether its tensors may be of 16 bits; those of the others never are.
+  bool takes_shorts = false;
 };
 
 // Null for a number that no kind has.

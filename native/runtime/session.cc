@@ -1,34 +1,134 @@
 #include "runtime/session.h"
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <new>
+#include <utility>
 
-#include "runtime/op.h"
+#include "runtime/loader.h"
 
 namespace octavo {
 namespace {
 
+constexpr std::size_t kMostPlans = 16;
+
 constexpr std::size_t rounded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+bool refuse(const Tensor& tensor, int axis, const std::string& takes, std::int64_t length, std::string& error) {
+  error = "axis " + std::to_string(axis) + " of '" + tensor.name + "' " + takes + " and was given " +
+          std::to_string(length);
+  return false;
+}
+
+// What the length of an input's axis tells of the sizes. False, and one sentence in `error`, if it cannot be so long.
+bool take_length(const Model& model, std::uint32_t slot, int axis, std::int64_t length, Sizes& sizes,
+                 std::string& error) {
+  const Tensor& tensor = model.tensors[slot];
+  const std::uint32_t number = size_of_axis(model, slot, axis);
+  if (number == kAbsent) {
+    if (length == tensor.dims[axis]) return true;
+    return refuse(tensor, axis, "takes " + std::to_string(tensor.dims[axis]), length, error);
+  }
+  const auto& [name, least, most] = model.sizes[number];
+  if (length < least || length > most) {
+    return refuse(tensor, axis, "takes " + std::to_string(least) + " to " + std::to_string(most), length, error);
+  }
+  if (sizes[number] != 0 && sizes[number] != length) {
+    const std::string elsewhere = "', which is " + std::to_string(sizes[number]) + " elsewhere,";
+    return refuse(tensor, axis, "is of size '" + std::string(name) + elsewhere, length, error);
+  }
+  sizes[number] = length;
+  return true;
+}
+
+bool take_shape(const Model& model, std::uint32_t slot, const Shape& shape, Sizes& sizes, std::string& error) {
+  const Tensor& tensor = model.tensors[slot];
+  if (shape.rank != tensor.rank) {
+    error = "'" + std::string(tensor.name) + "' has " + std::to_string(tensor.rank) + " axes and was given " +
+            std::to_string(shape.rank);
+    return false;
+  }
+  for (int axis = 0; axis < tensor.rank; ++axis) {
+    if (!take_length(model, slot, axis, shape.dims[axis], sizes, error)) return false;
+  }
+  return true;
+}
+
+// The sizes of a model, as its inputs tell them.
+Sizes sizes_of(const Model& model) {
+  Sizes sizes{};
+  for (const std::uint32_t slot : model.inputs) {
+    for (int axis = 0; axis < model.tensors[slot].rank; ++axis) {
+      const std::uint32_t number = size_of_axis(model, slot, axis);
+      if (number != kAbsent) sizes[number] = model.tensors[slot].dims[axis];
+    }
+  }
+  return sizes;
+}
 
 }  // namespace
 
 void Session::Free::operator()(std::byte* p) const { std::free(p); }
 
-std::size_t Session::bytes(const Model& model) { return rounded(model.arena_bytes) + rounded(model.scratch_bytes); }
+std::size_t Session::bytes(const Model& model, std::size_t threads) {
+  return rounded(model.arena_bytes) + threads * rounded(model.scratch_bytes);
+}
 
-Session::Session(const Model& model, const Kernels& kernels)
-    : model_(model),
+Session::Session(const Model& model, const Kernels& kernels, std::uint32_t threads)
+    : compiled_(model),
+      compiled_at_(sizes_of(model)),
       kernels_(kernels),
+      pool_(threads),
       data_(model.tensors.size()),
       inputs_(model.inputs.size()),
-      outputs_(model.outputs.size()) {
-  const std::size_t size = bytes(model);
-  if (size != 0) {
-    memory_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, size)));
-    if (memory_ == nullptr) throw std::bad_alloc();
+      outputs_(model.outputs.size()),
+      shapes_(model.inputs.size()) {
+  attach(model);
+}
+
+bool Session::resize(std::string& error) {
+  Sizes sizes{};
+  for (std::size_t i = 0; i < compiled_.inputs.size(); ++i) {
+    if (!take_shape(compiled_, compiled_.inputs[i], shapes_[i], sizes, error)) return false;
+  }
+  const Model* model = model_at(sizes, error);
+  if (model == nullptr) return false;
+  if (model != model_) attach(*model);
+  return true;
+}
+
+const Model* Session::model_at(const Sizes& sizes, std::string& error) {
+  if (sizes == compiled_at_) return &compiled_;
+  for (auto plan = plans_.begin(); plan != plans_.end(); ++plan) {
+    if (plan->sizes != sizes) continue;
+    plans_.splice(plans_.begin(), plans_, plan);
+    return &plan->model;
+  }
+  std::list<Plan> made(1);
+  made.front().sizes = sizes;
+  const std::span open(sizes.data(), compiled_.sizes.size());
+  if (!read_bundle_at(open, compiled_.file, kernels_, made.front().model, error)) return nullptr;
+  plans_.splice(plans_.begin(), made);
+  if (plans_.size() > kMostPlans) {
+    auto oldest = std::prev(plans_.end());
+    if (&oldest->model == model_) --oldest;
+    plans_.erase(oldest);
+  }
+  return &plans_.front().model;
+}
+
+// Throws before anything is changed.
+void Session::attach(const Model& model) {
+  const std::size_t size = bytes(model, pool_.threads());
+  if (size > bytes_) {
+    std::unique_ptr<std::byte, Free> larger(static_cast<std::byte*>(std::aligned_alloc(kAlignment, size)));
+    if (larger == nullptr) throw std::bad_alloc();
     // A bundle whose operators read what none wrote gives the same result each time, too.
-    std::memset(memory_.get(), 0, rounded(model.arena_bytes));
+    std::memset(larger.get(), 0, rounded(model.arena_bytes));
+    memory_ = std::move(larger);
+    bytes_ = size;
   }
   for (std::size_t i = 0; i < data_.size(); ++i) {
     const Tensor& tensor = model.tensors[i];
@@ -36,19 +136,41 @@ Session::Session(const Model& model, const Kernels& kernels)
     // Never written through: an operator's result lies elsewhere.
     if (tensor.is_constant()) data_[i] = const_cast<std::byte*>(model.file.data()) + model.payload + tensor.offset;
   }
+  model_ = &model;
+  if (!nanoseconds_.empty()) time(true);
 }
 
 void Session::run(const void* const* inputs, void* const* outputs) {
   for (std::size_t i = 0; i < data_.size(); ++i) {
-    const Tensor& tensor = model_.tensors[i];
+    const Tensor& tensor = model_->tensors[i];
     if (tensor.place == Place::kInput) {
       data_[i] = static_cast<std::byte*>(const_cast<void*>(inputs[tensor.offset]));
     } else if (tensor.place == Place::kOutput) {
       data_[i] = static_cast<std::byte*>(outputs[tensor.offset]);
     }
   }
-  std::byte* scratch = memory_.get() + rounded(model_.arena_bytes);
-  for (const Op& op : model_.ops) op.kind->run(Call(model_, op, data_.data(), scratch, kernels_));
+  pool_.notice_fork();
+  const Staff staff{pool_, memory_.get() + rounded(model_->arena_bytes), rounded(model_->scratch_bytes)};
+  if (!nanoseconds_.empty()) return run_timed(staff);
+  for (const Op& op : model_->ops) op.kind->run(Call(*model_, op, data_.data(), staff, kernels_));
+}
+
+void Session::run_timed(const Staff& staff) {
+  using Clock = std::chrono::steady_clock;
+  auto before = Clock::now();
+  for (std::size_t i = 0; i < model_->ops.size(); ++i) {
+    const Op& op = model_->ops[i];
+    op.kind->run(Call(*model_, op, data_.data(), staff, kernels_));
+    const auto after = Clock::now();
+    nanoseconds_[i] += static_cast<std::uint64_t>(std::chrono::nanoseconds(after - before).count());
+    before = after;
+  }
+  ++runs_;
+}
+
+void Session::time(bool on) {
+  nanoseconds_.assign(on ? model_->ops.size() : 0, 0);
+  runs_ = 0;
 }
 
 }  // namespace octavo

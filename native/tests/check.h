@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace octavo::tests {
@@ -36,6 +37,17 @@ class Random {
 
  private:
   std::uint64_t state_;
+};
+
+// Memory that starts a cache line, whatever the allocator gives.
+class Scratch {
+ public:
+  explicit Scratch(std::size_t size) : memory_(size + kLine) {}
+  void* get() { return memory_.data() + kLine - reinterpret_cast<std::uintptr_t>(memory_.data()) % kLine; }
+
+ private:
+  static constexpr std::size_t kLine = 64;
+  std::vector<std::uint8_t> memory_;
 };
 
 // Ends the program unless both hold the same bytes.

@@ -22,17 +22,6 @@ std::vector<std::int32_t> integers(Random& random, std::size_t count, int low, i
   return values;
 }
 
-// Memory that starts a cache line, whatever the allocator gives.
-class Scratch {
- public:
-  explicit Scratch(std::size_t size) : memory_(size + kLine) {}
-  void* get() { return memory_.data() + kLine - reinterpret_cast<std::uintptr_t>(memory_.data()) % kLine; }
-
- private:
-  static constexpr std::size_t kLine = 64;
-  std::vector<std::uint8_t> memory_;
-};
-
 std::vector<std::int32_t> plain_sums(const Gemm& gemm, const std::vector<std::int8_t>& b) {
   std::vector<std::int32_t> sums;
   for (std::size_t i = 0; i < gemm.m; ++i) {
@@ -48,6 +37,35 @@ std::vector<std::int32_t> plain_sums(const Gemm& gemm, const std::vector<std::in
     }
   }
   return sums;
+}
+
+// To bytes, and then joined by the scalar kernel: what kJoined does at once.
+std::vector<std::uint8_t> joined_apart(const Kernels& scalar, Gemm gemm) {
+  const Addend& addend = *gemm.addend;
+  std::vector<std::uint8_t> own(gemm.m * gemm.n), c(own.size());
+  Scratch scratch(scalar.gemm_scratch(gemm.m, gemm.k));
+  gemm.output = Output::kBytes;
+  gemm.c = own.data();
+  gemm.c_stride = gemm.n;
+  scalar.gemm(gemm, scratch.get());
+  scalar.join({own.data(), addend.data, c.data(), addend.own_scale, addend.scale, gemm.zero_point, addend.zero_point,
+               gemm.low < 0, addend.is_signed, false, addend.result},
+              own.size());
+  return c;
+}
+
+Addend random_addend(Random& random, const std::vector<std::uint8_t>& other) {
+  // Equal scales make many sums that lie just between two integers.
+  const float scale = random.pick({0.02f, 0.02f, random.real(1e-3f, 0.1f), 0x1p-70f});
+  Addend addend{other.data(),
+                random.between(0, 1) == 1,
+                random.pick({scale, 0.01f}),
+                0,
+                random.pick({scale, 0.04f}),
+                {random.pick({scale, 0.04f, 3e38f}), 0, -128, 127}};
+  addend.zero_point = addend.is_signed ? random.between(-128, 127) : random.between(0, 255);
+  if (random.between(0, 1)) addend.result = {addend.result.scale, random.between(0, 255), 0, 255};
+  return addend;
 }
 
 template <class T>
@@ -98,6 +116,12 @@ void test_gemm(const Kernels& kernels, const Kernels& scalar, Random& random, in
              "gemm to float", round);
   check_same(run<std::uint8_t>(kernels, gemm, Output::kBytes), run<std::uint8_t>(scalar, gemm, Output::kBytes),
              kernels.name, "gemm to bytes", round);
+
+  const auto other = bytes<std::uint8_t>(random, gemm.m * gemm.n, 0, 255);
+  const Addend addend = random_addend(random, other);
+  gemm.addend = &addend;
+  check_same(run<std::uint8_t>(kernels, gemm, Output::kJoined), joined_apart(scalar, gemm), kernels.name,
+             "gemm with an addend", round);
 }
 
 }  // namespace octavo::tests

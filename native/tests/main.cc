@@ -14,6 +14,8 @@ int main(int count, char** arguments) {
       octavo::tests::test_floats(*set, *sets.front(), random, round);
       octavo::tests::test_bytes(*set, *sets.front(), random, round);
       octavo::tests::test_gemm(*set, *sets.front(), random, round);
+      octavo::tests::test_conv(*set, *sets.front(), random, round);
+      octavo::tests::test_depthwise(*set, *sets.front(), random, round);
     }
     std::puts(set->name);
   }

@@ -14,6 +14,8 @@ void test_sketch(const Kernels& kernels, const Kernels& scalar, Random& random, 
 void test_floats(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
 void test_bytes(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
 void test_gemm(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
+void test_conv(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
+void test_depthwise(const Kernels& kernels, const Kernels& scalar, Random& random, int round);
 
 }  // namespace tests
 }  // namespace octavo

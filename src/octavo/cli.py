@@ -40,6 +40,7 @@ Exclude = Annotated[
     typer.Option("--exclude", help="Node name, regular expression or operator type to leave in float; repeatable."),
 ]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of ONNX Runtime.", show_default=False)]
+NativeThreads = Annotated[int, typer.Option("--threads", min=1, max=256, help="Threads that share the work.")]
 InputScale = Annotated[
     float | None, typer.Option("--input-scale", help="Stored integers become x * scale + offset.", show_default=False)
 ]
@@ -230,16 +231,28 @@ def targets() -> None:
 def compile_bundle(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="What quantize wrote.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.", show_default=False)],
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Size of a dynamic first axis.")] = 1,
+    batch: Annotated[
+        int | None,
+        typer.Option("--batch", min=1, help="Fix a dynamic first axis at this size.", show_default=False),
+    ] = None,
+    dim: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dim", help="Fix a dynamic dimension, as NAME=SIZE, or bound it, as NAME=LEAST..MOST; repeatable."
+        ),
+    ] = None,
     force: Force = False,
 ) -> None:
-    """Compile a quantized model into a bundle for the native runtime."""
+    """Compile a quantized model into a bundle for the native runtime.
+
+    Dynamic dimensions stay open, so that the bundle takes inputs of any length.
+    """
     _check_outputs([output], [model], force)
     from octavo.export import compile_model
     from octavo.files import write_bytes
     from octavo.text import size
 
-    content = compile_model(model, batch=batch)
+    content = compile_model(model, batch=batch, dims=dict(_dim_or_bounds(text) for text in dim or ()))
     write_bytes(output, content)
     stdout().print(f"{escape(str(output))} holds {escape(str(model))} in {size(len(content))}", soft_wrap=True)
 
@@ -253,6 +266,7 @@ def run_bundle(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The output as .npy, or all by name as .npz.", show_default=False)
     ],
+    threads: NativeThreads = 1,
     force: Force = False,
 ) -> None:
     """Run a bundle once."""
@@ -260,7 +274,7 @@ def run_bundle(
     from octavo.data.tensors import read_arrays, write_arrays
     from octavo.engines.native import load
 
-    session = load(bundle)
+    session = load(bundle, threads=threads)
     results = session.run(read_arrays(given, [spec.name for spec in session.inputs]))
     write_arrays(output, results)
     stdout().print(f"{escape(str(output))} holds {escape(', '.join(results))}", soft_wrap=True)
@@ -333,16 +347,39 @@ def bench(
         list[Path], typer.Argument(metavar="MODEL...", help="ONNX files, and bundles.", show_default=False)
     ],
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples a run.")] = 1,
-    threads: Threads = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            min=1,
+            max=256,
+            help="Threads; by default one for a bundle, and as ONNX Runtime chooses for others.",
+            show_default=False,
+        ),
+    ] = None,
     dim: Annotated[
         list[str] | None, typer.Option("--dim", help="Size of a dynamic dimension, as NAME=SIZE; repeatable.")
     ] = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="About how long to measure.")] = 5.0,
+    operators: Annotated[
+        bool, typer.Option("--operators", help="Show which operators of the bundles take the time.")
+    ] = False,
+    json: Annotated[Path | None, typer.Option("--json", help="Write all that was measured there.")] = None,
+    force: Force = False,
+    energy: Annotated[
+        bool,
+        typer.Option("--energy", help="Also the energy of a run: measured where that is possible, else estimated."),
+    ] = False,
 ) -> None:
     """Time models in turn on random inputs: median and quartiles."""
+    if operators and not any(path.suffix == _BUNDLE for path in models):
+        raise OptionError("--operators needs a bundle among the models; make one with octavo compile")
+    _check_outputs([json], [*models], force)
+    from octavo.files import write_text
     from octavo.measure import latencies
     from octavo.measure.feeds import random_feeds
-    from octavo.report.latency import show_latencies
+    from octavo.report.latency import bench_json, show_latencies
+    from octavo.report.operators import show_operators
     from octavo.report.progress import watcher
 
     sessions, sizes = zip(*(_timed(path, threads) for path in models), strict=True)
@@ -350,12 +387,20 @@ def bench(
     feeds = [random_feeds(session.inputs, batch_size, dims) for session in sessions]
     with watcher() as progress:
         found = latencies(sessions, feeds, seconds=seconds, progress=progress)
-    count = (
-        f"{threads} thread{'s' * (threads > 1)}"
-        if threads
-        else f"threads as ONNX Runtime chooses ({os.cpu_count()} cores)"
+    show_latencies(
+        stdout(), [str(path) for path in models], sizes, found, batch_size, _threads(models, threads), _engines(models)
     )
-    show_latencies(stdout(), [str(path) for path in models], sizes, found, batch_size, count, _engines(models))
+    costs = {
+        path: session.time_operators(given, max(each.runs // 10, 3))
+        for path, session, given, each in zip(models, sessions, feeds, found, strict=True)
+        if operators and path.suffix == _BUNDLE
+    }
+    for path, each in costs.items():
+        show_operators(stdout(), str(path), each)
+    if json is not None:
+        write_text(json, bench_json(models, sizes, found, batch_size, threads, costs))
+    if energy:
+        _show_energy(models, sessions, feeds, seconds)
 
 
 def main() -> None:
@@ -415,9 +460,32 @@ def _timed(path: Path, threads: int | None) -> tuple[Any, int]:
     from octavo.graph import load, stored_bytes
 
     if path.suffix == _BUNDLE:
-        return load_bundle(path), path.stat().st_size
+        return load_bundle(path, threads=threads or 1), path.stat().st_size
     model = load(path)
     return Session(model, threads=threads, saturate=True), stored_bytes(model)
+
+
+def _show_energy(models: list[Path], sessions: Any, feeds: list[Any], seconds: float) -> None:
+    """Of one run of each model: by the processor's counter, or an estimate where there is none to read."""
+    from octavo.measure import EnergyCounter, energy_counter, estimate, joules
+    from octavo.report.energy import show_estimated, show_measured
+
+    names, counter = [str(path) for path in models], energy_counter()
+    if isinstance(counter, EnergyCounter):
+        show_measured(stdout(), names, joules(sessions, feeds, counter, seconds))
+    else:
+        works = [_work(path, inputs) for path, inputs in zip(models, feeds, strict=True)]
+        show_estimated(stdout(), names, works, [estimate(work) for work in works], counter)
+
+
+def _work(path: Path, feeds: Any) -> Any:
+    """What a run of a model or a bundle has to do."""
+    from octavo.export import read_bundle
+    from octavo.export.work import bundle_work
+    from octavo.graph import load
+    from octavo.measure import model_work
+
+    return bundle_work(read_bundle(path.read_bytes())) if path.suffix == _BUNDLE else model_work(load(path), feeds)
 
 
 def _engines(models: list[Path]) -> str:
@@ -425,8 +493,18 @@ def _engines(models: list[Path]) -> str:
     from octavo.native import cpu
 
     bundles = [path.suffix == _BUNDLE for path in models]
-    names = ["ONNX Runtime"] * (not all(bundles)) + [f"native ({cpu().runs}, 1 thread)"] * any(bundles)
+    names = ["ONNX Runtime"] * (not all(bundles)) + [f"native ({cpu().runs})"] * any(bundles)
     return " and ".join(names)
+
+
+def _threads(models: list[Path], threads: int | None) -> str:
+    """How many threads each engine runs on."""
+    from octavo.text import number_of
+
+    bundles = [path.suffix == _BUNDLE for path in models]
+    if threads is not None or all(bundles):
+        return number_of(threads or 1, "thread")
+    return f"{'1 thread native, ' * any(bundles)}threads as ONNX Runtime chooses ({os.cpu_count()} cores)"
 
 
 def _model(path: Path) -> Any:
@@ -500,6 +578,16 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
         return None if text is None else tuple(float(part) for part in text.split(","))
     except ValueError:
         raise OptionError(f"{option} {text} is not a list of numbers; write for example 0.5,0.5,0.5") from None
+
+
+def _dim_or_bounds(text: str) -> tuple[str, int | tuple[int, int]]:
+    name, _, bounds = text.partition("=")
+    least, dots, most = bounds.partition("..")
+    if not dots:
+        return _dim(text)
+    if not name or not least.isdigit() or not most.isdigit():
+        raise OptionError(f"--dim {text} is not NAME=LEAST..MOST; write for example sequence=1..512")
+    return name, (int(least), int(most))
 
 
 def _dim(text: str) -> tuple[str, int]:

@@ -13,11 +13,11 @@ from time import perf_counter
 import onnx_ir as ir
 
 from octavo import provenance
-from octavo.data import Preprocess, SampleSet, fixed_batch, smallest_run, split
+from octavo.data import Preprocess, SampleSet, fixed_size, smallest_run, split
 from octavo.engines import Engine
 from octavo.engines.onnxruntime import Session, saturating
 from octavo.errors import ModelError
-from octavo.graph import model_bytes, prepare, stored_bytes
+from octavo.graph import input_specs, model_bytes, prepare, stored_bytes
 from octavo.graph.plan import Plan, make_plan
 from octavo.layers import TensorValues, layer_reports, tensor_values
 from octavo.measure import (
@@ -35,6 +35,7 @@ from octavo.measure import (
 from octavo.measure import evaluate as measure_metric
 from octavo.measure.evaluation import agreement
 from octavo.measure.recorded import Recorded
+from octavo.native_time import NativeTime, native_time
 from octavo.progress import Progress
 from octavo.ranges import Observer, RangeSketch
 from octavo.recipe import Recipe
@@ -52,6 +53,8 @@ _HAZARD = (
 )
 # Of the evaluation data, the part that chooses among rungs, and how many samples that is at most.
 _CHOOSE, _MOST_CHOOSE = 1 / 3, 2000
+# Of the time that a quantization took, the part that runs in the native runtime may take.
+_NATIVE = 0.03
 
 
 @dataclass
@@ -78,6 +81,7 @@ class Job:
     metric: MetricResult | None = None
     latency: dict[str, float] | None = None
     latency_batch: int = 1
+    native: NativeTime | None = None
     errors: dict[str, TensorError] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
     tensors: dict[str, TensorValues] = field(default_factory=dict)
@@ -215,6 +219,7 @@ class Job:
             self.tensors = tensor_values(self.state, self.errors)
 
     def _compare(self, samples: SampleSet) -> None:
+        self.latency_batch = fixed_size(input_specs(self.float_model)) or 1
         if samples.one_pass:
             self.warnings.append(
                 "layers were not compared and nothing was timed, for the samples can be read only once"
@@ -239,6 +244,8 @@ class Job:
         if "onnxruntime" in self.target.engines:
             with self.stage("time"):
                 self._time(samples)
+        with self.stage("time natively"):
+            self._time_natively(samples)
 
     def result(self, samples: SampleSet, held_out: SampleSet | None) -> QuantizationResult:
         """All of it."""
@@ -251,6 +258,7 @@ class Job:
             size_bytes={"float": stored_bytes(self.float_model), "quantized": model_bytes(self.quantized)},
             latency_ms=self.latency,
             latency_batch=self.latency_batch,
+            native=self.native,
             seconds=self.seconds,
             peak_rss_bytes=peak_rss_bytes(),
             calibration_samples=self.state.calibration.samples,
@@ -261,6 +269,7 @@ class Job:
                 self.errors,
                 self.shares,
                 self.state.trained,
+                {} if self.native is None else self.native.layers,
             ),
             left_float=self.state.plan.left_float,
             proofs=self.state.proofs,
@@ -330,7 +339,6 @@ class Job:
     def _time(self, samples: SampleSet) -> None:
         engines = [Session(model, threads=self.threads, saturate=True) for model in (self.float_model, self.quantized)]
         feeds = smallest_run(engines[0], samples)
-        self.latency_batch = fixed_batch(engines[0]) or 1
         first, second = latencies(engines, feeds, seconds=1.0, progress=self.progress)
         self.latency = {"float": first.median_ms, "quantized": second.median_ms}
         if second.low_ms > first.high_ms:
@@ -339,3 +347,8 @@ class Job:
                 f"batch {self.latency_batch}, target {self.target.name}); "
                 "keep the float model here, or try another target"
             )
+
+    def _time_natively(self, samples: SampleSet) -> None:
+        spent = sum(self.seconds.values())
+        layers = self.state.plan.layers.values()
+        self.native = native_time(self.quantized, layers, samples, self.latency_batch, _NATIVE * spent)

@@ -48,7 +48,8 @@ class LayerReport:
     `grid`, `scale`, `zero_point` and `estimator` are those of the layer's output, or of its first
     input when the layer writes floats. `sqnr_db` is the signal-to-quantization-noise ratio of the
     layer's result against the float model, in decibels; `share` is the layer's own part of the output's
-    error, from 0 to 1. Both are None when they were not measured.
+    error, from 0 to 1; `native_ms` are the milliseconds of its operators in a run of the native runtime. They are None
+    when they were not measured.
     """
 
     name: str
@@ -64,6 +65,7 @@ class LayerReport:
     weights: list[TensorReport]
     fused: list[str]
     share: float | None = None
+    native_ms: float | None = None
 
 
 @dataclass
@@ -106,6 +108,7 @@ def layer_reports(
     errors: Mapping[str, TensorError],
     shares: Mapping[str, float] | None = None,
     trained: Container[str] = (),
+    native_ms: Mapping[str, float] | None = None,
 ) -> list[LayerReport]:
     """One report for each layer of a plan, in graph order."""
 
@@ -139,6 +142,7 @@ def layer_reports(
                 weights=weights,
                 fused=list(layer.fused),
                 share=(shares or {}).get(layer.name),
+                native_ms=(native_ms or {}).get(layer.name),
             )
         )
     return reports

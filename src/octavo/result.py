@@ -19,6 +19,7 @@ from octavo.graph.plan import LeftFloat
 from octavo.graph.proof import OverflowProof
 from octavo.layers import LayerReport, TensorValues
 from octavo.measure import Diagnosis, MetricResult
+from octavo.native_time import NativeTime
 from octavo.page import Plots, result_fragment, result_page
 from octavo.recipe import Recipe
 from octavo.recover import State, Step, Verdict
@@ -47,6 +48,8 @@ class QuantizationResult:
         left_float: operators that stay in float, each with the reason.
         diagnosis: the worst layers with the likely causes, worst first.
         warnings: one sentence each, for whoever reads the verdict.
+        native: what the native runtime takes for a run of that batch on one thread, by layer, or why the model does
+            not run there; None when it was not tried.
         latency_batch: the batch size of `latency_ms`: 1, or the model's own where that is fixed.
         steps: every rung of the ladder that was tried, in order; empty where none was asked for.
         verdict: whether the budget is met, as far as the samples can tell; None without a budget.
@@ -74,6 +77,7 @@ class QuantizationResult:
     sha256: dict[str, str]
     warnings: list[str] = field(default_factory=list)
     latency_batch: int = 1
+    native: NativeTime | None = None
     steps: list[Step] = field(default_factory=list)
     verdict: Verdict | None = None
     tensors: dict[str, TensorValues] = field(default_factory=dict)
@@ -143,6 +147,7 @@ class QuantizationResult:
             **plain,
             **lists,
             "metric": metric,
+            "native": None if self.native is None else _native_dict(self.native),
             "proofs": proofs,
             "recipe": asdict(self.recipe),
             "verdict": None if self.verdict is None else asdict(self.verdict),
@@ -161,6 +166,11 @@ class QuantizationResult:
             OptionError: the file cannot be written.
         """
         write_text(Path(path), self.to_json() + "\n")
+
+
+def _native_dict(native: NativeTime) -> Mapping[str, Any]:
+    """Without the layers' own times, which stand with the layers."""
+    return {key: value for key, value in asdict(native).items() if key != "layers"}
 
 
 def _finite(value: Any) -> Any:

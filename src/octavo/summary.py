@@ -140,6 +140,20 @@ def worst_layers(result: Plain) -> list[WorstLayer]:
     return found[:_WORST]
 
 
+def native_line(result: Plain) -> str:
+    """What a run takes in the native runtime, or why there is no such figure."""
+    native = result["native"]
+    if native is None:
+        return "Layers were not timed in the native runtime."
+    if native["milliseconds"] is None:
+        return f"Layers were not timed in the native runtime: {native['why']}."
+    own = sum(layer["native_ms"] or 0.0 for layer in result["layers"])
+    rest = max(native["milliseconds"] - own, 0.0)
+    where = f"{native['isa']}, 1 thread, batch {result['latency_batch']}"
+    parts = f"{milliseconds(own)} in these layers, {milliseconds(rest)} in other operators"
+    return f"In the native runtime ({where}) a run takes {milliseconds(native['milliseconds'])} here: {parts}."
+
+
 def spent(result: Plain) -> str:
     """Seconds by stage, and the highest memory."""
     seconds = ", ".join(f"{stage} {taken:.1f}" for stage, taken in result["seconds"].items())

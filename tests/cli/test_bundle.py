@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from tests.cli.running import Octavo, Refused
 
 import octavo as package
+from octavo.export import read_bundle
 
 
 @pytest.fixture
@@ -24,6 +26,8 @@ def compiled(octavo: Octavo, quantize: Octavo, work: Path) -> Path:
 def test_a_bundle_runs(octavo: Octavo, compiled: Path) -> None:
     assert octavo("run", "digits.oct", "--input", "x.npy", "-o", "y.npy").code == 0
     np.testing.assert_array_equal(np.load("y.npy"), package.load(compiled)(np.load("x.npy")))
+    assert octavo("run", "digits.oct", "--input", "x.npy", "-o", "two.npy", "--threads", 2).code == 0
+    np.testing.assert_array_equal(np.load("two.npy"), np.load("y.npy"))
     np.savez("x.npz", image=np.load("x.npy"))
     assert octavo("run", "digits.oct", "--input", "x.npz", "-o", "y.npz").code == 0
     with np.load("y.npz") as file:
@@ -37,10 +41,53 @@ def test_inspect_shows_operators_and_the_plan(octavo: Octavo, compiled: Path) ->
         assert text in ended.out
 
 
+def test_a_bundle_takes_any_batch_unless_it_is_fixed(
+    octavo: Octavo, refused: Refused, compiled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert octavo("compile", "out.onnx", "-o", "any.oct", "--dim", "batch=1..64").code == 0
+    ended = octavo("inspect", "any.oct")
+    assert "sizes left open: batch 1…64; it is shown as it was compiled" in ended.out
+    assert "image: float32 [1, 1, 8, 8]" in ended.out
+    assert octavo("run", "any.oct", "--input", "x.npy", "-o", "y.npy").code == 0
+    np.testing.assert_array_equal(np.load("y.npy"), package.load(compiled)(np.load("x.npy")))
+    ended = octavo("bench", "any.oct", "--batch-size", 5, "--seconds", 0.1)
+    assert "batch 5, 1 thread" in ended.out
+    np.save("many.npy", np.zeros((65, 1, 8, 8), np.float32))
+    assert "takes 1 to 64 and was given 65" in refused("run", "any.oct", "-i", "many.npy", "-o", "z.npy")
+    assert "write for example" in refused("compile", "out.onnx", "-o", "new.oct", "--dim", "batch=1..x")
+    assert "no dynamic dimension 'time'" in refused("compile", "out.onnx", "-o", "new.oct", "--dim", "time=4")
+
+
 def test_bench_times_a_bundle_beside_the_others(octavo: Octavo, compiled: Path) -> None:
-    ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1)
+    ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1, "--energy")
     assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count("digits.oct") == 2
     assert "ONNX Runtime and native" in ended.out
+    assert "batch 1, 1 thread," in " ".join(ended.out.split())
+    ended = octavo("bench", "digits.oct", "--threads", 2, "--seconds", 0.1)
+    assert "batch 1, 2 threads," in " ".join(ended.out.split())
+
+
+def test_bench_shows_which_operators_take_the_time(
+    octavo: Octavo, refused: Refused, compiled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    ended = octavo("bench", "digits.oct", "out.onnx", "--seconds", 0.1, "--operators", "--json", "bench.json")
+    assert (ended.code, ended.err) == (0, "")
+    for text in ("Operators of digits.oct", "GOPS", "DepthwiseConv"):
+        assert text in ended.out
+    bundle, other = json.loads(Path("bench.json").read_text())["models"]
+    assert other["operators"] is None
+    names = [operator.name for operator in read_bundle(compiled.read_bytes()).operators]
+    assert [each["name"] for each in bundle["operators"]] == names
+    # Of the operators' time little is left over: a run is nothing but its operators.
+    together = sum(each["milliseconds"] for each in bundle["operators"])
+    assert 0 < together < 10 * bundle["median_ms"]
+    for each in bundle["operators"]:
+        assert (each["gops"] is not None) == (each["kind"] in ("Conv", "DepthwiseConv", "MatMul"))
+    assert "needs a bundle" in refused("bench", "out.onnx", "--operators")
+    assert "exists" in refused("bench", "digits.oct", "--json", "bench.json")
 
 
 def test_mistakes_are_one_sentence(refused: Refused, compiled: Path) -> None:

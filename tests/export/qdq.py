@@ -43,11 +43,11 @@ class Qdq:
         self.nodes.append(helper.make_node(op, inputs, [output], name=f"{output}_node", **attributes))
         return output
 
-    def given(self, name: str, shape: tuple[int, ...], dtype: str = "float32") -> str:
+    def given(self, name: str, shape: tuple[int | str, ...], dtype: str = "float32") -> str:
         self.inputs.append(helper.make_tensor_value_info(name, _TYPES[dtype], shape))
         return name
 
-    def source(self, name: str, shape: tuple[int, ...], params: QuantParams) -> str:
+    def source(self, name: str, shape: tuple[int | str, ...], params: QuantParams) -> str:
         """An input of integers, dequantized."""
         self.given(name, shape, params.grid.dtype)
         return self.dequantized(name, params)

@@ -98,12 +98,6 @@ def test_operators_without_kernels_are_named_all_at_once() -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_dynamic_axis_that_is_no_batch_is_refused() -> None:
-    model = models.build([models.node("Relu", ["x"], "y")], {"x": ["N", "time"]}, {"y": ["N", "time"]})
-    with pytest.raises(ModelError, match="dynamic dimension 'time'"):
-        compile_model(ir.from_proto(model))
-
-
 def test_compiling_is_deterministic_and_buffers_never_meet() -> None:
     model = octavo.quantize(DIGITS / "digits.onnx", DIGITS / "calib.npz", target="octavo").model
     content = compile_model(model)

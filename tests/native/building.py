@@ -20,7 +20,7 @@ def build(source: Path, place: Path, target: str, *options: str) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def digits_bundle(folder: Path) -> Path:
+def digits_bundle(folder: Path, batch: int | None = None) -> Path:
     """The digits, quantized and compiled."""
     import octavo
     from octavo.export import compile_model
@@ -28,7 +28,7 @@ def digits_bundle(folder: Path) -> Path:
     digits = ROOT / "examples" / "digits"
     result = octavo.quantize(digits / "digits.onnx", digits / "calib.npz", target="octavo")
     path = folder / "digits.oct"
-    path.write_bytes(compile_model(result.model))
+    path.write_bytes(compile_model(result.model, batch=batch))
     return path
 
 

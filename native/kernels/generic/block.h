@@ -16,6 +16,8 @@ namespace octavo {
 namespace {
 
 constexpr std::size_t kBlock = 16;
+constexpr std::size_t kLine = 64;
+constexpr std::size_t whole_lines(std::size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 
 template <class Isa>
 constexpr int kRegisters = kBlock / Isa::kLanes;
@@ -29,6 +31,17 @@ OCTAVO_INLINE void each_of(std::index_sequence<I...>, const Body& body) {
 template <int Count, class Body>
 OCTAVO_INLINE void each(const Body& body) {
   each_of(std::make_index_sequence<Count>(), body);
+}
+
+// Runs body(first, count) for the fewest parts of at most `most` rows, all about as high.
+template <class Body>
+OCTAVO_INLINE void each_part(std::size_t rows, std::size_t most, const Body& body) {
+  std::size_t parts = (rows + most - 1) / most;
+  for (std::size_t row = 0; row < rows; --parts) {
+    const std::size_t high = (rows - row + parts - 1) / parts;
+    body(row, static_cast<int>(high));
+    row += high;
+  }
 }
 
 // Calls body(source, target) for each sixteen values; the last, fewer, go through memory of their own.

@@ -57,6 +57,8 @@ Finish<Isa> finish_of(Output output) {
       return finish<Isa, Panels, Int32Output<Isa>>;
     case Output::kFloat:
       return finish<Isa, Panels, FloatOutput<Isa>>;
+    case Output::kJoined:
+      return finish<Isa, Panels, JoinedOutput<Isa>>;
     default:
       return finish<Isa, Panels, ByteOutput<Isa>>;
   }

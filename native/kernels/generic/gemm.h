@@ -31,12 +31,12 @@ std::size_t gemm_scratch(std::size_t m, std::size_t k) {
 template <class Isa>
 void gemm(const Gemm& gemm, void* scratch) {
   using Left = typename Isa::Left;
-  const bool in_place = readable<Isa>(gemm.a_signed) && gemm.k % (2 * kGroupDepth) == 0;
+  const bool in_place = readable<Isa>(gemm.a_signed) && gemm.k % Isa::kDepth == 0;
   const std::size_t block = block_rows<Isa>(gemm.m, gemm.k), stride = left_stride(gemm.k), segment = 0;
   auto* row_sums = static_cast<std::int32_t*>(scratch);
   auto* rows = reinterpret_cast<const Left**>(reinterpret_cast<char*>(row_sums) + whole_lines(block * sizeof(int)));
   auto* converted = reinterpret_cast<Left*>(reinterpret_cast<char*>(rows) + pointer_bytes(block));
-  RowsInput<Isa> input{rows, 0, 0, &segment, 1, panel_depth(gemm.k) / Isa::kDepth, nullptr};
+  RowsInput<Isa> input{rows, 0, 0, &segment, 1, steps_of<Isa>(gemm.k), panel_depth(gemm.k), nullptr};
   if (gemm.b_zero != nullptr) input.row_sums = row_sums;
   for (std::size_t first = 0; first < gemm.m; first += block) {
     const std::uint8_t* a = gemm.a + first * gemm.a_stride;

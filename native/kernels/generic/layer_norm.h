@@ -51,7 +51,7 @@ OCTAVO_INLINE float deviation(const float* v, std::size_t size, float mean) {
 }
 
 template <class Isa>
-OCTAVO_INLINE void finish_row(const LayerNorm& n, const QuickStep& quick, float mean, float factor, float* y,
+OCTAVO_INLINE void finish_row(const LayerNorm& n, const Step& step, float mean, float factor, float* y,
                               std::uint8_t* q) {
   const auto middle = Isa::all(mean), steep = Isa::all(factor);
   each_part_of_row(n.size, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {
@@ -65,13 +65,13 @@ OCTAVO_INLINE void finish_row(const LayerNorm& n, const QuickStep& quick, float 
       join<Isa>(v, other, Plus<Isa>());
     }
     if (q == nullptr) return store_block<Isa>(v, left, y + i);
-    quantize_block<Isa>(v, left, quick, q + i);
+    quantize_block<Isa>(v, left, step, q + i);
   });
 }
 
 template <class Isa>
 void layer_norm(const LayerNorm& n) {
-  const QuickStep quick = quick_step_of(n.mapping);
+  const Step step = step_of(n.mapping);
   const auto size = static_cast<float>(n.size);
   for (std::size_t first = 0; first < n.rows; first += kRowsTogether) {
     const std::size_t rows = n.rows - first < kRowsTogether ? n.rows - first : kRowsTogether;
@@ -83,7 +83,7 @@ void layer_norm(const LayerNorm& n) {
     }
     for (std::size_t r = 0; r < rows; ++r) {
       std::uint8_t* q = n.q == nullptr ? nullptr : n.q + (first + r) * n.size;
-      finish_row<Isa>(n, quick, means[r], factors[r], y + r * n.size, q);
+      finish_row<Isa>(n, step, means[r], factors[r], y + r * n.size, q);
     }
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/generic/block.h"
+#include "kernels/generic/step.h"
 #include "kernels/kernels.h"
 
 namespace octavo {
@@ -94,6 +95,104 @@ struct ByteOutput {
           q[r] = Isa::add(Isa::round(clipped), zero_point);
         }
         Isa::store_low_bytes(to, q);
+      });
+    }
+  }
+};
+
+// To the product's own grid, joined with the addend, and to the grid of the result.
+//
+// The quick way computes own * (own_scale / scale) + (other - zero_point) * (scale of the other / scale), in which no
+// term is larger than 255 times its factor, and rounds three times on the way to the sum of both; the exact way rounds
+// twice. So they differ by less than 5 * 2^-24 * 255 times the sum of the factors, which is less than 2^-13 times it;
+// and where the quick quotient is farther than that from where rounding turns, both give the same integer.
+template <class Isa>
+struct JoinedOutput {
+  using Element = std::uint8_t;
+  const float* multiplier;
+  float low, high;
+  Addend addend;
+  Step step;
+  Clip clip;
+  std::ptrdiff_t away;  // from a place in c to the same in the addend
+  float own_factor, other_factor, doubt;
+  explicit JoinedOutput(const Gemm& gemm)
+      : multiplier(gemm.multiplier),
+        low(static_cast<float>(gemm.low - gemm.zero_point)),
+        high(static_cast<float>(gemm.high - gemm.zero_point)),
+        addend(*gemm.addend),
+        step(step_of(addend.result)),
+        clip{addend.result.zero_point, addend.result.low, addend.result.high, addend.result.low < 0},
+        away(addend.data - static_cast<const std::uint8_t*>(gemm.c)),
+        own_factor(addend.own_scale / addend.result.scale),
+        other_factor(addend.scale / addend.result.scale) {
+    const float sum = own_factor + other_factor;
+    doubt = own_factor >= 0x1p-60f && other_factor >= 0x1p-60f && sum <= 0x1p8f ? 0.5f - 0x1p-13f * sum : -1.0f;
+  }
+
+  template <int Panels>
+  OCTAVO_INLINE void store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
+    constexpr int kAll = Panels * kRegisters<Isa>;
+    typename Isa::Floats own[kAll];
+    typename Isa::Ints other[kAll], q[kAll];
+    scale_row<Isa, Panels>(v, multiplier + column, own);
+    widen_addend<Panels>(c + away, columns, other);
+    auto worst = Isa::all(0.0f);
+    each<kAll>([&](auto r) OCTAVO_LAMBDA {
+      own[r] = Isa::to_floats(Isa::round(Isa::min(Isa::max(own[r], Isa::all(low)), Isa::all(high))));
+      other[r] = Isa::subtract(other[r], Isa::all(addend.zero_point));
+      auto quotient = Isa::add(Isa::multiply(own[r], Isa::all(own_factor)),
+                               Isa::multiply(Isa::to_floats(other[r]), Isa::all(other_factor)));
+      quotient =
+          Isa::min(Isa::max(quotient, Isa::all(static_cast<float>(step.low))), Isa::all(static_cast<float>(step.high)));
+      q[r] = Isa::round(quotient);
+      worst = Isa::max(Isa::absolute(Isa::subtract(quotient, Isa::to_floats(q[r]))), worst);
+    });
+    if (Isa::any_at_least(worst, Isa::all(doubt))) [[unlikely]]
+      join_exactly<Panels>(own, other, q);
+    store_integers<Panels>(q, columns, c);
+  }
+
+ private:
+  template <int Panels>
+  __attribute__((noinline)) void join_exactly(const typename Isa::Floats (&own)[Panels * kRegisters<Isa>],
+                                              const typename Isa::Ints (&other)[Panels * kRegisters<Isa>],
+                                              typename Isa::Ints (&q)[Panels * kRegisters<Isa>]) const {
+    for (int r = 0; r < Panels * kRegisters<Isa>; ++r) {
+      const auto a = Isa::multiply(own[r], Isa::all(addend.own_scale));
+      const auto b = Isa::multiply(Isa::to_floats(other[r]), Isa::all(addend.scale));
+      q[r] = Isa::to_grid_exactly(Isa::add(a, b), step);
+    }
+  }
+
+  template <int Panels>
+  OCTAVO_INLINE void widen_addend(const Element* from, std::size_t columns,
+                                  typename Isa::Ints (&to)[Panels * kRegisters<Isa>]) const {
+    Element padded[Panels * kBlock];
+    if (columns < Panels * kBlock) {
+      std::memset(padded, 0, sizeof padded);
+      std::memcpy(padded, from, columns);
+      from = padded;
+    }
+    each<Panels * kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA {
+      const Element* bytes = from + r * Isa::kLanes;
+      to[r] = addend.is_signed ? Isa::widen(reinterpret_cast<const std::int8_t*>(bytes)) : Isa::widen(bytes);
+    });
+  }
+
+  template <int Panels>
+  OCTAVO_INLINE void store_integers(const typename Isa::Ints (&q)[Panels * kRegisters<Isa>], std::size_t columns,
+                                    Element* c) const {
+    if constexpr (requires { Isa::kStoresRows; }) {
+      Isa::template store_row<Panels>(q, clip, columns, c);
+    } else {
+      each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
+        typename Isa::Ints moved[kRegisters<Isa>];
+        OCTAVO_UNROLL
+        for (int r = 0; r < kRegisters<Isa>; ++r) {
+          moved[r] = Isa::add(q[panel * kRegisters<Isa> + r], Isa::all(clip.zero_point));
+        }
+        Isa::store_low_bytes(to, moved);
       });
     }
   }

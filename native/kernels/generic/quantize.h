@@ -1,21 +1,20 @@
 // float32 to 8 bits: clip(round(x / scale) + zero_point); NaN becomes the zero point.
 #pragma once
 
-#include "kernels/generic/block.h"
-#include "kernels/generic/quick_step.h"
+#include "kernels/generic/to_grid.h"
 
 namespace octavo {
 namespace {
 
 template <class Isa>
 void quantize(const float* x, std::size_t count, const Mapping& mapping, std::uint8_t* q) {
-  const QuickStep quick = quick_step_of(mapping);
-  const auto zero_point = Isa::all(mapping.zero_point);
+  const Step step = step_of(mapping);
+  const auto zero_point = Isa::all(step.zero_point);
   each_block(x, count, q, [&](const float* from, std::uint8_t* to) {
     typename Isa::Ints q16[kRegisters<Isa>];
     OCTAVO_UNROLL
     for (int r = 0; r < kRegisters<Isa>; ++r) {
-      q16[r] = Isa::add(to_grid<Isa>(Isa::load(from + r * Isa::kLanes), quick), zero_point);
+      q16[r] = Isa::add(to_grid<Isa>(Isa::load(from + r * Isa::kLanes), step), zero_point);
     }
     Isa::store_low_bytes(to, q16);
   });

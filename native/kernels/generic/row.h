@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels/generic/block.h"
-#include "kernels/generic/quick_step.h"
+#include "kernels/generic/to_grid.h"
 
 namespace octavo {
 namespace {
@@ -37,11 +37,11 @@ OCTAVO_INLINE void store_block(const Block<Isa>& v, std::size_t left, float* p) 
 }
 
 template <class Isa>
-OCTAVO_INLINE void quantize_block(const Block<Isa>& v, std::size_t left, const QuickStep& quick, std::uint8_t* p) {
+OCTAVO_INLINE void quantize_block(const Block<Isa>& v, std::size_t left, const Step& step, std::uint8_t* p) {
   std::uint8_t padded[kBlock];
   typename Isa::Ints q[kRegisters<Isa>];
   each<kRegisters<Isa>>([&](auto r)
-                            OCTAVO_LAMBDA { q[r] = Isa::add(to_grid<Isa>(v[r], quick), Isa::all(quick.zero_point)); });
+                            OCTAVO_LAMBDA { q[r] = Isa::add(to_grid<Isa>(v[r], step), Isa::all(step.zero_point)); });
   Isa::store_low_bytes(left < kBlock ? padded : p, q);
   if (left < kBlock) std::memcpy(p, padded, left);
 }

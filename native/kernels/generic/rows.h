@@ -8,8 +8,6 @@
 namespace octavo {
 namespace {
 
-constexpr std::size_t kLine = 64;
-
 // `rows` is followed by kMostRows copies of its last pointer, for tiles that are higher than the rows left.
 template <class Isa>
 struct RowsInput {
@@ -19,6 +17,7 @@ struct RowsInput {
   const std::size_t* segments;
   std::size_t segment_count;
   std::size_t steps;             // of kDepth in each segment
+  std::size_t segment_depth;     // with the zeros that fill it up
   const std::int32_t* row_sums;  // null unless b has zero points
 };
 
@@ -31,17 +30,6 @@ void start_sums(const Gemm& gemm, std::size_t column, std::size_t count, std::in
   }
 }
 
-// Runs body(tile's first row, its rows) for tiles that are all about as high.
-template <class Body>
-OCTAVO_INLINE void each_tile(std::size_t rows, std::size_t most, const Body& body) {
-  std::size_t tiles = (rows + most - 1) / most;
-  for (std::size_t row = 0; row < rows; --tiles) {
-    const std::size_t high = (rows - row + tiles - 1) / tiles;
-    body(row, static_cast<int>(high));
-    row += high;
-  }
-}
-
 template <class Isa>
 constexpr bool kFinishesInRegisters = requires { Isa::kStoresRows; };
 
@@ -50,17 +38,18 @@ template <class Isa, int Panels>
 void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel) {
   using Height = Heights<Isa, Panels>;
   static_assert(Height::kFull <= kMostRows);
-  const std::size_t stride = panel_bytes(input.segment_count * input.steps * Isa::kDepth), column = panel * kBlock;
+  const std::size_t stride = panel_bytes(input.segment_count * input.segment_depth), column = panel * kBlock;
   alignas(kLine) std::int32_t start[Panels * kBlock], sums[Height::kFull * Panels * kBlock];
   start_sums<Isa>(gemm, column, Panels * kBlock, start);
-  TileInput<Isa> from{input.rows, input.segments, input.segment_count, input.steps, gemm.b + panel * stride,
+  const std::size_t skip = (input.segment_depth - input.steps * Isa::kDepth) * kPanelColumns;
+  TileInput<Isa> from{input.rows, input.segments, input.segment_count, input.steps, skip, gemm.b + panel * stride,
                       stride,     start};
   if constexpr (kFinishesInRegisters<Isa> && Panels <= kGroup) {
     if (gemm.output == Output::kBytes && input.row_sums == nullptr) {
       const ByteOutput<Isa> out(gemm);
       auto* c = static_cast<std::uint8_t*>(gemm.c) + input.first * gemm.c_stride + column;
       TileOutput to{nullptr, &out, nullptr, gemm.c_stride, column, gemm.n - column, 0};
-      return each_tile(input.count, Height::kFull, [&](std::size_t row, int high) {
+      return each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
         from.rows = input.rows + row;
         to.c = c + row * gemm.c_stride;
         to.rows = high;
@@ -70,7 +59,7 @@ void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel
   }
   const Finish<Isa> finish = finish_of<Isa, Panels>(gemm.output);
   TileOutput to{sums, nullptr, nullptr, 0, 0, 0, 0};
-  each_tile(input.count, Height::kFull, [&](std::size_t row, int high) {
+  each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
     from.rows = input.rows + row;
     Height::template tile_of<void>(high)(from, to);
     finish(gemm, {input.first + row, column, high}, sums, input.row_sums == nullptr ? nullptr : input.row_sums + row);
@@ -102,13 +91,18 @@ void run_rows(const Gemm& gemm, const RowsInput<Isa>& input) {
   }
 }
 
+// Of a segment of so many k.
+template <class Isa>
+constexpr std::size_t steps_of(std::size_t k) {
+  return (k + Isa::kDepth - 1) / Isa::kDepth;
+}
+
 // The pointers to rows of a matrix, and the copies of the last that follow them.
 template <class Left>
 void point_at_rows(const Left* first, std::size_t stride, std::size_t count, const Left** rows) {
   for (std::size_t r = 0; r < count + kMostRows; ++r) rows[r] = first + (r < count ? r : count - 1) * stride;
 }
 
-constexpr std::size_t whole_lines(std::size_t bytes) { return (bytes + kLine - 1) / kLine * kLine; }
 constexpr std::size_t pointer_bytes(std::size_t rows) { return whole_lines((rows + kMostRows) * sizeof(void*)); }
 
 }  // namespace

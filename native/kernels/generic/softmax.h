@@ -56,7 +56,7 @@ OCTAVO_INLINE void scale_row(const float* y, std::size_t count, float share, con
 
 template <class Isa>
 void softmax(const Softmax& s) {
-  const QuickStep quick = quick_step_of(s.mapping);
+  const Step step = step_of(s.mapping);
   const std::size_t count = s.count;
   for (std::size_t first = 0; first < s.rows; first += kRowsTogether) {
     const std::size_t rows = s.rows - first < kRowsTogether ? s.rows - first : kRowsTogether;
@@ -81,7 +81,7 @@ void softmax(const Softmax& s) {
       }
       std::uint8_t* q = s.q + (first + r) * count;
       scale_row<Isa>(row, count, known[r], [&](const Block<Isa>& v, std::size_t i, std::size_t left) OCTAVO_LAMBDA {
-        quantize_block<Isa>(v, left, quick, q + i);
+        quantize_block<Isa>(v, left, step, q + i);
       });
     }
   }

@@ -23,6 +23,7 @@ struct TileInput {
   const std::size_t* segments;  // where each begins, counted from the row's first element
   std::size_t segment_count;
   std::size_t steps;  // of kDepth in each segment
+  std::size_t skip;   // bytes of b behind each segment, that only fill it up
   const std::int8_t* b;
   std::size_t b_stride;       // from panel to panel
   const std::int32_t* start;  // what the sums of each column start at
@@ -66,6 +67,7 @@ __attribute__((noinline)) void tile(const TileInput<Isa>& input, const TileOutpu
       });
       b += Isa::kDepth / kGroupDepth * kGroupBytes;
     }
+    b += input.skip;
   }
   if constexpr (std::is_void_v<Out>) {
     each<kLeft>([&](auto r) OCTAVO_LAMBDA {

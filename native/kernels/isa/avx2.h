@@ -37,6 +37,7 @@ struct avx2 {
   static Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
   static Ints subtract(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
   static Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
+  static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
   static Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
   static Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
   static Floats bit_or(Floats a, Floats b) { return _mm256_or_ps(a, b); }
@@ -48,8 +49,11 @@ struct avx2 {
   static Floats to_floats(Ints v) { return _mm256_cvtepi32_ps(v); }
   static Ints round(Floats v) { return _mm256_cvtps_epi32(v); }
 
-  static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
-  static bool are_same(Ints a, Ints b) { return _mm256_movemask_epi8(_mm256_cmpeq_epi32(a, b)) == -1; }
+  static Floats absolute(Floats v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
+  static Floats without_nans(Floats x) { return _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q)); }
+  static bool any_at_least(Floats v, Floats bound) {
+    return _mm256_movemask_ps(_mm256_cmp_ps(v, bound, _CMP_GE_OQ)) != 0;
+  }
   // The second half of the lanes is added to the first, and so on.
   static float total(Floats v) { return total(_mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1))); }
   static float total(__m128 v) {
@@ -63,7 +67,6 @@ struct avx2 {
   }
   static Floats divide(Floats a, Floats b) { return _mm256_div_ps(a, b); }
   static Floats square_root(Floats v) { return _mm256_sqrt_ps(v); }
-  static Floats absolute(Floats v) { return _mm256_andnot_ps(all(-0.0f), v); }
   // NaN stays.
   static Floats clamp(Floats v, Floats low, Floats high) { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
   static Floats at_least(Floats v, Floats low) { return _mm256_max_ps(low, v); }
@@ -95,8 +98,8 @@ struct avx2 {
     }
   }
 
-  static Ints to_grid(Floats x, const Step& step) {
-    const __m256 numbers = _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q));
+  static Ints to_grid_exactly(Floats x, const Step& step) {
+    const __m256 numbers = without_nans(x);
     const __m128i low = rounded(_mm256_cvtps_pd(_mm256_castps256_ps128(numbers)), step);
     const __m128i high = rounded(_mm256_cvtps_pd(_mm256_extractf128_ps(numbers, 1)), step);
     return _mm256_set_m128i(high, low);

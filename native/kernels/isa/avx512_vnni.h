@@ -17,6 +17,7 @@ struct avx512_vnni {
       {{7, 0, kEbx, 16}, {7, 0, kEbx, 17}, {7, 0, kEbx, 30}, {7, 0, kEbx, 31}, {7, 0, kEcx, 11}}, 5, kZmmState};
   static constexpr int kLanes = 16;
   using Ints = __m512i;
+  using Sums = __m512i;
   using Floats = __m512;
 
   static Floats load(const float* p) { return _mm512_loadu_ps(p); }
@@ -35,6 +36,7 @@ struct avx512_vnni {
   static Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
   static Ints subtract(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
   static Ints multiply(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
+  static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
   static Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
   static Floats bit_or(Floats a, Floats b) { return _mm512_or_ps(a, b); }
@@ -46,8 +48,9 @@ struct avx512_vnni {
   static Floats to_floats(Ints v) { return _mm512_cvtepi32_ps(v); }
   static Ints round(Floats v) { return _mm512_cvtps_epi32(v); }
 
-  static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
-  static bool are_same(Ints a, Ints b) { return _mm512_cmpneq_epi32_mask(a, b) == 0; }
+  static Floats absolute(Floats v) { return _mm512_abs_ps(v); }
+  static Floats without_nans(Floats x) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x); }
+  static bool any_at_least(Floats v, Floats bound) { return _mm512_cmp_ps_mask(v, bound, _CMP_GE_OQ) != 0; }
   // The second half of the lanes is added to the first, and so on.
   static float total(Floats v) {
     const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
@@ -58,7 +61,6 @@ struct avx512_vnni {
   static float largest(Floats v) { return _mm512_reduce_max_ps(v); }
   static Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); }
   static Floats square_root(Floats v) { return _mm512_sqrt_ps(v); }
-  static Floats absolute(Floats v) { return _mm512_abs_ps(v); }
   // NaN stays.
   static Floats clamp(Floats v, Floats low, Floats high) { return _mm512_min_ps(high, _mm512_max_ps(low, v)); }
   static Floats at_least(Floats v, Floats low) { return _mm512_max_ps(low, v); }
@@ -85,8 +87,8 @@ struct avx512_vnni {
     _mm512_storeu_si512(p, _mm512_xor_si512(whole, _mm512_set1_epi8(static_cast<char>(flip))));
   }
 
-  static Ints to_grid(Floats x, const Step& step) {
-    const __m512 numbers = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x);
+  static Ints to_grid_exactly(Floats x, const Step& step) {
+    const __m512 numbers = without_nans(x);
     const __m256i low = rounded(_mm512_cvtps_pd(_mm512_castps512_ps256(numbers)), step);
     const __m256i high = rounded(_mm512_cvtps_pd(_mm512_extractf32x8_ps(numbers, 1)), step);
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
@@ -99,6 +101,18 @@ struct avx512_vnni {
     return _mm512_cvtpd_epi32(_mm512_sub_pd(_mm512_add_pd(q, snap), snap));
   }
 
+  // Four registers of rounded values to bytes, the quarters of a register each for itself: packing saturates to 16
+  // bits, which hold all that is clipped later.
+  static OCTAVO_INLINE __m512i packed(const __m512i (&q)[4], const Clip& clip) {
+    const __m512i zero_point = _mm512_set1_epi16(static_cast<short>(clip.zero_point));
+    const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), zero_point);
+    const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), zero_point);
+    const __m512i low = _mm512_set1_epi8(static_cast<char>(clip.low));
+    return clip.is_signed ? _mm512_max_epi8(_mm512_packs_epi16(first, second), low)
+                          : _mm512_max_epu8(_mm512_packus_epi16(first, second), low);
+  }
+
+  // Sixteen columns of each panel to bytes.
   // Permutations of bytes are an extension; those of words find the pair that an entry is in.
   static constexpr std::size_t kTableBytes = 32;
   struct Table {
@@ -124,26 +138,48 @@ struct avx512_vnni {
                                       std::uint8_t* c) {
     // The bound comes first: of NaN it gives NaN, which like all that is too small becomes the least integer.
     const __m512 high = _mm512_set1_ps(static_cast<float>(clip.high - clip.zero_point));
-    __m512i q[4];
-    each<4>([&](auto p) OCTAVO_LAMBDA {
-      q[p] = p < Panels ? _mm512_cvtps_epi32(_mm512_min_ps(high, scaled[p % Panels])) : q[0];
-    });
-    const __m512i zero_point = _mm512_set1_epi16(static_cast<short>(clip.zero_point));
-    const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), zero_point);
-    const __m512i second = Panels > 2 ? _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), zero_point) : first;
-    __m512i bytes;
-    if (clip.is_signed) {
-      bytes = _mm512_max_epi8(_mm512_packs_epi16(first, second), _mm512_set1_epi8(static_cast<char>(clip.low)));
-    } else {
-      bytes = _mm512_max_epu8(_mm512_packus_epi16(first, second), _mm512_set1_epi8(static_cast<char>(clip.low)));
-    }
+    Ints q[Panels];
+    each<Panels>([&](auto p) OCTAVO_LAMBDA { q[p] = _mm512_cvtps_epi32(_mm512_min_ps(high, scaled[p])); });
+    store_row(q, clip, columns, c);
+  }
+  template <int Panels>
+  static OCTAVO_INLINE void store_row(const Ints (&q)[Panels], const Clip& clip, std::size_t columns, std::uint8_t* c) {
+    constexpr std::size_t kAll = Panels * kBlock;
+    constexpr int kLast = Panels - 1;
     // Packing stays within quarters of a register.
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    bytes = _mm512_permutexvar_epi32(order, bytes);
-    constexpr std::size_t kAll = Panels * kBlock;
+    const __m512i four[4] = {q[0], q[1 < kLast ? 1 : kLast], q[2 < kLast ? 2 : kLast], q[kLast]};
+    const __m512i bytes = _mm512_permutexvar_epi32(order, packed(four, clip));
     if (Panels == 4 && columns >= kAll) return _mm512_storeu_si512(c, bytes);
     const std::size_t count = columns < kAll ? columns : kAll;
     _mm512_mask_storeu_epi8(c, ~__mmask64{0} >> (64 - count), bytes);
+  }
+
+  // Depthwise: 64 channels at a time, four positions of the kernel together. Register k holds channels 4k to 4k + 3 of
+  // each quarter, which packing puts in order.
+  static constexpr int kChannels = 64;
+  static constexpr std::size_t channel(std::size_t i) { return i / 4 % 4 * 16 + i / 16 * 4 + i % 4; }
+
+  static __m512i bytes(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
+  static OCTAVO_INLINE void interleave(__m512i w, __m512i x, __m512i y, __m512i z, __m512i (&to)[4]) {
+    const __m512i a = _mm512_unpacklo_epi8(w, x), b = _mm512_unpacklo_epi8(y, z);
+    const __m512i c = _mm512_unpackhi_epi8(w, x), d = _mm512_unpackhi_epi8(y, z);
+    to[0] = _mm512_unpacklo_epi16(a, b);
+    to[1] = _mm512_unpackhi_epi16(a, b);
+    to[2] = _mm512_unpacklo_epi16(c, d);
+    to[3] = _mm512_unpackhi_epi16(c, d);
+  }
+  static OCTAVO_INLINE void store_interleaved(const Sums (&sums)[4], const float* multiplier, const Clip& clip,
+                                              std::size_t channels, std::uint8_t* c) {
+    const __m512 high = _mm512_set1_ps(static_cast<float>(clip.high - clip.zero_point));
+    __m512i q[4];
+    each<4>([&](auto k) OCTAVO_LAMBDA {
+      const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[k]), _mm512_loadu_ps(multiplier + 16 * k));
+      q[k] = _mm512_cvtps_epi32(_mm512_min_ps(high, scaled));
+    });
+    const __m512i bytes = packed(q, clip);
+    if (channels >= kChannels) return _mm512_storeu_si512(c, bytes);
+    _mm512_mask_storeu_epi8(c, ~__mmask64{0} >> (64 - channels), bytes);
   }
 
   // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Seven rows by four panels are 28 of the 32 registers.
@@ -152,7 +188,6 @@ struct avx512_vnni {
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 1;
   static constexpr bool kLeftSigned = false;
   using Left = std::uint8_t;
-  using Sums = __m512i;
   using RightRegister = __m512i;
 
   static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {

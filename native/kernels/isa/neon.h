@@ -44,6 +44,7 @@ struct neon {
   static Ints add(Ints a, Ints b) { return vaddq_s32(a, b); }
   static Ints subtract(Ints a, Ints b) { return vsubq_s32(a, b); }
   static Ints multiply(Ints a, Ints b) { return vmulq_s32(a, b); }
+  static Floats add(Floats a, Floats b) { return vaddq_f32(a, b); }
   static Floats subtract(Floats a, Floats b) { return vsubq_f32(a, b); }
   static Floats multiply(Floats a, Floats b) { return vmulq_f32(a, b); }
   static Floats bit_or(Floats a, Floats b) {
@@ -57,8 +58,11 @@ struct neon {
   static Floats to_floats(Ints v) { return vcvtq_f32_s32(v); }
   static Ints round(Floats v) { return vcvtnq_s32_f32(v); }
 
-  static Floats add(Floats a, Floats b) { return vaddq_f32(a, b); }
-  static bool are_same(Ints a, Ints b) { return vminvq_u32(vceqq_s32(a, b)) != 0; }
+  static Floats absolute(Floats v) { return vabsq_f32(v); }
+  static Floats without_nans(Floats x) {
+    return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vceqq_f32(x, x)));
+  }
+  static bool any_at_least(Floats v, Floats bound) { return vmaxvq_u32(vcgeq_f32(v, bound)) != 0; }
   // The second half of the lanes is added to the first, and so on.
   static float total(Floats v) {
     const float32x2_t half = vadd_f32(vget_low_f32(v), vget_high_f32(v));
@@ -67,7 +71,6 @@ struct neon {
   static float largest(Floats v) { return vmaxvq_f32(v); }
   static Floats divide(Floats a, Floats b) { return vdivq_f32(a, b); }
   static Floats square_root(Floats v) { return vsqrtq_f32(v); }
-  static Floats absolute(Floats v) { return vabsq_f32(v); }
   // NaN stays.
   static Floats clamp(Floats v, Floats low, Floats high) { return vminq_f32(vmaxq_f32(v, low), high); }
   static Floats at_least(Floats v, Floats low) { return vmaxq_f32(v, low); }
@@ -89,8 +92,8 @@ struct neon {
     vst4q_u8((std::uint8_t*)p, four);
   }
 
-  static Ints to_grid(Floats x, const Step& step) {
-    const Floats numbers = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vceqq_f32(x, x)));
+  static Ints to_grid_exactly(Floats x, const Step& step) {
+    const Floats numbers = without_nans(x);
     return vcombine_s32(rounded(vcvt_f64_f32(vget_low_f32(numbers)), step), rounded(vcvt_high_f64_f32(numbers), step));
   }
 

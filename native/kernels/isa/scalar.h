@@ -32,6 +32,7 @@ struct scalar {
   static Ints add(Ints a, Ints b) { return a + b; }
   static Ints subtract(Ints a, Ints b) { return a - b; }
   static Ints multiply(Ints a, Ints b) { return a * b; }
+  static Floats add(Floats a, Floats b) { return a + b; }
   static Floats subtract(Floats a, Floats b) { return a - b; }
   static Floats multiply(Floats a, Floats b) { return a * b; }
   static Floats bit_or(Floats a, Floats b) {
@@ -46,13 +47,12 @@ struct scalar {
   // Half to even.
   static Ints round(Floats v) { return static_cast<std::int32_t>(__builtin_rintf(v)); }
 
-  static Floats add(Floats a, Floats b) { return a + b; }
-  static bool are_same(Ints a, Ints b) { return a == b; }
+  static Floats absolute(Floats v) { return __builtin_fabsf(v); }
+  static bool any_at_least(Floats v, Floats bound) { return v >= bound; }
   static float total(Floats v) { return v; }
   static float largest(Floats v) { return v; }
   static Floats divide(Floats a, Floats b) { return a / b; }
   static Floats square_root(Floats v) { return __builtin_sqrtf(v); }
-  static Floats absolute(Floats v) { return __builtin_fabsf(v); }
   // NaN stays.
   static Floats clamp(Floats v, Floats low, Floats high) { return v < low ? low : v > high ? high : v; }
   static Floats at_least(Floats v, Floats low) { return v < low ? low : v; }
@@ -72,7 +72,7 @@ struct scalar {
     for (std::size_t i = 0; i < 4 * kBlock; ++i) p[i] = static_cast<std::int8_t>(rows[i % 4][i / 4] ^ flip);
   }
 
-  static Ints to_grid(Floats x, const Step& step) {
+  static Ints to_grid_exactly(Floats x, const Step& step) {
     const double q = x != x ? 0.0 : __builtin_rint(x / step.scale);
     return static_cast<std::int32_t>(q < step.low ? step.low : q > step.high ? step.high : q);
   }

@@ -1,6 +1,8 @@
-// The mean of each window, on 8 bits or float32. On 8 bits the sum is exact and the multiplier is scale of the input
-// / (scale of the output * n), each operation in float32.
-// Attributes: the kernel's height and width, the window's others, whether padding counts, low, high.
+// The mean of each window, channels last, on 8 bits or float32. On 8 bits the sum is exact and the multiplier is scale
+// of the input / (scale of the output * n), each operation in float32. Attributes: the kernel's height and width, the
+// window's others, whether padding counts, low, high.
+#include <algorithm>
+
 #include "runtime/ops/checks.h"
 #include "runtime/ops/finish.h"
 #include "runtime/ops/ops.h"
@@ -31,26 +33,37 @@ std::int64_t counted(const Range& found, std::int64_t start, std::int64_t size, 
   return with_padding ? inside(0, size, dilation, end - start).last : found.last - found.first;
 }
 
+constexpr std::int64_t kPiece = 256;  // channels whose sums are held at a time
+
+// The sums over one window of `count` channels from the first of `image` on.
+template <class T, class Sum>
+void add_window(const T* image, const Image& in, const Window& w, const Range& rows, const Range& columns,
+                std::int64_t y, std::int64_t x, Sum zero, std::int64_t count, Sum* sums) {
+  std::fill_n(sums, count, Sum{0});
+  for (std::int64_t i = rows.first; i < rows.last; ++i) {
+    for (std::int64_t j = columns.first; j < columns.last; ++j) {
+      const T* from = image + ((y + i * w.dilation_h) * in.w + x + j * w.dilation_w) * in.c;
+      for (std::int64_t c = 0; c < count; ++c) sums[c] += static_cast<Sum>(from[c]) - zero;
+    }
+  }
+}
+
 template <class T, class Sum, class Finish>
 void run_on(const Call& call, Sum zero, const Finish& finish) {
   const Image in = image_of(call.in(0)), out = image_of(call.out());
   const Window w = window_of(call, call.attribute(0), call.attribute(1), 2);
   const bool with_padding = call.attribute(kCountPadding) != 0;
-  std::int64_t to = 0;
-  for (std::int64_t plane = 0; plane < out.n * out.c; ++plane) {
-    const T* from = call.read<T>(0) + plane * in.h * in.w;
-    for (std::int64_t place = 0; place < out.h * out.w; ++place) {
-      const std::int64_t y = place / out.w * w.stride_h - w.top, x = place % out.w * w.stride_w - w.left;
-      const Range rows = inside(y, w.kernel_h, w.dilation_h, in.h), columns = inside(x, w.kernel_w, w.dilation_w, in.w);
-      Sum sum = 0;
-      for (std::int64_t i = rows.first; i < rows.last; ++i) {
-        const T* row = from + (y + i * w.dilation_h) * in.w + x;
-        for (std::int64_t j = columns.first; j < columns.last; ++j)
-          sum += static_cast<Sum>(row[j * w.dilation_w]) - zero;
-      }
-      const std::int64_t n = counted(rows, y, w.kernel_h, w.dilation_h, in.h + w.bottom, with_padding) *
-                             counted(columns, x, w.kernel_w, w.dilation_w, in.w + w.right, with_padding);
-      finish(to++, sum, static_cast<float>(n > 0 ? n : 1));
+  Sum sums[kPiece];
+  for (std::int64_t place = 0; place < out.n * out.h * out.w; ++place) {
+    const T* image = call.read<T>(0) + place / (out.h * out.w) * in.h * in.w * in.c;
+    const std::int64_t y = place / out.w % out.h * w.stride_h - w.top, x = place % out.w * w.stride_w - w.left;
+    const Range rows = inside(y, w.kernel_h, w.dilation_h, in.h), columns = inside(x, w.kernel_w, w.dilation_w, in.w);
+    const std::int64_t n = counted(rows, y, w.kernel_h, w.dilation_h, in.h + w.bottom, with_padding) *
+                           counted(columns, x, w.kernel_w, w.dilation_w, in.w + w.right, with_padding);
+    for (std::int64_t c = 0; c < in.c; c += kPiece) {
+      const std::int64_t count = std::min(kPiece, in.c - c);
+      add_window(image + c, in, w, rows, columns, y, x, zero, count, sums);
+      finish(place * in.c + c, sums, count, static_cast<float>(n > 0 ? n : 1));
     }
   }
 }
@@ -59,13 +72,16 @@ void run(const Call& call) {
   const Tensor &in = call.in(0), &out = call.out();
   if (in.is_float()) {
     float* to = call.write<float>();
-    return run_on<float, float>(call, 0.0f, [=](std::int64_t i, float sum, float n) { to[i] = sum / n; });
+    return run_on<float, float>(call, 0.0f, [=](std::int64_t at, const float* sums, std::int64_t count, float n) {
+      for (std::int64_t i = 0; i < count; ++i) to[at + i] = sums[i] / n;
+    });
   }
   const Grid grid{out.zero_point, static_cast<std::int32_t>(call.attribute(kCountPadding + 1)),
                   static_cast<std::int32_t>(call.attribute(kCountPadding + 2))};
   auto* to = call.write<std::uint8_t>();
-  const auto finish = [&](std::int64_t i, std::int32_t sum, float n) {
-    to[i] = requantize(sum, in.scale / (out.scale * n), grid);
+  const auto finish = [&](std::int64_t at, const std::int32_t* sums, std::int64_t count, float n) {
+    const float multiplier = in.scale / (out.scale * n);
+    for (std::int64_t i = 0; i < count; ++i) to[at + i] = requantize(sums[i], multiplier, grid);
   };
   if (in.dtype == Dtype::kS8) return run_on<std::int8_t, std::int32_t>(call, in.zero_point, finish);
   return run_on<std::uint8_t, std::int32_t>(call, in.zero_point, finish);

@@ -1,62 +1,101 @@
-// Convolution of float32, for what a model leaves in float. Inputs: the activation, weights (output channels, input
-// channels of a group, height, width), bias. Attributes: group, the window's without the kernel's shape.
+// Convolution of float32, channels last, for what a model leaves in float. Inputs: the activation, weights (groups,
+// height, width, input channels of a group, output channels of a group) as a matrix with a row for each group and
+// position and input channel, bias. Attributes: group, the kernel's height and width, the window's others.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/window.h"
 
 namespace octavo {
 namespace {
 
-Window window(const View& view) { return window_of(view, view.in(1).dims[2], view.in(1).dims[3], 1); }
+Window window(const View& view) { return window_of(view, view.attribute(1), view.attribute(2), 3); }
 
 const char* check(const View& view) {
-  if (!has(view, 3, 1 + kWindowAttributes)) return "a float convolution has three inputs and nine attributes";
-  if (!is_image(view.in(0)) || !is_image(view.out()) || view.in(1).rank != 4) return "its tensors are not images";
+  if (!has(view, 3, 3 + kWindowAttributes)) return "a float convolution has three inputs and eleven attributes";
+  if (!is_image(view.in(0)) || !is_image(view.out()) || view.in(1).rank != 2) return "its tensors are not images";
   if (!view.in(0).is_float() || !view.in(1).is_float() || !view.out().is_float()) return "its tensors are not float32";
   const Image in = image_of(view.in(0)), out = image_of(view.out());
   const std::int64_t groups = view.attribute(0);
   if (groups < 1 || in.c % groups != 0 || out.c % groups != 0) return "its groups do not divide its channels";
-  if (view.in(1).dims[0] != out.c || view.in(1).dims[1] != in.c / groups) return "its weights do not fit";
-  if (!is_vector(view.in(2), Dtype::kF32, out.c)) return "it has not one bias for each channel";
-  return fits(window(view), in, out) ? nullptr : "its window does not fit";
+  const Window w = window(view);
+  if (!fits(w, in, out)) return "its window does not fit";
+  const std::int64_t rows = view.in(1).dims[0];
+  if (rows % in.c != 0 || rows / in.c % w.kernel_h != 0 || rows / in.c / w.kernel_h != w.kernel_w ||
+      view.in(1).dims[1] != out.c / groups) {
+    return "its weights do not fit";
+  }
+  return is_vector(view.in(2), Dtype::kF32, out.c) ? nullptr : "it has not one bias for each channel";
 }
 
-// Adds one kernel element times one plane to the plane of the result.
-void add_plane(const float* from, const Image& in, const Window& w, std::int64_t i, std::int64_t j, float weight,
-               const Image& out, float* to) {
-  const std::int64_t shift = j * w.dilation_w - w.left;
-  // Of the result's columns, those whose x = column * stride + shift lies inside.
-  const Range columns = inside(shift, out.w, w.stride_w, in.w);
-  for (std::int64_t y = 0; y < out.h; ++y, to += out.w) {
-    const std::int64_t row = y * w.stride_h + i * w.dilation_h - w.top;
-    if (row < 0 || row >= in.h) continue;
-    const float* line = from + row * in.w + shift;
-    for (std::int64_t x = columns.first; x < columns.last; ++x) to[x] += weight * line[x * w.stride_w];
+struct Layer {
+  Image in, out;
+  Window window;
+  std::int64_t channels, width;  // of each group: input and output channels
+};
+
+// Adds what one line of the kernel, in the columns inside the image, gives at one position of one group.
+void add_line(const Call& call, const Layer& layer, const float* line, const Range& columns, const float* weights,
+              float* to) {
+  const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
+  const std::int64_t area = layer.channels * layer.width;
+  if (area == 1) {
+    for (std::int64_t j = columns.first; j < columns.last; ++j) {
+      *to += line[j * layer.window.dilation_w * layer.in.c] * weights[j];
+    }
+    return;
+  }
+  FloatProduct product{nullptr,          0, 1, size(layer.channels), size(layer.width), nullptr, size(layer.width), to,
+                       size(layer.width)};
+  for (std::int64_t j = columns.first; j < columns.last; ++j) {
+    product.a = line + j * layer.window.dilation_w * layer.in.c;
+    product.b = weights + j * area;
+    call.kernels.float_product(product);
   }
 }
 
-void run(const Call& call) {
-  const Image in = image_of(call.in(0)), out = image_of(call.out());
-  const Window w = window(call);
-  const std::int64_t channels = call.in(1).dims[1], width = out.c / call.attribute(0);
-  for (std::int64_t plane = 0; plane < out.n * out.c; ++plane) {
-    const std::int64_t channel = plane % out.c;
-    float* to = call.write<float>() + plane * out.h * out.w;
-    std::fill_n(to, out.h * out.w, call.read<float>(2)[channel]);
-    const float* weight = call.read<float>(1) + channel * channels * w.kernel_h * w.kernel_w;
-    const float* from = call.read<float>(0) + (plane / out.c * in.c + channel / width * channels) * in.h * in.w;
-    for (std::int64_t c = 0; c < channels; ++c, from += in.h * in.w) {
-      for (std::int64_t i = 0; i < w.kernel_h; ++i) {
-        for (std::int64_t j = 0; j < w.kernel_w; ++j) add_plane(from, in, w, i, j, *weight++, out, to);
-      }
+void run_position(const Call& call, const Layer& layer, const float* image, std::int64_t y, std::int64_t x, float* to) {
+  const Window& w = layer.window;
+  const Range rows = inside(y, w.kernel_h, w.dilation_h, layer.in.h);
+  const Range columns = inside(x, w.kernel_w, w.dilation_w, layer.in.w);
+  const std::int64_t line_weights = w.kernel_w * layer.channels * layer.width;
+  std::copy_n(call.read<float>(2), layer.out.c, to);
+  for (std::int64_t group = 0; group < layer.out.c / layer.width; ++group) {
+    for (std::int64_t i = rows.first; i < rows.last; ++i) {
+      const float* line = image + ((y + i * w.dilation_h) * layer.in.w + x) * layer.in.c + group * layer.channels;
+      const float* weights = call.read<float>(1) + (group * w.kernel_h + i) * line_weights;
+      add_line(call, layer, line, columns, weights, to + group * layer.width);
     }
   }
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * (view.in(1).dims[0] / view.attribute(0)); }
+
+void run(const Call& call) {
+  Layer layer{image_of(call.in(0)), image_of(call.out()), window(call), 0, 0};
+  layer.channels = layer.in.c / call.attribute(0);
+  layer.width = layer.out.c / call.attribute(0);
+  const std::int64_t each = layer.in.h * layer.in.w * layer.in.c;
+  const auto lines = static_cast<std::size_t>(layer.out.n * layer.out.h);
+  const std::size_t parts = parts_of(call, lines, static_cast<std::size_t>(multiply_adds(call)));
+  call.parallel(parts, [&](std::size_t part, std::byte*) {
+    std::size_t first = 0, rows = lines;
+    share_rows(part, parts, first, rows);
+    for (auto line = static_cast<std::int64_t>(first); rows > 0; --rows, ++line) {
+      const std::int64_t y = line % layer.out.h * layer.window.stride_h - layer.window.top;
+      float* to = call.write<float>() + line * layer.out.w * layer.out.c;
+      for (std::int64_t x = 0; x < layer.out.w; ++x, to += layer.out.c) {
+        run_position(call, layer, call.read<float>(0) + line / layer.out.h * each, y,
+                     x * layer.window.stride_w - layer.window.left, to);
+      }
+    }
+  });
+}
+
 }  // namespace
 
-const OpKind kConvFloat{"ConvFloat", check, run};
+const OpKind kConvFloat{"ConvFloat", check, run, nullptr, multiply_adds};
 
 }  // namespace octavo

@@ -16,6 +16,6 @@ void run(const Call& call) { std::memmove(call.write<std::byte>(), call.read<std
 
 }  // namespace
 
-const OpKind kCopy{"Copy", check, run};
+const OpKind kCopy{"Copy", check, run, nullptr, nullptr, true};
 
 }  // namespace octavo

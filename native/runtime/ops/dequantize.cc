@@ -13,8 +13,9 @@ const char* check(const View& view) {
 }
 
 void run(const Call& call) {
-  const auto count = static_cast<std::size_t>(call.out().count);
-  widen(call.kernels, call.in(0), call.read<std::uint8_t>(0), count, call.write<float>());
+  call.parallel_ranges(static_cast<std::size_t>(call.out().count), kPieceElements, [&](std::size_t i, std::size_t end) {
+    widen(call.kernels, call.in(0), call.read<std::uint8_t>(0) + i, end - i, call.write<float>() + i);
+  });
 }
 
 }  // namespace

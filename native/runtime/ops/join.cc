@@ -5,7 +5,6 @@
 #include "runtime/ops/broadcast.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/widen.h"
 
 namespace octavo {
 namespace {
@@ -19,47 +18,68 @@ const char* check(const View& view) {
   return are_bounds(view.attribute(0), view.attribute(1), view.out().dtype) ? nullptr : "bounds leave the type";
 }
 
-// A piece of one operand's row as float32; a single value is repeated.
-void widen_piece(const Call& call, std::size_t operand, std::int64_t at, std::int64_t step, std::int64_t count,
-                 float* x) {
-  const Tensor& tensor = call.in(operand);
+// A piece of one operand's row; a single value is repeated.
+const std::uint8_t* piece(const Call& call, std::size_t operand, std::int64_t at, std::int64_t step, std::int64_t count,
+                          std::uint8_t* repeated) {
   const std::uint8_t* from = call.read<std::uint8_t>(operand) + at;
-  if (step != 0) return widen(call.kernels, tensor, from, static_cast<std::size_t>(count), x);
-  widen(call.kernels, tensor, from, 1, x);
-  std::fill_n(x, count, x[0]);
+  if (step != 0) return from;
+  std::fill_n(repeated, count, *from);
+  return repeated;
 }
 
-template <class Join>
-void run_rows(const Call& call, const Join& join) {
+Join join_of(const Call& call, bool product) {
+  const Tensor &a = call.in(0), &b = call.in(1), &c = call.out();
+  const Mapping result{c.scale, c.zero_point, static_cast<std::int32_t>(call.attribute(0)),
+                       static_cast<std::int32_t>(call.attribute(1))};
+  return {nullptr,
+          nullptr,
+          nullptr,
+          a.scale,
+          b.scale,
+          a.zero_point,
+          b.zero_point,
+          a.dtype == Dtype::kS8,
+          b.dtype == Dtype::kS8,
+          product,
+          result};
+}
+
+void run_whole(const Call& call, const Join& whole) {
+  call.parallel_ranges(static_cast<std::size_t>(call.out().count), kPieceElements, [&](std::size_t i, std::size_t end) {
+    Join join = whole;
+    join.a = call.read<std::uint8_t>(0) + i;
+    join.b = call.read<std::uint8_t>(1) + i;
+    join.c = call.write<std::uint8_t>() + i;
+    call.kernels.join(join, end - i);
+  });
+}
+
+void run_rows(const Call& call, Join join) {
   const Tensor& result = call.out();
-  const Mapping mapping{result.scale, result.zero_point, static_cast<std::int32_t>(call.attribute(0)),
-                        static_cast<std::int32_t>(call.attribute(1))};
-  // Without stretching, the whole tensor is one row.
-  const bool whole = call.in(0).count == result.count && call.in(1).count == result.count;
   const Rows a(call.in(0), result), b(call.in(1), result);
-  const std::int64_t length = whole ? result.count : row_length(result);
-  const std::int64_t a_step = whole ? 1 : a.step(), b_step = whole ? 1 : b.step();
-  std::uint8_t* to = call.write<std::uint8_t>();
-  float left[kPiece], right[kPiece];
+  const std::int64_t length = row_length(result);
+  std::uint8_t left[kPiece], right[kPiece];
+  join.c = call.write<std::uint8_t>();
   for (std::int64_t row = 0; row < result.count / length; ++row) {
-    const std::int64_t a_row = whole ? 0 : a.begin(row), b_row = whole ? 0 : b.begin(row);
+    const std::int64_t a_row = a.begin(row), b_row = b.begin(row);
     for (std::int64_t at = 0; at < length; at += kPiece) {
       const std::int64_t count = std::min(kPiece, length - at);
-      widen_piece(call, 0, a_row + at * a_step, a_step, count, left);
-      widen_piece(call, 1, b_row + at * b_step, b_step, count, right);
-      for (std::int64_t i = 0; i < count; ++i) left[i] = join(left[i], right[i]);
-      call.kernels.quantize(left, static_cast<std::size_t>(count), mapping, to);
-      to += count;
+      join.a = piece(call, 0, a_row + at * a.step(), a.step(), count, left);
+      join.b = piece(call, 1, b_row + at * b.step(), b.step(), count, right);
+      call.kernels.join(join, static_cast<std::size_t>(count));
+      join.c += count;
     }
   }
 }
 
-void run_add(const Call& call) {
-  run_rows(call, [](float a, float b) { return a + b; });
+void run(const Call& call, bool product) {
+  const Join join = join_of(call, product);
+  const bool whole = call.in(0).count == call.out().count && call.in(1).count == call.out().count;
+  return whole ? run_whole(call, join) : run_rows(call, join);
 }
-void run_mul(const Call& call) {
-  run_rows(call, [](float a, float b) { return a * b; });
-}
+
+void run_add(const Call& call) { run(call, false); }
+void run_mul(const Call& call) { run(call, true); }
 
 }  // namespace
 

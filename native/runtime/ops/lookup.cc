@@ -13,8 +13,10 @@ const char* check(const View& view) {
 }
 
 void run(const Call& call) {
-  call.kernels.look_up(call.read<std::uint8_t>(0), static_cast<std::size_t>(call.out().count),
-                       call.read<std::uint8_t>(1), call.write<std::uint8_t>());
+  call.parallel_ranges(static_cast<std::size_t>(call.out().count), kPieceElements, [&](std::size_t i, std::size_t end) {
+    call.kernels.look_up(call.read<std::uint8_t>(0) + i, end - i, call.read<std::uint8_t>(1),
+                         call.write<std::uint8_t>() + i);
+  });
 }
 
 }  // namespace

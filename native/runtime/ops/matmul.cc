@@ -1,15 +1,18 @@
 // Integers (..., K) times constant weights (K, N), to 8 bits or float32. Attributes: low, high.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/product.h"
 
 namespace octavo {
 namespace {
 
+constexpr std::size_t kLeastRows = 12;  // that fill the registers of a tile
+
 std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.dims[tensor.rank - 1]; }
 
 const char* check(const View& view) {
-  if (!has(view, kProductInputs, 2)) return "a matrix product has five inputs and two attributes";
+  if (!has_product(view, 0)) return "it has not the inputs and attributes of a matrix product";
   const std::int64_t k = last_dim(view.in(0)), n = last_dim(view.out());
   if (view.in(0).count / k != view.out().count / n) return "its rows and those of its result differ in number";
   return check_product(view, 1, k, n);
@@ -20,17 +23,31 @@ std::size_t scratch(const View& view, const Kernels& kernels) {
   return kernels.gemm_scratch(static_cast<std::size_t>(view.in(0).count / k), static_cast<std::size_t>(k));
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * last_dim(view.in(0)); }
+
+// Parts are of rows where there are many, else of panels of columns.
 void run(const Call& call) {
   const std::int64_t k = last_dim(call.in(0));
-  Gemm gemm = product_of(call, 0, k, last_dim(call.out()));
-  gemm.m = static_cast<std::size_t>(call.in(0).count / k);
-  gemm.a = call.read<std::uint8_t>(0);
-  gemm.c = call.write<std::byte>();
-  call.kernels.gemm(gemm, call.scratch());
+  Gemm whole = product_of(call, 0, k, last_dim(call.out()));
+  whole.m = static_cast<std::size_t>(call.in(0).count / k);
+  whole.a = call.read<std::uint8_t>(0);
+  whole.c = call.write<std::byte>();
+  const std::size_t wide = panels(whole.n), parts_of_rows = whole.m / kLeastRows;
+  const bool by_rows = parts_of_rows >= call.threads();
+  const std::size_t parts =
+      parts_of(call, by_rows ? parts_of_rows : wide, static_cast<std::size_t>(multiply_adds(call)));
+  call.parallel(parts, [&](std::size_t part, std::byte* scratch) {
+    std::size_t first = 0, count = by_rows ? whole.m : wide;
+    share_rows(part, parts, first, count);
+    Gemm gemm = by_rows ? rows_of(whole, first, count) : columns_of(whole, first, count);
+    Addend addend;
+    gemm.addend = addend_of(call, gemm, addend);
+    call.kernels.gemm(gemm, scratch);
+  });
 }
 
 }  // namespace
 
-const OpKind kMatMul{"MatMul", check, run, scratch};
+const OpKind kMatMul{"MatMul", check, run, scratch, multiply_adds};
 
 }  // namespace octavo

@@ -25,19 +25,22 @@ void run(const Call& call) {
   const std::int64_t k = a.dims[a.rank - 1], n = b.dims[b.rank - 1];
   // Where all rows meet the same matrix, they are one matrix too.
   const std::int64_t rows = b.rank == 2 ? a.count / k : a.dims[a.rank - 2];
-  const float* left = call.read<float>(0);
-  float* to = call.write<float>();
-  for (std::int64_t row = 0; row < a.count / k; ++row, left += k, to += n) {
-    const float* right = call.read<float>(1) + row / rows * k * n;
-    std::fill_n(to, n, 0.0f);
-    for (std::int64_t i = 0; i < k; ++i, right += n) {
-      for (std::int64_t j = 0; j < n; ++j) to[j] += left[i] * right[j];
-    }
+  const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
+  FloatProduct product{call.read<float>(0), size(k), size(rows),          size(k), size(n),
+                       call.read<float>(1), size(n), call.write<float>(), size(n)};
+  std::fill_n(product.c, call.out().count, 0.0f);
+  for (std::int64_t done = 0; done < a.count / k; done += rows) {
+    call.kernels.float_product(product);
+    product.a += rows * k;
+    product.b += k * n;
+    product.c += rows * n;
   }
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * view.in(0).dims[view.in(0).rank - 1]; }
+
 }  // namespace
 
-const OpKind kMatMulFloat{"MatMulFloat", check, run};
+const OpKind kMatMulFloat{"MatMulFloat", check, run, nullptr, multiply_adds};
 
 }  // namespace octavo

@@ -1,4 +1,4 @@
-// The largest value of each window, on 8 bits or float32; padding never wins.
+// The largest value of each window, channels last, on 8 bits or float32; padding never wins.
 // Attributes: the kernel's height and width, the window's others.
 #include <algorithm>
 #include <limits>
@@ -21,15 +21,17 @@ const char* check(const View& view) {
              : "its window does not fit";
 }
 
+// The largest of each channel among the pixels of one window.
 template <class T>
-T largest(const T* plane, const Image& in, const Window& w, std::int64_t y, std::int64_t x) {
+void run_window(const T* image, const Image& in, const Window& w, std::int64_t y, std::int64_t x, T* to) {
   const Range rows = inside(y, w.kernel_h, w.dilation_h, in.h), columns = inside(x, w.kernel_w, w.dilation_w, in.w);
-  T found = std::numeric_limits<T>::lowest();
+  std::fill_n(to, in.c, std::numeric_limits<T>::lowest());
   for (std::int64_t i = rows.first; i < rows.last; ++i) {
-    const T* from = plane + (y + i * w.dilation_h) * in.w + x;
-    for (std::int64_t j = columns.first; j < columns.last; ++j) found = std::max(found, from[j * w.dilation_w]);
+    for (std::int64_t j = columns.first; j < columns.last; ++j) {
+      const T* from = image + ((y + i * w.dilation_h) * in.w + x + j * w.dilation_w) * in.c;
+      for (std::int64_t c = 0; c < in.c; ++c) to[c] = from[c] > to[c] ? from[c] : to[c];
+    }
   }
-  return found;
 }
 
 template <class T>
@@ -37,12 +39,10 @@ void run_on(const Call& call) {
   const Image in = image_of(call.in(0)), out = image_of(call.out());
   const Window w = window_of(call, call.attribute(0), call.attribute(1), 2);
   T* to = call.write<T>();
-  for (std::int64_t plane = 0; plane < out.n * out.c; ++plane) {
-    const T* from = call.read<T>(0) + plane * in.h * in.w;
-    for (std::int64_t y = 0; y < out.h; ++y) {
-      for (std::int64_t x = 0; x < out.w; ++x) {
-        *to++ = largest(from, in, w, y * w.stride_h - w.top, x * w.stride_w - w.left);
-      }
+  for (std::int64_t sample = 0; sample < out.n; ++sample) {
+    const T* image = call.read<T>(0) + sample * in.h * in.w * in.c;
+    for (std::int64_t place = 0; place < out.h * out.w; ++place, to += out.c) {
+      run_window(image, in, w, place / out.w * w.stride_h - w.top, place % out.w * w.stride_w - w.left, to);
     }
   }
 }

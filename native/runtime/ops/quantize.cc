@@ -15,8 +15,9 @@ const char* check(const View& view) {
 void run(const Call& call) {
   const Mapping mapping{call.out().scale, call.out().zero_point, static_cast<std::int32_t>(call.attribute(0)),
                         static_cast<std::int32_t>(call.attribute(1))};
-  call.kernels.quantize(call.read<float>(0), static_cast<std::size_t>(call.out().count), mapping,
-                        call.write<std::uint8_t>());
+  call.parallel_ranges(static_cast<std::size_t>(call.out().count), kPieceElements, [&](std::size_t i, std::size_t end) {
+    call.kernels.quantize(call.read<float>(0) + i, end - i, mapping, call.write<std::uint8_t>() + i);
+  });
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
-// A window that moves over the last two axes of (N, C, H, W); (N, C, L) counts as (N, C, 1, L).
+// A window that moves over the middle axes of (N, H, W, C); (N, L, C) counts as (N, 1, L, C).
 #pragma once
 
+#include "kernels/kernels.h"
 #include "runtime/op.h"
 
 namespace octavo {
@@ -19,6 +20,11 @@ inline constexpr std::size_t kWindowAttributes = 8;
 inline bool is_image(const Tensor& tensor) { return tensor.rank == 3 || tensor.rank == 4; }
 
 inline Image image_of(const Tensor& t) {
+  return t.rank == 3 ? Image{t.dims[0], t.dims[2], 1, t.dims[1]} : Image{t.dims[0], t.dims[3], t.dims[1], t.dims[2]};
+}
+
+// The same of (N, C, H, W).
+inline Image planar_image_of(const Tensor& t) {
   return t.rank == 3 ? Image{t.dims[0], t.dims[1], 1, t.dims[2]} : Image{t.dims[0], t.dims[1], t.dims[2], t.dims[3]};
 }
 
@@ -28,22 +34,41 @@ inline Window window_of(const View& view, std::int64_t kernel_h, std::int64_t ke
   return {kernel_h, kernel_w, at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)};
 }
 
+inline constexpr std::int64_t kMostPlaces = 1 << 24;
+
 // How many places a kernel of `size` has along an axis of `in`; 0 if a number is out of bounds.
 inline std::int64_t places(std::int64_t in, std::int64_t size, std::int64_t stride, std::int64_t dilation,
                            std::int64_t begin, std::int64_t end) {
-  constexpr std::int64_t kMost = 1 << 24;
   for (const std::int64_t positive : {size, stride, dilation}) {
-    if (positive < 1 || positive > kMost) return 0;
+    if (positive < 1 || positive > kMostPlaces) return 0;
   }
-  if (begin < 0 || begin > kMost || end < 0 || end > kMost) return 0;
+  if (begin < 0 || begin > kMostPlaces || end < 0 || end > kMostPlaces) return 0;
   const std::int64_t room = in + begin + end - ((size - 1) * dilation + 1);
   return room < 0 ? 0 : room / stride + 1;
 }
 
-// Whether the window's places are the output's, both of `in.n` samples.
+// Whether the window's places are the output's, both of `in.n` samples. Padding costs a bundle nothing, so that the
+// work is bounded by more than the sizes of tensors; the bound also keeps products of these numbers within 64 bits.
 inline bool fits(const Window& w, const Image& in, const Image& out) {
-  return out.n == in.n && places(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom) == out.h &&
+  constexpr double kMostSteps = 0x1p44;
+  const double area = static_cast<double>(w.kernel_h) * static_cast<double>(w.kernel_w);
+  const double results = static_cast<double>(out.n * out.c) * static_cast<double>(out.h * out.w);
+  return results * area * static_cast<double>(in.c) <= kMostSteps && out.n == in.n &&
+         places(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom) == out.h &&
          places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right) == out.w;
+}
+
+inline Stride2d stride_of(const Window& w) {
+  const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
+  return {size(w.kernel_h),   size(w.kernel_w),   size(w.stride_h), size(w.stride_w),
+          size(w.dilation_h), size(w.dilation_w), size(w.top),      size(w.left)};
+}
+
+// Whether the image fits in memory with its padding.
+inline bool is_padded_image(const Window& w, const Image& in) {
+  const auto most = static_cast<std::int64_t>(kMaxBytes);
+  const std::int64_t columns = in.w + w.left + w.right, rows = in.h + w.top + w.bottom;
+  return columns <= most / in.c && rows <= most / (columns * in.c);
 }
 
 // The kernel positions [first, last) that lie inside an axis of `in`, for a window that begins at `start`; none if

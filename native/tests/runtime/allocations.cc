@@ -1,7 +1,10 @@
-// Counts what a run of a bundle allocates: allocations MODEL.oct. Prints the count at opening and that of the runs.
+// Counts what runs of a bundle allocate: allocations MODEL.oct THREADS [fixed]. Prints the count at opening, in a first
+// round at two lengths of the first axis, and in a second round at the same; where sizes are fixed, at those.
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <vector>
 
 #include "octavo.h"
@@ -13,7 +16,7 @@ void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
 void* __libc_memalign(std::size_t, std::size_t);
 
-static long allocations = 0;
+static std::atomic<long> allocations = 0;
 
 void* malloc(std::size_t size) { return ++allocations, __libc_malloc(size); }
 void* calloc(std::size_t count, std::size_t size) { return ++allocations, __libc_calloc(count, size); }
@@ -24,42 +27,74 @@ void* aligned_alloc(std::size_t alignment, std::size_t size) { return ++allocati
 namespace {
 
 constexpr int kRuns = 10;
+constexpr std::int64_t kLong = 100000, kShort = 70000;
 
 // Memory for each of the inputs or outputs, all zeros.
 template <class Buffer, class Info>
-std::vector<Buffer> buffers(octavo_model* model, std::size_t count, const Info& info,
+std::vector<Buffer> buffers(const octavo_session* session, std::size_t count, const Info& info,
                             std::vector<std::vector<std::int64_t>>& held) {
   std::vector<Buffer> found;
   for (std::size_t i = 0; i < count; ++i) {
     octavo_tensor tensor;
-    info(model, i, &tensor);
+    info(session, i, &tensor);
     held.emplace_back(tensor.size / sizeof(std::int64_t) + 1);
     found.push_back({held.back().data(), tensor.size});
   }
   return found;
 }
 
-bool run(octavo_model* model) {
+// The count of what runs allocate.
+bool count_runs(const octavo_model* model, octavo_session* session, long& made) {
   std::vector<std::vector<std::int64_t>> held;
-  const auto inputs = buffers<octavo_input>(model, octavo_input_count(model), octavo_input_info, held);
-  const auto outputs = buffers<octavo_output>(model, octavo_output_count(model), octavo_output_info, held);
+  const auto inputs = buffers<octavo_input>(session, octavo_input_count(model), octavo_session_input_info, held);
+  const auto outputs = buffers<octavo_output>(session, octavo_output_count(model), octavo_session_output_info, held);
   const long before = allocations;
   for (int i = 0; i < kRuns; ++i) {
-    if (octavo_run(model, inputs.data(), outputs.data(), nullptr) != OCTAVO_OK) return false;
+    if (octavo_session_run(session, inputs.data(), outputs.data(), nullptr) != OCTAVO_OK) return false;
   }
-  const long made = allocations - before;
-  std::printf("%ld\n", made);
+  made += allocations - before;
+  return true;
+}
+
+// The same, and of fitting the session to this length of the one input's first axis.
+bool count_at(const octavo_model* model, octavo_session* session, std::int64_t length, long& made) {
+  octavo_tensor from;
+  octavo_session_input_info(session, 0, &from);
+  octavo_shape shape{from.rank, {}};
+  for (std::uint32_t axis = 0; axis < from.rank; ++axis) shape.dims[axis] = axis == 0 ? length : from.shape[axis];
+  const long before = allocations;
+  if (octavo_session_resize(session, &shape, nullptr) != OCTAVO_OK) return false;
+  made += allocations - before;
+  return count_runs(model, session, made);
+}
+
+// Two rounds; the first time at each length, plans are made, and the second time there is nothing to do.
+bool run(const octavo_model* model, octavo_session* session, bool fixed) {
+  for (int round = 0; round < 2; ++round) {
+    long made = 0;
+    if (fixed && !count_runs(model, session, made)) return false;
+    for (const std::int64_t length : {kLong, kShort}) {
+      if (!fixed && !count_at(model, session, length, made)) return false;
+    }
+    std::printf("%ld ", made);
+  }
   return true;
 }
 
 }  // namespace
 
-int main(int, char** arguments) {
+int main(int count, char** arguments) {
   octavo_model* model;
+  octavo_session* session;
+  octavo_session_options options{};
+  options.size = sizeof(options);
+  options.threads = static_cast<std::uint32_t>(std::atoi(arguments[2]));
   const long before = allocations;
   if (octavo_open(arguments[1], &model, nullptr) != OCTAVO_OK) return 2;
+  if (octavo_session_open_with(model, &options, &session, nullptr) != OCTAVO_OK) return 2;
   std::printf("%ld ", allocations - before);
-  const bool done = run(model);
+  const bool done = run(model, session, count > 3);
+  octavo_session_close(session);
   octavo_close(model);
   return done ? 0 : 2;
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from octavo.data.first import first_inputs
 from octavo.data.open import open_samples
 from octavo.data.preprocess import Preprocess
-from octavo.data.runner import choose_batch, fixed_batch, run_batch, run_batches, smallest_run
+from octavo.data.runner import choose_batch, fixed_size, run_batch, run_batches, smallest_run
 from octavo.data.samples import Arrays, Batch, Source, concatenate
 from octavo.data.sampleset import SampleSet, sample_hashes
 from octavo.data.split import split
@@ -19,7 +19,7 @@ __all__ = [
     "choose_batch",
     "concatenate",
     "first_inputs",
-    "fixed_batch",
+    "fixed_size",
     "open_samples",
     "run_batch",
     "run_batches",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -11,30 +13,69 @@ from numpy.typing import NDArray
 
 from octavo.errors import DataError
 from octavo.graph.spec import TensorSpec
-from octavo.native import BundleSession, open_bundle
+from octavo.native import open_bundle, open_session
 
 # As octavo.h numbers them.
-_TYPES: dict[int, type] = {1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32, 7: np.int64, 8: np.bool_}
+_TYPES: dict[int, type] = {
+    1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32, 5: np.uint16, 6: np.int16, 7: np.int64, 8: np.bool_,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OperatorCost:
+    """What one operator of a bundle takes in a run.
+
+    Attributes:
+        name: that of the node it was made from.
+        kind: the runtime's kind of operator.
+        milliseconds: the mean of the runs that were timed.
+        bytes: of its operands, constants and result.
+        multiply_adds: of a product or convolution; 0 for others.
+    """
+
+    name: str
+    kind: str
+    milliseconds: float
+    bytes: int
+    multiply_adds: int
+
+    @property
+    def gops(self) -> float | None:
+        """Billions of multiplications and additions a second; None where there are none to count."""
+        if self.multiply_adds == 0 or self.milliseconds == 0.0:
+            return None
+        return 2e-6 * self.multiply_adds / self.milliseconds
 
 
 class NativeSession:
     """A compiled model ready to run; threads may share it, one runs at a time.
 
+    Args:
+        path: a bundle's file.
+        threads: that share the work of each operator; the results are the same on any number.
+
     Attributes:
-        inputs: what it takes, in order; every shape is fixed.
-        outputs: what it gives, in order.
-        memory_bytes: what a run works in, beside inputs, outputs and the bundle itself.
+        inputs: what it takes, in order; an axis whose length is left open has the name of its size.
+        outputs: what it gives, in order; None stands for a length that follows from sizes in another way.
 
     Raises:
         ModelError: the file cannot be read, or is no sound bundle.
+        OptionError: there are less than 1 or more than 256 threads, or the system refuses to start them.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, threads: int = 1) -> None:
         model = open_bundle(path)
-        self._session = BundleSession(model)
+        self._session = open_session(model, threads)
+        self._lock = Lock()
+        self._shapes = tuple(tuple(each[2]) for each in model.inputs)
+        self._results = [each[2] for each in model.outputs]
         self.inputs = tuple(_spec(*each) for each in model.inputs)
         self.outputs = tuple(_spec(*each) for each in model.outputs)
-        self.memory_bytes = model.session_bytes
+
+    @property
+    def memory_bytes(self) -> int:
+        """What a run works in, beside inputs, outputs and the bundle itself: as much as the largest so far needed."""
+        return self._session.memory_bytes
 
     def __call__(self, *inputs: NDArray[Any]) -> NDArray[Any] | tuple[NDArray[Any], ...]:
         """Run on arrays in the order of `inputs`: the output, or a tuple of several.
@@ -62,33 +103,76 @@ class NativeSession:
         results = self._run([_fitting(spec, feeds[spec.name]) for spec in self.inputs])
         return {spec.name: array for spec, array in zip(self.outputs, results, strict=True)}
 
+    def time_operators(self, feeds: Mapping[str, NDArray[Any]], runs: int) -> list[OperatorCost]:
+        """Run so many times on arrays by name and say what each operator took, in the order in which they run.
+
+        Raises:
+            DataError: an input is missing, unknown, or does not fit.
+        """
+        self.run(feeds)
+        self._session.time(True)
+        try:
+            for _ in range(runs):
+                self.run(feeds)
+            return [_cost(*each) for each in self._session.operators()]
+        finally:
+            self._session.time(False)
+
     def _run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        results = [np.empty(_fixed(spec), spec.dtype) for spec in self.outputs]
-        self._session.run(inputs, results)
+        with self._lock:
+            self._fit(tuple(array.shape for array in inputs))
+            results = [np.empty(shape, spec.dtype) for shape, spec in zip(self._results, self.outputs, strict=True)]
+            self._session.run(inputs, results)
         return results
 
+    def _fit(self, shapes: tuple[tuple[int, ...], ...]) -> None:
+        """Fit the session to inputs of these shapes.
 
-def load(path: str | os.PathLike[str]) -> NativeSession:
+        Raises:
+            DataError: the model does not run at these sizes.
+        """
+        if shapes == self._shapes:
+            return
+        try:
+            self._results = self._session.resize(shapes)
+        except ValueError as error:
+            raise DataError(f"these inputs do not fit: {error}") from None
+        self._shapes = shapes
+
+
+def load(path: str | os.PathLike[str], *, threads: int = 1) -> NativeSession:
     """Open a bundle that `octavo compile` wrote: `octavo.load("model.oct")(x)`.
+
+    Args:
+        path: the bundle's file.
+        threads: that share the work of each operator; the results are the same on any number.
 
     Raises:
         ModelError: the file cannot be read, or is no sound bundle.
+        OptionError: there are less than 1 or more than 256 threads, or the system refuses to start them.
     """
-    return NativeSession(path)
+    return NativeSession(path, threads=threads)
 
 
 def _fitting(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
     given = np.asarray(array)
-    if given.shape != spec.shape:
-        raise DataError(f"input '{spec.name}' is of shape {given.shape}; the model was compiled for {spec.shape}")
+    dims = zip(spec.shape, given.shape, strict=False)
+    if given.ndim != len(spec.shape) or any(isinstance(dim, int) and dim != length for dim, length in dims):
+        raise DataError(f"input '{spec.name}' is of shape {given.shape}; the model was compiled for {_form(spec)}")
     if given.dtype != spec.dtype and not (given.dtype.kind == spec.dtype.kind == "f"):
         raise DataError(f"input '{spec.name}' is of {given.dtype}; the model takes {spec.dtype}")
     return np.ascontiguousarray(given, spec.dtype).reshape(given.shape)
 
 
-def _spec(name: str, dtype: int, shape: list[int]) -> TensorSpec:
-    return TensorSpec(name, np.dtype(_TYPES[dtype]), tuple(shape))
+def _cost(name: str, kind: str, runs: int, nanoseconds: int, size: int, multiply_adds: int) -> OperatorCost:
+    return OperatorCost(name, kind, nanoseconds / max(runs, 1) * 1e-6, size, multiply_adds)
 
 
-def _fixed(spec: TensorSpec) -> tuple[int, ...]:
-    return tuple(dim for dim in spec.shape if isinstance(dim, int))
+def _form(spec: TensorSpec) -> str:
+    return f"({', '.join(str(dim) for dim in spec.shape)}{',' * (len(spec.shape) == 1)})"
+
+
+def _spec(name: str, dtype: int, shape: list[int], sizes: list[str | None]) -> TensorSpec:
+    """Fixed lengths as numbers, and others by their names."""
+    dims = tuple(dim if size is None else size or None for dim, size in zip(shape, sizes, strict=True))
+    return TensorSpec(name, np.dtype(_TYPES[dtype]), dims)

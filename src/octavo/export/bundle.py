@@ -13,18 +13,21 @@ import numpy as np
 from octavo.errors import ModelError
 from octavo.export.arena import aligned
 from octavo.export.kinds import KINDS
-from octavo.export.program import Operation, Place, Program, Tensor
+from octavo.export.program import Operation, Place, Program, Size, Tensor
 
-MAGIC, VERSION = b"OCTV", 1
+MAGIC, VERSION = b"OCTV", 2
 MAX_RANK, MAX_BYTES = 6, 2**31 - 1
 DTYPES: dict[np.dtype[Any], int] = {
-    np.dtype(name): number for name, number in {"f4": 1, "u1": 2, "i1": 3, "i4": 4, "i8": 7, "?": 8}.items()
+    np.dtype(name): i for i, name in enumerate(("f4", "u1", "i1", "i4", "u2", "i2", "i8", "?"), 1)
 }
 _NAMES = {number: dtype for dtype, number in DTYPES.items()}
-_HEADER = struct.Struct("<4sIQIIQ16Q")
+_HEADER = struct.Struct("<4sIQIIQ20Q")
 _CHECKSUM_AT = 16
-_TENSOR = struct.Struct("<IBBBx6IQQfi8x")
+_TENSOR = struct.Struct("<IBBBx6IQQfiI4x")
 _OPERATOR = struct.Struct("<IHHHHII12x")
+_SIZE = struct.Struct("<III4x")
+_VARYING = struct.Struct("<III4x4q")
+_DIM, _ATTRIBUTE = 1, 2
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class Bundle:
     outputs: tuple[int, ...]
     arena_bytes: int
     payload_bytes: int
+    sizes: tuple[Size, ...]
 
 
 def write_bundle(program: Program, arena_bytes: int) -> bytes:
@@ -70,12 +74,15 @@ def write_bundle(program: Program, arena_bytes: int) -> bytes:
     Raises:
         ModelError: it needs more than a bundle can say.
     """
-    tensors = _tensors(program)
+    tensors = program.tensors()
     numbers = {id(tensor): number for number, tensor in enumerate(tensors)}
     payload = _payload(tensors)
     strings = _Strings()
-    records = b"".join(_tensor_record(tensor, strings) for tensor in tensors)
+    buffers = {id(tensor.buffer): number for number, tensor in reversed(list(enumerate(tensors)))}
+    records = b"".join(_tensor_record(tensor, buffers[id(tensor.buffer)], strings) for tensor in tensors)
     operators, operands, attributes = _operator_tables(program.operations, numbers, strings)
+    sizes = b"".join(_SIZE.pack(strings.offset(size.name), size.least, size.most) for size in program.sizes)
+    varying = _varying(program, numbers)
     slots = [_integers([numbers[id(t)] for t in each], "u4") for each in (program.inputs, program.outputs)]
     parts = [
         (records, len(tensors)),
@@ -86,6 +93,8 @@ def write_bundle(program: Program, arena_bytes: int) -> bytes:
         (slots[1], len(program.outputs)),
         (bytes(strings.content), len(strings.content)),
         (payload, len(payload)),
+        (sizes, len(program.sizes)),
+        (varying, len(program.varying)),
     ]
     if arena_bytes > MAX_BYTES:
         raise ModelError(f"the model needs {arena_bytes} bytes of working memory; a bundle allows {MAX_BYTES}")
@@ -115,7 +124,8 @@ def read_bundle(content: bytes) -> Bundle:
         for label, kind, n, _, m, i, a in _records(content, _OPERATOR, tables[1])
     ]
     inputs, outputs = (tuple(np.frombuffer(content, "<u4", tables[i][1], tables[i][0]).tolist()) for i in (4, 5))
-    return Bundle(tuple(tensors), tuple(operators), inputs, outputs, head[5], tables[7][1])
+    sizes = tuple(Size(name(label), least, most) for label, least, most in _records(content, _SIZE, tables[8]))
+    return Bundle(tuple(tensors), tuple(operators), inputs, outputs, head[5], tables[7][1], sizes)
 
 
 def checksum(content: bytes | bytearray) -> int:
@@ -143,13 +153,6 @@ class _Strings:
         return self._offsets[name]
 
 
-def _tensors(program: Program) -> list[Tensor]:
-    every = [*program.inputs, *program.outputs]
-    for operation in program.operations:
-        every += [*operation.inputs, operation.output]
-    return list({id(tensor): tensor for tensor in every}.values())
-
-
 def _payload(tensors: Sequence[Tensor]) -> bytes:
     """Constants one behind the other, equal ones once; their buffers learn where they lie."""
     payload, known = bytearray(), dict[bytes, int]()
@@ -166,7 +169,7 @@ def _payload(tensors: Sequence[Tensor]) -> bytes:
     return bytes(payload)
 
 
-def _tensor_record(tensor: Tensor, strings: _Strings) -> bytes:
+def _tensor_record(tensor: Tensor, buffer: int, strings: _Strings) -> bytes:
     if len(tensor.shape) > MAX_RANK or tensor.buffer.size > MAX_BYTES:
         raise ModelError(f"tensor '{tensor.name}' of shape {tensor.shape} is more than a bundle can hold")
     dims = [*tensor.shape, *[0] * (MAX_RANK - len(tensor.shape))]
@@ -182,7 +185,23 @@ def _tensor_record(tensor: Tensor, strings: _Strings) -> bytes:
         tensor.buffer.size,
         scale,
         zero_point,
+        buffer,
     )
+
+
+def _varying(program: Program, numbers: dict[int, int]) -> bytes:
+    """Records of the numbers that follow from open sizes."""
+    firsts, first = dict[int, int](), 0
+    for operation in program.operations:
+        firsts[id(operation)], first = first, first + len(operation.attributes)
+    records = bytearray()
+    for each in program.varying:
+        if isinstance(each.owner, Tensor):
+            where = (_DIM, numbers[id(each.owner)], each.index)
+        else:
+            where = (_ATTRIBUTE, firsts[id(each.owner)] + each.index, 0)
+        records += _VARYING.pack(*where, *each.coefficients)
+    return bytes(records)
 
 
 def _operator_tables(
@@ -218,5 +237,5 @@ def _records(content: bytes, record: struct.Struct, table: tuple[int, int]) -> l
 
 def _stored_tensor(record: tuple[Any, ...], name: str) -> StoredTensor:
     _, dtype, rank, place, *rest = record
-    offset, size, scale, zero_point = rest[MAX_RANK:]
+    offset, size, scale, zero_point, _ = rest[MAX_RANK:]
     return StoredTensor(name, _NAMES[dtype], tuple(rest[:rank]), Place(place), offset, size, scale, zero_point)

@@ -42,13 +42,17 @@ class Buffer:
 
 @dataclass(eq=False)
 class Tensor:
-    """A buffer seen in one shape. Integers of 8 bits have `params`, per tensor."""
+    """A buffer seen in one shape. Integers of 8 bits have `params`, per tensor.
+
+    `channels_last` says that the axes are those of an image, (N, ..., C) where ONNX writes (N, C, ...).
+    """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
     buffer: Buffer
     params: QuantParams | None = None
+    channels_last: bool = False
 
     @property
     def count(self) -> int:
@@ -67,6 +71,30 @@ class Operation:
     attributes: list[int] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Size:
+    """A length of some axes of the inputs that is left open, and its bounds."""
+
+    name: str
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, eq=False)
+class Varying:
+    """An axis's length or an attribute that follows from the open sizes s and t as c0 + c1 s + c2 t + c3 s t.
+
+    Attributes:
+        owner: the tensor, or the operation.
+        index: of the axis, or the attribute.
+        coefficients: c0 to c3; those of a size that there is not are 0.
+    """
+
+    owner: Tensor | Operation
+    index: int
+    coefficients: tuple[int, int, int, int]
+
+
 @dataclass
 class Program:
     """What is built while a model is lowered."""
@@ -74,6 +102,15 @@ class Program:
     operations: list[Operation] = field(default_factory=list)
     inputs: list[Tensor] = field(default_factory=list)
     outputs: list[Tensor] = field(default_factory=list)
+    sizes: list[Size] = field(default_factory=list)
+    varying: list[Varying] = field(default_factory=list)
+
+    def tensors(self) -> list[Tensor]:
+        """Each once: inputs, outputs, and then as operations name them."""
+        every = [*self.inputs, *self.outputs]
+        for operation in self.operations:
+            every += [*operation.inputs, operation.output]
+        return list({id(tensor): tensor for tensor in every}.values())
 
     def add(
         self,
@@ -98,13 +135,13 @@ def new_tensor(
 
 def constant_tensor(name: str, array: NDArray[Any], params: QuantParams | None = None) -> Tensor:
     """A tensor whose values are known."""
-    content = np.ascontiguousarray(array)
+    content = np.ascontiguousarray(array).reshape(np.shape(array))  # which would make a vector of a number
     buffer = Buffer(content.nbytes, Place.CONSTANT, content=content)
     return Tensor(name, content.dtype, content.shape, buffer, params)
 
 
 def view(tensor: Tensor, name: str, shape: Sequence[int]) -> Tensor:
-    """The same buffer in another shape of as many elements."""
+    """The same buffer in another shape of as many elements, whose axes are in ONNX's order."""
     return Tensor(name, tensor.dtype, tuple(shape), tensor.buffer, tensor.params)
 
 

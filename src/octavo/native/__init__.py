@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from octavo.native.cpu import Cpu, cpu
 from octavo.native.kernels import Kernels, Product, kernels
-from octavo.native.runtime import BundleModel, BundleSession, open_bundle
+from octavo.native.runtime import BundleModel, BundleSession, open_bundle, open_session
 
-__all__ = ["BundleModel", "BundleSession", "Cpu", "Kernels", "Product", "cpu", "kernels", "open_bundle"]
+__all__ = ["BundleModel", "BundleSession", "Cpu", "Kernels", "Product", "cpu", "kernels", "open_bundle", "open_session"]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 
 from octavo._native import BundleModel, BundleSession
-from octavo.errors import ModelError
+from octavo.errors import ModelError, OptionError
 
-__all__ = ["BundleModel", "BundleSession", "open_bundle"]
+__all__ = ["BundleModel", "BundleSession", "open_bundle", "open_session"]
+
+_MOST_THREADS = 256
 
 
 def open_bundle(path: str | os.PathLike[str]) -> BundleModel:
@@ -21,3 +23,17 @@ def open_bundle(path: str | os.PathLike[str]) -> BundleModel:
     except ValueError as error:
         message = str(error)
         raise ModelError(message if str(path) in message else f"{path}: {message}") from None
+
+
+def open_session(model: BundleModel, threads: int) -> BundleSession:
+    """The memory and the threads that runs of a bundle need.
+
+    Raises:
+        OptionError: there are less than 1 or more than 256 threads, or the system refuses to start them.
+    """
+    if not 1 <= threads <= _MOST_THREADS:
+        raise OptionError(f"{threads} threads cannot share a run; choose 1 to {_MOST_THREADS}")
+    try:
+        return BundleSession(model, threads)
+    except ValueError as error:
+        raise OptionError(f"a session of {threads} threads cannot be opened: {error}; choose fewer") from None

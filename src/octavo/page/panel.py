@@ -10,7 +10,7 @@ from octavo.affine import Grid, QuantParams, derive, real_range
 from octavo.page.plots import tensors_of
 from octavo.page.tensor import record
 from octavo.summary import Plain
-from octavo.text import decibels
+from octavo.text import decibels, milliseconds
 
 Facts = list[tuple[str, str]]
 
@@ -105,6 +105,8 @@ def _layer_facts(layer: Plain, proof: Plain | None) -> Facts:
         facts.append(("cosine", f"{layer['cosine']:.6f}"))
     if layer["share"] is not None:
         facts.append(("share of the output's error", f"{layer['share']:.1%}"))
+    if layer["native_ms"] is not None:
+        facts.append(("time in the native runtime", milliseconds(layer["native_ms"])))
     if layer["fused"]:
         facts.append(("fused into it", ", ".join(layer["fused"])))
     if proof is not None:

@@ -13,7 +13,7 @@ from octavo.page.panel import layer_panels, tensor_panels
 from octavo.page.plots import pareto_points, tensors_of
 from octavo.page.strip import strip
 from octavo.summary import Plain, main_values
-from octavo.text import decibels
+from octavo.text import decibels, short
 
 _STEPS = 11
 
@@ -105,6 +105,7 @@ def _rows(result: Plain) -> list[dict[str, Any]]:
             ("" if layer["cosine"] is None else f"{layer['cosine']:.6f}", layer["cosine"]),
             ("" if layer["share"] is None else f"{layer['share']:.1%}", layer["share"]),
             ("" if clipped is None else f"{clipped:.3%}", clipped),
+            ("" if layer["native_ms"] is None else short(layer["native_ms"]), layer["native_ms"]),
         ]
         found.append({"place": place, "cells": cells})
     return found

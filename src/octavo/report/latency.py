@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from octavo.engines.native import OperatorCost
 from octavo.measure import Latency
 from octavo.text import short, size, times
+
+
+def bench_json(
+    paths: Sequence[Path],
+    sizes: Sequence[int],
+    found: Sequence[Latency],
+    batch: int,
+    threads: int | None,
+    costs: Mapping[Path, Sequence[OperatorCost]],
+) -> str:
+    """All of it as JSON text; `operators` is null where they were not timed, and `threads` where none were named."""
+    models = [
+        {"model": str(path), "size_bytes": stored, **asdict(each), "operators": _operators(costs.get(path))}
+        for path, stored, each in zip(paths, sizes, found, strict=True)
+    ]
+    return json.dumps({"batch": batch, "threads": threads, "models": models}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _operators(costs: Sequence[OperatorCost] | None) -> list[dict[str, Any]] | None:
+    return None if costs is None else [{**asdict(cost), "gops": cost.gops} for cost in costs]
 
 
 def show_latencies(

@@ -45,14 +45,14 @@ def check_image(tensor: Tensor) -> None:
         raise Unsupported(f"over {max(len(tensor.shape) - 2, 0)} spatial axes")
 
 
-def window(node: ir.Node, tensor: Tensor, kernel: Sequence[int]) -> list[int]:
-    """Strides, pads (top, left, bottom, right) and dilations of a window over the last two axes."""
+def window(node: ir.Node, sizes: Sequence[int], kernel: Sequence[int]) -> list[int]:
+    """Strides, pads (top, left, bottom, right) and dilations of a window over spatial axes of these sizes."""
     rank = len(kernel)
     strides = integers(node, "strides") or [1] * rank
     dilations = integers(node, "dilations") or [1] * rank
     if integer(node, "ceil_mode", 0):
         raise Unsupported("with ceil_mode")
-    pads = _pads(node, tensor.shape[2:], kernel, strides, dilations)
+    pads = _pads(node, sizes, kernel, strides, dilations)
     if min(pads) < 0:
         raise Unsupported("with negative pads")
     return [*_two(strides, 1), *_two(pads[:rank], 0), *_two(pads[rank:], 0), *_two(dilations, 1)]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from octavo.export.kinds import UNARY
 from octavo.export.lower.attributes import number, text
 from octavo.export.lower.facts import Fact, Known, Pending, Real, Unsupported
-from octavo.export.lower.lowering import Lowering
+from octavo.export.lower.lowering import Lowering, like
 from octavo.export.program import float_bits
 
 Doubles = NDArray[np.float64]
@@ -32,12 +32,16 @@ def function(lowering: Lowering, node: ir.Node) -> Fact:
 
 def finish_function(lowering: Lowering, node: ir.Node) -> Fact:
     """On floats."""
-    source = lowering.real(node.inputs[0])
+    source = lowering.real_as_it_lies(node.inputs[0])
     if source.dtype != np.float32:
         raise Unsupported(f"of {source.dtype}")
     kind, first, second = _kernel(lowering, node)
     attributes = [UNARY[kind], float_bits(first), float_bits(second)]
-    return Real(lowering.program.add("UnaryFloat", node.name or "", [source], lowering.new(node), attributes))
+    return Real(
+        lowering.program.add(
+            "UnaryFloat", node.name or "", [source], like(source, node.outputs[0].name or ""), attributes
+        )
+    )
 
 
 def bounds_of(lowering: Lowering, node: ir.Node) -> tuple[float, float] | None:

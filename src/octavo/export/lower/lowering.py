@@ -11,6 +11,7 @@ import onnx_ir as ir
 from octavo.affine import QuantParams, dequantize
 from octavo.export.bundle import DTYPES
 from octavo.export.lower.facts import Fact, Known, Lost, OnGrid, Pending, Real, Unsupported
+from octavo.export.lower.layout import Layouts, channels_last_order
 from octavo.export.program import Program, Tensor, constant_tensor, new_tensor
 
 Handler = Callable[["Lowering", ir.Node], Fact]
@@ -29,6 +30,9 @@ class Lowering:
     finish: Handler
     program: Program = field(default_factory=Program)
     facts: dict[ir.Value, Fact] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.layouts = Layouts(self.program)
 
     def fact(self, value: ir.Value | None) -> Fact:
         """What is known of an input.
@@ -56,7 +60,11 @@ class Lowering:
         return fact
 
     def real(self, value: ir.Value | None) -> Tensor:
-        """The value as it is, in a tensor; numbers on a grid are dequantized."""
+        """The value as it is, in a tensor with ONNX's axes; numbers on a grid are dequantized."""
+        return self.layouts.channels_first(self.real_as_it_lies(value))
+
+    def real_as_it_lies(self, value: ir.Value | None) -> Tensor:
+        """The same in the layout that it has."""
         fact = self.fact(value)
         assert value is not None
         if isinstance(fact, Pending):
@@ -76,7 +84,12 @@ class Lowering:
         raise AssertionError(fact)
 
     def on_grid(self, value: ir.Value | None) -> OnGrid | None:
-        """The value's integers of 8 bits, one scale for all; None where it has none."""
+        """The value's integers of 8 bits with ONNX's axes, one scale for all; None where it has none."""
+        found = self.on_grid_as_it_lies(value)
+        return None if found is None else OnGrid(self.layouts.channels_first(found.tensor), found.params)
+
+    def on_grid_as_it_lies(self, value: ir.Value | None) -> OnGrid | None:
+        """The same in the layout that they have."""
         fact = self.fact(value)
         if isinstance(fact, Known) and fact.params is not None and fact.params.axis is None:
             if fact.params.grid.dtype not in ("int8", "uint8"):
@@ -85,16 +98,35 @@ class Lowering:
             return OnGrid(constant_tensor(name, fact.array, fact.params), fact.params)
         return fact if isinstance(fact, OnGrid) else None
 
-    def new(self, node: ir.Node, dtype: np.dtype | type = np.float32, params: QuantParams | None = None) -> Tensor:
+    def new(
+        self,
+        node: ir.Node,
+        dtype: np.dtype | type = np.float32,
+        params: QuantParams | None = None,
+        *,
+        channels_last: bool = False,
+    ) -> Tensor:
         """A tensor for the node's first output."""
         value = node.outputs[0]
-        return new_tensor(value.name or "", dtype, static_shape(value), params)
+        shape = static_shape(value)
+        if channels_last:
+            shape = tuple(shape[axis] for axis in channels_last_order(len(shape)))
+        tensor = new_tensor(value.name or "", dtype, shape, params)
+        tensor.channels_last = channels_last
+        return tensor
 
     def _dequantized(self, name: str, fact: OnGrid) -> Tensor:
         if fact.real is None:
-            result = new_tensor(name, np.float32, fact.tensor.shape)
+            result = like(fact.tensor, name, np.float32)
             fact.real = self.program.add("Dequantize", name, [fact.tensor], result)
         return fact.real
+
+
+def like(tensor: Tensor, name: str, dtype: np.dtype | type | None = None, params: QuantParams | None = None) -> Tensor:
+    """A tensor of the same shape and layout in a buffer of its own."""
+    made = new_tensor(name, tensor.dtype if dtype is None else dtype, tensor.shape, params)
+    made.channels_last = tensor.channels_last
+    return made
 
 
 def real_array(fact: Known) -> np.ndarray:

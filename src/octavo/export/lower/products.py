@@ -15,11 +15,12 @@ from octavo.export import panels
 from octavo.export.kinds import BINARY
 from octavo.export.lower.attributes import check_image, integer, number, two, window
 from octavo.export.lower.facts import Fact, Known, OnGrid, Pending, Real, Unsupported
-from octavo.export.lower.lowering import Lowering, real_array
+from octavo.export.lower.lowering import Lowering, like, real_array
 from octavo.export.lower.target import Target
 from octavo.export.program import Tensor, constant_tensor, new_tensor
 
 _LIMIT = 2**31
+_FEW_CHANNELS = 4
 
 
 @dataclass(frozen=True)
@@ -41,16 +42,18 @@ class Product:
     rest: NDArray[np.float32] | None
 
 
-def product_of(lowering: Lowering, node: ir.Node, axis: int, *, to_grid: bool) -> Product | None:
+def product_of(
+    lowering: Lowering, node: ir.Node, axis: int, *, to_grid: bool, zero_points: bool = False
+) -> Product | None:
     """The layer on integers, or None where it must run on floats."""
-    source = lowering.on_grid(node.inputs[0])
+    source = lowering.on_grid_as_it_lies(node.inputs[0])
     known = lowering.fact(node.inputs[1])
     if source is None or not isinstance(known, Known) or isinstance(lowering.fact(node.inputs[0]), Known):
         return None
     params = known.params
     if params is None or params.grid.dtype not in ("int8", "int4") or params.block_size is not None:
         return None
-    if params.zero_point.any() or params.axis not in (None, axis, axis - known.array.ndim):
+    if (params.zero_point.any() and not zero_points) or params.axis not in (None, axis, axis - known.array.ndim):
         return None
     channels = known.array.shape[axis]
     scale = np.broadcast_to(params.scale, (channels,))
@@ -124,19 +127,35 @@ def integer_conv(lowering: Lowering, node: ir.Node, target: Target | None) -> Te
         return None
     source, weights, group = product.source.tensor, product.weights, integer(node, "group", 1)
     check_image(source)
-    moves, kernel = window(node, source, weights.shape[2:]), two(weights.shape[2:])
-    name, result = node.name or "", _result(lowering, node, target)
+    name, result = node.name or "", _result(lowering, node, target, channels_last=True)
+    # Few channels: the kernel copies the image anyway, and takes it as it comes.
+    planar = not source.channels_last and 1 < source.shape[1] <= _FEW_CHANNELS and group == 1
+    if not planar:
+        source = lowering.layouts.channels_last(source)
+    sizes = source.shape[2:] if planar else source.shape[1:-1]
+    moves, kernel = window(node, sizes, weights.shape[2:]), two(weights.shape[2:])
     bounds = [0, 0] if target is None else target.bounds
     multiplier = _multiplier(product, target)
-    if weights.shape[1] == 1 and group > 1:
-        each: list[NDArray[Any]] = [weights.reshape(-1, *kernel), product.bias, multiplier]
-        inputs = [source, *_constants(name, each)]
+    if weights.shape[1] == 1 and group > 1 and weights.shape[0] == group:
+        rows = weights.reshape(group, *kernel).transpose(1, 2, 0)
+        sums = weights.reshape(group, -1).sum(axis=1, dtype=np.int32)
+        inputs = [source, *_constants(name, [rows, sums, product.bias, multiplier])]
         lowering.program.add("DepthwiseConv", name, inputs, result, [*moves, *bounds])
     else:
-        matrices = weights.reshape(group, weights.shape[0] // group, -1).transpose(0, 2, 1)
+        matrices = _segmented(weights.reshape(group, -1, weights.shape[1], *kernel), dilated=moves[-1] != 1)
         inputs = [source, *_constants(name, _columns(product, matrices, multiplier))]
-        lowering.program.add("Conv", name, inputs, result, [group, *kernel, *moves, *bounds])
-    return _with_rest(lowering, name, result, product, (-1, *[1] * (weights.ndim - 2)))
+        lowering.program.add("Conv", name, inputs, result, [group, *kernel, *moves, planar, *bounds])
+    return _with_rest(lowering, name, result, product, (-1,))
+
+
+def _segmented(weights: NDArray[np.int8], *, dilated: bool) -> NDArray[np.int8]:
+    """Weights (groups, N, C, H, W) as matrices (groups, K, N); `kernels.h` says in which order k runs, and with
+    which zeros."""
+    groups, n, _, height, width = weights.shape
+    rows = weights.transpose(0, 3, 4, 2, 1).reshape(groups, height * width if dilated else height, -1, n)
+    filled = np.zeros((*rows.shape[:2], -(-rows.shape[2] // 8) * 8, n), np.int8)
+    filled[:, :, : rows.shape[2]] = rows
+    return filled.reshape(groups, -1, n)
 
 
 def integer_matrix(lowering: Lowering, node: ir.Node, target: Target | None) -> Tensor | None:
@@ -146,9 +165,10 @@ def integer_matrix(lowering: Lowering, node: ir.Node, target: Target | None) -> 
     if product is None:
         return None
     matrix = product.weights.T if axis == 0 else product.weights
+    source = lowering.layouts.channels_first(product.source.tensor)
     name, result = node.name or "", _result(lowering, node, target)
     columns = _columns(product, matrix[np.newaxis], _multiplier(product, target))
-    inputs = [product.source.tensor, *_constants(name, columns)]
+    inputs = [source, *_constants(name, columns)]
     lowering.program.add("MatMul", name, inputs, result, [0, 0] if target is None else target.bounds)
     return _with_rest(lowering, name, result, product, (-1,))
 
@@ -166,7 +186,7 @@ def _columns(product: Product, matrices: NDArray[np.int8], multiplier: NDArray[n
 
 
 def _constants(name: str, arrays: Sequence[NDArray[Any]]) -> list[Tensor]:
-    labels = ("weights", "sums", "bias", "multiplier") if len(arrays) == 4 else ("weights", "bias", "multiplier")
+    labels = ("weights", "sums", "bias", "multiplier")
     return [constant_tensor(f"{name}_{label}", array) for label, array in zip(labels, arrays, strict=True)]
 
 
@@ -177,8 +197,10 @@ def _multiplier(product: Product, target: Target | None) -> NDArray[np.float32]:
     return requantization_multiplier(source, product.scale, target.params.scale)
 
 
-def _result(lowering: Lowering, node: ir.Node, target: Target | None) -> Tensor:
-    return lowering.new(node) if target is None else lowering.new(node, target.params.grid.numpy_dtype, target.params)
+def _result(lowering: Lowering, node: ir.Node, target: Target | None, *, channels_last: bool = False) -> Tensor:
+    if target is None:
+        return lowering.new(node, channels_last=channels_last)
+    return lowering.new(node, target.params.grid.numpy_dtype, target.params, channels_last=channels_last)
 
 
 def _with_rest(lowering: Lowering, name: str, result: Tensor, product: Product, shape: tuple[int, ...]) -> Tensor:
@@ -189,7 +211,7 @@ def _with_rest(lowering: Lowering, name: str, result: Tensor, product: Product, 
 
 
 def _added(lowering: Lowering, name: str, result: Tensor, bias: Tensor) -> Tensor:
-    total = new_tensor(result.name, np.float32, result.shape)
+    total = like(result, result.name)
     return lowering.program.add("BinaryFloat", name, [result, bias], total, [BINARY["Add"]])
 
 
@@ -205,20 +227,22 @@ def _check_gemm(node: ir.Node) -> None:
 
 
 def _float_conv(lowering: Lowering, node: ir.Node) -> Tensor:
-    source = lowering.real(node.inputs[0])
+    source = lowering.layouts.channels_last(lowering.real_as_it_lies(node.inputs[0]))
     check_image(source)
     weights = real_array(lowering.constant(node, 1, "weights"))
-    kernel = two(weights.shape[2:])
+    kernel, group = two(weights.shape[2:]), integer(node, "group", 1)
+    rows = weights.reshape(group, -1, weights.shape[1], *kernel).transpose(0, 3, 4, 2, 1)
     bias = np.zeros(len(weights), np.float32)
     if lowering.given(node, 2) is not None:
         bias = real_array(lowering.constant(node, 2, "biases")).astype(np.float32)
-    moves, name = window(node, source, weights.shape[2:]), node.name or ""
+    moves, name = window(node, source.shape[1:-1], weights.shape[2:]), node.name or ""
     constants = [
-        constant_tensor(f"{name}_weights", weights.astype(np.float32).reshape(*weights.shape[:2], *kernel)),
+        constant_tensor(f"{name}_weights", rows.astype(np.float32).reshape(-1, rows.shape[-1])),
         constant_tensor(f"{name}_bias", bias),
     ]
-    attributes = [integer(node, "group", 1), *moves]
-    return lowering.program.add("ConvFloat", name, [source, *constants], lowering.new(node), attributes)
+    attributes = [group, *kernel, *moves]
+    result = lowering.new(node, channels_last=True)
+    return lowering.program.add("ConvFloat", name, [source, *constants], result, attributes)
 
 
 def _float_gemm(lowering: Lowering, node: ir.Node) -> Tensor:

@@ -7,8 +7,9 @@ import onnx_ir as ir
 
 from octavo.export.lower.attributes import integers, text
 from octavo.export.lower.facts import Fact, Unsupported
+from octavo.export.lower.layout import own_axis, reordered
 from octavo.export.lower.lowering import Lowering, real_array, static_shape
-from octavo.export.lower.movers import moved
+from octavo.export.lower.movers import moved_as_it_lies
 from octavo.export.program import Tensor, float_bits
 
 
@@ -21,15 +22,17 @@ def cut(lowering: Lowering, node: ir.Node) -> Fact:
 
     def sliced(tensor: Tensor) -> Tensor:
         first, step = [0] * len(shape), [1] * len(shape)
-        for axis, start, each in zip(axes, starts, steps, strict=True):
+        for axis, start, each in zip(
+            (own_axis(axis % len(shape), tensor) for axis in axes), starts, steps, strict=True
+        ):
             size = tensor.shape[axis]
             # As Python's slices, but a negative step may begin at the last element at most.
             first[axis] = min(start + size if start < 0 else start, size - (each < 0))
             first[axis], step[axis] = max(first[axis], 0), each
-        result = lowering.new(node, tensor.dtype, tensor.params)
+        result = lowering.new(node, tensor.dtype, tensor.params, channels_last=tensor.channels_last)
         return lowering.program.add("Slice", node.name or "", [tensor], result, [*first, *step])
 
-    return moved(lowering, node, sliced)
+    return moved_as_it_lies(lowering, node, sliced)
 
 
 def pad(lowering: Lowering, node: ir.Node) -> Fact:
@@ -53,10 +56,10 @@ def pad(lowering: Lowering, node: ir.Node) -> Fact:
             raise Unsupported("of integers by other than zero")
         # The zero point is what stands for 0.
         content = float_bits(fill) if tensor.params is None else int(tensor.params.zero_point) & 0xFF
-        result = lowering.new(node, tensor.dtype, tensor.params)
-        return lowering.program.add("Pad", node.name or "", [tensor], result, [*before, content])
+        result = lowering.new(node, tensor.dtype, tensor.params, channels_last=tensor.channels_last)
+        return lowering.program.add("Pad", node.name or "", [tensor], result, [*reordered(before, tensor), content])
 
-    return moved(lowering, node, padded)
+    return moved_as_it_lies(lowering, node, padded)
 
 
 def _numbers(lowering: Lowering, node: ir.Node, index: int, name: str) -> list[int] | None:

@@ -7,6 +7,7 @@ from octavo.export.merge.attention import merge_attentions
 from octavo.export.merge.functions import merge_functions
 from octavo.export.merge.quantize import merge_quantizations
 from octavo.export.merge.scale import merge_scales
+from octavo.export.merge.sums import merge_sums
 from octavo.export.merge.transposes import merge_transposes
 from octavo.export.merge.unused import drop_unused
 from octavo.export.program import Program
@@ -22,6 +23,7 @@ def merge(program: Program) -> None:
         merge_scales,
         merge_transposes,
         merge_attentions,
+        merge_sums,
     ):
         each(program)
     drop_unused(program)

@@ -1,0 +1,99 @@
+// The part of an image that a band of the output's rows sees, copied with its padding in the type that a kernel reads.
+#pragma once
+
+#include "kernels/generic/left.h"
+
+namespace octavo {
+namespace {
+
+constexpr std::size_t kBandBytes = 1 << 18;
+constexpr std::size_t kBandPositions = 1 << 12;
+// What kernels may read behind a segment's end, whose weights are zeros.
+constexpr std::size_t kSlack = 4 * kBlock;
+
+// Rows and columns of the padded image that some rows of the output see.
+inline std::size_t seen_rows(const Stride2d& w, std::size_t rows) {
+  return (rows - 1) * w.stride_h + (w.kernel_h - 1) * w.dilation_h + 1;
+}
+inline std::size_t seen_columns(const Stride2d& w, std::size_t out_w) {
+  return (out_w - 1) * w.stride_w + (w.kernel_w - 1) * w.dilation_w + 1;
+}
+
+// Of at most `rows` rows of the output, how many a band has.
+template <class Isa>
+std::size_t band_rows(const Pixels& image, const Stride2d& w, std::size_t out_w, std::size_t rows) {
+  const std::size_t line = seen_columns(w, out_w) * image.channels * sizeof(typename Isa::Left) * w.stride_h;
+  const std::size_t by_bytes = kBandBytes / (line + 1), by_positions = kBandPositions / out_w;
+  const std::size_t fitting = by_bytes < by_positions ? by_bytes : by_positions;
+  const std::size_t most = fitting < 1 ? 1 : fitting;
+  return rows < most ? rows : most;
+}
+
+template <class Isa>
+std::size_t band_bytes(const Pixels& image, const Stride2d& w, std::size_t out_w, std::size_t rows) {
+  const std::size_t pixels = seen_rows(w, rows) * seen_columns(w, out_w);
+  return whole_lines((pixels * image.channels + kSlack) * sizeof(typename Isa::Left));
+}
+
+// What a byte of the image becomes.
+template <class Isa>
+constexpr typename Isa::Left left_value(std::int32_t value, bool a_signed) {
+  return static_cast<typename Isa::Left>(value + shift<Isa>(a_signed));
+}
+
+// Each type of left operand holds an unsigned byte as it is, or a signed one.
+template <class Isa>
+OCTAVO_INLINE typename Isa::Left left_byte(std::uint8_t byte, std::uint8_t flip) {
+  const auto flipped = static_cast<std::uint8_t>(byte ^ flip);
+  return Isa::kLeftSigned ? static_cast<typename Isa::Left>(static_cast<std::int8_t>(flipped))
+                          : static_cast<typename Isa::Left>(flipped);
+}
+
+// Planes to pixels, for as many channels as the compiler is told.
+template <class Isa, int Channels>
+void interleave_planes(const std::uint8_t* from, std::size_t plane, std::size_t count, std::uint8_t flip,
+                       typename Isa::Left* __restrict to) {
+  for (std::size_t i = 0; i < count; ++i) {
+    each<Channels>([&](auto c) OCTAVO_LAMBDA { to[i * Channels + c] = left_byte<Isa>(from[i + c * plane], flip); });
+  }
+}
+
+// `count` pixels of a line of the image, the first of them at `from`.
+template <class Isa>
+void copy_pixels(const Pixels& image, const std::uint8_t* from, std::size_t count, std::uint8_t flip,
+                 typename Isa::Left* to) {
+  if (image.channel == 1 && image.pixel == image.channels) return convert<Isa>(from, count * image.channels, flip, to);
+  if (image.pixel == 1 && image.channels == 3) return interleave_planes<Isa, 3>(from, image.channel, count, flip, to);
+  for (std::size_t i = 0; i < count; ++i, from += image.pixel) {
+    for (std::size_t c = 0; c < image.channels; ++c) *to++ = left_byte<Isa>(from[c * image.channel], flip);
+  }
+}
+
+template <class Left>
+void fill(Left value, std::size_t count, Left* to) {
+  for (std::size_t i = 0; i < count; ++i) to[i] = value;
+}
+
+// The padded lines [first, first + lines) of the image, of `columns` pixels; line 0 is the first of the padding.
+template <class Isa>
+void copy_band(const Pixels& image, const Stride2d& w, std::size_t columns, std::uint8_t flip, typename Isa::Left zero,
+               std::size_t first, std::size_t lines, typename Isa::Left* to) {
+  const std::size_t length = columns * image.channels;
+  const std::size_t beyond = image.w + w.left < columns ? image.w + w.left : columns;
+  const std::size_t inside = beyond < w.left ? 0 : beyond - w.left;
+  for (std::size_t line = first; line < first + lines; ++line, to += length) {
+    if (line < w.top || line >= image.h + w.top || inside == 0) {
+      fill(zero, length, to);
+      continue;
+    }
+    // The conversion may write some elements too many, which what follows puts right.
+    const std::uint8_t* from = image.data + (line - w.top) * image.w * image.pixel;
+    copy_pixels<Isa>(image, from, inside, flip, to + w.left * image.channels);
+    fill(zero, w.left * image.channels, to);
+    fill(zero, (columns - w.left - inside) * image.channels, to + (w.left + inside) * image.channels);
+  }
+  fill(zero, kSlack, to);
+}
+
+}  // namespace
+}  // namespace octavo

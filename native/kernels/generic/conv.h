@@ -1,0 +1,88 @@
+// Convolution as an implicit product: rows of the left matrix are windows of the image, read where they lie. Bands of
+// the output's rows, whose part of the image stays in the second-level cache, are copied with their padding first
+// where the image has none or lies otherwise.
+#pragma once
+
+#include "kernels/generic/band.h"
+#include "kernels/generic/rows.h"
+
+namespace octavo {
+namespace {
+
+template <class Isa>
+bool reads_in_place(const Conv& conv) {
+  const Stride2d& w = conv.window;
+  const Pixels& image = conv.image;
+  const bool padded = w.top != 0 || w.left != 0 || seen_columns(conv.window, conv.out_w) > image.w ||
+                      (conv.first_row + conv.rows - 1) * w.stride_h + seen_rows(w, 1) > image.h;
+  const bool whole_segments = w.kernel_w == 1 || w.dilation_w != 1 || image.pixel == image.channels;
+  return readable<Isa>(conv.product.a_signed) && !padded && whole_segments && image.channel == 1 &&
+         segment_length(w, image.channels) % Isa::kDepth == 0;
+}
+
+template <class Isa>
+std::size_t conv_scratch(const Conv& conv) {
+  const std::size_t rows = band_rows<Isa>(conv.image, conv.window, conv.out_w, conv.rows);
+  return whole_lines(conv_segments(conv.window) * sizeof(std::size_t)) + pointer_bytes(rows * conv.out_w) +
+         band_bytes<Isa>(conv.image, conv.window, conv.out_w, rows);
+}
+
+// Where positions of the output find their windows, and a window its segments.
+template <class Isa>
+void point_at_windows(const Conv& conv, const typename Isa::Left* band, std::size_t pixel, std::size_t columns,
+                      std::size_t rows, const typename Isa::Left** to) {
+  const std::size_t line = conv.window.stride_h * columns * pixel, step = conv.window.stride_w * pixel;
+  for (std::size_t y = 0; y < rows; ++y) {
+    for (std::size_t x = 0; x < conv.out_w; ++x) *to++ = band + y * line + x * step;
+  }
+  for (int i = 0; i < kMostRows; ++i) to[i] = to[-1];
+}
+
+inline void place_segments(const Stride2d& w, std::size_t pixel, std::size_t columns, std::size_t* segments) {
+  const std::size_t in_row = w.dilation_w == 1 ? 1 : w.kernel_w;
+  for (std::size_t i = 0; i < w.kernel_h; ++i) {
+    for (std::size_t j = 0; j < in_row; ++j) {
+      *segments++ = (i * w.dilation_h * columns + j * w.dilation_w) * pixel;
+    }
+  }
+}
+
+template <class Isa>
+void conv(const Conv& conv, void* scratch) {
+  using Left = typename Isa::Left;
+  const bool in_place = reads_in_place<Isa>(conv);
+  const std::size_t most = band_rows<Isa>(conv.image, conv.window, conv.out_w, conv.rows),
+                    count = conv_segments(conv.window);
+  const std::size_t pixel = in_place ? conv.image.pixel : conv.image.channels;
+  const std::size_t columns = in_place ? conv.image.w : seen_columns(conv.window, conv.out_w);
+  auto* segments = static_cast<std::size_t*>(scratch);
+  auto* rows = reinterpret_cast<const Left**>(static_cast<char*>(scratch) + whole_lines(count * sizeof(std::size_t)));
+  auto* band = reinterpret_cast<Left*>(reinterpret_cast<char*>(rows) + pointer_bytes(most * conv.out_w));
+  place_segments(conv.window, pixel, columns, segments);
+  RowsInput<Isa> input{rows,
+                       0,
+                       0,
+                       segments,
+                       count,
+                       steps_of<Isa>(segment_length(conv.window, conv.image.channels)),
+                       segment_depth(conv.window, conv.image.channels),
+                       nullptr};
+  each_part(conv.rows, most, [&](std::size_t done, int high) {
+    const std::size_t first = conv.first_row + done, line = first * conv.window.stride_h;
+    const Left* from = band;
+    if (in_place) {
+      from = reinterpret_cast<const Left*>(conv.image.data) + line * conv.image.w * conv.image.pixel;
+    } else {
+      const auto zero = left_value<Isa>(conv.product.a_zero, conv.product.a_signed);
+      copy_band<Isa>(conv.image, conv.window, columns, flip<Isa>(conv.product.a_signed), zero, line,
+                     seen_rows(conv.window, static_cast<std::size_t>(high)), band);
+    }
+    point_at_windows<Isa>(conv, from, pixel, columns, static_cast<std::size_t>(high), rows);
+    input.first = first * conv.out_w;
+    input.count = static_cast<std::size_t>(high) * conv.out_w;
+    run_rows<Isa>(conv.product, input);
+  });
+}
+
+}  // namespace
+}  // namespace octavo

@@ -1,0 +1,220 @@
+// Depthwise convolution, channels last. With a step of one pixel, a row of the output is one run of channels after
+// channels, in which a position of the kernel lies at the same distance everywhere; so blocks of channels are cut from
+// whole runs, and no part of a register stays empty where there are few channels. With longer steps, each pixel is a
+// run. Blocks that begin at the same channel share their weights; they are a phase.
+#pragma once
+
+#include "kernels/generic/band.h"
+#include "kernels/generic/output.h"
+
+namespace octavo {
+namespace {
+
+// Unsigned bytes, for all instruction sets.
+struct Unsigned {
+  using Left = std::uint8_t;
+  static constexpr bool kLeftSigned = false;
+  static OCTAVO_INLINE void convert(const std::uint8_t* bytes, std::uint8_t flip, Left* to) {
+    for (std::size_t i = 0; i < kBlock; ++i) to[i] = bytes[i] ^ flip;
+  }
+};
+
+template <class Isa>
+constexpr bool kInterleaves = requires { Isa::kChannels; };
+
+// Where the positions of the kernel lie from the first one, in their order; and how far apart those of a row and the
+// rows are.
+struct Taps {
+  const std::size_t* offsets;
+  std::size_t count;  // a multiple of four; those that the kernel does not have stand where the first one does
+  std::size_t column, row;
+  bool three_by_three;
+};
+
+// Sixteen channels at a time, position by position.
+template <class Isa>
+struct PlainBlock {
+  static constexpr std::size_t kWidth = kBlock;
+  static constexpr std::size_t channel(std::size_t i) { return i; }
+  static void prepare(const std::uint8_t* rows, std::size_t positions, std::uint8_t* weights) {
+    std::memcpy(weights, rows, positions * kWidth);
+  }
+
+  template <class Out>
+  static OCTAVO_INLINE void run(const std::uint8_t* from, const Taps& taps, const std::uint8_t* weights,
+                                const std::int32_t* start, const Out& out, std::size_t channels,
+                                typename Out::Element* c) {
+    typename Isa::Ints sums[kRegisters<Isa>];
+    each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { sums[r] = Isa::load(start + r * Isa::kLanes); });
+    for (std::size_t i = 0; i < taps.count; ++i) {
+      const auto* weight = reinterpret_cast<const std::int8_t*>(weights) + i * kWidth;
+      each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA {
+        const auto x = Isa::widen(from + taps.offsets[i] + r * Isa::kLanes), w = Isa::widen(weight + r * Isa::kLanes);
+        sums[r] = Isa::add(sums[r], Isa::multiply(x, w));
+      });
+    }
+    out.template store<1>(sums, 0, channels, c);
+  }
+};
+
+// As many channels as the instruction set interleaves, four positions at a time.
+template <class Isa>
+struct InterleavedBlock {
+  static constexpr std::size_t kWidth = Isa::kChannels;
+  static constexpr std::size_t channel(std::size_t i) { return Isa::channel(i); }
+  static void prepare(const std::uint8_t* rows, std::size_t positions, std::uint8_t* weights) {
+    for (std::size_t i = 0; i < positions; i += 4, rows += 4 * kWidth, weights += 4 * kWidth) {
+      typename Isa::Sums w[4];
+      Isa::interleave(Isa::bytes(rows), Isa::bytes(rows + kWidth), Isa::bytes(rows + 2 * kWidth),
+                      Isa::bytes(rows + 3 * kWidth), w);
+      std::memcpy(weights, w, sizeof w);
+    }
+  }
+
+  template <class Out>
+  static OCTAVO_INLINE void run(const std::uint8_t* from, const Taps& taps, const std::uint8_t* weights,
+                                const std::int32_t* start, const Out& out, std::size_t channels, std::uint8_t* c) {
+    typename Isa::Sums sums[4];
+    each<4>([&](auto k) OCTAVO_LAMBDA { sums[k] = Isa::load(start + k * (kWidth / 4)); });
+    if (taps.three_by_three) {
+      // Most kernels are; nine positions, without a list of them and without what fills up the last four.
+      const std::uint8_t *above = from, *middle = from + taps.row, *below = middle + taps.row;
+      const std::size_t right = taps.column, next = 2 * right;
+      add(sums, weights, Isa::bytes(above), Isa::bytes(above + right), Isa::bytes(above + next), Isa::bytes(middle));
+      add(sums, weights + 4 * kWidth, Isa::bytes(middle + right), Isa::bytes(middle + next), Isa::bytes(below),
+          Isa::bytes(below + right));
+      const auto none = Isa::all(0);
+      add(sums, weights + 8 * kWidth, Isa::bytes(below + next), none, none, none);
+    } else {
+      for (std::size_t i = 0; i < taps.count; i += 4, weights += 4 * kWidth) {
+        add(sums, weights, Isa::bytes(from + taps.offsets[i]), Isa::bytes(from + taps.offsets[i + 1]),
+            Isa::bytes(from + taps.offsets[i + 2]), Isa::bytes(from + taps.offsets[i + 3]));
+      }
+    }
+    Isa::store_interleaved(sums, out.multiplier, out.clip, channels, c);
+  }
+
+ private:
+  using Bytes = typename Isa::Sums;
+  static OCTAVO_INLINE void add(Bytes (&sums)[4], const std::uint8_t* weights, Bytes a, Bytes b, Bytes c, Bytes d) {
+    Bytes x[4];
+    Isa::interleave(a, b, c, d, x);
+    each<4>([&](auto k) OCTAVO_LAMBDA {
+      sums[k] = Isa::dot(sums[k], x[k], Isa::right(reinterpret_cast<const std::int8_t*>(weights + k * kWidth), 0, 0));
+    });
+  }
+};
+
+constexpr std::size_t kMostWidth = 64;
+
+inline std::size_t positions_of(const Stride2d& w) { return (w.kernel_h * w.kernel_w + 3) / 4 * 4; }
+
+template <class Isa>
+std::size_t depthwise_scratch(const Depthwise& d) {
+  const std::size_t rows = band_rows<Unsigned>(d.image, d.window, d.out_w, d.rows), positions = positions_of(d.window);
+  return whole_lines(positions * sizeof(std::size_t)) + 2 * positions * kMostWidth +
+         band_bytes<Unsigned>(d.image, d.window, d.out_w, rows);
+}
+
+// What a phase reads: the weights of its channels, and what their sums start at and are multiplied by.
+template <class Block>
+struct Phase {
+  std::uint8_t* rows;     // positions of Block::kWidth bytes
+  std::uint8_t* weights;  // the same as the block reads them
+  alignas(kLine) std::int32_t start[Block::kWidth];
+  alignas(kLine) float multiplier[Block::kWidth];
+
+  void prepare(const Depthwise& d, std::size_t first) {
+    const std::size_t all = d.image.channels, positions = d.window.kernel_h * d.window.kernel_w;
+    const std::int32_t zero_point = d.product.a_zero + shift<Unsigned>(d.product.a_signed);
+    std::memset(rows, 0, positions_of(d.window) * Block::kWidth);
+    for (std::size_t i = 0; i < Block::kWidth; ++i) {
+      const std::size_t c = (first + Block::channel(i)) % all;
+      start[i] = d.product.bias[c] - zero_point * d.product.b_sums[c];
+      multiplier[i] = d.product.multiplier[c];
+    }
+    for (std::size_t i = 0, c = first % all, count = 0; i < Block::kWidth; i += count, c = 0) {
+      count = all - c < Block::kWidth - i ? all - c : Block::kWidth - i;
+      for (std::size_t p = 0; p < positions; ++p) {
+        std::memcpy(rows + p * Block::kWidth + i, d.weights + p * all + c, count);
+      }
+    }
+    Block::prepare(rows, positions_of(d.window), weights);
+  }
+};
+
+// How the rows of the output lie in runs.
+struct Runs {
+  std::size_t count;   // in a row of the output
+  std::size_t length;  // of one, in elements
+  std::size_t step;    // between two in the band
+  std::size_t phases;
+};
+
+// Of whole rows and single pixels, what takes less time: preparing a phase takes about that of so many blocks.
+template <class Block>
+Runs runs_of(const Depthwise& d) {
+  constexpr std::size_t kPrepare = 24;
+  const std::size_t channels = d.image.channels, blocks = (channels + Block::kWidth - 1) / Block::kWidth;
+  std::size_t phases = 1;
+  while (phases * Block::kWidth % channels != 0) ++phases;
+  const std::size_t by_pixel = d.rows * d.out_w * blocks + kPrepare * blocks;
+  const std::size_t by_row = d.rows * (d.out_w * channels / Block::kWidth + 1) + kPrepare * phases;
+  if (d.window.stride_w == 1 && by_row < by_pixel) return {1, d.out_w * channels, 0, phases};
+  return {d.out_w, channels, d.window.stride_w * channels, blocks};
+}
+
+template <class Isa, class Block, template <class> class Out>
+void run_depthwise(const Depthwise& d, void* scratch) {
+  using Element = typename Out<Isa>::Element;
+  const std::size_t most = band_rows<Unsigned>(d.image, d.window, d.out_w, d.rows);
+  const std::size_t positions = positions_of(d.window), columns = seen_columns(d.window, d.out_w);
+  auto* offsets = static_cast<std::size_t*>(scratch);
+  Phase<Block> phase;
+  phase.rows = static_cast<std::uint8_t*>(scratch) + whole_lines(positions * sizeof(std::size_t));
+  phase.weights = phase.rows + positions * kMostWidth;
+  std::uint8_t* band = phase.weights + positions * kMostWidth;
+  for (std::size_t i = 0; i < positions; ++i) {
+    const std::size_t p = i < d.window.kernel_h * d.window.kernel_w ? i : 0;
+    const std::size_t y = p / d.window.kernel_w * d.window.dilation_h, x = p % d.window.kernel_w * d.window.dilation_w;
+    offsets[i] = (y * columns + x) * d.image.channels;
+  }
+  const Taps taps{offsets, positions, d.window.dilation_w * d.image.channels,
+                  d.window.dilation_h * columns * d.image.channels, d.window.kernel_h == 3 && d.window.kernel_w == 3};
+  const Runs runs = runs_of<Block>(d);
+  const std::size_t advance = runs.phases * Block::kWidth;
+  const std::size_t line = columns * d.image.channels, row_length = d.out_w * d.image.channels;
+  Out<Isa> out(d.product);
+  out.multiplier = phase.multiplier;
+  each_part(d.rows, most, [&](std::size_t done, int high) {
+    const std::size_t first = d.first_row + done, rows = static_cast<std::size_t>(high);
+    copy_band<Unsigned>(d.image, d.window, columns, flip<Unsigned>(d.product.a_signed),
+                        left_value<Unsigned>(d.product.a_zero, d.product.a_signed), first * d.window.stride_h,
+                        seen_rows(d.window, rows), band);
+    for (std::size_t p = 0; p < runs.phases; ++p) {
+      phase.prepare(d, p * Block::kWidth);
+      for (std::size_t y = 0; y < rows; ++y) {
+        const std::uint8_t* from = band + y * d.window.stride_h * line + p * Block::kWidth;
+        Element* c = static_cast<Element*>(d.product.c) + (first + y) * row_length + p * Block::kWidth;
+        for (std::size_t run = 0; run < runs.count; ++run, from += runs.step, c += runs.length) {
+          for (std::size_t i = p * Block::kWidth, at = 0; i < runs.length; i += advance, at += advance) {
+            Block::run(from + at, taps, phase.weights, phase.start, out, runs.length - i, c + at);
+          }
+        }
+      }
+    }
+  });
+}
+
+template <class Isa>
+void depthwise(const Depthwise& d, void* scratch) {
+  if (d.product.output == Output::kFloat) return run_depthwise<Isa, PlainBlock<Isa>, FloatOutput>(d, scratch);
+  if constexpr (kInterleaves<Isa>) {
+    run_depthwise<Isa, InterleavedBlock<Isa>, ByteOutput>(d, scratch);
+  } else {
+    run_depthwise<Isa, PlainBlock<Isa>, ByteOutput>(d, scratch);
+  }
+}
+
+}  // namespace
+}  // namespace octavo

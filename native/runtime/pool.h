@@ -1,0 +1,50 @@
+// The threads of a session: a caller, and workers that help it with one job at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace octavo {
+
+inline constexpr std::uint32_t kMaxThreads = 256;
+
+class Crew;
+
+class Pool {
+ public:
+  // The caller and `threads` - 1 workers. Throws std::system_error or std::bad_alloc.
+  explicit Pool(std::uint32_t threads);
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool();
+
+  // A fork leaves the workers behind: from here on, a pool that a child inherited works without them.
+  void notice_fork();
+
+  std::size_t threads() const { return threads_; }
+
+  // Calls body(part, thread) for each part below `parts`, of which there are fewer than 2^32, and returns when all are
+  // done: in any order, several at a time, `thread` being below threads() and not shared by parts that run at a time.
+  // The body throws nothing and runs no job of its own. One caller at a time. Allocates nothing.
+  template <class Body>
+  void run(std::size_t parts, const Body& body) {
+    if (parts < 2 || threads_ < 2) {
+      for (std::size_t part = 0; part < parts; ++part) body(part, std::size_t{0});
+      return;
+    }
+    share(parts, &body, [](const void* context, std::size_t part, std::size_t thread) {
+      (*static_cast<const Body*>(context))(part, thread);
+    });
+  }
+
+ private:
+  void share(std::size_t parts, const void* context, void (*body)(const void*, std::size_t, std::size_t));
+  bool is_forked() const;
+
+  std::size_t threads_;
+  long owner_;
+  std::unique_ptr<Crew> crew_;
+};
+
+}  // namespace octavo

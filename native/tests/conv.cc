@@ -1,0 +1,191 @@
+// Convolutions of an instruction set against plain loops.
+#include "kernels/kernels.h"
+#include "kernels/panels.h"
+#include "tests/check.h"
+#include "tests/tests.h"
+
+namespace octavo::tests {
+namespace {
+
+std::size_t size(int value) { return static_cast<std::size_t>(value); }
+
+// An image, a window, and the product's constants; one output channel for each column of the weights.
+struct Case {
+  Pixels image{};
+  Stride2d window{};
+  std::size_t out_h, out_w, n;
+  std::vector<std::uint8_t> bytes;
+  std::vector<std::int8_t> weights;  // (height, width, channels, n)
+  std::vector<std::int32_t> bias;
+  std::vector<float> multiplier;
+  Gemm product{};
+
+  explicit Case(Random& random) {
+    image.h = size(random.between(1, 9));
+    image.w = size(random.between(1, 11));
+    window.kernel_h = size(random.pick({1, 3, random.between(1, 4)}));
+    window.kernel_w = size(random.pick({1, 3, random.between(1, 4)}));
+    window.stride_h = size(random.between(1, 3));
+    window.stride_w = size(random.pick({1, 1, 2, 3}));
+    window.dilation_h = size(random.pick({1, 1, 2}));
+    window.dilation_w = size(random.pick({1, 1, 1, 2}));
+    window.top = size(random.between(0, 2));
+    window.left = size(random.between(0, 2));
+    out_h = places(image.h + window.top, window.kernel_h, window.dilation_h, window.stride_h);
+    out_w = places(image.w + window.left, window.kernel_w, window.dilation_w, window.stride_w);
+  }
+
+  // As many as fit, and perhaps one more, which padding at the end makes room for.
+  static std::size_t places(std::size_t length, std::size_t kernel, std::size_t dilation, std::size_t stride) {
+    const std::size_t reach = (kernel - 1) * dilation + 1;
+    return (length > reach ? (length - reach) / stride : 0) + 1 + (length % 2);
+  }
+
+  void fill(Random& random, std::size_t channels, std::size_t all_channels, std::size_t columns, bool planar) {
+    n = columns;
+    image.channels = channels;
+    image.pixel = planar ? 1 : all_channels;
+    image.channel = planar ? image.h * image.w : 1;
+    bytes.resize(image.h * image.w * all_channels);
+    for (auto& byte : bytes) byte = static_cast<std::uint8_t>(random.between(0, 255));
+    image.data = bytes.data();
+    const std::size_t width = panels(n) * kPanelColumns;
+    bias.resize(width);
+    multiplier.resize(width);
+    for (auto& value : bias) value = random.between(-100'000, 100'000);
+    for (auto& value : multiplier) value = random.real(1e-5f, 1e-2f);
+    product.n = n;
+    product.a_signed = random.between(0, 1) == 1;
+    product.a_zero = product.a_signed ? random.between(-128, 127) : random.between(0, 255);
+    product.bias = bias.data();
+    product.multiplier = multiplier.data();
+    product.c_stride = n;
+    product.low = random.pick({-128, 0});
+    product.high = product.low + 255;
+    product.zero_point = random.between(product.low, product.high);
+  }
+
+  // Less the zero point, and 0 outside the image.
+  int centred(std::size_t y, std::size_t x, std::size_t channel) const {
+    if (y < window.top || x < window.left || y - window.top >= image.h || x - window.left >= image.w) return 0;
+    const std::size_t pixel = (y - window.top) * image.w + x - window.left;
+    const std::uint8_t byte = image.data[pixel * image.pixel + channel * image.channel];
+    return (product.a_signed ? static_cast<std::int8_t>(byte) : byte) - product.a_zero;
+  }
+
+  // Of one output channel, whose sum runs over the input channels [first, first + channels).
+  std::int32_t sum(std::size_t y, std::size_t x, std::size_t column, std::size_t first, std::size_t channels) const {
+    std::int32_t total = bias[column];
+    for (std::size_t i = 0; i < window.kernel_h * window.kernel_w; ++i) {
+      const std::size_t row = y * window.stride_h + i / window.kernel_w * window.dilation_h;
+      const std::size_t at = x * window.stride_w + i % window.kernel_w * window.dilation_w;
+      for (std::size_t c = 0; c < channels; ++c) {
+        total += centred(row, at, first + c) * weights[(i * channels + c) * n + column];
+      }
+    }
+    return total;
+  }
+};
+
+// What a float result is: its sum times the multiplier, rounded once.
+std::vector<float> plain_floats(const Case& c, bool depthwise) {
+  std::vector<float> floats;
+  for (std::size_t i = 0; i < c.out_h * c.out_w * c.n; ++i) {
+    const std::size_t column = i % c.n, y = i / c.n / c.out_w, x = i / c.n % c.out_w;
+    const std::int32_t sum = depthwise ? c.sum(y, x, column, column, 1) : c.sum(y, x, column, 0, c.image.channels);
+    floats.push_back(static_cast<float>(sum) * c.multiplier[column]);
+  }
+  return floats;
+}
+
+// The floats as bytes, as the scalar product of one value by 1 requantizes.
+std::vector<std::uint8_t> plain_bytes(const Case& c, const std::vector<float>& floats) {
+  std::vector<std::uint8_t> bytes;
+  for (const float value : floats) {
+    const float low = static_cast<float>(c.product.low - c.product.zero_point);
+    const float high = static_cast<float>(c.product.high - c.product.zero_point);
+    const float clipped = value < low ? low : value > high ? high : value;
+    bytes.push_back(static_cast<std::uint8_t>(static_cast<int>(__builtin_rintf(clipped)) + c.product.zero_point));
+  }
+  return bytes;
+}
+
+// The rows of the output in two calls, as threads share them.
+template <class Work, class Run, class Size>
+void in_two_parts(Work work, Random& random, std::size_t rows, const Run& run, const Size& scratch_bytes) {
+  work.rows = rows;
+  Scratch scratch(scratch_bytes(work));
+  const std::size_t first = size(random.between(0, static_cast<int>(rows)));
+  for (const auto& [begin, end] : {std::pair(std::size_t{0}, first), std::pair(first, rows)}) {
+    if (begin == end) continue;
+    work.first_row = begin;
+    work.rows = end - begin;
+    run(work, scratch.get());
+  }
+}
+
+template <class T, class Work, class Run, class Size>
+std::vector<T> result_of(const Case& c, Work work, Output output, Random& random, const Run& run, const Size& bytes) {
+  std::vector<T> found(c.out_h * c.out_w * c.n);
+  work.product.output = output;
+  work.product.c = found.data();
+  in_two_parts(work, random, c.out_h, run, bytes);
+  return found;
+}
+
+template <class Work, class Run, class Size>
+void check(const Case& c, const Work& work, bool depthwise, const char* isa, const char* what, Random& random,
+           int round, const Run& run, const Size& bytes) {
+  const auto floats = plain_floats(c, depthwise);
+  check_same(result_of<float>(c, work, Output::kFloat, random, run, bytes), floats, isa, what, round);
+  check_same(result_of<std::uint8_t>(c, work, Output::kBytes, random, run, bytes), plain_bytes(c, floats), isa, what,
+             round);
+}
+
+// The weights in panels, k in segments that are filled up.
+std::vector<std::int8_t> segmented(const Case& c) {
+  const std::size_t length = segment_length(c.window, c.image.channels);
+  const std::size_t depth = segment_depth(c.window, c.image.channels), segments = conv_segments(c.window);
+  std::vector<std::int8_t> matrix(segments * depth * c.n);
+  for (std::size_t i = 0; i < segments * length; ++i) {
+    for (std::size_t j = 0; j < c.n; ++j) matrix[(i / length * depth + i % length) * c.n + j] = c.weights[i * c.n + j];
+  }
+  return matrix;
+}
+
+}  // namespace
+
+void test_conv(const Kernels& kernels, const Kernels&, Random& random, int round) {
+  Case c(random);
+  const std::size_t channels = size(random.pick({1, 3, 8, 16, random.between(1, 20)}));
+  const bool planar = random.between(0, 3) == 0;
+  const std::size_t others = planar ? 0 : size(random.pick({0, 0, 5}));
+  c.fill(random, channels, channels + others, size(random.pick({1, 16, 24, random.between(1, 90)})), planar);
+  c.weights.resize(c.window.kernel_h * c.window.kernel_w * channels * c.n);
+  for (auto& weight : c.weights) weight = static_cast<std::int8_t>(random.between(-128, 127));
+  const auto matrix = segmented(c);
+  const std::size_t k = conv_segments(c.window) * segment_depth(c.window, channels);
+  std::vector<std::int8_t> packed(panels(c.n) * panel_bytes(k));
+  std::vector<std::int32_t> sums(panels(c.n) * kPanelColumns);
+  pack_panels(matrix.data(), k, c.n, static_cast<std::ptrdiff_t>(c.n), 1, packed.data(), sums.data());
+  c.product.k = k;
+  c.product.b = packed.data();
+  c.product.b_sums = sums.data();
+  check(c, Conv{c.product, c.image, c.window, c.out_w, 0, 0}, false, kernels.name, "conv", random, round, kernels.conv,
+        kernels.conv_scratch);
+}
+
+void test_depthwise(const Kernels& kernels, const Kernels&, Random& random, int round) {
+  Case c(random);
+  const std::size_t channels = size(random.pick({1, 16, 24, 64, 96, random.between(1, 150)}));
+  c.fill(random, channels, channels, channels, false);
+  c.weights.resize(c.window.kernel_h * c.window.kernel_w * channels);
+  for (auto& weight : c.weights) weight = static_cast<std::int8_t>(random.between(-128, 127));
+  std::vector<std::int32_t> sums(channels);
+  for (std::size_t i = 0; i < c.weights.size(); ++i) sums[i % channels] += c.weights[i];
+  c.product.b_sums = sums.data();
+  check(c, Depthwise{c.product, c.image, c.window, c.weights.data(), c.out_w, 0, 0}, true, kernels.name, "depthwise",
+        random, round, kernels.depthwise, kernels.depthwise_scratch);
+}
+
+}  // namespace octavo::tests
