@@ -328,8 +328,7 @@ class Reader {
 
   // More than kMaxBytes if it is too large.
   static std::uint64_t bytes_of(const TensorRecord& record) {
-    const auto dtype = static_cast<Dtype>(record.dtype);
-    std::uint64_t bytes = dtype == Dtype::kU8 || dtype == Dtype::kS8 ? 1 : 4;
+    std::uint64_t bytes = size_of(static_cast<Dtype>(record.dtype));
     for (int i = 0; i < record.rank && bytes <= kMaxBytes; ++i) bytes *= record.dims[i];
     return bytes;
   }

@@ -22,16 +22,32 @@ PAIRS = 100
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> tuple[ir.Model, Path]:
-    """The quantized model, its sequences of a fixed length, and its bundle."""
+    """The quantized model, and its bundle for one sequence of the length that the samples have."""
     case = real_case("minilm_sts")
     length = next(iter(case.evaluation.values())).shape[1]
     model = octavo.quantize(case.model, dict(case.calibration), "octavo", verify=False).model
-    for value in (*model.graph.inputs, *model.graph.outputs):
-        assert value.shape is not None
-        value.shape = ir.Shape([1, length, *list(value.shape)[2:]])
     path = tmp_path_factory.mktemp("encoder") / "encoder.oct"
-    path.write_bytes(compile_model(model))
+    path.write_bytes(compile_model(model, batch=1, dims={"L": length}))
     return model, path
+
+
+def test_its_length_can_stay_open(encoder: tuple[ir.Model, Path], tmp_path: Path) -> None:
+    """At each length it gives what a bundle for that length gives."""
+    (tmp_path / "open.oct").write_bytes(compile_model(encoder[0], batch=1, dims={"L": (1, 512)}))
+    opened = octavo.load(tmp_path / "open.oct")
+    rng = np.random.default_rng(0)
+    for length in (1, 9, 40):
+        (tmp_path / "fixed.oct").write_bytes(compile_model(encoder[0], batch=1, dims={"L": length}))
+        feeds = {spec.name: rng.integers(0, 2, (1, length)) for spec in opened.inputs}
+        feeds["attention_mask"][:, 0] = 1
+        (found,), (expected,) = opened.run(feeds).values(), octavo.load(tmp_path / "fixed.oct").run(feeds).values()
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_threads_do_not_show(encoder: tuple[ir.Model, Path]) -> None:
+    feeds = {name: array[:1] for name, array in real_case("minilm_sts").evaluation.items()}
+    answers = [next(iter(octavo.load(encoder[1], threads=threads).run(feeds).values())) for threads in (1, 3)]
+    np.testing.assert_array_equal(*answers)
 
 
 def test_it_keeps_its_metric(encoder: tuple[ir.Model, Path]) -> None:

@@ -9,6 +9,7 @@
 #include "runtime/ops/batches.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
@@ -91,31 +92,32 @@ std::size_t scratch(const View& view, const Kernels& kernels) {
          std::max(kernels.gemm_scratch(rows, depth), kernels.gemm_scratch(rows, keys));
 }
 
+std::int64_t multiply_adds(const View& view) {
+  const std::int64_t rows = view.out().count / view.attribute(kWidth);
+  return rows * view.attribute(kKeys) * (view.attribute(kDepth) + view.attribute(kWidth));
+}
+
 class Attention {
  public:
-  explicit Attention(const Call& call)
+  Attention(const Call& call, std::byte* scratch)
       : call_(call),
         batches_(call, kAxes, kOperands),
         queries_(size_at(call, kQueries)),
         count_(size_at(call, kKeys)),
-        memory_(call.scratch()),
+        memory_(scratch),
         keys_(memory_, call.in(1), call.number(kScores), size_at(call, kDepth), count_),
         values_(memory_, call.in(2), call.number(kMultiplier), count_, size_at(call, kWidth)),
         scores_(memory_.take<float>(std::min(kRows, queries_) * count_)),
         shares_(memory_.take<std::uint8_t>(std::min(kRows, queries_) * count_)) {}
 
-  void run() {
-    const std::int64_t heads = call_.out().count / call_.attribute(kQueries) / call_.attribute(kWidth);
-    for (std::int64_t head = 0; head < heads; ++head) {
-      keys_.pack(call_.kernels, at<std::uint8_t>(kK, head), call_.attribute(kKeyDepth), call_.attribute(kKeyStep));
-      values_.pack(call_.kernels, at<std::uint8_t>(kV, head), call_.attribute(kValueStep),
-                   call_.attribute(kValueColumn));
-      for (std::size_t row = 0; row < queries_; row += kRows) {
-        const std::size_t rows = std::min(kRows, queries_ - row);
-        score(head, row, rows);
-        share(head, row, rows);
-        gather(head, row, rows);
-      }
+  void run(std::int64_t head) {
+    keys_.pack(call_.kernels, at<std::uint8_t>(kK, head), call_.attribute(kKeyDepth), call_.attribute(kKeyStep));
+    values_.pack(call_.kernels, at<std::uint8_t>(kV, head), call_.attribute(kValueStep), call_.attribute(kValueColumn));
+    for (std::size_t row = 0; row < queries_; row += kRows) {
+      const std::size_t rows = std::min(kRows, queries_ - row);
+      score(head, row, rows);
+      share(head, row, rows);
+      gather(head, row, rows);
     }
   }
 
@@ -173,10 +175,20 @@ class Attention {
   std::uint8_t* shares_;
 };
 
-void run(const Call& call) { Attention(call).run(); }
+void run(const Call& call) {
+  const std::size_t heads =
+      static_cast<std::size_t>(call.out().count) / size_at(call, kQueries) / size_at(call, kWidth);
+  const std::size_t parts = parts_of(call, heads, static_cast<std::size_t>(multiply_adds(call)));
+  call.parallel(parts, [&](std::size_t part, std::byte* scratch) {
+    std::size_t first = 0, count = heads;
+    share_rows(part, parts, first, count);
+    Attention attention(call, scratch);
+    for (std::size_t i = 0; i < count; ++i) attention.run(static_cast<std::int64_t>(first + i));
+  });
+}
 
 }  // namespace
 
-const OpKind kAttention{"Attention", check, run, scratch};
+const OpKind kAttention{"Attention", check, run, scratch, multiply_adds};
 
 }  // namespace octavo

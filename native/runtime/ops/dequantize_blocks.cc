@@ -4,6 +4,7 @@
 #include "runtime/ops/checks.h"
 #include "runtime/ops/integers.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/widen.h"
 
 namespace octavo {
 namespace {
@@ -28,12 +29,40 @@ void run_on(const Call& call) {
   }
 }
 
+// Bytes whose rows have a scale for each place, as those of a quantized table have.
+bool is_table(const View& view) {
+  const Blocks blocks = blocks_of(view);
+  return view.in(0).is_byte() && blocks.sharing == Blocks::kAxis && blocks.inner == 1;
+}
+
+std::size_t scratch(const View& view, const Kernels&) {
+  return is_table(view) ? static_cast<std::size_t>(blocks_of(view).length) * sizeof(float) : 0;
+}
+
+// The difference is exact, so the product is rounded once here too.
+void run_table(const Call& call) {
+  const auto length = static_cast<std::size_t>(blocks_of(call).length);
+  Tensor plain = call.in(0);
+  plain.scale = 1.0f;
+  plain.zero_point = 0;
+  auto* zero_points = reinterpret_cast<float*>(call.scratch());
+  widen(call.kernels, plain, call.read<std::uint8_t>(2), length, zero_points);
+  const std::uint8_t* from = call.read<std::uint8_t>(0);
+  float* to = call.write<float>();
+  for (std::int64_t row = 0; row < blocks_of(call).outer; ++row, from += length, to += length) {
+    widen(call.kernels, plain, from, length, to);
+    call.kernels.combine(Arithmetic::kSub, {to, 1, zero_points, 1, length, to});
+    call.kernels.combine(Arithmetic::kMul, {to, 1, call.read<float>(1), 1, length, to});
+  }
+}
+
 void run(const Call& call) {
+  if (is_table(call)) return run_table(call);
   with_integers(call.in(0), [&]<class T>(T) { run_on<T>(call); });
 }
 
 }  // namespace
 
-const OpKind kDequantizeBlocks{"DequantizeBlocks", check, run, nullptr, nullptr, true};
+const OpKind kDequantizeBlocks{"DequantizeBlocks", check, run, scratch, nullptr, true};
 
 }  // namespace octavo

@@ -1,6 +1,8 @@
 // Layer normalization of the rows of a float32 tensor, to float32 or 8 bits. Inputs: the tensor, the scale and, as the
 // attributes say, shift, bias and skip connection; these two are added to the tensor first. Attributes: epsilon;
 // whether there are shift, bias and skip; the bounds of the output's grid.
+#include <algorithm>
+
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 
@@ -8,6 +10,8 @@ namespace octavo {
 namespace {
 
 enum : std::size_t { kEpsilon, kShift, kBias, kSkip, kLow, kHigh, kAttributes };
+
+constexpr std::size_t kRowsOfPart = 64;
 
 bool is_row(const Tensor& tensor, std::int64_t size) {
   return tensor.is_float() && tensor.rank == 1 && tensor.count == size;
@@ -48,21 +52,28 @@ void run(const Call& call) {
   const Tensor& x = call.in(0);
   LayerNorm rows{};
   rows.size = static_cast<std::size_t>(x.dims[x.rank - 1]);
-  rows.rows = static_cast<std::size_t>(x.count) / rows.size;
   rows.x = call.read<float>(0);
   rows.scale = call.read<float>(1);
   rows.shift = optional(kShift);
   rows.bias = optional(kBias);
   rows.skip = optional(kSkip);
   rows.epsilon = call.number(kEpsilon);
-  if (call.out().is_float()) {
-    rows.y = call.write<float>();
-  } else {
-    rows.y = reinterpret_cast<float*>(call.scratch());
-    rows.q = call.write<std::uint8_t>();
-    rows.mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
-  }
-  call.kernels.layer_norm(rows);
+  rows.mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
+  const std::size_t all = static_cast<std::size_t>(x.count) / rows.size;
+  call.parallel((all + kRowsOfPart - 1) / kRowsOfPart, [&](std::size_t part, std::byte* scratch) {
+    const std::size_t first = part * kRowsOfPart, at = first * rows.size;
+    LayerNorm own = rows;
+    own.rows = std::min(kRowsOfPart, all - first);
+    own.x += at;
+    if (own.skip != nullptr) own.skip += at;
+    if (call.out().is_float()) {
+      own.y = call.write<float>() + at;
+    } else {
+      own.y = reinterpret_cast<float*>(scratch);
+      own.q = call.write<std::uint8_t>() + at;
+    }
+    call.kernels.layer_norm(own);
+  });
 }
 
 }  // namespace

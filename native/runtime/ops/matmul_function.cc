@@ -42,39 +42,47 @@ std::size_t scratch(const View& view, const Kernels& kernels) {
   return aligned(plan.rows * plan.columns * sizeof(float)) + kernels.gemm_scratch(plan.rows, plan.k);
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * last_dim(view.in(0)); }
+
+// Some rows by some columns of the result.
+void run_piece(const Call& call, const Plan& plan, std::size_t row, std::size_t column, std::byte* scratch) {
+  Gemm gemm = product_of(call, 0, static_cast<std::int64_t>(plan.k), static_cast<std::int64_t>(plan.n));
+  Scratch memory(scratch);
+  auto* floats = memory.take<float>(plan.rows * plan.columns);
+  gemm.m = std::min(kRows, plan.m - row);
+  gemm.n = std::min(kColumns, plan.n - column);
+  gemm.a = call.read<std::uint8_t>(0) + row * plan.k;
+  gemm.b += column / kPanelColumns * panel_bytes(plan.k);
+  gemm.b_sums += column;
+  gemm.bias += column;
+  gemm.multiplier += column;
+  gemm.output = Output::kFloat;
+  gemm.c = floats;
+  gemm.c_stride = gemm.n;
+  call.kernels.gemm(gemm, memory.rest());
+  Activation activation{floats,
+                        call.read<float>(kProductInputs) + column,
+                        gemm.n,
+                        static_cast<Function>(call.attribute(0)),
+                        call.number(1),
+                        call.number(2),
+                        mapping_of(call.out(), call.attribute(3), call.attribute(4)),
+                        call.write<std::uint8_t>() + row * plan.n + column};
+  for (std::size_t i = 0; i < gemm.m; ++i, activation.x += gemm.n, activation.q += plan.n) {
+    call.kernels.activate(activation);
+  }
+}
+
 void run(const Call& call) {
   const Plan plan(call);
-  const Gemm whole = product_of(call, 0, static_cast<std::int64_t>(plan.k), static_cast<std::int64_t>(plan.n));
-  const Mapping mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
-  const auto function = static_cast<Function>(call.attribute(0));
-  Scratch memory(call.scratch());
-  auto* floats = memory.take<float>(plan.rows * plan.columns);
-  for (std::size_t column = 0; column < plan.n; column += kColumns) {
-    Gemm gemm = whole;
-    gemm.n = std::min(kColumns, plan.n - column);
-    gemm.b += column / kPanelColumns * panel_bytes(plan.k);
-    gemm.b_sums += column;
-    gemm.bias += column;
-    gemm.multiplier += column;
-    gemm.output = Output::kFloat;
-    gemm.c = floats;
-    gemm.c_stride = gemm.n;
-    const float* bias = call.read<float>(kProductInputs) + column;
-    for (std::size_t row = 0; row < plan.m; row += kRows) {
-      gemm.m = std::min(kRows, plan.m - row);
-      gemm.a = call.read<std::uint8_t>(0) + row * plan.k;
-      call.kernels.gemm(gemm, memory.rest());
-      std::uint8_t* to = call.write<std::uint8_t>() + row * plan.n + column;
-      for (std::size_t i = 0; i < gemm.m; ++i, to += plan.n) {
-        call.kernels.activate(
-            {floats + i * gemm.n, bias, gemm.n, function, call.number(1), call.number(2), mapping, to});
-      }
-    }
-  }
+  const std::size_t high = (plan.m + kRows - 1) / kRows, wide = (plan.n + kColumns - 1) / kColumns;
+  call.parallel(high * wide, [&](std::size_t piece, std::byte* scratch) {
+    run_piece(call, plan, piece % high * kRows, piece / high * kColumns, scratch);
+  });
 }
 
 }  // namespace
 
-const OpKind kMatMulFunction{"MatMulFunction", check, run, scratch};
+const OpKind kMatMulFunction{"MatMulFunction", check, run, scratch, multiply_adds};
 
 }  // namespace octavo

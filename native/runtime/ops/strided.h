@@ -19,21 +19,95 @@ inline std::int64_t stride(const Tensor& tensor, std::int64_t axis) {
   return found;
 }
 
+// The axes of a walk, those that go on where the one behind them ends put together, and the result's steps along them.
+class Path {
+ public:
+  Path(const Walk& walk, const Tensor& result) {
+    for (int i = result.rank - 1; i >= 0; --i) add(result.dims[i], walk.steps[i]);
+    if (rank_ == 0) add(1, 1);
+    out_[0] = 1;
+    for (int i = 1; i < rank_; ++i) out_[i] = out_[i - 1] * sizes_[i - 1];
+  }
+
+  // Axes from the innermost on.
+  int rank() const { return rank_; }
+  std::int64_t size(int i) const { return sizes_[i]; }
+  std::int64_t step(int i) const { return steps_[i]; }
+  std::int64_t out(int i) const { return out_[i]; }
+
+  // The axis along which neighbours of the input lie, beside the innermost; 0 if there is none.
+  int neighbours() const {
+    for (int i = 1; i < rank_ && steps_[0] != 1; ++i) {
+      if (steps_[i] == 1) return i;
+    }
+    return 0;
+  }
+
+ private:
+  void add(std::int64_t size, std::int64_t step) {
+    if (size == 1 && rank_ > 0) return;
+    if (rank_ > 0 && step == steps_[rank_ - 1] * sizes_[rank_ - 1] && sizes_[rank_ - 1] != 1) {
+      sizes_[rank_ - 1] *= size;
+      return;
+    }
+    if (rank_ > 0 && sizes_[rank_ - 1] == 1) --rank_;
+    sizes_[rank_] = size;
+    steps_[rank_++] = step;
+  }
+
+  int rank_ = 0;
+  std::int64_t sizes_[kMaxRank], steps_[kMaxRank], out_[kMaxRank];
+};
+
+template <class T>
+void gather_row(const T* from, std::int64_t step, std::int64_t count, T* to) {
+  if (step == 1) {
+    std::copy_n(from, count, to);
+  } else if (step == 0) {
+    std::fill_n(to, count, *from);
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) to[i] = from[i * step];
+  }
+}
+
+// The innermost axis and another along which neighbours lie, in tiles that the nearest memory holds.
+template <class T>
+void gather_tiles(const T* from, const Path& path, int other, T* to) {
+  constexpr std::int64_t kTile = 16;
+  for (std::int64_t y = 0; y < path.size(other); y += kTile) {
+    const std::int64_t high = std::min(y + kTile, path.size(other));
+    for (std::int64_t x = 0; x < path.size(0); x += kTile) {
+      const std::int64_t wide = std::min(x + kTile, path.size(0));
+      for (std::int64_t i = y; i < high; ++i) {
+        for (std::int64_t j = x; j < wide; ++j) to[i * path.out(other) + j] = from[i + j * path.step(0)];
+      }
+    }
+  }
+}
+
 template <class T>
 void gather_strided(const T* from, const Walk& walk, const Tensor& result, T* to) {
-  std::int64_t index[kMaxRank] = {}, at = walk.begin;
-  // The last axis in one go where its elements lie side by side.
-  const int last = result.rank - 1;
-  const bool runs = last >= 0 && walk.steps[last] == 1;
-  const std::int64_t length = runs ? result.dims[last] : 1;
-  for (std::int64_t i = 0; i < result.count; i += length) {
-    std::copy_n(from + at, length, to + i);
-    for (int axis = runs ? last - 1 : last; axis >= 0; --axis) {
-      at += walk.steps[axis];
-      if (++index[axis] < result.dims[axis]) break;
-      at -= walk.steps[axis] * result.dims[axis];
+  const Path path(walk, result);
+  const int other = path.neighbours();
+  std::int64_t index[kMaxRank] = {};
+  from += walk.begin;
+  for (;;) {
+    if (other != 0) {
+      gather_tiles(from, path, other, to);
+    } else {
+      gather_row(from, path.step(0), path.size(0), to);
+    }
+    int axis = 1;
+    for (; axis < path.rank(); ++axis) {
+      if (axis == other) continue;
+      from += path.step(axis);
+      to += path.out(axis);
+      if (++index[axis] < path.size(axis)) break;
+      from -= path.step(axis) * path.size(axis);
+      to -= path.out(axis) * path.size(axis);
       index[axis] = 0;
     }
+    if (axis >= path.rank()) return;
   }
 }
 

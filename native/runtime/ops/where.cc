@@ -17,6 +17,18 @@ const char* check(const View& view) {
 }
 
 template <class T>
+void choose(const std::uint8_t* choices, std::int64_t step, const T* yes, std::int64_t yes_step, const T* no,
+            std::int64_t no_step, std::int64_t count, T* to) {
+  if (step == 1 && yes_step == 0 && no_step == 0) {
+    // As masks are made.
+    const T open = *yes, shut = *no;
+    for (std::int64_t i = 0; i < count; ++i) to[i] = choices[i] != 0 ? open : shut;
+    return;
+  }
+  for (std::int64_t i = 0; i < count; ++i) to[i] = choices[i * step] != 0 ? yes[i * yes_step] : no[i * no_step];
+}
+
+template <class T>
 void run_on(const Call& call) {
   const Tensor& result = call.out();
   const Rows condition(call.in(0), result), yes(call.in(1), result), no(call.in(2), result);
@@ -26,9 +38,7 @@ void run_on(const Call& call) {
     const std::uint8_t* choices = call.read<std::uint8_t>(0) + condition.begin(row);
     const T* first = call.read<T>(1) + yes.begin(row);
     const T* second = call.read<T>(2) + no.begin(row);
-    for (std::int64_t i = 0; i < length; ++i) {
-      to[i] = choices[i * condition.step()] != 0 ? first[i * yes.step()] : second[i * no.step()];
-    }
+    choose(choices, condition.step(), first, yes.step(), second, no.step(), length, to);
   }
 }
 

@@ -53,8 +53,12 @@ def strides(shape: Sequence[int]) -> list[int]:
 
 def broadcast_strides(shape: Sequence[int], result: Sequence[int]) -> list[int]:
     """The same, seen from a result that the tensor is stretched to; 0 where it is."""
-    own = [0 if size == 1 else step for size, step in zip(shape, strides(shape), strict=True)]
-    return [0] * (len(result) - len(shape)) + own
+    missing = len(result) - len(shape)
+    own = [
+        step if size == wanted else 0
+        for size, wanted, step in zip(shape, result[missing:], strides(shape), strict=True)
+    ]
+    return [0] * missing + own
 
 
 def _pair(lowering: Lowering, node: ir.Node) -> tuple[OnGrid, OnGrid] | None:
@@ -75,7 +79,9 @@ def _written(lowering: Lowering, node: ir.Node, pair: tuple[OnGrid, OnGrid], res
         raise Unsupported("of operands whose axes do not fit")
     (m, k), n = a.shape[-2:], b.shape[-1]
     attributes = [*head, m, n, k, k, n, 1, n]
-    steps = [broadcast_strides(a.shape, shape), broadcast_strides(b.shape, shape), strides(shape)]
+    whole = [broadcast_strides((*each.shape[:-2], 1, 1), (*shape[:-2], 1, 1)) for each in (a, b)]
+    steps = [[size * step for step in each] for size, each in zip((m * k, k * n), whole, strict=True)]
+    steps.append(strides(shape))
     for axis in range(len(shape) - 2):
         attributes += [shape[axis], *(step[axis] for step in steps)]
     return lowering.program.add("BatchMatMul", node.name or "", [a, b], result, attributes)

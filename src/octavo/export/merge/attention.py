@@ -71,7 +71,11 @@ def _write(operation: Operation, softmax: Operation, scores: Operation, mask: Te
     shares = softmax.output
     assert shares.params is not None
     q, v, shape = scores.attributes, operation.attributes, scores.output.shape
-    mask_steps = [0] * len(shape) if mask is None else broadcast_strides(mask.shape, shape)
+    mask_steps = [0] * len(shape)
+    if mask is not None:
+        # Along an axis of length 1 there is no step; the mask's would grow with the square of an open length.
+        given = broadcast_strides(mask.shape, shape)
+        mask_steps = [0 if size == 1 else step for size, step in zip(shape, given, strict=True)]
     attributes = [
         *(v[LOW], v[HIGH], v[MULTIPLIER], q[MULTIPLIER]),
         *(

@@ -37,7 +37,10 @@ def _read_before(operation: Operation, index: int, turn: Operation) -> None:
         operation.attributes[A_ROW] = row
     else:
         operation.attributes[B_K], operation.attributes[B_COLUMN] = row, column
-    _set_steps(operation, 1 + index, [0 if n == 1 else s for n, s in zip(tensor.shape, steps, strict=True)][:-2])
+    sizes = operation.attributes[AXES::AXIS][-(len(steps) - 2) :] if len(steps) > 2 else []
+    # Zero where the tensor is stretched.
+    kept = [step if own == size else 0 for own, size, step in zip(tensor.shape, sizes, steps, strict=False)]
+    _set_steps(operation, 1 + index, kept)
 
 
 def _write_behind(operation: Operation, turn: Operation) -> bool:
