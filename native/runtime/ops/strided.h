@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "runtime/op.h"
+#include "runtime/ops/checks.h"
 
 namespace octavo {
 
@@ -19,16 +20,26 @@ inline std::int64_t stride(const Tensor& tensor, std::int64_t axis) {
   return found;
 }
 
+// Rows [row, last) of the result along its last axis.
 template <class T>
-void gather_strided(const T* from, const Walk& walk, const Tensor& result, T* to) {
+void gather_rows(const T* from, const Walk& walk, const Tensor& result, std::size_t row, std::size_t last, T* to) {
+  const int inner = result.rank - 1;
+  const std::int64_t length = inner < 0 ? 1 : result.dims[inner], step = inner < 0 ? 1 : walk.steps[inner];
   std::int64_t index[kMaxRank] = {}, at = walk.begin;
-  // The last axis in one go where its elements lie side by side.
-  const int last = result.rank - 1;
-  const bool runs = last >= 0 && walk.steps[last] == 1;
-  const std::int64_t length = runs ? result.dims[last] : 1;
-  for (std::int64_t i = 0; i < result.count; i += length) {
-    std::copy_n(from + at, length, to + i);
-    for (int axis = runs ? last - 1 : last; axis >= 0; --axis) {
+  auto rest = static_cast<std::int64_t>(row);
+  for (int axis = inner - 1; axis >= 0; --axis) {
+    index[axis] = rest % result.dims[axis];
+    rest /= result.dims[axis];
+    at += index[axis] * walk.steps[axis];
+  }
+  to += static_cast<std::int64_t>(row) * length;
+  for (; row < last; ++row, to += length) {
+    if (step == 1) {
+      std::copy_n(from + at, length, to);
+    } else {
+      for (std::int64_t i = 0; i < length; ++i) to[i] = from[at + i * step];
+    }
+    for (int axis = inner - 1; axis >= 0; --axis) {
       at += walk.steps[axis];
       if (++index[axis] < result.dims[axis]) break;
       at -= walk.steps[axis] * result.dims[axis];
@@ -37,11 +48,21 @@ void gather_strided(const T* from, const Walk& walk, const Tensor& result, T* to
   }
 }
 
+template <class T>
+void gather_strided(const Call& call, const Walk& walk) {
+  const Tensor& result = call.out();
+  const auto length = static_cast<std::size_t>(result.rank == 0 ? 1 : result.dims[result.rank - 1]);
+  const std::size_t rows = static_cast<std::size_t>(result.count) / length;
+  call.parallel_ranges(rows, std::max<std::size_t>(kPieceElements / length, 1), [&](std::size_t row, std::size_t last) {
+    gather_rows(call.read<T>(0), walk, result, row, last, call.write<T>());
+  });
+}
+
 inline void gather_strided(const Call& call, const Walk& walk) {
   if (call.in(0).is_byte()) {
-    gather_strided(call.read<std::uint8_t>(0), walk, call.out(), call.write<std::uint8_t>());
+    gather_strided<std::uint8_t>(call, walk);
   } else {
-    gather_strided(call.read<std::uint32_t>(0), walk, call.out(), call.write<std::uint32_t>());
+    gather_strided<std::uint32_t>(call, walk);
   }
 }
 

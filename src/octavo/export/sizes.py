@@ -44,10 +44,12 @@ def leave_open(
     """
     corners = [tuple(first + step for first, step in zip(firsts, steps, strict=True)) for steps in _steps(len(sizes))]
     farthest = tuple(first + FARTHEST for first in firsts)
-    programs = {lengths: lower(lengths) for lengths in [*corners, farthest]}
-    found = programs[firsts]
-    for other in programs.values():
-        _compare(found, other)
+    found = lower(firsts)
+    programs = {firsts: found}
+    for lengths in [*corners[1:], farthest]:
+        programs[lengths] = lower(lengths)
+        _compare(found, programs[lengths])
+        _share_constants(found, programs[lengths])
     found.sizes = list(sizes)
     found.varying = _varying(programs, firsts)
     _keep_longest(found, programs, lower, firsts, most)
@@ -146,7 +148,11 @@ def _keep_longest(
     """
     lists = [program.tensors() for program in programs.values()]
     own = found.tensors()
-    growing = [number for number in range(len(own)) if not _same(*(each[number] for each in lists))]
+    growing = [
+        number
+        for number, tensor in enumerate(own)
+        if any(each[number].buffer.content is not tensor.buffer.content for each in lists)
+    ]
     if not growing:
         return
     lengths = list(firsts)
@@ -175,9 +181,12 @@ def _grows_with(tensor: Tensor, varying: Sequence[Varying]) -> set[int]:
     return {size for size in (0, 1) if any(each[size + 1] or each[3] for each in coefficients)}
 
 
-def _same(*tensors: Tensor) -> bool:
-    contents = [tensor.buffer.content for tensor in tensors]
-    return contents[0] is None or all(np.array_equal(contents[0], each) for each in contents if each is not None)
+def _share_constants(one: Program, other: Program) -> None:
+    """Equal constants, of which there may be gigabytes, are kept once."""
+    for s, t in zip(one.tensors(), other.tensors(), strict=True):
+        kept, own = s.buffer.content, t.buffer.content
+        if kept is not None and own is not None and np.array_equal(kept, own):
+            t.buffer.content = kept
 
 
 def _values(tensor: Tensor) -> np.ndarray:
