@@ -11,11 +11,11 @@ import onnx_ir as ir
 
 from octavo.errors import ModelError, OptionError
 from octavo.export.arena import plan_arena
-from octavo.export.bundle import MAX_BYTES, write_bundle
+from octavo.export.bundle import write_bundle
 from octavo.export.fuse import fuse_sums
 from octavo.export.lower import lower
 from octavo.export.program import Program, Size
-from octavo.export.sizes import FARTHEST, MOST_SIZES, Fixed, leave_open
+from octavo.export.sizes import MOST_SIZES, Fixed, leave_open
 from octavo.graph import load
 from octavo.graph.constants import new_constant
 from octavo.graph.passes.folding import fold_constants
@@ -24,8 +24,9 @@ from octavo.graph.passes.shapes import infer_shapes
 
 Dims = Mapping[str, int | tuple[int, int]]
 
-# What stands for no upper bound.
-_MOST = MAX_BYTES
+# The greatest length where nobody said one: as far as the model is looked at.
+_USUAL_MOST = 1 << 16
+_MOST = 1 << 24
 # Lengths that a model is lowered at begin here, or at the least that is allowed: a length of 1 is often an exception.
 _FIRST_BATCH, _FIRST = 2, 4
 # What an axis that is no batch is compiled at, where it stays open.
@@ -95,10 +96,10 @@ def _sizes(shapes: Mapping[str, list[int | str]], batch: int | None, dims: dict[
         dims = {**{shape[0]: batch for shape in shapes.values() if shape and isinstance(shape[0], str)}, **dims}
     found: dict[str, int | Size] = {}
     for name in names:
-        least, most = (1, _MOST) if name not in dims else dims[name] if isinstance(dims[name], tuple) else (0, 0)
+        least, most = (1, _USUAL_MOST) if name not in dims else dims[name] if isinstance(dims[name], tuple) else (0, 0)
         found[name] = Size(name, least, most) if least else int(dims[name])
-        if least and not (1 <= least <= most - FARTHEST and most <= _MOST):
-            raise OptionError(f"'{name}' cannot be {least} to {most}; leave it at least four lengths, or fix it")
+        if least and not 1 <= least < most <= _MOST:
+            raise OptionError(f"'{name}' cannot be {least} to {most}; bounds are 1 to {_MOST}, the least first")
     opened = [name for name, size in found.items() if isinstance(size, Size)]
     if len(opened) > MOST_SIZES:
         raise ModelError(
@@ -115,12 +116,10 @@ def _opened(lowered: Callable[[Sequence[int]], Program], sizes: list[Size], batc
         ModelError: they cannot be, or operators have no kernel.
     """
     usual = [(_FIRST_BATCH, 1) if size.name in batches else (_FIRST, _USUAL) for size in sizes]
-    firsts = tuple(
-        max(min(first, size.most - FARTHEST), size.least) for size, (first, _) in zip(sizes, usual, strict=True)
-    )
+    firsts = tuple(max(min(first, size.most - 1), size.least) for size, (first, _) in zip(sizes, usual, strict=True))
     defaults = tuple(min(max(default, size.least), size.most) for size, (_, default) in zip(sizes, usual, strict=True))
     try:
-        return leave_open(lowered, sizes, firsts, defaults, _MOST)
+        return leave_open(lowered, sizes, firsts, defaults, _USUAL_MOST)
     except Fixed as error:
         why = str(error)
     except ModelError as error:

@@ -1,22 +1,23 @@
 """Sizes that stay open: a model lowered at several lengths, and what in its program follows from them.
 
 Lengths of axes and attributes are c0 + c1 s + c2 t + c3 s t of the sizes s and t. The coefficients come from programs
-at neighbouring lengths, and must foretell another program farther off. The runtime checks every operator anew at the
-sizes that it is given, so a length at which an operator would not fit is refused there, never run.
+at neighbouring lengths, and must foretell those at the least and the greatest: a limit within the model, or windows
+that take steps, show there. The runtime checks every operator anew at the sizes that it is given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
-from octavo.errors import OptionError
+from octavo.errors import ModelError, OptionError
 from octavo.export.program import Operation, Program, Size, Tensor, Varying
 
 MOST_SIZES = 2
-# The last of the lengths that a program is made at, counted from the first.
-FARTHEST = 3
+# Below it, operators are often left out, which make a difference beyond.
+_LEAST = 2
 
 Lengths = tuple[int, ...]
 
@@ -26,39 +27,46 @@ class Fixed(Exception):  # noqa: N818 - a finding, not a fault
 
 
 def leave_open(
-    lower: Callable[[Lengths], Program], sizes: Sequence[Size], firsts: Lengths, defaults: Lengths, most: int
+    lower: Callable[[Lengths], Program], sizes: Sequence[Size], firsts: Lengths, defaults: Lengths, unbounded: int
 ) -> Program:
     """The program of a model at its default lengths, with all that varies.
 
     Args:
         lower: the program at these lengths of the sizes.
         sizes: one or two.
-        firsts: of each size the first length to lower at; three more are within its bounds.
+        firsts: of each size the first length to lower at, and less than the greatest.
         defaults: of each size the length that the program is for.
-        most: what stands for no upper bound.
+        unbounded: the greatest length where nobody said one.
 
     Raises:
         Fixed: the programs differ by more than lengths and attributes of that form.
         ModelError: some length cannot be lowered.
-        OptionError: a constant grows with a size that has no upper bound.
+        OptionError: a constant grows with a size whose bounds nobody said.
     """
-    corners = [tuple(first + step for first, step in zip(firsts, steps, strict=True)) for steps in _steps(len(sizes))]
-    farthest = tuple(first + FARTHEST for first in firsts)
     found = lower(firsts)
-    programs = {firsts: found}
-    for lengths in [*corners[1:], farthest]:
-        programs[lengths] = lower(lengths)
-        _compare(found, programs[lengths])
-        _share_constants(found, programs[lengths])
     found.sizes = list(sizes)
+    programs = {firsts: found}
+
+    def add(lengths: Lengths) -> None:
+        if lengths not in programs:
+            program = lower(lengths)
+            _compare(found, program)
+            _share_constants(found, program)
+            programs[lengths] = program
+
+    for steps in [(1,)] if len(sizes) == 1 else [(1, 0), (0, 1), (1, 1)]:
+        add(tuple(first + step for first, step in zip(firsts, steps, strict=True)))
     found.varying = _varying(programs, firsts)
-    _keep_longest(found, programs, lower, firsts, most)
+    _refuse_growth(programs, firsts, unbounded)
+    # What is too short for some operator the runtime refuses by itself.
+    with suppress(Fixed, ModelError):
+        add(tuple(max(size.least, min(_LEAST, size.most)) for size in sizes))
+    greatest = tuple(size.most for size in sizes)
+    add(greatest)
+    found.varying = _varying(programs, firsts)
+    _keep_longest(programs, firsts, greatest)
     _set(found, defaults)
     return found
-
-
-def _steps(count: int) -> list[Lengths]:
-    return [(0,), (1,)] if count == 1 else [(0, 0), (1, 0), (0, 1), (1, 1)]
 
 
 def _compare(one: Program, other: Program) -> None:
@@ -137,40 +145,46 @@ def evaluate(coefficients: tuple[int, int, int, int], lengths: Lengths) -> int:
     return coefficients[0] + coefficients[1] * s + coefficients[2] * t + coefficients[3] * s * t
 
 
-def _keep_longest(
-    found: Program, programs: Mapping[Lengths, Program], lower: Callable[[Lengths], Program], firsts: Lengths, most: int
-) -> None:
-    """Let a constant that grows, such as a table of positions, hold what the greatest lengths need.
-
-    Raises:
-        Fixed: it has other values, not only more, at another length.
-        OptionError: there is no greatest length.
-    """
+def _growing(programs: Mapping[Lengths, Program], firsts: Lengths) -> list[int]:
+    """The numbers of constants that are not the same at all lengths."""
     lists = [program.tensors() for program in programs.values()]
-    own = found.tensors()
-    growing = [
+    own = programs[firsts].tensors()
+    return [
         number
         for number, tensor in enumerate(own)
         if any(each[number].buffer.content is not tensor.buffer.content for each in lists)
     ]
-    if not growing:
-        return
-    lengths = list(firsts)
-    for number in growing:
-        for index in _grows_with(own[number], found.varying):
-            size = found.sizes[index]
-            if size.most == most:
+
+
+def _refuse_growth(programs: Mapping[Lengths, Program], firsts: Lengths, unbounded: int) -> None:
+    """A constant that grows without a bound would fill the memory.
+
+    Raises:
+        OptionError: there is one.
+    """
+    found = programs[firsts]
+    for tensor in (found.tensors()[number] for number in _growing(programs, firsts)):
+        for size in (found.sizes[index] for index in _grows_with(tensor, found.varying)):
+            if size.most == unbounded:
                 raise OptionError(
-                    f"the constant '{own[number].name}' grows with '{size.name}'; say how long that may be: "
+                    f"the constant '{tensor.name}' grows with '{size.name}'; say how long that may be: "
                     f"--dim {size.name}=1..512"
                 )
-            lengths[index] = size.most
-    longest = lower(tuple(lengths)).tensors()
-    for number in growing:
+
+
+def _keep_longest(programs: Mapping[Lengths, Program], firsts: Lengths, greatest: Lengths) -> None:
+    """Let a constant that grows, such as a table of positions, hold what the greatest lengths need.
+
+    Raises:
+        Fixed: it has other values, not only more, at another length.
+    """
+    lists = [program.tensors() for program in programs.values()]
+    longest, own = programs[greatest].tensors(), programs[firsts].tensors()
+    for number in _growing(programs, firsts):
         content = _values(longest[number])
         for each in lists:
             part = _values(each[number])
-            if part.size > content.size or not np.array_equal(part, content[: part.size]):
+            if not np.array_equal(part, content[: part.size]):
                 raise Fixed(f"the constant '{own[number].name}' has other values at another length")
         own[number].buffer.content = content
 
