@@ -37,7 +37,14 @@ typedef struct octavo_error {
   char message[244]; /* one sentence in UTF-8, ending in a zero */
 } octavo_error;
 
-typedef enum octavo_dtype { OCTAVO_F32 = 1, OCTAVO_U8 = 2, OCTAVO_S8 = 3, OCTAVO_S32 = 4 } octavo_dtype;
+typedef enum octavo_dtype {
+  OCTAVO_F32 = 1,
+  OCTAVO_U8 = 2,
+  OCTAVO_S8 = 3,
+  OCTAVO_S32 = 4,
+  OCTAVO_S64 = 7,
+  OCTAVO_BOOL = 8 /* a byte: 0 is false */
+} octavo_dtype;
 
 typedef struct octavo_tensor {
   const char* name; /* lives as long as the model */

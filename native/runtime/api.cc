@@ -122,7 +122,7 @@ octavo_status take(const Model& model, const std::vector<std::uint32_t>& slots, 
                     given[i].size, given[i].data == nullptr ? " at null" : "");
       return report(error, OCTAVO_ARGUMENT, message);
     }
-    if (reinterpret_cast<std::uintptr_t>(given[i].data) % (tensor.is_byte() ? 1 : 4) != 0) {
+    if (reinterpret_cast<std::uintptr_t>(given[i].data) % size_of(tensor.dtype) != 0) {
       return report(error, OCTAVO_ARGUMENT, "an input or output is not aligned for its type");
     }
     taken[i] = given[i].data;

@@ -10,8 +10,25 @@
 
 namespace octavo {
 
-enum class Dtype : std::uint8_t { kF32 = 1, kU8 = 2, kS8 = 3, kS32 = 4 };
+// A truth is a byte, and any but 0 is true.
+enum class Dtype : std::uint8_t { kF32 = 1, kU8 = 2, kS8 = 3, kS32 = 4, kS64 = 7, kBool = 8 };
 enum class Place : std::uint8_t { kArena = 1, kConstant = 2, kInput = 3, kOutput = 4 };
+
+constexpr bool is_dtype(unsigned number) { return (number >= 1 && number <= 4) || number == 7 || number == 8; }
+
+// Bytes of an element, and its alignment.
+constexpr std::size_t size_of(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kU8:
+    case Dtype::kS8:
+    case Dtype::kBool:
+      return 1;
+    case Dtype::kS64:
+      return 8;
+    default:
+      return 4;
+  }
+}
 
 struct Tensor {
   const char* name;

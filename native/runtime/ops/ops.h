@@ -7,6 +7,8 @@ namespace octavo {
 
 extern const OpKind kCopy, kQuantize, kDequantize, kLookup, kConv, kMatMul, kAdd, kMul, kMaxPool, kAveragePool,
     kDepthwise;
-extern const OpKind kTranspose, kConcat, kConvFloat, kMatMulFloat, kBinary, kUnary, kSoftmax, kReduceMean, kSlice, kPad;
+extern const OpKind kTranspose, kConcat, kConvFloat, kMatMulFloat, kBinary, kUnary, kSoftmax, kReduce, kSlice, kPad;
+extern const OpKind kBatchMatMul, kAttention, kMatMulFunction, kLayerNorm, kGather, kCast, kCompare, kInteger, kWhere,
+    kExpand;
 
 }  // namespace octavo

@@ -59,10 +59,13 @@ void gather_strided(const Call& call, const Walk& walk) {
 }
 
 inline void gather_strided(const Call& call, const Walk& walk) {
-  if (call.in(0).is_byte()) {
-    gather_strided<std::uint8_t>(call, walk);
-  } else {
-    gather_strided<std::uint32_t>(call, walk);
+  switch (size_of(call.in(0).dtype)) {
+    case 1:
+      return gather_strided<std::uint8_t>(call, walk);
+    case 4:
+      return gather_strided<std::uint32_t>(call, walk);
+    default:
+      return gather_strided<std::uint64_t>(call, walk);
   }
 }
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from octavo.errors import ModelError, OptionError
 from octavo.export.arena import plan_arena
 from octavo.export.bundle import write_bundle
-from octavo.export.fuse import fuse_sums
+from octavo.export.fuse import fuse
 from octavo.export.lower import lower
+from octavo.export.merge import merge
 from octavo.export.program import Program, Size
 from octavo.export.sizes import MOST_SIZES, Fixed, leave_open
 from octavo.graph import load
@@ -60,8 +62,9 @@ def compile_model(
         at = {**fixed, **{size.name: length for size, length in zip(open_sizes, lengths, strict=True)}}
         shaped = given.clone()
         _fix_shapes(shaped, shapes, at)
+        fuse(shaped)
         program = lower(shaped)
-        fuse_sums(program)
+        merge(program)
         return program
 
     batches = {dims[0] for dims in shapes.values() if dims}
@@ -139,19 +142,21 @@ def _fix_shapes(model: ir.Model, shapes: Mapping[str, list[int | str]], sizes: M
     for value in model.graph.inputs:
         value.shape = ir.Shape([sizes[dim] if isinstance(dim, str) else dim for dim in shapes[value.name or ""]])
     _infer_anew(model)
-    if _fold_shapes(model):
+    # A shape that is known may be what the next one depends on.
+    while _fold_shapes(model):
         fold_constants(model)
         _infer_anew(model)
 
 
 def _infer_anew(model: ir.Model) -> None:
     """Let shapes follow from those of inputs and constants alone."""
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    for value in model.graph.initializers.values():
+        if value.const_value is not None:
+            value.shape = ir.Shape(value.const_value.shape)
     for node in model.graph:
         for output in node.outputs:
             output.shape = None
-    for value in model.graph.initializers.values():
-        if value.const_value is not None:
-            value.shape = ir.Shape(value.const_value.numpy().shape)
     infer_shapes(model)
 
 

@@ -56,7 +56,7 @@ def _lower_inputs(lowering: Lowering, graph: ir.Graph) -> None:
         dtype = None if value.dtype is None else np.dtype(value.dtype.numpy())
         if dtype not in DTYPES:
             raise ModelError(
-                f"input '{value.name}' is of {dtype}; the native runtime takes float32, uint8, int8 and int32"
+                f"input '{value.name}' is of {dtype}; the native runtime takes float32, uint8, int8, int32, int64 and bool"
             )
         tensor = new_tensor(value.name or "", dtype, static_shape(value))
         tensor.buffer.place, tensor.buffer.offset = Place.INPUT, number

@@ -10,6 +10,7 @@ import onnx_ir as ir
 from octavo.affine import GRIDS, QuantParams, quantize, table
 from octavo.affine import dequantize as real_numbers
 from octavo.errors import OptionError
+from octavo.export.kinds import BINARY
 from octavo.export.lower.attributes import integer
 from octavo.export.lower.facts import Fact, Known, OnGrid, Pending, Real, Unsupported
 from octavo.export.lower.functions import FUNCTIONS, bounds_of, function_of
@@ -24,11 +25,26 @@ def dequantize_linear(lowering: Lowering, node: ir.Node) -> Fact:
     params = _params(lowering, node, fact)
     if isinstance(fact, Known):
         return Known(fact.array.astype(params.grid.numpy_dtype), params)
-    if params.axis is not None or params.grid.dtype not in ("int8", "uint8"):
-        raise Unsupported("of activations that are not 8-bit integers with one scale")
+    if params.grid.dtype not in ("int8", "uint8"):
+        raise Unsupported("of activations that are not 8-bit integers")
+    if params.axis is not None:
+        return Real(_dequantized_along(lowering, node, lowering.real(node.inputs[0]), params))
     tensor = lowering.real_as_it_lies(node.inputs[0])
     # The same integers, with what they stand for.
     return OnGrid(replace(tensor, params=params), params)
+
+
+def _dequantized_along(lowering: Lowering, node: ir.Node, tensor: Tensor, params: QuantParams) -> Tensor:
+    """Scale times difference, where each part of an axis has parameters of its own: rows of a quantized table."""
+    assert params.axis is not None
+    name, shape = node.name or "", (-1, *[1] * (len(tensor.shape) - params.axis - 1))
+    plain = Tensor(tensor.name, tensor.dtype, tensor.shape, tensor.buffer)
+    result = lowering.program.add("Dequantize", name, [plain], lowering.new(node))
+    for kind, numbers in (("Sub", params.zero_point), ("Mul", params.scale)):
+        if kind == "Mul" or numbers.any():
+            operand = constant_tensor(f"{name}_{kind}", numbers.astype(np.float32).reshape(shape))
+            result = lowering.program.add("BinaryFloat", name, [result, operand], lowering.new(node), [BINARY[kind]])
+    return result
 
 
 def quantize_linear(lowering: Lowering, node: ir.Node) -> Fact:
@@ -96,8 +112,10 @@ def _function_on_grid(
         return requantized(lowering, name, source, target)
 
     def composed(x: np.ndarray) -> np.ndarray:
-        for each in functions:
-            x = function_of(lowering, each)(x)
+        # A number outside a function's domain gives NaN, which becomes the zero point.
+        with np.errstate(all="ignore"):
+            for each in functions:
+                x = function_of(lowering, each)(x)
         return x
 
     return _look_up(lowering, name, source, table(composed, source.params, target.params), target)

@@ -6,7 +6,20 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from octavo.export.lower import functions, grids, joins, movers, pools, products, slices
+from octavo.export.kinds import COMPARISONS
+from octavo.export.lower import (
+    batches,
+    conditions,
+    functions,
+    grids,
+    indices,
+    joins,
+    movers,
+    norms,
+    pools,
+    products,
+    slices,
+)
 from octavo.export.lower.facts import Fact
 from octavo.export.lower.lowering import Handler, Lowering
 from octavo.export.lower.target import Target
@@ -18,27 +31,34 @@ HANDLERS: dict[str, Handler] = {
     "DequantizeLinear": grids.dequantize_linear,
     "Conv": products.conv,
     "Gemm": products.gemm,
-    "MatMul": products.matmul,
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), joins.join),
+    "MatMul": batches.matmul,
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"), conditions.arithmetic),
     "BatchNormalization": joins.batch_normalization,
     **dict.fromkeys(functions.FUNCTIONS, functions.function),
     **dict.fromkeys(("MaxPool", "GlobalMaxPool"), pools.max_pool),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool"), pools.average_pool),
-    "ReduceMean": pools.reduce_mean,
-    "Softmax": pools.softmax,
+    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"), pools.reduce),
+    "Softmax": norms.softmax,
+    "LayerNormalization": norms.layer_norm,
     **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout"), movers.reshape),
     "Transpose": movers.transpose,
     "Slice": slices.cut,
     "Pad": slices.pad,
     "Concat": movers.concat,
-    "Cast": movers.cast,
+    "Cast": conditions.cast,
+    "Gather": indices.gather,
+    "Where": conditions.where,
+    "Expand": conditions.expand,
+    "Not": conditions.negation,
+    **dict.fromkeys(("And", "Or", "Xor"), conditions.logic),
+    **dict.fromkeys(COMPARISONS, conditions.compare),
 }
 
 # A waiting node whose result goes to a grid; None where it cannot.
 INTEGER: dict[str, Callable[[Lowering, ir.Node, Target], Tensor | None]] = {
     "Conv": products.integer_conv,
     "Gemm": products.integer_matrix,
-    "MatMul": products.integer_matrix,
+    "MatMul": batches.integer_matmul,
     "Add": joins.integer_join,
     "Mul": joins.integer_join,
     "AveragePool": pools.integer_average,
@@ -50,7 +70,7 @@ INTEGER: dict[str, Callable[[Lowering, ir.Node, Target], Tensor | None]] = {
 _FINISH: dict[str, Handler] = {
     "Conv": products.finish_conv,
     "Gemm": products.finish_matrix,
-    "MatMul": products.finish_matrix,
+    "MatMul": batches.finish_matmul,
     "Add": joins.finish_join,
     "Mul": joins.finish_join,
     "AveragePool": pools.finish_average,
