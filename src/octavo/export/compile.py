@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx_ir as ir
@@ -29,10 +29,18 @@ Dims = Mapping[str, int | tuple[int, int]]
 # The greatest length where nobody said one: as far as the model is looked at.
 _USUAL_MOST = 1 << 16
 _MOST = 1 << 24
-# Lengths that a model is lowered at begin here, or at the least that is allowed: a length of 1 is often an exception.
-_FIRST_BATCH, _FIRST = 2, 4
-# What an axis that is no batch is compiled at, where it stays open.
-_USUAL = 128
+
+
+class _Usual(NamedTuple):
+    """Of a kind of size: where the lengths to lower at begin, how lengths grow with it, and the one to compile at."""
+
+    first: int
+    degree: int
+    default: int
+
+
+# A length of 1 is often an exception, so it is not where looking begins.
+_BATCH, _OTHER = _Usual(2, 1, 1), _Usual(4, 2, 128)
 
 
 def compile_model(
@@ -118,11 +126,15 @@ def _opened(lowered: Callable[[Sequence[int]], Program], sizes: list[Size], batc
     Raises:
         ModelError: they cannot be, or operators have no kernel.
     """
-    usual = [(_FIRST_BATCH, 1) if size.name in batches else (_FIRST, _USUAL) for size in sizes]
-    firsts = tuple(max(min(first, size.most - 1), size.least) for size, (first, _) in zip(sizes, usual, strict=True))
-    defaults = tuple(min(max(default, size.least), size.most) for size, (_, default) in zip(sizes, usual, strict=True))
+    usual = [_BATCH if size.name in batches else _OTHER for size in sizes]
+    degrees = tuple(min(each.degree, size.most - size.least) for size, each in zip(sizes, usual, strict=True))
+    firsts = tuple(
+        max(min(each.first, size.most - degree), size.least)
+        for size, degree, each in zip(sizes, degrees, usual, strict=True)
+    )
+    defaults = tuple(min(max(each.default, size.least), size.most) for size, each in zip(sizes, usual, strict=True))
     try:
-        return leave_open(lowered, sizes, firsts, defaults, _USUAL_MOST)
+        return leave_open(lowered, sizes, firsts, degrees, defaults, _USUAL_MOST)
     except Fixed as error:
         why = str(error)
     except ModelError as error:
@@ -153,7 +165,7 @@ def _infer_anew(model: ir.Model) -> None:
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     for value in model.graph.initializers.values():
         if value.const_value is not None:
-            value.shape = ir.Shape(value.const_value.shape)
+            value.shape = ir.Shape(value.const_value.numpy().shape)
     for node in model.graph:
         for output in node.outputs:
             output.shape = None
