@@ -1,4 +1,4 @@
-# The verbs of this project: make demo | test | bench | docs | lint.
+# The verbs of this project: make demo | test | bench | docs | lint | fuzz.
 # Each sets up .venv by itself the first time; choose the interpreter with make PYTHON=python3.12 ...
 
 PYTHON ?= python3
@@ -6,7 +6,10 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DIGITS := examples/digits
 
-.PHONY: demo test bench docs lint
+FUZZ_SECONDS ?= 60
+SANITIZERS := -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all
+
+.PHONY: demo test bench docs lint fuzz
 
 demo: .venv/package
 	mkdir -p build
@@ -21,8 +24,12 @@ bench: .venv/dev
 	mkdir -p build
 	$(BIN)/python -m benchmarks.accuracy --json build/accuracy.json
 	$(BIN)/python -m benchmarks.latency --json build/latency.json
+	$(BIN)/python -m benchmarks.quantizers --json build/quantizers.json
 	$(BIN)/python -m benchmarks.quantize_time --json build/quantize_time.json
+	$(BIN)/python -m benchmarks.calibration_pass --json build/calibration_pass.json
 	$(BIN)/python -m benchmarks.gemm --json build/gemm.json
+	$(BIN)/python -m benchmarks.gemm 1024,1024,1024 --isa avx2 --json build/gemm_avx2.json
+	$(BIN)/python -m benchmarks.bandwidth --json build/bandwidth.json
 	$(BIN)/python -m benchmarks.training dscnn_kws --json build/training.json
 	$(BIN)/python -m benchmarks.report_time --json build/report_time.json
 
@@ -34,6 +41,17 @@ lint: .venv/dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	find native -name '*.h' -o -name '*.cc' | xargs $(BIN)/clang-format --dry-run --Werror
+
+# Bundles that nobody vouches for, for so many seconds; needs clang++ and its runtime. What it keeps in build/fuzz/found
+# is where the next run begins; what breaks is written to build/fuzz.
+fuzz: .venv/dev
+	$(BIN)/cmake -S native -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+		-DCMAKE_CXX_FLAGS="$(SANITIZERS)" -DCMAKE_COMPILE_WARNING_AS_ERROR=ON
+	$(BIN)/cmake --build build/fuzz --parallel 2 --target octavo_fuzz
+	$(BIN)/python -m tests.native.corpus build/fuzz/corpus
+	mkdir -p build/fuzz/found
+	build/fuzz/tests/fuzz/octavo_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=2000 \
+		-print_final_stats=1 -print_funcs=0 -verbosity=0 -artifact_prefix=build/fuzz/ build/fuzz/found build/fuzz/corpus
 
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Octavo needs Python 3.11 or newer: make PYTHON=/path/to/it" if sys.version_info < (3, 11) else 0)'

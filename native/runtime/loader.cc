@@ -216,10 +216,19 @@ class Reader {
     return true;
   }
 
+  static bool has_strange_shorts(const View& view, const OpKind& kind) {
+    if (kind.takes_shorts) return false;
+    for (std::size_t i = 0; i < view.inputs(); ++i) {
+      if (view.in(i).is_short()) return true;
+    }
+    return view.out().is_short();
+  }
+
   bool check_kernels() {
     for (const Op& op : model_.ops) {
       const View view(model_, op);
-      if (const char* fault = op.kind->check(view)) {
+      const char* fault = has_strange_shorts(view, *op.kind) ? "it takes no integers of 16 bits" : op.kind->check(view);
+      if (fault != nullptr) {
         return fail("operator " + std::to_string(&op - model_.ops.data()) + " (" + op.kind->name + "): " + fault);
       }
       if (op.kind->scratch == nullptr) continue;

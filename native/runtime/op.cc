@@ -8,11 +8,48 @@ namespace octavo {
 namespace {
 
 // The bundle's numbers for them, from 1; a new one is added at the end.
-const OpKind* const kKinds[] = {
-    &kCopy,      &kQuantize,    &kDequantize, &kLookup,  &kConv,      &kMatMul,      &kAdd,       &kMul,
-    &kMaxPool,   &kAveragePool, &kTranspose,  &kConcat,  &kConvFloat, &kMatMulFloat, &kBinary,    &kUnary,
-    &kSoftmax,   &kReduce,      &kDepthwise,  &kSlice,   &kPad,       &kBatchMatMul, &kAttention, &kMatMulFunction,
-    &kLayerNorm, &kGather,      &kCast,       &kCompare, &kInteger,   &kWhere,       &kExpand};
+const OpKind* const kKinds[] = {&kCopy,
+                                &kQuantize,
+                                &kDequantize,
+                                &kLookup,
+                                &kConv,
+                                &kMatMul,
+                                &kAdd,
+                                &kMul,
+                                &kMaxPool,
+                                &kAveragePool,
+                                &kTranspose,
+                                &kConcat,
+                                &kConvFloat,
+                                &kMatMulFloat,
+                                &kBinary,
+                                &kUnary,
+                                &kSoftmax,
+                                &kReduce,
+                                &kDepthwise,
+                                &kSlice,
+                                &kPad,
+                                &kBatchMatMul,
+                                &kAttention,
+                                &kMatMulFunction,
+                                &kLayerNorm,
+                                &kGather,
+                                &kCast,
+                                &kCompare,
+                                &kInteger,
+                                &kWhere,
+                                &kExpand,
+                                &kConvTranspose,
+                                &kConvTransposeFloat,
+                                &kResample,
+                                &kMatMulInteger,
+                                &kPatches,
+                                &kQuantizeBlocks,
+                                &kDequantizeBlocks,
+                                &kRange,
+                                &kRangeScale,
+                                &kRangeZeroPoint,
+                                &kQuantizeRange};
 
 }  // namespace
 

@@ -86,6 +86,8 @@ struct OpKind {
   void (*run)(const Call& call);
   std::size_t (*scratch)(const View& view, const Kernels& kernels) = nullptr;
   std::int64_t (*multiply_adds)(const View& view) = nullptr;
+  // Whether its tensors may be of 16 bits; those of the others never are.
+  bool takes_shorts = false;
 };
 
 // Null for a number that no kind has.

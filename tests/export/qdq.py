@@ -47,7 +47,7 @@ class Qdq:
         self.inputs.append(helper.make_tensor_value_info(name, _TYPES[dtype], shape))
         return name
 
-    def source(self, name: str, shape: tuple[int, ...], params: QuantParams) -> str:
+    def source(self, name: str, shape: tuple[int | str, ...], params: QuantParams) -> str:
         """An input of integers, dequantized."""
         self.given(name, shape, params.grid.dtype)
         return self.dequantized(name, params)

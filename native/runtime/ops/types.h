@@ -23,6 +23,10 @@ void with_type(Dtype dtype, const Body& body) {
       return body(std::uint8_t{});
     case Dtype::kS8:
       return body(std::int8_t{});
+    case Dtype::kU16:
+      return body(std::uint16_t{});
+    case Dtype::kS16:
+      return body(std::int16_t{});
     case Dtype::kS32:
       return body(std::int32_t{});
     case Dtype::kS64:

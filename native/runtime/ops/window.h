@@ -47,9 +47,14 @@ inline std::int64_t places(std::int64_t in, std::int64_t size, std::int64_t stri
   return room < 0 ? 0 : room / stride + 1;
 }
 
-// Whether the window's places are the output's, both of `in.n` samples.
+// Whether the window's places are the output's, both of `in.n` samples. Padding costs a bundle nothing, so that the
+// work is bounded by more than the sizes of tensors; the bound also keeps products of these numbers within 64 bits.
 inline bool fits(const Window& w, const Image& in, const Image& out) {
-  return out.n == in.n && places(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom) == out.h &&
+  constexpr double kMostSteps = 0x1p44;
+  const double area = static_cast<double>(w.kernel_h) * static_cast<double>(w.kernel_w);
+  const double results = static_cast<double>(out.n * out.c) * static_cast<double>(out.h * out.w);
+  return results * area * static_cast<double>(in.c) <= kMostSteps && out.n == in.n &&
+         places(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom) == out.h &&
          places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right) == out.w;
 }
 

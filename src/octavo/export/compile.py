@@ -17,6 +17,7 @@ from octavo.export.fuse import fuse
 from octavo.export.lower import lower
 from octavo.export.merge import merge
 from octavo.export.program import Program, Size
+from octavo.export.qoperator import to_qdq
 from octavo.export.sizes import MOST_SIZES, Fixed, leave_open
 from octavo.graph import load
 from octavo.graph.constants import new_constant
@@ -46,7 +47,7 @@ _BATCH, _OTHER = _Usual(2, 1, 1), _Usual(4, 2, 128)
 def compile_model(
     model: ir.Model | str | os.PathLike[str], *, batch: int | None = None, dims: Dims | None = None
 ) -> bytes:
-    """A model in QDQ form, as `octavo.quantize` makes it, as a bundle for the native runtime.
+    """A model in QDQ form, as `octavo.quantize` makes it, or in QOperator form, as a bundle for the native runtime.
 
     Dynamic dimensions of the inputs stay open: a session takes inputs of any length. At most two can.
 
@@ -61,6 +62,7 @@ def compile_model(
         OptionError: the model has no dynamic dimension of a name in `dims`, or bounds are too near or missing.
     """
     given = model.clone() if isinstance(model, ir.Model) else load(model)
+    to_qdq(given)
     shapes = {value.name or "": _dims(value) for value in given.graph.inputs}
     sizes = _sizes(shapes, batch, dict(dims or {}))
     fixed = {name: size for name, size in sizes.items() if isinstance(size, int)}

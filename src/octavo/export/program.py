@@ -135,7 +135,7 @@ def new_tensor(
 
 def constant_tensor(name: str, array: NDArray[Any], params: QuantParams | None = None) -> Tensor:
     """A tensor whose values are known."""
-    content = np.ascontiguousarray(array)
+    content = np.ascontiguousarray(array).reshape(np.shape(array))  # which would make a vector of a number
     buffer = Buffer(content.nbytes, Place.CONSTANT, content=content)
     return Tensor(name, content.dtype, content.shape, buffer, params)
 

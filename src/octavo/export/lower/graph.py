@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from octavo.errors import ModelError
 from octavo.export.bundle import DTYPES
+from octavo.export.kinds import SHORTS
 from octavo.export.lower.facts import Fact, Known, Lost, Real, Unsupported
 from octavo.export.lower.lowering import Lowering, like, lost, static_shape
 from octavo.export.lower.registry import HANDLERS, finish
-from octavo.export.program import Place, Program, new_tensor, view
+from octavo.export.program import Operation, Place, Program, new_tensor, view
 from octavo.graph.constants import constant
 
 _SHOWN = 3
@@ -43,21 +45,23 @@ def lower(model: ir.Model) -> Program:
 
 
 def _plain(array: np.ndarray) -> np.ndarray:
-    """Values in a type of NumPy's own; 4-bit integers come in one of theirs."""
-    return (
-        array.astype(np.int8 if array.dtype.name.startswith("int") else np.uint8)
-        if "int4" in array.dtype.name
-        else array
-    )
+    """Values in a type that is held: narrow integers one a byte."""
+    return array.astype(_held(array.dtype))
+
+
+def _held(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type that holds integers of 2 or 4 bits, which are of no type of NumPy's own; of others, the type itself."""
+    if dtype.name in ("int2", "int4"):
+        return np.dtype(np.int8)
+    return np.dtype(np.uint8) if dtype.name in ("uint2", "uint4") else dtype
 
 
 def _lower_inputs(lowering: Lowering, graph: ir.Graph) -> None:
     for number, value in enumerate(graph.inputs):
-        dtype = None if value.dtype is None else np.dtype(value.dtype.numpy())
+        dtype = None if value.dtype is None else _held(np.dtype(value.dtype.numpy()))
         if dtype not in DTYPES:
-            raise ModelError(
-                f"input '{value.name}' is of {dtype}; the native runtime takes float32, uint8, int8, int32, int64 and bool"
-            )
+            known = ", ".join(str(each) for each in DTYPES)
+            raise ModelError(f"input '{value.name}' is of {dtype}; the native runtime takes {known}")
         tensor = new_tensor(value.name or "", dtype, static_shape(value))
         tensor.buffer.place, tensor.buffer.offset = Place.INPUT, number
         lowering.program.inputs.append(tensor)
@@ -68,14 +72,24 @@ def _lower_node(lowering: Lowering, node: ir.Node, refused: dict[tuple[str, str]
     inputs = [lowering.facts[value] for value in node.inputs if value is not None]
     fact: Fact = Lost()
     if not lost(inputs):
+        before = len(lowering.program.operations)
         try:
             fact = _handled(lowering, node)
+            _check_shorts(lowering.program.operations[before:])
         except Unsupported as error:
             refused.setdefault((node.op_type, str(error)), []).append(node.name or "")
     elif node.domain or node.op_type not in HANDLERS:
         refused.setdefault((node.op_type, ""), []).append(node.name or "")
     for output in node.outputs:
-        lowering.facts[output] = fact
+        lowering.facts.setdefault(output, fact)
+
+
+def _check_shorts(operations: Sequence[Operation]) -> None:
+    """Refuse integers of 16 bits where a kernel has no place for them."""
+    for each in operations:
+        for tensor in (each.output, *each.inputs):
+            if tensor.dtype.itemsize == 2 and each.kind not in SHORTS:
+                raise Unsupported(f"of {tensor.dtype}")
 
 
 def _handled(lowering: Lowering, node: ir.Node) -> Fact:

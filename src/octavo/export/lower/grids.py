@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from octavo.affine import GRIDS, QuantParams, quantize, table
+from octavo.affine import GRIDS, INT8, QuantParams, quantize, table
 from octavo.affine import dequantize as real_numbers
+from octavo.affine.params import spread
 from octavo.errors import OptionError
-from octavo.export.kinds import BINARY
+from octavo.export.lower import blocks
 from octavo.export.lower.attributes import integer
 from octavo.export.lower.facts import Fact, Known, OnGrid, Pending, Real, Unsupported
 from octavo.export.lower.functions import FUNCTIONS, bounds_of, function_of
@@ -22,39 +23,28 @@ from octavo.export.program import Tensor, constant_tensor
 def dequantize_linear(lowering: Lowering, node: ir.Node) -> Fact:
     """Integers with a scale: written down only where something needs the floats."""
     fact = lowering.fact(node.inputs[0])
-    params = _params(lowering, node, fact)
+    if not _has_constants(lowering, node):
+        return Real(blocks.dequantize(lowering, node))
+    params = _params(lowering, node)
     if isinstance(fact, Known):
-        return Known(fact.array.astype(params.grid.numpy_dtype), params)
-    if params.grid.dtype not in ("int8", "uint8"):
-        raise Unsupported("of activations that are not 8-bit integers")
-    if params.axis is not None:
-        return Real(_dequantized_along(lowering, node, lowering.real(node.inputs[0]), params))
+        return _absorbed(fact.array.astype(params.grid.numpy_dtype), params)
+    if not _is_plain(params):
+        return Real(blocks.dequantize(lowering, node))
     tensor = lowering.real_as_it_lies(node.inputs[0])
     # The same integers, with what they stand for.
     return OnGrid(replace(tensor, params=params), params)
 
 
-def _dequantized_along(lowering: Lowering, node: ir.Node, tensor: Tensor, params: QuantParams) -> Tensor:
-    """Scale times difference, where each part of an axis has parameters of its own: rows of a quantized table."""
-    assert params.axis is not None
-    name, shape = node.name or "", (-1, *[1] * (len(tensor.shape) - params.axis - 1))
-    plain = Tensor(tensor.name, tensor.dtype, tensor.shape, tensor.buffer)
-    result = lowering.program.add("Dequantize", name, [plain], lowering.new(node))
-    for kind, numbers in (("Sub", params.zero_point), ("Mul", params.scale)):
-        if kind == "Mul" or numbers.any():
-            operand = constant_tensor(f"{name}_{kind}", numbers.astype(np.float32).reshape(shape))
-            result = lowering.program.add("BinaryFloat", name, [result, operand], lowering.new(node), [BINARY[kind]])
-    return result
-
-
 def quantize_linear(lowering: Lowering, node: ir.Node) -> Fact:
     """Onto a grid, together with what makes the value where that has an integer kernel."""
-    params = _params(lowering, node, None)
+    if not _has_constants(lowering, node):
+        return Real(blocks.quantize(lowering, node))
+    params = _params(lowering, node)
     fact = lowering.fact(node.inputs[0])
     if isinstance(fact, Known) and fact.params is None:
         return Known(quantize(fact.array, params))
-    if params.axis is not None or params.grid.dtype not in ("int8", "uint8"):
-        raise Unsupported("to other than 8-bit integers with one scale")
+    if not _is_plain(params):
+        return Real(blocks.quantize(lowering, node))
     target = Target(params, params.grid.qmin, params.grid.qmax)
     source, functions = _walk_back(lowering, node.inputs[0])
     return Real(_fused(lowering, node, source, functions, target) or _quantized(lowering, node, target))
@@ -146,30 +136,52 @@ def _same(a: QuantParams, b: QuantParams) -> bool:
     return a.grid == b.grid and float(a.scale) == float(b.scale) and int(a.zero_point) == int(b.zero_point)
 
 
-def _params(lowering: Lowering, node: ir.Node, integers: Fact | None) -> QuantParams:
-    """Scale, zero point, grid and axis, as the node says them."""
+def _has_constants(lowering: Lowering, node: ir.Node) -> bool:
+    """Whether scale and zero point are known."""
+    given = [node.inputs[1], lowering.given(node, 2)]
+    return all(isinstance(lowering.fact(value), Known) for value in given if value is not None)
+
+
+def _is_plain(params: QuantParams) -> bool:
+    """Whether kernels on 8 bits take activations on this grid."""
+    return params.axis is None and params.grid.dtype in ("int8", "uint8")
+
+
+def _absorbed(integers: np.ndarray, params: QuantParams) -> Known:
+    """8-bit constants as int8, as products take them, without zero points where the differences fit int8."""
+    try:
+        zero_point = spread(params.zero_point, params, integers.shape)
+    except OptionError as error:
+        raise Unsupported(f"with parameters that do not fit ({error})") from None
+    if params.grid.dtype not in ("int8", "uint8"):
+        return Known(integers, params)
+    differences = integers.astype(np.int32) - zero_point
+    if differences.size == 0 or (differences.min() >= INT8.qmin and differences.max() <= INT8.qmax):
+        zeros = np.zeros_like(params.zero_point)
+        return Known(
+            differences.astype(np.int8), QuantParams(INT8, params.scale, zeros, params.axis, params.block_size)
+        )
+    if params.grid.signed:
+        return Known(integers, params)
+    shifted = QuantParams(INT8, params.scale, params.zero_point - 128, params.axis, params.block_size)
+    return Known((integers.astype(np.int32) - 128).astype(np.int8), shifted)
+
+
+def _params(lowering: Lowering, node: ir.Node) -> QuantParams:
+    """Scale, zero point, grid, axis and blocks, as the node says them. Integers are dequantized from all of the type
+    that holds them, whatever their bits: tables have an entry for each byte."""
     scale = lowering.constant(node, 1, "scales").array
     zero = lowering.constant(node, 2, "zero points").array if lowering.given(node, 2) is not None else None
-    dtype = _grid_type(node, integers if zero is None else None, zero)
-    if dtype not in GRIDS or integer(node, "block_size", 0):
-        raise Unsupported(f"with {'blocks' if dtype in GRIDS else dtype}")
     zero_point = np.zeros(scale.shape, np.int32) if zero is None else zero.astype(np.int32)
-    axis = None
+    axis, block = None, integer(node, "block_size", 0) or None
     if scale.size == 1:
-        scale, zero_point = scale.reshape(()), zero_point.reshape(())
+        scale, zero_point, block = scale.reshape(()), zero_point.reshape(()), None
     else:
-        axis = integer(node, "axis", 1)
-        value = node.inputs[0]
-        axis = axis + len(value.shape) if axis < 0 and value is not None and value.shape is not None else axis
+        axis = blocks.axis_of(node)
+    grid = blocks.grid_of(node)
+    if node.op_type == "DequantizeLinear":
+        grid = GRIDS[grid.dtype]
     try:
-        return QuantParams(GRIDS[dtype], scale.astype(np.float32), zero_point, axis)
+        return QuantParams(grid, scale.astype(np.float32), zero_point, axis, block)
     except OptionError as error:
         raise Unsupported(f"with parameters that no grid has ({error})") from None
-
-
-def _grid_type(node: ir.Node, integers: Fact | None, zero: np.ndarray | None) -> str:
-    """The name of the integers' type: the zero point's, or without one that of the data."""
-    value = node.inputs[2] if zero is not None else node.inputs[0]
-    if node.op_type == "QuantizeLinear" and zero is None:
-        return "uint8"
-    return "" if value is None or value.dtype is None else value.dtype.name.lower()

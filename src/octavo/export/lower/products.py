@@ -42,7 +42,9 @@ class Product:
     rest: NDArray[np.float32] | None
 
 
-def product_of(lowering: Lowering, node: ir.Node, axis: int, *, to_grid: bool) -> Product | None:
+def product_of(
+    lowering: Lowering, node: ir.Node, axis: int, *, to_grid: bool, zero_points: bool = False
+) -> Product | None:
     """The layer on integers, or None where it must run on floats."""
     source = lowering.on_grid_as_it_lies(node.inputs[0])
     known = lowering.fact(node.inputs[1])
@@ -51,7 +53,7 @@ def product_of(lowering: Lowering, node: ir.Node, axis: int, *, to_grid: bool) -
     params = known.params
     if params is None or params.grid.dtype not in ("int8", "int4") or params.block_size is not None:
         return None
-    if params.zero_point.any() or params.axis not in (None, axis, axis - known.array.ndim):
+    if (params.zero_point.any() and not zero_points) or params.axis not in (None, axis, axis - known.array.ndim):
         return None
     channels = known.array.shape[axis]
     scale = np.broadcast_to(params.scale, (channels,))

@@ -8,16 +8,19 @@ import onnx_ir as ir
 
 from octavo.export.kinds import COMPARISONS
 from octavo.export.lower import (
-    batches,
+    asymmetric,
     conditions,
+    conv_transpose,
+    dynamic,
     functions,
     grids,
     indices,
+    integer,
     joins,
     movers,
     norms,
     pools,
-    products,
+    resize,
     slices,
 )
 from octavo.export.lower.facts import Fact
@@ -29,9 +32,7 @@ from octavo.export.program import Tensor
 HANDLERS: dict[str, Handler] = {
     "QuantizeLinear": grids.quantize_linear,
     "DequantizeLinear": grids.dequantize_linear,
-    "Conv": products.conv,
-    "Gemm": products.gemm,
-    "MatMul": batches.matmul,
+    **dict.fromkeys(("Conv", "Gemm", "MatMul"), asymmetric.product),
     **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"), conditions.arithmetic),
     "BatchNormalization": joins.batch_normalization,
     **dict.fromkeys(functions.FUNCTIONS, functions.function),
@@ -47,18 +48,22 @@ HANDLERS: dict[str, Handler] = {
     "Concat": movers.concat,
     "Cast": conditions.cast,
     "Gather": indices.gather,
+    "ConvTranspose": conv_transpose.conv_transpose,
+    "Resize": resize.resize,
     "Where": conditions.where,
     "Expand": conditions.expand,
     "Not": conditions.negation,
     **dict.fromkeys(("And", "Or", "Xor"), conditions.logic),
     **dict.fromkeys(COMPARISONS, conditions.compare),
+    "DynamicQuantizeLinear": dynamic.dynamic_quantize_linear,
+    "ConvInteger": integer.conv_integer,
+    "MatMulInteger": integer.matmul_integer,
 }
 
 # A waiting node whose result goes to a grid; None where it cannot.
 INTEGER: dict[str, Callable[[Lowering, ir.Node, Target], Tensor | None]] = {
-    "Conv": products.integer_conv,
-    "Gemm": products.integer_matrix,
-    "MatMul": batches.integer_matmul,
+    **dict.fromkeys(("Conv", "Gemm", "MatMul"), asymmetric.integer_product),
+    "ConvTranspose": conv_transpose.integer_conv_transpose,
     "Add": joins.integer_join,
     "Mul": joins.integer_join,
     "AveragePool": pools.integer_average,
@@ -68,9 +73,8 @@ INTEGER: dict[str, Callable[[Lowering, ir.Node, Target], Tensor | None]] = {
 
 # A waiting node whose result is needed as float.
 _FINISH: dict[str, Handler] = {
-    "Conv": products.finish_conv,
-    "Gemm": products.finish_matrix,
-    "MatMul": batches.finish_matmul,
+    **dict.fromkeys(("Conv", "Gemm", "MatMul"), asymmetric.finish_product),
+    "ConvTranspose": conv_transpose.finish_conv_transpose,
     "Add": joins.finish_join,
     "Mul": joins.finish_join,
     "AveragePool": pools.finish_average,

@@ -1,0 +1,25 @@
+#include "runtime/ops/blocks.h"
+
+#include "runtime/ops/integers.h"
+#include "runtime/ops/slices.h"
+
+namespace octavo {
+
+Blocks blocks_of(const View& view) {
+  return {view.attribute(0), view.attribute(1), view.attribute(2), view.attribute(3), view.attribute(4)};
+}
+
+const char* check_blocks(const View& view, const Tensor& integers) {
+  const Blocks blocks = blocks_of(view);
+  const Tensor &scale = view.in(1), &zero_point = view.in(2);
+  if (view.in(0).count != view.out().count) return "sizes differ";
+  if (!is_integer(integers)) return "its integers are floats";
+  if (!cover({blocks.outer, blocks.length, blocks.inner}, view.in(0))) return "its axis does not fit";
+  if (blocks.sharing < Blocks::kTensor || blocks.sharing > Blocks::kBlock) return "its scales belong to nothing";
+  if (blocks.block < 1 || blocks.block > blocks.length) return "its blocks are longer than its axis";
+  if (!scale.is_float() || scale.count != blocks.scales()) return "it has not one scale for each block";
+  if (zero_point.dtype != integers.dtype || zero_point.count != scale.count) return "its zero points do not fit";
+  return nullptr;
+}
+
+}  // namespace octavo

@@ -1,0 +1,109 @@
+// Integers times constant weights, where both may have zero points of any kind and each matrix of a batch may have
+// weights of its own: (..., groups, M, K) times (groups, K, N). Inputs: the activation, its zero point (one of its
+// type, constant or computed), the weights in panels (kernels/panels.h), and each column's sum, zero point, bias and
+// multiplier. Attributes: groups, low, high. Gives the 32-bit sums as they are, or float32 or 8 bits as MatMul does.
+#include "kernels/panels.h"
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
+#include "runtime/ops/product.h"
+
+namespace octavo {
+namespace {
+
+enum : std::size_t { kActivation, kZero, kWeights, kSums, kWeightZeros, kBias, kMultiplier, kInputs };
+
+struct Shape {
+  std::int64_t groups, rows, k, n;  // rows of one matrix
+};
+
+std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.dims[tensor.rank - 1]; }
+
+// One matrix of weights serves all rows; of several, each serves those along one axis.
+Shape shape_of(const View& view) {
+  const Tensor& a = view.in(kActivation);
+  const std::int64_t groups = view.attribute(0), k = last_dim(a), n = last_dim(view.out());
+  return {groups, groups == 1 || a.rank < 2 ? a.count / k : a.dims[a.rank - 2], k, n};
+}
+
+const char* check_columns(const View& view, const Shape& s) {
+  const auto panels_of_all = static_cast<std::int64_t>(panels(static_cast<std::size_t>(s.n))) * s.groups;
+  const auto panel = static_cast<std::int64_t>(panel_bytes(static_cast<std::size_t>(s.k)));
+  const auto columns = panels_of_all * static_cast<std::int64_t>(kPanelColumns);
+  if (!is_vector(view.in(kWeights), Dtype::kS8, panels_of_all * panel)) return "its weights do not fit its panels";
+  for (const std::size_t input : {kSums, kWeightZeros, kBias}) {
+    if (!is_vector(view.in(input), Dtype::kS32, columns)) return "it has not one sum, zero point and bias a column";
+  }
+  return is_vector(view.in(kMultiplier), Dtype::kF32, columns) ? nullptr : "it has not one multiplier a column";
+}
+
+const char* check(const View& view) {
+  if (!has(view, kInputs, 3)) return "it has seven inputs and three attributes";
+  const Tensor &a = view.in(kActivation), &zero = view.in(kZero), &out = view.out();
+  if (!a.is_byte() || zero.dtype != a.dtype || zero.count != 1) return "its activation and zero point do not fit";
+  if (view.attribute(0) < 1 || view.attribute(0) > a.count) return "its groups do not fit";
+  const Shape s = shape_of(view);
+  const std::int64_t matrices = a.count / s.k / s.rows;
+  if (matrices % s.groups != 0) return "its groups do not fit";
+  if (a.count / s.k != out.count / s.n) return "its rows and those of its result differ in number";
+  if (const char* fault = check_columns(view, s)) return fault;
+  if (!out.is_byte()) return nullptr;
+  return are_bounds(view.attribute(1), view.attribute(2), out.dtype) ? nullptr : "bounds leave the type";
+}
+
+std::size_t scratch(const View& view, const Kernels& kernels) {
+  const Shape s = shape_of(view);
+  return kernels.gemm_scratch(static_cast<std::size_t>(s.rows), static_cast<std::size_t>(s.k));
+}
+
+Gemm plain_product_of(const Call& call, const Shape& s) {
+  const bool is_signed = call.in(kActivation).dtype == Dtype::kS8;
+  const Tensor& out = call.out();
+  Gemm gemm{};
+  gemm.m = static_cast<std::size_t>(s.rows);
+  gemm.n = gemm.c_stride = static_cast<std::size_t>(s.n);
+  gemm.k = gemm.a_stride = static_cast<std::size_t>(s.k);
+  gemm.a_signed = is_signed;
+  gemm.a_zero = is_signed ? *call.read<std::int8_t>(kZero) : *call.read<std::uint8_t>(kZero);
+  gemm.output = out.is_float() ? Output::kFloat : out.is_byte() ? Output::kBytes : Output::kInt32;
+  gemm.zero_point = out.zero_point;
+  gemm.low = static_cast<std::int32_t>(call.attribute(1));
+  gemm.high = static_cast<std::int32_t>(call.attribute(2));
+  return gemm;
+}
+
+std::int64_t multiply_adds(const View& view) { return view.out().count * shape_of(view).k; }
+
+// The product of one matrix.
+Gemm matrix_of(const Call& call, const Shape& s, std::size_t i) {
+  Gemm gemm = plain_product_of(call, s);
+  const std::size_t width = panels(gemm.n) * kPanelColumns, bytes = panels(gemm.n) * panel_bytes(gemm.k);
+  const std::size_t group = i % static_cast<std::size_t>(s.groups);
+  gemm.a = call.read<std::uint8_t>(kActivation) + i * gemm.m * gemm.k;
+  gemm.b = call.read<std::int8_t>(kWeights) + group * bytes;
+  gemm.b_sums = call.read<std::int32_t>(kSums) + group * width;
+  gemm.b_zero = call.read<std::int32_t>(kWeightZeros) + group * width;
+  gemm.bias = call.read<std::int32_t>(kBias) + group * width;
+  gemm.multiplier = call.read<float>(kMultiplier) + group * width;
+  gemm.c = call.write<std::byte>() + i * gemm.m * gemm.n * size_of(call.out().dtype);
+  return gemm;
+}
+
+// Parts are of rows of one matrix after the other.
+void run(const Call& call) {
+  const Shape s = shape_of(call);
+  const auto matrices = static_cast<std::size_t>(call.in(kActivation).count / s.k / s.rows);
+  const auto rows = static_cast<std::size_t>(s.rows), work = static_cast<std::size_t>(multiply_adds(call));
+  const std::size_t parts = parts_of(call, rows, work / matrices);
+  call.parallel(matrices * parts, [&](std::size_t part, std::byte* scratch) {
+    std::size_t first = 0, count = rows;
+    share_rows(part % parts, parts, first, count);
+    call.kernels.gemm(rows_of(matrix_of(call, s, part / parts), first, count), scratch);
+  });
+}
+
+}  // namespace
+
+const OpKind kMatMulInteger{"MatMulInteger", check, run, scratch, multiply_adds};
+
+}  // namespace octavo

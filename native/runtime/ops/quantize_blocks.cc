@@ -1,0 +1,73 @@
+// float32 to integers with a scale and zero point for each block (blocks.h). Inputs: the data, scales, zero points of
+// the type of the result. Attributes: those of the blocks, then the grid's low and high.
+#include <cmath>
+#include <limits>
+
+#include "runtime/ops/blocks.h"
+#include "runtime/ops/checks.h"
+#include "runtime/ops/integers.h"
+#include "runtime/ops/ops.h"
+
+namespace octavo {
+namespace {
+
+template <class T>
+bool within(std::int64_t low, std::int64_t high) {
+  return std::numeric_limits<T>::min() <= low && low <= high && high <= std::numeric_limits<T>::max();
+}
+
+const char* check(const View& view) {
+  if (!has(view, 3, kBlockAttributes + 2)) return "a quantization by blocks has three inputs and seven attributes";
+  if (!view.in(0).is_float()) return "it takes float32";
+  if (const char* fault = check_blocks(view, view.out())) return fault;
+  bool sound = false;
+  with_integers(view.out(), [&]<class T>(T) {
+    sound = sizeof(T) <= 2 && within<T>(view.attribute(kBlockAttributes), view.attribute(kBlockAttributes + 1));
+  });
+  return sound ? nullptr : "bounds leave the type";
+}
+
+// The bounds are integers, so clipping before rounding gives what clipping after it does; adding and subtracting
+// kRounder rounds half to even.
+template <class T>
+T quantized(double x, double scale, double zero_point, double low, double high) {
+  constexpr double kRounder = 0x1.8p52;
+  const double quotient = x / scale, least = low - zero_point, most = high - zero_point;
+  const double number = quotient == quotient ? quotient : 0;
+  const double clipped = number < least ? least : number > most ? most : number;
+  return static_cast<T>((clipped + kRounder) - kRounder + zero_point);
+}
+
+template <class T>
+void run_on(const Call& call) {
+  const Blocks blocks = blocks_of(call);
+  const auto low = static_cast<std::int32_t>(call.attribute(kBlockAttributes));
+  const auto high = static_cast<std::int32_t>(call.attribute(kBlockAttributes + 1));
+  const float *from = call.read<float>(0), *scale = call.read<float>(1);
+  const T* zero_point = call.read<T>(2);
+  T* to = call.write<T>();
+  for (std::int64_t row = 0; row < blocks.outer * blocks.length; ++row) {
+    const std::int64_t first = blocks.scale_of(row, 0);
+    if (sizeof(T) == 1 && blocks.is_shared_by_row() && std::isnormal(scale[first]) && scale[first] > 0) {
+      const Mapping mapping{scale[first], static_cast<std::int32_t>(zero_point[first]), low, high};
+      call.kernels.quantize(from, static_cast<std::size_t>(blocks.inner), mapping, reinterpret_cast<std::uint8_t*>(to));
+    } else {
+      for (std::int64_t i = 0; i < blocks.inner; ++i) {
+        const std::int64_t at = blocks.scale_of(row, i);
+        to[i] = quantized<T>(from[i], scale[at], zero_point[at], low, high);
+      }
+    }
+    from += blocks.inner;
+    to += blocks.inner;
+  }
+}
+
+void run(const Call& call) {
+  with_integers(call.out(), [&]<class T>(T) { run_on<T>(call); });
+}
+
+}  // namespace
+
+const OpKind kQuantizeBlocks{"QuantizeBlocks", check, run, nullptr, nullptr, true};
+
+}  // namespace octavo

@@ -1,0 +1,90 @@
+// The grid of uint8 that covers a tensor, found while the model runs, as ONNX's DynamicQuantizeLinear defines it:
+// Range gives the least and the largest value, widened to hold 0; RangeScale makes of that (max - min) / 255, and
+// RangeZeroPoint clip(round(-min / scale)). QuantizeRange takes the values, scale and zero point and gives
+// clip(round(x / scale) + zero point); its quotient is rounded to float32 first, as the definition has it.
+#include <algorithm>
+#include <cmath>
+
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+
+namespace octavo {
+namespace {
+
+constexpr float kSteps = 255;
+
+bool is_range(const Tensor& tensor) { return tensor.is_float() && tensor.count == 2; }
+
+const char* check(const View& view) {
+  if (!has(view, 1, 0)) return "a range has one input and no attributes";
+  return view.in(0).is_float() && is_range(view.out()) ? nullptr : "it takes float32 and gives two of them";
+}
+
+void run(const Call& call) {
+  const float* x = call.read<float>(0);
+  float low = 0, high = 0;
+  // NaN is less and more than nothing.
+  for (std::int64_t i = 0; i < call.in(0).count; ++i) {
+    low = x[i] < low ? x[i] : low;
+    high = x[i] > high ? x[i] : high;
+  }
+  call.write<float>()[0] = low;
+  call.write<float>()[1] = high;
+}
+
+// Of a range without width, or one whose width is no normal float32, 1 / 255.
+float scale_of(const float* range) {
+  const float scale = (range[1] - range[0]) / kSteps;
+  return std::isnormal(scale) ? scale : 1 / kSteps;
+}
+
+const char* check_scale(const View& view) {
+  if (!has(view, 1, 0) || !is_range(view.in(0))) return "it takes a range and no attributes";
+  return view.out().is_float() && view.out().count == 1 ? nullptr : "it gives one float32";
+}
+
+void run_scale(const Call& call) { *call.write<float>() = scale_of(call.read<float>(0)); }
+
+const char* check_zero_point(const View& view) {
+  if (!has(view, 1, 0) || !is_range(view.in(0))) return "it takes a range and no attributes";
+  return view.out().dtype == Dtype::kU8 && view.out().count == 1 ? nullptr : "it gives one uint8";
+}
+
+void run_zero_point(const Call& call) {
+  const float* range = call.read<float>(0);
+  // A bundle may hold a range that Range never gives.
+  const float found = -range[0] / scale_of(range), place = found > 0 ? std::min(kSteps, found) : 0;
+  *call.write<std::uint8_t>() = static_cast<std::uint8_t>(std::nearbyint(place));
+}
+
+const char* check_quantize(const View& view) {
+  if (!has(view, 3, 0)) return "it has three inputs and no attributes";
+  if (!view.in(0).is_float() || view.out().dtype != Dtype::kU8) return "it takes float32 and gives uint8";
+  if (!view.in(1).is_float() || view.in(1).count != 1) return "its scale is not one float32";
+  if (view.in(2).dtype != Dtype::kU8 || view.in(2).count != 1) return "its zero point is not one uint8";
+  return view.in(0).count == view.out().count ? nullptr : "sizes differ";
+}
+
+// The bounds are integers, so clipping before rounding gives what clipping after it does; adding and subtracting
+// kRounder rounds half to even.
+void run_quantize(const Call& call) {
+  constexpr float kRounder = 0x1.8p23f;
+  const float scale = *call.read<float>(1), zero_point = *call.read<std::uint8_t>(2);
+  const float low = -zero_point, high = kSteps - zero_point;
+  const float* x = call.read<float>(0);
+  auto* to = call.write<std::uint8_t>();
+  for (std::int64_t i = 0; i < call.out().count; ++i) {
+    const float quotient = x[i] / scale, number = quotient == quotient ? quotient : 0;
+    const float clipped = number < low ? low : number > high ? high : number;
+    to[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>((clipped + kRounder) - kRounder + zero_point));
+  }
+}
+
+}  // namespace
+
+const OpKind kRange{"Range", check, run};
+const OpKind kRangeScale{"RangeScale", check_scale, run_scale};
+const OpKind kRangeZeroPoint{"RangeZeroPoint", check_zero_point, run_zero_point};
+const OpKind kQuantizeRange{"QuantizeRange", check_quantize, run_quantize};
+
+}  // namespace octavo

@@ -1,0 +1,18 @@
+// Opens a bundle in a program that has neither exceptions nor run-time types, and prints what refuses it or the name of
+// its first input.
+#include <cstdio>
+
+#include "octavo.h"
+
+int main(int count, char** arguments) {
+  octavo_model* model = nullptr;
+  octavo_error error;
+  if (count != 2 || octavo_open(arguments[1], &model, &error) != OCTAVO_OK) {
+    std::puts(count == 2 ? error.message : "");
+    return 2;
+  }
+  octavo_tensor input;
+  octavo_input_info(model, 0, &input);
+  std::puts(input.name);
+  octavo_close(model);
+}

@@ -1,0 +1,52 @@
+"""Bundles that are sound in every table, and absurd in their numbers."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from tests.export.qdq import Qdq, random_params, random_weights
+
+import octavo
+from octavo.errors import ModelError
+from octavo.export import compile_model
+from octavo.export.bundle import with_checksum
+
+# Channels, and a kernel's height and width, whose product is that many modulo 2^64.
+CHANNELS, HEIGHT, WIDTH, WRAPPED = 613981397, 4924781, 3483483, 2795
+
+
+def test_a_kernel_whose_size_leaves_64_bits_is_refused(tmp_path: Path) -> None:
+    """Its weights would seem to fit, and each patch be written far beyond the memory for it."""
+    assert CHANNELS * HEIGHT * WIDTH % 2**64 == WRAPPED
+    rng, params = np.random.default_rng(0), random_params(np.random.default_rng(0))
+    w, w_params = random_weights(rng, (1, WRAPPED, 1, 1), 0)
+    model = Qdq()
+    inputs = [model.source("x", (1, WRAPPED, 1, 1), params), model.weights("w", w, w_params)]
+    model.result(model.quantized(model.node("Conv", inputs, "y"), params), params.grid.dtype)
+    content = compile_model(ir.from_proto(model.proto()))
+    # The input's axes, seen in either layout, and size; the attributes: group, kernel, strides, pads, dilations.
+    content = content.replace(struct.pack("<4I", 1, WRAPPED, 1, 1), struct.pack("<4I", 1, CHANNELS, 1, 1))
+    content = content.replace(struct.pack("<4I", 1, 1, 1, WRAPPED), struct.pack("<4I", 1, 1, 1, CHANNELS))
+    content = content.replace(struct.pack("<QQ", 0, WRAPPED), struct.pack("<QQ", 0, CHANNELS))
+    small = struct.pack("<11q", 1, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1)
+    assert small in content
+    large = struct.pack("<11q", 1, HEIGHT, WIDTH, 1, 1, 0, 0, HEIGHT - 1, WIDTH - 1, 1, 1)
+    (tmp_path / "m.oct").write_bytes(with_checksum(content.replace(small, large)))
+    with pytest.raises(ModelError, match=r"\(Conv\): its (window does not fit|kernel is too large)"):
+        octavo.load(tmp_path / "m.oct")
+
+
+def test_a_window_that_would_run_for_years_is_refused(tmp_path: Path) -> None:
+    """Padding costs a bundle nothing."""
+    model, params = Qdq(), random_params(np.random.default_rng(0))
+    pads = [2**14] * 4
+    x = model.source("x", (1, 1, 2**14, 2**14), params)
+    y = model.node("MaxPool", [x], "y", kernel_shape=[2**15, 2**15], pads=pads)
+    model.result(model.quantized(y, params), params.grid.dtype)
+    (tmp_path / "m.oct").write_bytes(compile_model(ir.from_proto(model.proto())))
+    with pytest.raises(ModelError, match=r"\(MaxPool\): its window does not fit"):
+        octavo.load(tmp_path / "m.oct")

@@ -1,0 +1,27 @@
+"""The bundles that the fuzzer starts from (`make fuzz`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from tests.native.corpus import bundles
+
+import octavo
+from octavo.export import read_bundle
+from octavo.export.kinds import KINDS
+
+
+def test_every_kind_of_operator_is_among_them() -> None:
+    found = {operator.kind for content in bundles().values() for operator in read_bundle(content).operators}
+    assert found == set(KINDS), "give the new kind a tiny model in tests/native/corpus.py"
+
+
+def test_they_are_small_and_run(tmp_path: Path) -> None:
+    for name, content in bundles().items():
+        assert len(content) < 1 << 13, name
+        (tmp_path / "m.oct").write_bytes(content)
+        session = octavo.load(tmp_path / "m.oct")
+        # An axis whose length is open has a name.
+        shapes = [[dim if isinstance(dim, int) else 3 for dim in spec.shape] for spec in session.inputs]
+        session(*(np.zeros(shape, spec.dtype) for shape, spec in zip(shapes, session.inputs, strict=True)))

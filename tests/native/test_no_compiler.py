@@ -1,0 +1,19 @@
+"""Where there is no compiler, `pip install` says so in one sentence: CMake's, which it passes on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from tests.native.building import CMAKE, ROOT
+
+
+def test_a_missing_compiler_is_named_in_one_sentence(tmp_path: Path) -> None:
+    command = [*CMAKE, "-S", ROOT / "native", "-B", tmp_path, "-DSKBUILD=ON"]
+    environment = {**os.environ, "CXX": "no-such-compiler"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    _, _, said = done.stderr.partition("(message):")
+    sentence = "Octavo's native core needs a C++20 compiler, and none was found: install g++ or clang."
+    assert " ".join(said.split()) == sentence
