@@ -27,8 +27,8 @@ from octavo.graph.passes.shapes import infer_shapes
 
 Dims = Mapping[str, int | tuple[int, int]]
 
-# The greatest length where nobody said one: as far as the model is looked at.
-_USUAL_MOST = 1 << 16
+# The greatest length where nobody said one: the model is looked at there, and the sums of an attention hold so many.
+_USUAL_MOST = 1 << 15
 _MOST = 1 << 24
 
 
