@@ -24,7 +24,7 @@ _LEAST_RUNS = 3
 def octavo(model: Path, feeds: Arrays, threads: int) -> Run:
     from octavo import load
 
-    session = load(model, threads=threads) if threads > 1 else load(model)
+    session = load(model, threads=threads)
     return lambda: session.run(feeds)
 
 

@@ -13,11 +13,9 @@ struct Place {
   int rows;
 };
 
-constexpr int kGroup = 4;  // panels that are stored together
-
 template <class Isa, int Panels, class Out>
 OCTAVO_INLINE void finish_row(const Gemm& gemm, const Out& out, std::size_t row, std::size_t column,
-                              const std::int32_t* sums, const std::int32_t* row_sum) {
+                              const std::int32_t* sums, const std::int32_t* row_sum, std::size_t columns) {
   constexpr int kNow = Panels < kGroup ? Panels : kGroup;
   typename Isa::Ints v[kNow * kRegisters<Isa>];
   OCTAVO_UNROLL
@@ -30,37 +28,30 @@ OCTAVO_INLINE void finish_row(const Gemm& gemm, const Out& out, std::size_t row,
     }
   }
   auto* c = static_cast<typename Out::Element*>(gemm.c) + row * gemm.c_stride + column;
-  out.template store<kNow>(v, column, gemm.n - column, c);
+  out.template store<kNow>(v, column, columns, c);
   if constexpr (Panels > kGroup) {
     const std::size_t next = column + kGroup * kBlock;
-    finish_row<Isa, Panels - kGroup>(gemm, out, row, next, sums + kGroup * kBlock, row_sum);
+    finish_row<Isa, Panels - kGroup>(gemm, out, row, next, sums + kGroup * kBlock, row_sum, columns - kGroup * kBlock);
+  }
+}
+
+// The same with `out` made for rows that are stored together. What `sums` has room for is a multiple of kGroup panels.
+template <class Isa, int Panels, class Out>
+void finish_together(const Gemm& gemm, const Out& out, const Place& place, const std::int32_t* sums) {
+  constexpr int kRows = Together<Panels>::kRows;
+  for (int row = 0; row < place.rows; row += kRows, sums += kGroup * kBlock) {
+    finish_row<Isa, kGroup>(gemm, out, place.row + static_cast<std::size_t>(row), 0, sums, nullptr,
+                            static_cast<std::size_t>(place.rows - row) * gemm.n);
   }
 }
 
 // row_sums are those of a, from the tile's first row on; null unless b has zero points.
 template <class Isa, int Panels, class Out>
-void finish(const Gemm& gemm, const Place& place, const std::int32_t* sums, const std::int32_t* row_sums) {
-  const Out out(gemm);
+void finish(const Gemm& gemm, const Out& out, const Place& place, const std::int32_t* sums,
+            const std::int32_t* row_sums) {
   for (int row = 0; row < place.rows; ++row, sums += Panels * kBlock) {
-    finish_row<Isa, Panels>(gemm, out, place.row + row, place.column, sums,
-                            row_sums == nullptr ? nullptr : row_sums + row);
-  }
-}
-
-template <class Isa>
-using Finish = void (*)(const Gemm&, const Place&, const std::int32_t*, const std::int32_t*);
-
-template <class Isa, int Panels>
-Finish<Isa> finish_of(Output output) {
-  switch (output) {
-    case Output::kInt32:
-      return finish<Isa, Panels, Int32Output<Isa>>;
-    case Output::kFloat:
-      return finish<Isa, Panels, FloatOutput<Isa>>;
-    case Output::kJoined:
-      return finish<Isa, Panels, JoinedOutput<Isa>>;
-    default:
-      return finish<Isa, Panels, ByteOutput<Isa>>;
+    finish_row<Isa, Panels>(gemm, out, place.row + static_cast<std::size_t>(row), place.column, sums,
+                            row_sums == nullptr ? nullptr : row_sums + row, gemm.n - place.column);
   }
 }
 

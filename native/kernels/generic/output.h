@@ -29,6 +29,24 @@ OCTAVO_INLINE void each_panel(std::size_t columns, Element* c, const Store& stor
   }
 }
 
+constexpr int kGroup = 4;  // panels that are stored together
+
+// Rows of few panels that lie one behind the other in c are stored together, as if they were one row: what belongs to
+// the columns is repeated for each of them.
+template <int Panels>
+struct Together {
+  static constexpr int kRows = kGroup / Panels;
+  alignas(kLine) float multiplier[kGroup * kBlock];
+
+  static bool fits(const Gemm& gemm) {
+    return Panels <= kGroup / 2 && gemm.n == Panels * kBlock && gemm.c_stride == gemm.n;
+  }
+  explicit Together(const Gemm& gemm) {
+    constexpr std::size_t kWidth = Panels * kBlock;
+    for (std::size_t i = 0; i < kRows * kWidth; i += kWidth) std::memcpy(multiplier + i, gemm.multiplier, kWidth * 4);
+  }
+};
+
 template <class Isa>
 struct Int32Output {
   using Element = std::int32_t;

@@ -33,37 +33,76 @@ void start_sums(const Gemm& gemm, std::size_t column, std::size_t count, std::in
 template <class Isa>
 constexpr bool kFinishesInRegisters = requires { Isa::kStoresRows; };
 
-// Panels from `panel` on.
+// Some panels of b, all rows: tiles whose sums are finished while they are in registers.
 template <class Isa, int Panels>
-void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel) {
+void run_in_registers(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
   using Height = Heights<Isa, Panels>;
-  static_assert(Height::kFull <= kMostRows);
-  const std::size_t stride = panel_bytes(input.segment_count * input.segment_depth), column = panel * kBlock;
-  alignas(kLine) std::int32_t start[Panels * kBlock], sums[Height::kFull * Panels * kBlock];
-  start_sums<Isa>(gemm, column, Panels * kBlock, start);
-  const std::size_t skip = (input.segment_depth - input.steps * Isa::kDepth) * kPanelColumns;
-  TileInput<Isa> from{input.rows, input.segments, input.segment_count, input.steps, skip, gemm.b + panel * stride,
-                      stride,     start};
-  if constexpr (kFinishesInRegisters<Isa> && Panels <= kGroup) {
-    if (gemm.output == Output::kBytes && input.row_sums == nullptr) {
-      const ByteOutput<Isa> out(gemm);
-      auto* c = static_cast<std::uint8_t*>(gemm.c) + input.first * gemm.c_stride + column;
-      TileOutput to{nullptr, &out, nullptr, gemm.c_stride, column, gemm.n - column, 0};
-      return each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
-        from.rows = input.rows + row;
-        to.c = c + row * gemm.c_stride;
-        to.rows = high;
-        Height::template tile_of<ByteOutput<Isa>>(high)(from, to);
+  ByteOutput<Isa> out(gemm);
+  const bool together = Together<Panels>::fits(gemm);
+  const Together<Panels> repeated(gemm);
+  if (together) out.multiplier = repeated.multiplier;
+  auto* c = static_cast<std::uint8_t*>(gemm.c) + input.first * gemm.c_stride + column;
+  TileOutput to{nullptr, &out, nullptr, gemm.c_stride, column, gemm.n - column, 0, together};
+  each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
+    from.rows = input.rows + row;
+    to.c = c + row * gemm.c_stride;
+    to.rows = high;
+    Height::template tile_of<ByteOutput<Isa>>(high)(from, to);
+  });
+}
+
+// The same through memory.
+template <class Isa, int Panels, class Out>
+void run_through_memory(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
+  using Height = Heights<Isa, Panels>;
+  alignas(kLine) std::int32_t sums[(Height::kFull * Panels + kGroup - 1) / kGroup * kGroup * kBlock];
+  const TileOutput to{sums, nullptr, nullptr, 0, 0, 0, 0, false};
+  Out out(gemm);
+  const auto run_tiles = [&](const auto& finish_tile) {
+    each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
+      from.rows = input.rows + row;
+      Height::template tile_of<void>(high)(from, to);
+      finish_tile(row, high);
+    });
+  };
+  if constexpr (Panels <= kGroup / 2 && requires { out.clip; }) {
+    if (input.row_sums == nullptr && Together<Panels>::fits(gemm)) {
+      const Together<Panels> repeated(gemm);
+      out.multiplier = repeated.multiplier;
+      return run_tiles([&](std::size_t row, int high) {
+        finish_together<Isa, Panels>(gemm, out, {input.first + row, column, high}, sums);
       });
     }
   }
-  const Finish<Isa> finish = finish_of<Isa, Panels>(gemm.output);
-  TileOutput to{sums, nullptr, nullptr, 0, 0, 0, 0};
-  each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
-    from.rows = input.rows + row;
-    Height::template tile_of<void>(high)(from, to);
-    finish(gemm, {input.first + row, column, high}, sums, input.row_sums == nullptr ? nullptr : input.row_sums + row);
+  run_tiles([&](std::size_t row, int high) {
+    finish<Isa, Panels>(gemm, out, {input.first + row, column, high}, sums,
+                        input.row_sums == nullptr ? nullptr : input.row_sums + row);
   });
+}
+
+// Panels from `panel` on.
+template <class Isa, int Panels>
+void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel) {
+  static_assert(Heights<Isa, Panels>::kFull <= kMostRows);
+  const std::size_t stride = panel_bytes(input.segment_count * input.segment_depth), column = panel * kBlock;
+  const std::size_t skip = (input.segment_depth - input.steps * Isa::kDepth) * kPanelColumns;
+  alignas(kLine) std::int32_t start[Panels * kBlock];
+  start_sums<Isa>(gemm, column, Panels * kBlock, start);
+  TileInput<Isa> from{input.rows, input.segments, input.segment_count, input.steps, skip, gemm.b + panel * stride,
+                      stride,     start};
+  switch (gemm.output) {
+    case Output::kInt32:
+      return run_through_memory<Isa, Panels, Int32Output<Isa>>(gemm, input, column, from);
+    case Output::kFloat:
+      return run_through_memory<Isa, Panels, FloatOutput<Isa>>(gemm, input, column, from);
+    case Output::kJoined:
+      return run_through_memory<Isa, Panels, JoinedOutput<Isa>>(gemm, input, column, from);
+    default:
+      if constexpr (kFinishesInRegisters<Isa> && Panels <= kGroup) {
+        if (input.row_sums == nullptr) return run_in_registers<Isa, Panels>(gemm, input, column, from);
+      }
+      return run_through_memory<Isa, Panels, ByteOutput<Isa>>(gemm, input, column, from);
+  }
 }
 
 template <class Isa, int Most>

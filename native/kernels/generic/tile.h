@@ -39,7 +39,24 @@ struct TileOutput {
   std::size_t column;
   std::size_t columns;  // from there to the end of the row
   int rows;
+  bool together;  // rows lie one behind the other, and `out` is made for them
 };
+
+template <class Isa, int Rows, int Panels, class Out>
+OCTAVO_INLINE void store_together(const typename Isa::Sums (&held)[Rows][Panels], const Out& out,
+                                  const TileOutput& output, typename Out::Element* c) {
+  constexpr int kRows = Together<Panels>::kRows, kWidth = Panels * static_cast<int>(kBlock);
+  each<(Rows + kRows - 1) / kRows>([&](auto group) OCTAVO_LAMBDA {
+    constexpr int kFirst = group * kRows;
+    if (kFirst >= output.rows) return;
+    typename Isa::Sums v[kGroup];
+    each<kGroup>([&](auto i) OCTAVO_LAMBDA {
+      constexpr int kRow = kFirst + i / Panels;
+      v[i] = held[kRow < Rows ? kRow : Rows - 1][i % Panels];
+    });
+    out.template store<kGroup>(v, 0, static_cast<std::size_t>((output.rows - kFirst) * kWidth), c + kFirst * kWidth);
+  });
+}
 
 template <class Isa, int Rows, int Panels, class Out>
 __attribute__((noinline)) void tile(const TileInput<Isa>& input, const TileOutput& output) {
@@ -79,6 +96,9 @@ __attribute__((noinline)) void tile(const TileInput<Isa>& input, const TileOutpu
   } else {
     const Out out = *static_cast<const Out*>(output.out);
     auto* c = static_cast<typename Out::Element*>(output.c);
+    if constexpr (Panels <= kGroup / 2) {
+      if (output.together) return store_together<Isa, Rows, Panels>(held, out, output, c);
+    }
     each<Rows>([&](auto r) OCTAVO_LAMBDA {
       if (r < output.rows) out.template store<Panels>(held[r], output.column, output.columns, c + r * output.c_stride);
     });

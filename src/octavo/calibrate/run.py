@@ -55,7 +55,8 @@ def run(
         checkpoint: where the state is kept while the pass runs; a state of the same model, data and
             settings that is found there is resumed. It is removed at the end.
         batch_size: samples a run; chosen so that the observed tensors stay small by default.
-        threads: threads of ONNX Runtime.
+        threads: threads that batches which run at once share; all cores by default. Batches do so where their size
+            is chosen here and no observer minds their order.
         identify: keep a hash of each sample, by which others are known to be the same; with a checkpoint always.
 
     Raises:

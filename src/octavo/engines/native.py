@@ -71,6 +71,8 @@ class NativeSession:
         self._results = [each[2] for each in model.outputs]
         self.inputs = tuple(_spec(*each) for each in model.inputs)
         self.outputs = tuple(_spec(*each) for each in model.outputs)
+        self._names = tuple(spec.name for spec in self.inputs)
+        self._empty = self._made()
 
     @property
     def memory_bytes(self) -> int:
@@ -94,12 +96,8 @@ class NativeSession:
         Raises:
             DataError: an input is missing, unknown, or does not fit.
         """
-        known = {spec.name for spec in self.inputs}
-        unknown = [name for name in feeds if name not in known]
-        missing = [spec.name for spec in self.inputs if spec.name not in feeds]
-        if unknown or missing:
-            what = f"takes no input '{unknown[0]}'" if unknown else f"needs the input '{missing[0]}'"
-            raise DataError(f"the model {what}; it has {', '.join(sorted(known))}")
+        if len(feeds) != len(self._names) or not all(name in feeds for name in self._names):
+            self._refuse(feeds)
         results = self._run([_fitting(spec, feeds[spec.name]) for spec in self.inputs])
         return {spec.name: array for spec, array in zip(self.outputs, results, strict=True)}
 
@@ -128,9 +126,19 @@ class NativeSession:
     def _run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         with self._lock:
             self._fit(tuple(array.shape for array in inputs))
-            results = [np.empty(shape, spec.dtype) for shape, spec in zip(self._results, self.outputs, strict=True)]
+            results = [np.empty(shape, dtype) for shape, dtype in self._empty]
             self._session.run(inputs, results)
         return results
+
+    def _made(self) -> list[tuple[list[int], np.dtype[Any]]]:
+        """Of each output, its shape at the inputs that the session is fitted to, and its type."""
+        return [(shape, spec.dtype) for shape, spec in zip(self._results, self.outputs, strict=True)]
+
+    def _refuse(self, feeds: Mapping[str, NDArray[Any]]) -> None:
+        unknown = [name for name in feeds if name not in self._names]
+        missing = [name for name in self._names if name not in feeds]
+        what = f"takes no input '{unknown[0]}'" if unknown else f"needs the input '{missing[0]}'"
+        raise DataError(f"the model {what}; it has {', '.join(sorted(self._names))}")
 
     def _fit(self, shapes: tuple[tuple[int, ...], ...]) -> None:
         """Fit the session to inputs of these shapes.
@@ -145,6 +153,7 @@ class NativeSession:
         except ValueError as error:
             raise DataError(f"these inputs do not fit: {error}") from None
         self._shapes = shapes
+        self._empty = self._made()
 
 
 def load(path: str | os.PathLike[str], *, threads: int = 1) -> NativeSession:
@@ -163,6 +172,8 @@ def load(path: str | os.PathLike[str], *, threads: int = 1) -> NativeSession:
 
 def _fitting(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
     given = np.asarray(array)
+    if given.shape == spec.shape and given.dtype == spec.dtype and given.flags.c_contiguous:
+        return given
     dims = zip(spec.shape, given.shape, strict=False)
     if given.ndim != len(spec.shape) or any(isinstance(dim, int) and dim != length for dim, length in dims):
         raise DataError(f"input '{spec.name}' is of shape {given.shape}; the model was compiled for {_form(spec)}")
