@@ -82,14 +82,14 @@ static_assert(sizeof(SizeRecord) == 16);
 
 enum : std::uint32_t { kVaryingDim = 1, kVaryingAttribute = 2 };
 
-// A number c0 + c1 s + c2 t + c3 s t of the sizes s and t.
+// A number that is the sum of coefficients[3 i + j] s^i t^j, i and j to 2, of the sizes s and t.
 struct VaryingRecord {
   std::uint32_t what;
   std::uint32_t index;  // of the tensor or the attribute
   std::uint32_t axis;   // of the tensor
   std::uint32_t padding;
-  std::int64_t coefficients[4];
+  std::int64_t coefficients[9];
 };
-static_assert(sizeof(VaryingRecord) == 48);
+static_assert(sizeof(VaryingRecord) == 88);
 
 }  // namespace octavo

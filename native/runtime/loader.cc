@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 
 #include "runtime/arena.h"
 #include "runtime/crc32.h"
@@ -284,15 +285,18 @@ class Reader {
     return true;
   }
 
+  // a = a times x + y; false if that leaves 64 bits.
+  static bool step(std::int64_t& a, std::int64_t x, std::int64_t y) {
+    return !__builtin_mul_overflow(a, x, &a) && !__builtin_add_overflow(a, y, &a);
+  }
+
+  // Horner's rule in both sizes; false if a step leaves 64 bits.
   static bool evaluate(const VaryingRecord& varying, const std::int64_t* sizes, std::int64_t& value) {
-    std::int64_t product = 0;
-    const std::int64_t* c = varying.coefficients;
-    const std::int64_t terms[][2] = {{c[1], sizes[0]}, {c[2], sizes[1]}, {c[3], sizes[0] * sizes[1]}};
-    value = c[0];
-    for (const auto& [coefficient, size] : terms) {
-      if (__builtin_mul_overflow(coefficient, size, &product) || __builtin_add_overflow(value, product, &value)) {
-        return false;
-      }
+    value = 0;
+    for (int i = 2; i >= 0; --i) {
+      const std::int64_t* c = varying.coefficients + 3 * i;
+      std::int64_t inner = c[2];
+      if (!step(inner, sizes[1], c[1]) || !step(inner, sizes[1], c[0]) || !step(value, sizes[0], inner)) return false;
     }
     return true;
   }
@@ -358,9 +362,9 @@ bool read_bundle_at(std::span<const std::int64_t> sizes, std::span<const std::by
 std::uint32_t size_of_axis(const Model& model, std::uint32_t tensor, int axis) {
   for (const VaryingRecord& each : model.varying) {
     if (each.what != kVaryingDim || each.index != tensor || each.axis != static_cast<std::uint32_t>(axis)) continue;
-    const std::int64_t* c = each.coefficients;
-    if (c[0] != 0 || c[3] != 0 || c[1] + c[2] != 1 || c[1] * c[2] != 0) return kMaxSizes;
-    return c[1] == 1 ? 0 : 1;
+    const std::int64_t *c = each.coefficients, *end = c + std::size(each.coefficients);
+    const bool plain = std::count(c, end, 0) == end - c - 1 && c[3] + c[1] == 1;
+    return !plain ? kMaxSizes : c[3] == 1 ? 0 : 1;
   }
   return kAbsent;
 }

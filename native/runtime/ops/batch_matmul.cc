@@ -68,8 +68,10 @@ void run(const Call& call) {
   }
 }
 
+std::int64_t multiply_adds(const View& view) { return view.out().count * view.attribute(kK); }
+
 }  // namespace
 
-const OpKind kBatchMatMul{"BatchMatMul", check, run, scratch};
+const OpKind kBatchMatMul{"BatchMatMul", check, run, scratch, multiply_adds};
 
 }  // namespace octavo

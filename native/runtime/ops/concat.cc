@@ -1,4 +1,5 @@
 // Tensors one behind the other along an axis. Attribute: the axis.
+#include <algorithm>
 #include <cstring>
 
 #include "runtime/ops/checks.h"
@@ -28,15 +29,18 @@ void run(const Call& call) {
   const Tensor& out = call.out();
   std::size_t outer = 1;
   for (int i = 0; i < call.attribute(0); ++i) outer *= static_cast<std::size_t>(out.dims[i]);
-  std::size_t offset = 0;
-  for (std::size_t i = 0; i < call.inputs(); ++i) {
-    const std::size_t part = call.in(i).bytes / outer;
-    for (std::size_t row = 0; row < outer; ++row) {
-      std::memmove(call.write<std::byte>() + row * (out.bytes / outer) + offset, call.read<std::byte>(i) + row * part,
-                   part);
-    }
-    offset += part;
-  }
+  const std::size_t length = out.bytes / outer;
+  call.parallel_ranges(
+      outer, std::max<std::size_t>(4 * kPieceElements / length, 1), [&](std::size_t row, std::size_t last) {
+        std::size_t offset = 0;
+        for (std::size_t i = 0; i < call.inputs(); ++i) {
+          const std::size_t part = call.in(i).bytes / outer;
+          for (std::size_t r = row; r < last; ++r) {
+            std::memmove(call.write<std::byte>() + r * length + offset, call.read<std::byte>(i) + r * part, part);
+          }
+          offset += part;
+        }
+      });
 }
 
 }  // namespace

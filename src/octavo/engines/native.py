@@ -28,7 +28,7 @@ class OperatorCost:
     Attributes:
         name: that of the node it was made from.
         kind: the runtime's kind of operator.
-        milliseconds: the mean of the runs that were timed.
+        milliseconds: the median of the runs that were timed.
         bytes: of its operands, constants and result.
         multiply_adds: of a product or convolution; 0 for others.
     """
@@ -108,13 +108,20 @@ class NativeSession:
             DataError: an input is missing, unknown, or does not fit.
         """
         self.run(feeds)
-        self._session.time(True)
+        taken = []
         try:
             for _ in range(runs):
+                self._session.time(True)
                 self.run(feeds)
-            return [_cost(*each) for each in self._session.operators()]
+                found = self._session.operators()
+                taken.append([each[3] for each in found])
         finally:
             self._session.time(False)
+        middle = np.median(taken, axis=0) * 1e-6
+        return [
+            OperatorCost(name, kind, float(milliseconds), size, multiply_adds)
+            for (name, kind, _, _, size, multiply_adds), milliseconds in zip(found, middle, strict=True)
+        ]
 
     def _run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         with self._lock:
@@ -173,10 +180,6 @@ def _fitting(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
     if given.dtype != spec.dtype and not (given.dtype.kind == spec.dtype.kind == "f"):
         raise DataError(f"input '{spec.name}' is of {given.dtype}; the model takes {spec.dtype}")
     return np.ascontiguousarray(given, spec.dtype).reshape(given.shape)
-
-
-def _cost(name: str, kind: str, runs: int, nanoseconds: int, size: int, multiply_adds: int) -> OperatorCost:
-    return OperatorCost(name, kind, nanoseconds / max(runs, 1) * 1e-6, size, multiply_adds)
 
 
 def _form(spec: TensorSpec) -> str:

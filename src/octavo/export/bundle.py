@@ -26,7 +26,7 @@ _CHECKSUM_AT = 16
 _TENSOR = struct.Struct("<IBBBx6IQQfiI4x")
 _OPERATOR = struct.Struct("<IHHHHII12x")
 _SIZE = struct.Struct("<III4x")
-_VARYING = struct.Struct("<III4x4q")
+_VARYING = struct.Struct("<III4x9q")
 _DIM, _ATTRIBUTE = 1, 2
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx_ir as ir
@@ -12,13 +12,13 @@ from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from octavo.errors import ModelError, OptionError
 from octavo.export.arena import plan_arena
-from octavo.export.bundle import MAX_BYTES, write_bundle
+from octavo.export.bundle import write_bundle
 from octavo.export.fuse import fuse
 from octavo.export.lower import lower
 from octavo.export.merge import merge
 from octavo.export.program import Program, Size
 from octavo.export.qoperator import to_qdq
-from octavo.export.sizes import FARTHEST, MOST_SIZES, Fixed, leave_open
+from octavo.export.sizes import MOST_SIZES, Fixed, leave_open
 from octavo.graph import load
 from octavo.graph.constants import new_constant
 from octavo.graph.passes.folding import fold_constants
@@ -27,12 +27,21 @@ from octavo.graph.passes.shapes import infer_shapes
 
 Dims = Mapping[str, int | tuple[int, int]]
 
-# What stands for no upper bound.
-_MOST = MAX_BYTES
-# Lengths that a model is lowered at begin here, or at the least that is allowed: a length of 1 is often an exception.
-_FIRST_BATCH, _FIRST = 2, 4
-# What an axis that is no batch is compiled at, where it stays open.
-_USUAL = 128
+# The greatest length where nobody said one: the model is looked at there, and the sums of an attention hold so many.
+_USUAL_MOST = 1 << 15
+_MOST = 1 << 24
+
+
+class _Usual(NamedTuple):
+    """Of a kind of size: where the lengths to lower at begin, how lengths grow with it, and the one to compile at."""
+
+    first: int
+    degree: int
+    default: int
+
+
+# A length of 1 is often an exception, so it is not where looking begins.
+_BATCH, _OTHER = _Usual(2, 1, 1), _Usual(4, 2, 128)
 
 
 def compile_model(
@@ -100,10 +109,10 @@ def _sizes(shapes: Mapping[str, list[int | str]], batch: int | None, dims: dict[
         dims = {**{shape[0]: batch for shape in shapes.values() if shape and isinstance(shape[0], str)}, **dims}
     found: dict[str, int | Size] = {}
     for name in names:
-        least, most = (1, _MOST) if name not in dims else dims[name] if isinstance(dims[name], tuple) else (0, 0)
+        least, most = (1, _USUAL_MOST) if name not in dims else dims[name] if isinstance(dims[name], tuple) else (0, 0)
         found[name] = Size(name, least, most) if least else int(dims[name])
-        if least and not (1 <= least <= most - FARTHEST and most <= _MOST):
-            raise OptionError(f"'{name}' cannot be {least} to {most}; leave it at least four lengths, or fix it")
+        if least and not 1 <= least < most <= _MOST:
+            raise OptionError(f"'{name}' cannot be {least} to {most}; bounds are 1 to {_MOST}, the least first")
     opened = [name for name, size in found.items() if isinstance(size, Size)]
     if len(opened) > MOST_SIZES:
         raise ModelError(
@@ -119,13 +128,15 @@ def _opened(lowered: Callable[[Sequence[int]], Program], sizes: list[Size], batc
     Raises:
         ModelError: they cannot be, or operators have no kernel.
     """
-    usual = [(_FIRST_BATCH, 1) if size.name in batches else (_FIRST, _USUAL) for size in sizes]
+    usual = [_BATCH if size.name in batches else _OTHER for size in sizes]
+    degrees = tuple(min(each.degree, size.most - size.least) for size, each in zip(sizes, usual, strict=True))
     firsts = tuple(
-        max(min(first, size.most - FARTHEST), size.least) for size, (first, _) in zip(sizes, usual, strict=True)
+        max(min(each.first, size.most - degree), size.least)
+        for size, degree, each in zip(sizes, degrees, usual, strict=True)
     )
-    defaults = tuple(min(max(default, size.least), size.most) for size, (_, default) in zip(sizes, usual, strict=True))
+    defaults = tuple(min(max(each.default, size.least), size.most) for size, each in zip(sizes, usual, strict=True))
     try:
-        return leave_open(lowered, sizes, firsts, defaults, _MOST)
+        return leave_open(lowered, sizes, firsts, degrees, defaults, _USUAL_MOST)
     except Fixed as error:
         why = str(error)
     except ModelError as error:

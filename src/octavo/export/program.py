@@ -82,17 +82,17 @@ class Size:
 
 @dataclass(frozen=True, eq=False)
 class Varying:
-    """An axis's length or an attribute that follows from the open sizes s and t as c0 + c1 s + c2 t + c3 s t.
+    """An axis's length or an attribute: of the open sizes s and t, the sum of c[3 i + j] s^i t^j, i and j from 0 to 2.
 
     Attributes:
         owner: the tensor, or the operation.
         index: of the axis, or the attribute.
-        coefficients: c0 to c3; those of a size that there is not are 0.
+        coefficients: nine; those of a size that there is not are 0.
     """
 
     owner: Tensor | Operation
     index: int
-    coefficients: tuple[int, int, int, int]
+    coefficients: tuple[int, ...]
 
 
 @dataclass

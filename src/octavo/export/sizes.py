@@ -1,22 +1,25 @@
 """Sizes that stay open: a model lowered at several lengths, and what in its program follows from them.
 
-Lengths of axes and attributes are c0 + c1 s + c2 t + c3 s t of the sizes s and t. The coefficients come from programs
-at neighbouring lengths, and must foretell another program farther off. The runtime checks every operator anew at the
-sizes that it is given, so a length at which an operator would not fit is refused there, never run.
+Lengths of axes and attributes are polynomials of the sizes with whole coefficients: of a batch linear, of another size
+quadratic, as the steps from mask to mask of an attention are. The coefficients come from programs at neighbouring
+lengths, and must foretell those at the least and the greatest: a limit within the model, or windows that take steps,
+show there. The runtime checks every operator anew at the sizes that it is given.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import product
 
 import numpy as np
 
-from octavo.errors import OptionError
+from octavo.errors import ModelError, OptionError
 from octavo.export.program import Operation, Program, Size, Tensor, Varying
 
 MOST_SIZES = 2
-# The last of the lengths that a program is made at, counted from the first.
-FARTHEST = 3
+# Below it, operators are often left out, which make a difference beyond.
+_LEAST = 2
 
 Lengths = tuple[int, ...]
 
@@ -26,37 +29,52 @@ class Fixed(Exception):  # noqa: N818 - a finding, not a fault
 
 
 def leave_open(
-    lower: Callable[[Lengths], Program], sizes: Sequence[Size], firsts: Lengths, defaults: Lengths, most: int
+    lower: Callable[[Lengths], Program],
+    sizes: Sequence[Size],
+    firsts: Lengths,
+    degrees: Lengths,
+    defaults: Lengths,
+    unbounded: int,
 ) -> Program:
     """The program of a model at its default lengths, with all that varies.
 
     Args:
         lower: the program at these lengths of the sizes.
         sizes: one or two.
-        firsts: of each size the first length to lower at; three more are within its bounds.
+        firsts: of each size the first length to lower at.
+        degrees: of the polynomials in each size, 1 or 2; so many lengths beyond the first are within its bounds.
         defaults: of each size the length that the program is for.
-        most: what stands for no upper bound.
+        unbounded: the greatest length where nobody said one.
 
     Raises:
         Fixed: the programs differ by more than lengths and attributes of that form.
         ModelError: some length cannot be lowered.
-        OptionError: a constant grows with a size that has no upper bound.
+        OptionError: a constant grows with a size whose bounds nobody said.
     """
-    corners = [tuple(first + step for first, step in zip(firsts, steps, strict=True)) for steps in _steps(len(sizes))]
-    farthest = tuple(first + FARTHEST for first in firsts)
-    programs = {lengths: lower(lengths) for lengths in [*corners, farthest]}
-    found = programs[firsts]
-    for other in programs.values():
-        _compare(found, other)
+    found = lower(firsts)
     found.sizes = list(sizes)
-    found.varying = _varying(programs, firsts)
-    _keep_longest(found, programs, lower, firsts, most)
+    programs = {firsts: found}
+
+    def add(lengths: Lengths) -> None:
+        if lengths not in programs:
+            program = lower(lengths)
+            _compare(found, program)
+            _share_constants(found, program)
+            programs[lengths] = program
+
+    for steps in product(*(range(degree + 1) for degree in degrees)):
+        add(tuple(first + step for first, step in zip(firsts, steps, strict=True)))
+    found.varying = _varying(programs, firsts, degrees)
+    _refuse_growth(programs, firsts, unbounded)
+    # What is too short for some operator the runtime refuses by itself.
+    with suppress(Fixed, ModelError):
+        add(tuple(max(size.least, min(_LEAST, size.most)) for size in sizes))
+    greatest = tuple(size.most for size in sizes)
+    add(greatest)
+    found.varying = _varying(programs, firsts, degrees)
+    _keep_longest(programs, firsts, greatest)
     _set(found, defaults)
     return found
-
-
-def _steps(count: int) -> list[Lengths]:
-    return [(0,), (1,)] if count == 1 else [(0, 0), (1, 0), (0, 1), (1, 1)]
 
 
 def _compare(one: Program, other: Program) -> None:
@@ -88,21 +106,23 @@ def _wiring(program: Program) -> list[list[int]]:
     return [*operands, [buffers[id(tensor.buffer)] for tensor in tensors]]
 
 
-def _varying(programs: Mapping[Lengths, Program], firsts: Lengths) -> list[Varying]:
+def _varying(programs: Mapping[Lengths, Program], firsts: Lengths, degrees: Lengths) -> list[Varying]:
     found: list[Varying] = []
     tensors = {lengths: program.tensors() for lengths, program in programs.items()}
     for number, tensor in enumerate(tensors[firsts]):
         for axis in range(len(tensor.shape)):
             values = {lengths: each[number].shape[axis] for lengths, each in tensors.items()}
-            found += _fitted(tensor, axis, values, firsts)
+            found += _fitted(tensor, axis, values, firsts, degrees)
     for number, operation in enumerate(programs[firsts].operations):
         for index in range(len(operation.attributes)):
             values = {lengths: each.operations[number].attributes[index] for lengths, each in programs.items()}
-            found += _fitted(operation, index, values, firsts)
+            found += _fitted(operation, index, values, firsts, degrees)
     return found
 
 
-def _fitted(owner: Tensor | Operation, index: int, values: Mapping[Lengths, int], firsts: Lengths) -> list[Varying]:
+def _fitted(
+    owner: Tensor | Operation, index: int, values: Mapping[Lengths, int], firsts: Lengths, degrees: Lengths
+) -> list[Varying]:
     """What varies, if it does.
 
     Raises:
@@ -110,61 +130,79 @@ def _fitted(owner: Tensor | Operation, index: int, values: Mapping[Lengths, int]
     """
     if len(set(values.values())) == 1:
         return []
-    coefficients = _through(values, firsts)
+    coefficients = _through(values, firsts, degrees)
     if any(evaluate(coefficients, lengths) != value for lengths, value in values.items()):
         what = "an attribute of operator" if isinstance(owner, Operation) else f"axis {index} of tensor"
         raise Fixed(f"{what} '{owner.name}' does not grow evenly with it")
     return [Varying(owner, index, coefficients)]
 
 
-def _through(values: Mapping[Lengths, int], firsts: Lengths) -> tuple[int, int, int, int]:
-    """The coefficients through the values at the corners."""
-    if len(firsts) == 1:
-        slope = values[firsts[0] + 1,] - values[firsts]
-        return values[firsts] - slope * firsts[0], slope, 0, 0
-    s, t = firsts
-    along_s, along_t = values[s + 1, t] - values[s, t], values[s, t + 1] - values[s, t]
-    both = values[s + 1, t + 1] - values[s, t] - along_s - along_t
-    first, second = along_s - both * t, along_t - both * s
-    return values[s, t] - first * s - second * t - both * s * t, first, second, both
+def _through(values: Mapping[Lengths, int], firsts: Lengths, degrees: Lengths) -> tuple[int, ...]:
+    """The coefficients of the polynomial through the values at neighbouring lengths."""
+    (s, t), (along_s, along_t) = (*firsts, 0)[:2], (*degrees, 0)[:2]
+    rows = [
+        _monomials([values[(s + i, t + j)[: len(firsts)]] for j in range(along_t + 1)], t) for i in range(along_s + 1)
+    ]
+    columns = [_monomials([row[power] for row in rows], s) for power in range(3)]
+    return tuple(columns[j][i] for i in range(3) for j in range(3))
 
 
-def evaluate(coefficients: tuple[int, int, int, int], lengths: Lengths) -> int:
+def _monomials(values: Sequence[int], first: int) -> list[int]:
+    """c0 to c2 of the polynomial c0 + c1 x + c2 x^2 through the values at one to three lengths from the first on.
+
+    A coefficient that is no whole number is cut, so that the polynomial does not foretell the values.
+    """
+    second = 0 if len(values) < 3 else (values[2] - 2 * values[1] + values[0]) // 2
+    slope = 0 if len(values) < 2 else values[1] - values[0] - second * (2 * first + 1)
+    return [values[0] - slope * first - second * first * first, slope, second]
+
+
+def evaluate(coefficients: tuple[int, ...], lengths: Lengths) -> int:
     """The number at these lengths."""
     s, t = (*lengths, 0)[:2]
-    return coefficients[0] + coefficients[1] * s + coefficients[2] * t + coefficients[3] * s * t
+    return sum(coefficients[3 * i + j] * s**i * t**j for i in range(3) for j in range(3))
 
 
-def _keep_longest(
-    found: Program, programs: Mapping[Lengths, Program], lower: Callable[[Lengths], Program], firsts: Lengths, most: int
-) -> None:
+def _growing(programs: Mapping[Lengths, Program], firsts: Lengths) -> list[int]:
+    """The numbers of constants that are not the same at all lengths."""
+    lists = [program.tensors() for program in programs.values()]
+    own = programs[firsts].tensors()
+    return [
+        number
+        for number, tensor in enumerate(own)
+        if any(each[number].buffer.content is not tensor.buffer.content for each in lists)
+    ]
+
+
+def _refuse_growth(programs: Mapping[Lengths, Program], firsts: Lengths, unbounded: int) -> None:
+    """A constant that grows without a bound would fill the memory.
+
+    Raises:
+        OptionError: there is one.
+    """
+    found = programs[firsts]
+    for tensor in (found.tensors()[number] for number in _growing(programs, firsts)):
+        for size in (found.sizes[index] for index in _grows_with(tensor, found.varying)):
+            if size.most == unbounded:
+                raise OptionError(
+                    f"the constant '{tensor.name}' grows with '{size.name}'; say how long that may be: "
+                    f"--dim {size.name}=1..512"
+                )
+
+
+def _keep_longest(programs: Mapping[Lengths, Program], firsts: Lengths, greatest: Lengths) -> None:
     """Let a constant that grows, such as a table of positions, hold what the greatest lengths need.
 
     Raises:
         Fixed: it has other values, not only more, at another length.
-        OptionError: there is no greatest length.
     """
     lists = [program.tensors() for program in programs.values()]
-    own = found.tensors()
-    growing = [number for number in range(len(own)) if not _same(*(each[number] for each in lists))]
-    if not growing:
-        return
-    lengths = list(firsts)
-    for number in growing:
-        for index in _grows_with(own[number], found.varying):
-            size = found.sizes[index]
-            if size.most == most:
-                raise OptionError(
-                    f"the constant '{own[number].name}' grows with '{size.name}'; say how long that may be: "
-                    f"--dim {size.name}=1..512"
-                )
-            lengths[index] = size.most
-    longest = lower(tuple(lengths)).tensors()
-    for number in growing:
+    longest, own = programs[greatest].tensors(), programs[firsts].tensors()
+    for number in _growing(programs, firsts):
         content = _values(longest[number])
         for each in lists:
             part = _values(each[number])
-            if part.size > content.size or not np.array_equal(part, content[: part.size]):
+            if not np.array_equal(part, content[: part.size]):
                 raise Fixed(f"the constant '{own[number].name}' has other values at another length")
         own[number].buffer.content = content
 
@@ -172,12 +210,17 @@ def _keep_longest(
 def _grows_with(tensor: Tensor, varying: Sequence[Varying]) -> set[int]:
     """The numbers of the sizes that the tensor's shape follows from."""
     coefficients = [each.coefficients for each in varying if each.owner is tensor]
-    return {size for size in (0, 1) if any(each[size + 1] or each[3] for each in coefficients)}
+    along_s = any(any(each[3:]) for each in coefficients)
+    along_t = any(each[3 * i + j] for each in coefficients for i in range(3) for j in (1, 2))
+    return {size for size, found in enumerate((along_s, along_t)) if found}
 
 
-def _same(*tensors: Tensor) -> bool:
-    contents = [tensor.buffer.content for tensor in tensors]
-    return contents[0] is None or all(np.array_equal(contents[0], each) for each in contents if each is not None)
+def _share_constants(one: Program, other: Program) -> None:
+    """Equal constants, of which there may be gigabytes, are kept once."""
+    for s, t in zip(one.tensors(), other.tensors(), strict=True):
+        kept, own = s.buffer.content, t.buffer.content
+        if kept is not None and own is not None and np.array_equal(kept, own):
+            t.buffer.content = kept
 
 
 def _values(tensor: Tensor) -> np.ndarray:

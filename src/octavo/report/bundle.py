@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from octavo.export import Bundle, Place
-from octavo.export.bundle import MAX_BYTES, StoredTensor
+from octavo.export.bundle import StoredTensor
 from octavo.export.program import Size
 from octavo.text import number_of, size
 
@@ -45,7 +45,7 @@ def _operators(found: Bundle) -> Table:
 
 def _bounds(size: Size) -> str:
     """The size's name and how long it may be."""
-    return f"{size.name} {size.least}…{'' if size.most == MAX_BYTES else size.most}"
+    return f"{size.name} {size.least}…{size.most}"
 
 
 def _form(tensor: StoredTensor) -> str:
