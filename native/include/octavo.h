@@ -43,7 +43,9 @@ typedef enum octavo_dtype {
   OCTAVO_S8 = 3,
   OCTAVO_S32 = 4,
   OCTAVO_U16 = 5,
-  OCTAVO_S16 = 6
+  OCTAVO_S16 = 6,
+  OCTAVO_S64 = 7,
+  OCTAVO_BOOL = 8 /* a byte: 0 is false */
 } octavo_dtype;
 
 typedef struct octavo_tensor {

@@ -3,14 +3,20 @@
 // function that several files define, and might keep one that needs instructions the processor lacks.
 #include OCTAVO_ISA_HEADER
 
+#include "kernels/generic/arithmetic.h"
 #include "kernels/generic/conv.h"
 #include "kernels/generic/depthwise.h"
 #include "kernels/generic/dequantize.h"
 #include "kernels/generic/float_product.h"
+#include "kernels/generic/functions.h"
 #include "kernels/generic/gemm.h"
 #include "kernels/generic/join.h"
+#include "kernels/generic/layer_norm.h"
+#include "kernels/generic/lookup.h"
+#include "kernels/generic/pack.h"
 #include "kernels/generic/quantize.h"
 #include "kernels/generic/sketch.h"
+#include "kernels/generic/softmax.h"
 #include "kernels/kernels.h"
 
 #define OCTAVO_JOIN_(a, b) a##b
@@ -34,6 +40,15 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .depthwise_scratch = depthwise_scratch<OCTAVO_ISA>,
     .join = join<OCTAVO_ISA>,
     .float_product = float_product<OCTAVO_ISA>,
+    .pack_right = pack_right<OCTAVO_ISA>,
+    .apply = apply<OCTAVO_ISA>,
+    .combine = combine<OCTAVO_ISA>,
+    .row_sum = row_sum<OCTAVO_ISA>,
+    .row_max = row_max<OCTAVO_ISA>,
+    .softmax = softmax<OCTAVO_ISA>,
+    .layer_norm = layer_norm<OCTAVO_ISA>,
+    .activate = activate<OCTAVO_ISA>,
+    .look_up = look_up<OCTAVO_ISA>,
 };
 
 }  // namespace octavo

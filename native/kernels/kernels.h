@@ -144,6 +144,90 @@ struct FloatProduct {
   std::size_t c_stride;
 };
 
+// The right matrix of a product that is packed while the model runs; element (i, j) is b[i * k_stride + j * n_stride].
+struct Right {
+  const std::uint8_t* b;
+  std::size_t k;
+  std::size_t n;
+  std::ptrdiff_t k_stride;
+  std::ptrdiff_t n_stride;
+  std::uint8_t flip;  // 0x80 for u8
+};
+
+// Of float32; the numbers are those of a bundle.
+enum class Function {
+  kClip = 1,
+  kSigmoid,
+  kTanh,
+  kHardSigmoid,
+  kHardSwish,
+  kLeakyRelu,
+  kErf,
+  kGelu,
+  kGeluTanh,
+  kExp,
+  kSqrt,
+  kAbs,
+  kNeg,
+  kReciprocal,
+  kElu
+};
+enum class Arithmetic { kAdd = 1, kSub, kMul, kDiv, kMax, kMin };
+
+// Two rows of values and what they are combined to, which may lie where a or b does; a step is 1, or 0 for one value.
+struct Pair {
+  const float* a;
+  std::size_t a_step;
+  const float* b;
+  std::size_t b_step;
+  std::size_t count;
+  float* c;
+};
+
+// Rows that kernels take through their steps together.
+inline constexpr std::size_t kRowsTogether = 4;
+
+// Rows of a softmax, one behind the other; those of the mask, which may be null, are mask_stride apart. y may be x.
+// Where q is not null the result goes there, and y is left with numbers of no use.
+struct Softmax {
+  std::size_t rows;
+  std::size_t count;
+  const float* x;
+  const float* mask;
+  std::size_t mask_stride;
+  float* y;
+  std::uint8_t* q;
+  Mapping mapping;
+};
+
+// Rows of a layer normalization, one behind the other. Bias, skip and shift may be null. Where q is not null the result
+// goes there, and y is memory for kRowsTogether rows.
+struct LayerNorm {
+  std::size_t rows;
+  std::size_t size;
+  const float* x;
+  const float* bias;
+  const float* skip;
+  const float* scale;
+  const float* shift;
+  float epsilon;
+  float* y;
+  std::uint8_t* q;
+  Mapping mapping;
+};
+
+// A row of sums that a product left as float32: a bias is added, a function applied, and the result put on a grid.
+struct Activation {
+  const float* x;
+  const float* bias;
+  std::size_t count;
+  Function function;
+  float a;
+  float b;
+  Mapping mapping;
+  std::uint8_t* q;
+};
+
 struct Kernels {
   const char* name;
   Needs needs;
@@ -167,6 +251,20 @@ struct Kernels {
   std::size_t (*depthwise_scratch)(const Depthwise& depthwise);
   void (*join)(const Join& join, std::size_t count);
   void (*float_product)(const FloatProduct& product);
+
+  // Into panels(n) * panel_bytes(k) bytes, and the columns' sums into 16 * panels(n) integers.
+  void (*pack_right)(const Right& right, std::int8_t* packed, std::int32_t* sums);
+
+  // Of float32. Every instruction set gives the same bits: nothing is fused, and sums are made in one order.
+  void (*apply)(Function function, float a, float b, const float* x, std::size_t count, float* y);
+  void (*combine)(Arithmetic arithmetic, const Pair& pair);
+  float (*row_sum)(const float* x, std::size_t count);
+  float (*row_max)(const float* x, std::size_t count);
+  void (*softmax)(const Softmax& softmax);
+  void (*layer_norm)(const LayerNorm& norm);
+  void (*activate)(const Activation& row);
+
+  void (*look_up)(const std::uint8_t* x, std::size_t count, const std::uint8_t* table, std::uint8_t* y);
 };
 
 }  // namespace octavo

@@ -122,7 +122,7 @@ octavo_status take(const Model& model, const std::vector<std::uint32_t>& slots, 
                     given[i].size, given[i].data == nullptr ? " at null" : "");
       return report(error, OCTAVO_ARGUMENT, message);
     }
-    if (reinterpret_cast<std::uintptr_t>(given[i].data) % tensor.element_bytes() != 0) {
+    if (reinterpret_cast<std::uintptr_t>(given[i].data) % size_of(tensor.dtype) != 0) {
       return report(error, OCTAVO_ARGUMENT, "an input or output is not aligned for its type");
     }
     taken[i] = given[i].data;
@@ -193,12 +193,10 @@ octavo_status octavo_session_output_info(const octavo_session* session, size_t i
 octavo_status octavo_session_resize(octavo_session* session, const octavo_shape* inputs, octavo_error* error) {
   return guarded(error, [&] {
     if (inputs == nullptr) return report(error, OCTAVO_ARGUMENT, "inputs are null");
-    std::vector<Shape> shapes;
-    for (std::size_t i = 0; i < session->session.model().inputs.size(); ++i) {
-      shapes.push_back({inputs[i].rank, inputs[i].dims});
-    }
+    Session& own = session->session;
+    for (std::size_t i = 0; i < own.model().inputs.size(); ++i) own.shapes()[i] = {inputs[i].rank, inputs[i].dims};
     std::string fault;
-    if (!session->session.resize(shapes.data(), fault)) return report(error, OCTAVO_ARGUMENT, fault.c_str());
+    if (!own.resize(fault)) return report(error, OCTAVO_ARGUMENT, fault.c_str());
     return done(error);
   });
 }

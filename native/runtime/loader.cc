@@ -112,13 +112,13 @@ class Reader {
   const char* read_tensor(const TensorRecord& record, Tensor& tensor) const {
     tensor.name = name(record.name);
     if (tensor.name == nullptr) return "has no name";
-    if (record.dtype < 1 || record.dtype > 6) return "has an unknown type";
+    if (!is_dtype(record.dtype)) return "has an unknown type";
     if (record.place < 1 || record.place > 4) return "lies in an unknown place";
     if (record.rank > kMaxRank) return "has too many axes";
     tensor.dtype = static_cast<Dtype>(record.dtype);
     tensor.place = static_cast<Place>(record.place);
     tensor.rank = record.rank;
-    std::uint64_t bytes = tensor.element_bytes();
+    std::uint64_t bytes = size_of(tensor.dtype);
     tensor.count = 1;
     for (int i = 0; i < tensor.rank; ++i) {
       if (record.dims[i] == 0 || record.dims[i] > kMaxBytes / bytes) return "is empty or too large";

@@ -10,8 +10,28 @@
 
 namespace octavo {
 
-enum class Dtype : std::uint8_t { kF32 = 1, kU8 = 2, kS8 = 3, kS32 = 4, kU16 = 5, kS16 = 6 };
+// A truth is a byte, and any but 0 is true.
+enum class Dtype : std::uint8_t { kF32 = 1, kU8 = 2, kS8 = 3, kS32 = 4, kU16 = 5, kS16 = 6, kS64 = 7, kBool = 8 };
 enum class Place : std::uint8_t { kArena = 1, kConstant = 2, kInput = 3, kOutput = 4 };
+
+constexpr bool is_dtype(unsigned number) { return number >= 1 && number <= 8; }
+
+// Bytes of an element, and its alignment.
+constexpr std::size_t size_of(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kU8:
+    case Dtype::kS8:
+    case Dtype::kBool:
+      return 1;
+    case Dtype::kU16:
+    case Dtype::kS16:
+      return 2;
+    case Dtype::kS64:
+      return 8;
+    default:
+      return 4;
+  }
+}
 
 struct Tensor {
   const char* name;
@@ -28,7 +48,6 @@ struct Tensor {
   bool is_float() const { return dtype == Dtype::kF32; }
   bool is_byte() const { return dtype == Dtype::kU8 || dtype == Dtype::kS8; }
   bool is_short() const { return dtype == Dtype::kU16 || dtype == Dtype::kS16; }
-  std::size_t element_bytes() const { return is_byte() ? 1 : is_short() ? 2 : 4; }
   bool is_constant() const { return place == Place::kConstant; }
 };
 

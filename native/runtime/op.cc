@@ -9,11 +9,12 @@ namespace {
 
 // The bundle's numbers for them, from 1; a new one is added at the end.
 const OpKind* const kKinds[] = {
-    &kCopy,          &kQuantize, &kDequantize,     &kLookup,           &kConv,      &kMatMul,     &kAdd,
-    &kMul,           &kMaxPool,  &kAveragePool,    &kTranspose,        &kConcat,    &kConvFloat,  &kMatMulFloat,
-    &kBinary,        &kUnary,    &kSoftmax,        &kReduceMean,       &kDepthwise, &kSlice,      &kPad,
-    &kMatMulInteger, &kPatches,  &kQuantizeBlocks, &kDequantizeBlocks, &kRange,     &kRangeScale, &kRangeZeroPoint,
-    &kQuantizeRange, &kCastFloat};
+    &kCopy,        &kQuantize,   &kDequantize,     &kLookup,        &kConv,      &kMatMul,         &kAdd,
+    &kMul,         &kMaxPool,    &kAveragePool,    &kTranspose,     &kConcat,    &kConvFloat,      &kMatMulFloat,
+    &kBinary,      &kUnary,      &kSoftmax,        &kReduce,        &kDepthwise, &kSlice,          &kPad,
+    &kBatchMatMul, &kAttention,  &kMatMulFunction, &kLayerNorm,     &kGather,    &kCast,           &kCompare,
+    &kInteger,     &kWhere,      &kExpand,         &kMatMulInteger, &kPatches,   &kQuantizeBlocks, &kDequantizeBlocks,
+    &kRange,       &kRangeScale, &kRangeZeroPoint, &kQuantizeRange};
 
 }  // namespace
 

@@ -16,9 +16,49 @@ constexpr std::size_t kMostPlans = 16;
 
 constexpr std::size_t rounded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
+bool refuse(const Tensor& tensor, int axis, const std::string& takes, std::int64_t length, std::string& error) {
+  error = "axis " + std::to_string(axis) + " of '" + tensor.name + "' " + takes + " and was given " +
+          std::to_string(length);
+  return false;
+}
+
+// What the length of an input's axis tells of the sizes. False, and one sentence in `error`, if it cannot be so long.
+bool take_length(const Model& model, std::uint32_t slot, int axis, std::int64_t length, Sizes& sizes,
+                 std::string& error) {
+  const Tensor& tensor = model.tensors[slot];
+  const std::uint32_t number = size_of_axis(model, slot, axis);
+  if (number == kAbsent) {
+    if (length == tensor.dims[axis]) return true;
+    return refuse(tensor, axis, "takes " + std::to_string(tensor.dims[axis]), length, error);
+  }
+  const auto& [name, least, most] = model.sizes[number];
+  if (length < least || length > most) {
+    return refuse(tensor, axis, "takes " + std::to_string(least) + " to " + std::to_string(most), length, error);
+  }
+  if (sizes[number] != 0 && sizes[number] != length) {
+    const std::string elsewhere = "', which is " + std::to_string(sizes[number]) + " elsewhere,";
+    return refuse(tensor, axis, "is of size '" + std::string(name) + elsewhere, length, error);
+  }
+  sizes[number] = length;
+  return true;
+}
+
+bool take_shape(const Model& model, std::uint32_t slot, const Shape& shape, Sizes& sizes, std::string& error) {
+  const Tensor& tensor = model.tensors[slot];
+  if (shape.rank != tensor.rank) {
+    error = "'" + std::string(tensor.name) + "' has " + std::to_string(tensor.rank) + " axes and was given " +
+            std::to_string(shape.rank);
+    return false;
+  }
+  for (int axis = 0; axis < tensor.rank; ++axis) {
+    if (!take_length(model, slot, axis, shape.dims[axis], sizes, error)) return false;
+  }
+  return true;
+}
+
 // The sizes of a model, as its inputs tell them.
-std::vector<std::int64_t> compiled_at(const Model& model) {
-  std::vector<std::int64_t> sizes(model.sizes.size());
+Sizes sizes_of(const Model& model) {
+  Sizes sizes{};
   for (const std::uint32_t slot : model.inputs) {
     for (int axis = 0; axis < model.tensors[slot].rank; ++axis) {
       const std::uint32_t number = size_of_axis(model, slot, axis);
@@ -38,58 +78,29 @@ std::size_t Session::bytes(const Model& model, std::size_t threads) {
 
 Session::Session(const Model& model, const Kernels& kernels, std::uint32_t threads)
     : compiled_(model),
+      compiled_at_(sizes_of(model)),
       kernels_(kernels),
       pool_(threads),
       data_(model.tensors.size()),
       inputs_(model.inputs.size()),
-      outputs_(model.outputs.size()) {
+      outputs_(model.outputs.size()),
+      shapes_(model.inputs.size()) {
   attach(model);
 }
 
-bool Session::resize(const Shape* inputs, std::string& error) {
-  std::vector<std::int64_t> sizes(compiled_.sizes.size());
-  if (!find_sizes(inputs, sizes, error)) return false;
+bool Session::resize(std::string& error) {
+  Sizes sizes{};
+  for (std::size_t i = 0; i < compiled_.inputs.size(); ++i) {
+    if (!take_shape(compiled_, compiled_.inputs[i], shapes_[i], sizes, error)) return false;
+  }
   const Model* model = model_at(sizes, error);
   if (model == nullptr) return false;
   if (model != model_) attach(*model);
   return true;
 }
 
-bool Session::find_sizes(const Shape* inputs, std::vector<std::int64_t>& sizes, std::string& error) const {
-  for (const std::uint32_t slot : compiled_.inputs) {
-    const Tensor& tensor = compiled_.tensors[slot];
-    const Shape& shape = *inputs++;
-    const std::string name = "'" + std::string(tensor.name) + "'";
-    if (shape.rank != tensor.rank) {
-      error = name + " has " + std::to_string(tensor.rank) + " axes and was given " + std::to_string(shape.rank);
-      return false;
-    }
-    for (int axis = 0; axis < tensor.rank; ++axis) {
-      const std::int64_t length = shape.dims[axis];
-      const std::uint32_t number = size_of_axis(compiled_, slot, axis);
-      const bool open = number != kAbsent;
-      const std::int64_t least = open ? compiled_.sizes[number].least : tensor.dims[axis];
-      const std::int64_t most = open ? compiled_.sizes[number].most : tensor.dims[axis];
-      const std::string where = "axis " + std::to_string(axis) + " of " + name;
-      if (length < least || length > most) {
-        const std::string upper = least == most ? "" : " to " + std::to_string(most);
-        error = where + " takes " + std::to_string(least) + upper + " and was given " + std::to_string(length);
-        return false;
-      }
-      if (!open) continue;
-      if (sizes[number] != 0 && sizes[number] != length) {
-        error = where + " is of size '" + compiled_.sizes[number].name + "', which is " +
-                std::to_string(sizes[number]) + " elsewhere, and was given " + std::to_string(length);
-        return false;
-      }
-      sizes[number] = length;
-    }
-  }
-  return true;
-}
-
-const Model* Session::model_at(const std::vector<std::int64_t>& sizes, std::string& error) {
-  if (sizes == compiled_at(compiled_)) return &compiled_;
+const Model* Session::model_at(const Sizes& sizes, std::string& error) {
+  if (sizes == compiled_at_) return &compiled_;
   for (auto plan = plans_.begin(); plan != plans_.end(); ++plan) {
     if (plan->sizes != sizes) continue;
     plans_.splice(plans_.begin(), plans_, plan);
@@ -97,7 +108,8 @@ const Model* Session::model_at(const std::vector<std::int64_t>& sizes, std::stri
   }
   std::list<Plan> made(1);
   made.front().sizes = sizes;
-  if (!read_bundle_at(sizes, compiled_.file, kernels_, made.front().model, error)) return nullptr;
+  const std::span open(sizes.data(), compiled_.sizes.size());
+  if (!read_bundle_at(open, compiled_.file, kernels_, made.front().model, error)) return nullptr;
   plans_.splice(plans_.begin(), made);
   if (plans_.size() > kMostPlans) {
     auto oldest = std::prev(plans_.end());

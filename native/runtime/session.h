@@ -1,6 +1,7 @@
 // The memory that one run of a model needs, the shapes that it is fitted to, and the run.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <list>
 #include <memory>
@@ -18,16 +19,17 @@ struct Shape {
   std::int64_t rank;
   const std::int64_t* dims;
 };
+// Of the open sizes, in their order; 0 behind them.
+using Sizes = std::array<std::int64_t, kMaxSizes>;
 
 class Session {
  public:
   // Throws std::bad_alloc or std::system_error. The model outlives the session.
   Session(const Model& model, const Kernels& kernels, std::uint32_t threads);
 
-  // Fits the session to inputs of these shapes, as many as the model has. False, and one sentence in `error`, if it
-  // cannot be; the session is then as it was. What is needed for the shapes that were used last is kept. Throws
-  // std::bad_alloc.
-  bool resize(const Shape* inputs, std::string& error);
+  // Fits the session to inputs of shapes(). False, and one sentence in `error`, if it cannot be; the session is then as
+  // it was. What is needed for the sizes that were used last is kept. Throws std::bad_alloc.
+  bool resize(std::string& error);
 
   // `inputs` and `outputs` hold as much memory as the model's tensors. Allocates nothing.
   void run(const void* const* inputs, void* const* outputs);
@@ -42,7 +44,8 @@ class Session {
 
   // At the present sizes.
   const Model& model() const { return *model_; }
-  // Arrays for the pointers of one run.
+  // Arrays for the shapes to fit to, and for the pointers of one run.
+  Shape* shapes() { return shapes_.data(); }
   const void** inputs() { return inputs_.data(); }
   void** outputs() { return outputs_.data(); }
 
@@ -53,12 +56,11 @@ class Session {
  private:
   // The model at other sizes than it was compiled at.
   struct Plan {
-    std::vector<std::int64_t> sizes;
+    Sizes sizes;
     Model model;
   };
 
-  bool find_sizes(const Shape* inputs, std::vector<std::int64_t>& sizes, std::string& error) const;
-  const Model* model_at(const std::vector<std::int64_t>& sizes, std::string& error);
+  const Model* model_at(const Sizes& sizes, std::string& error);
   void attach(const Model& model);
   void run_timed(const Staff& staff);
 
@@ -67,6 +69,7 @@ class Session {
   };
 
   const Model& compiled_;
+  const Sizes compiled_at_;
   const Model* model_ = nullptr;
   const Kernels& kernels_;
   Pool pool_;
@@ -76,6 +79,7 @@ class Session {
   std::vector<std::byte*> data_;
   std::vector<const void*> inputs_;
   std::vector<void*> outputs_;
+  std::vector<Shape> shapes_;
   std::vector<std::uint64_t> nanoseconds_;  // of each operator; empty while nothing is timed
   std::uint64_t runs_ = 0;
 };

@@ -11,6 +11,8 @@ int main(int count, char** arguments) {
     for (int round = 0; round < rounds; ++round) {
       octavo::tests::test_mapping(*set, *sets.front(), random, round);
       octavo::tests::test_sketch(*set, *sets.front(), random, round);
+      octavo::tests::test_floats(*set, *sets.front(), random, round);
+      octavo::tests::test_bytes(*set, *sets.front(), random, round);
       octavo::tests::test_gemm(*set, *sets.front(), random, round);
       octavo::tests::test_conv(*set, *sets.front(), random, round);
       octavo::tests::test_depthwise(*set, *sets.front(), random, round);

@@ -231,16 +231,28 @@ def targets() -> None:
 def compile_bundle(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="What quantize wrote.", show_default=False)],
     output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.", show_default=False)],
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Size of a dynamic first axis.")] = 1,
+    batch: Annotated[
+        int | None,
+        typer.Option("--batch", min=1, help="Fix a dynamic first axis at this size.", show_default=False),
+    ] = None,
+    dim: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--dim", help="Fix a dynamic dimension, as NAME=SIZE, or bound it, as NAME=LEAST..MOST; repeatable."
+        ),
+    ] = None,
     force: Force = False,
 ) -> None:
-    """Compile a quantized model into a bundle for the native runtime."""
+    """Compile a quantized model into a bundle for the native runtime.
+
+    Dynamic dimensions stay open, so that the bundle takes inputs of any length.
+    """
     _check_outputs([output], [model], force)
     from octavo.export import compile_model
     from octavo.files import write_bytes
     from octavo.text import size
 
-    content = compile_model(model, batch=batch)
+    content = compile_model(model, batch=batch, dims=dict(_dim_or_bounds(text) for text in dim or ()))
     write_bytes(output, content)
     stdout().print(f"{escape(str(output))} holds {escape(str(model))} in {size(len(content))}", soft_wrap=True)
 
@@ -537,6 +549,16 @@ def _numbers(option: str, text: str | None) -> tuple[float, ...] | None:
         return None if text is None else tuple(float(part) for part in text.split(","))
     except ValueError:
         raise OptionError(f"{option} {text} is not a list of numbers; write for example 0.5,0.5,0.5") from None
+
+
+def _dim_or_bounds(text: str) -> tuple[str, int | tuple[int, int]]:
+    name, _, bounds = text.partition("=")
+    least, dots, most = bounds.partition("..")
+    if not dots:
+        return _dim(text)
+    if not name or not least.isdigit() or not most.isdigit():
+        raise OptionError(f"--dim {text} is not NAME=LEAST..MOST; write for example sequence=1..512")
+    return name, (int(least), int(most))
 
 
 def _dim(text: str) -> tuple[str, int]:

@@ -41,6 +41,24 @@ def test_inspect_shows_operators_and_the_plan(octavo: Octavo, compiled: Path) ->
         assert text in ended.out
 
 
+def test_a_bundle_takes_any_batch_unless_it_is_fixed(
+    octavo: Octavo, refused: Refused, compiled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert octavo("compile", "out.onnx", "-o", "any.oct", "--dim", "batch=1..64").code == 0
+    ended = octavo("inspect", "any.oct")
+    assert "sizes left open: batch 1…64; it is shown as it was compiled" in ended.out
+    assert "image: float32 [1, 1, 8, 8]" in ended.out
+    assert octavo("run", "any.oct", "--input", "x.npy", "-o", "y.npy").code == 0
+    np.testing.assert_array_equal(np.load("y.npy"), package.load(compiled)(np.load("x.npy")))
+    ended = octavo("bench", "any.oct", "--batch-size", 5, "--seconds", 0.1)
+    assert "batch 5, 1 thread" in ended.out
+    np.save("many.npy", np.zeros((65, 1, 8, 8), np.float32))
+    assert "takes 1 to 64 and was given 65" in refused("run", "any.oct", "-i", "many.npy", "-o", "z.npy")
+    assert "write for example" in refused("compile", "out.onnx", "-o", "new.oct", "--dim", "batch=1..x")
+    assert "no dynamic dimension 'time'" in refused("compile", "out.onnx", "-o", "new.oct", "--dim", "time=4")
+
+
 def test_bench_times_a_bundle_beside_the_others(octavo: Octavo, compiled: Path) -> None:
     ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1)
     assert (ended.code, ended.err) == (0, "")

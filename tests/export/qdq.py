@@ -21,6 +21,8 @@ _TYPES = {
     "int8": TensorProto.INT8,
     "float32": TensorProto.FLOAT,
     "int32": TensorProto.INT32,
+    "int64": TensorProto.INT64,
+    "bool": TensorProto.BOOL,
 }
 
 

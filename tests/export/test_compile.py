@@ -87,23 +87,15 @@ def test_real_models_agree_with_onnx_runtime(name: str, target: str, tmp_path: P
 
 
 def test_operators_without_kernels_are_named_all_at_once() -> None:
-    with pytest.raises(ModelError, match=r"no kernel for LayerNormalization \('.*'\); run") as caught:
-        compile_model(ir.from_proto(models.layer_norm()))
-    assert len(str(caught.value).splitlines()) == 1
     model = models.build(
-        [models.node("Erf", ["x"], "a"), models.node("Relu", ["a"], "b"), models.node("CumSum", ["b", "axis"], "y")],
+        [models.node("Cos", ["x"], "a"), models.node("Relu", ["a"], "b"), models.node("CumSum", ["b", "axis"], "y")],
         {"x": [1, 4]},
         {"y": [1, 4]},
         {"axis": np.array(1)},
     )
-    with pytest.raises(ModelError, match=r"Erf \(.*\), CumSum \(.*\)"):
+    with pytest.raises(ModelError, match=r"no kernel for Cos \(.*\), CumSum \(.*\); run") as caught:
         compile_model(ir.from_proto(model))
-
-
-def test_a_dynamic_axis_that_is_no_batch_is_refused() -> None:
-    model = models.build([models.node("Relu", ["x"], "y")], {"x": ["N", "time"]}, {"y": ["N", "time"]})
-    with pytest.raises(ModelError, match="dynamic dimension 'time'"):
-        compile_model(ir.from_proto(model))
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_compiling_is_deterministic_and_buffers_never_meet() -> None:

@@ -20,7 +20,7 @@ def build(source: Path, place: Path, target: str, *options: str) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def digits_bundle(folder: Path, batch: int = 1) -> Path:
+def digits_bundle(folder: Path, batch: int | None = None) -> Path:
     """The digits, quantized and compiled."""
     import octavo
     from octavo.export import compile_model

@@ -16,7 +16,7 @@ OCTAVO_INLINE void join_block(const Join& join, const Step& step, const std::uin
   typename Isa::Ints q[kRegisters<Isa>];
   each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA {
     const auto joined = kProduct ? Isa::multiply(x[r], y[r]) : Isa::add(x[r], y[r]);
-    q[r] = Isa::add(to_grid<Isa>(joined, step), Isa::all(join.result.zero_point));
+    q[r] = Isa::add(to_grid<Isa>(joined, step), Isa::all(step.zero_point));
   });
   Isa::store_low_bytes(to, q);
 }

@@ -9,7 +9,7 @@ namespace {
 template <class Isa>
 void quantize(const float* x, std::size_t count, const Mapping& mapping, std::uint8_t* q) {
   const Step step = step_of(mapping);
-  const auto zero_point = Isa::all(mapping.zero_point);
+  const auto zero_point = Isa::all(step.zero_point);
   each_block(x, count, q, [&](const float* from, std::uint8_t* to) {
     typename Isa::Ints q16[kRegisters<Isa>];
     OCTAVO_UNROLL

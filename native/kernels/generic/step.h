@@ -20,6 +20,7 @@ struct Step {
   double low;
   double high;
   float quick_inverse;
+  std::int32_t zero_point;
   float doubt;  // how far from an integer a quick quotient may lie and be sure to round as the exact one
 };
 
@@ -35,6 +36,7 @@ inline Step step_of(const Mapping& mapping) {
           static_cast<double>(mapping.low - mapping.zero_point),
           static_cast<double>(mapping.high - mapping.zero_point),
           inverse,
+          mapping.zero_point,
           normal ? 0.5f - 0x1p-14f : -1.0f};
 }
 

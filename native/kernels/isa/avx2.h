@@ -54,6 +54,50 @@ struct avx2 {
   static bool any_at_least(Floats v, Floats bound) {
     return _mm256_movemask_ps(_mm256_cmp_ps(v, bound, _CMP_GE_OQ)) != 0;
   }
+  // The second half of the lanes is added to the first, and so on.
+  static float total(Floats v) { return total(_mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1))); }
+  static float total(__m128 v) {
+    v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)));
+  }
+  static float largest(Floats v) { return largest(_mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1))); }
+  static float largest(__m128 v) {
+    v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+    return _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)));
+  }
+  static Floats divide(Floats a, Floats b) { return _mm256_div_ps(a, b); }
+  static Floats square_root(Floats v) { return _mm256_sqrt_ps(v); }
+  // NaN stays.
+  static Floats clamp(Floats v, Floats low, Floats high) { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
+  static Floats at_least(Floats v, Floats low) { return _mm256_max_ps(low, v); }
+  static Floats where_less(Floats a, Floats b, Floats yes, Floats no) {
+    return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
+  }
+  static Floats nearest(Floats v) { return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  // v 2^n of an integer n in [-252, 254]: the first product is exact.
+  static Floats scale(Floats v, Floats n) {
+    const __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
+    return multiply(multiply(v, power(half)), power(subtract(whole, half)));
+  }
+  static Floats power(Ints n) { return _mm256_castsi256_ps(_mm256_slli_epi32(add(n, all(127)), 23)); }
+  // sums + the four bytes of each column.
+  static Ints add_fours(Ints sums, const std::int8_t* p) {
+    const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), _mm256_loadu_si256((const __m256i*)p));
+    return add(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+  // Sixteen bytes of each of four rows, column by column.
+  static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
+    const __m128i top = _mm_set1_epi8(static_cast<char>(flip));
+    const __m128i a = _mm_loadu_si128((const __m128i*)rows[0]), b = _mm_loadu_si128((const __m128i*)rows[1]);
+    const __m128i c = _mm_loadu_si128((const __m128i*)rows[2]), d = _mm_loadu_si128((const __m128i*)rows[3]);
+    const __m128i ab[] = {_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)};
+    const __m128i cd[] = {_mm_unpacklo_epi8(c, d), _mm_unpackhi_epi8(c, d)};
+    for (int i = 0; i < 2; ++i) {
+      _mm_storeu_si128((__m128i*)(p + 32 * i), _mm_xor_si128(_mm_unpacklo_epi16(ab[i], cd[i]), top));
+      _mm_storeu_si128((__m128i*)(p + 32 * i + 16), _mm_xor_si128(_mm_unpackhi_epi16(ab[i], cd[i]), top));
+    }
+  }
+
   static Ints to_grid_exactly(Floats x, const Step& step) {
     const __m256 numbers = without_nans(x);
     const __m128i low = rounded(_mm256_cvtps_pd(_mm256_castps256_ps128(numbers)), step);
@@ -67,6 +111,9 @@ struct avx2 {
     q = _mm256_min_pd(_mm256_max_pd(q, _mm256_set1_pd(step.low)), _mm256_set1_pd(step.high));
     return _mm256_cvtpd_epi32(_mm256_sub_pd(_mm256_add_pd(q, snap), snap));
   }
+
+  // Sixteen shuffles of sixteen entries would take longer than looking up one by one.
+  static constexpr std::size_t kTableBytes = 1;
 
   // Products: in 16 bits, pairs of which VPMADDWD adds exactly in 32; VPMADDUBSW would saturate. The first and the last
   // two of four bytes of b are a step's two parts.

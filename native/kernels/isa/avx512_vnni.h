@@ -51,6 +51,42 @@ struct avx512_vnni {
   static Floats absolute(Floats v) { return _mm512_abs_ps(v); }
   static Floats without_nans(Floats x) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x); }
   static bool any_at_least(Floats v, Floats bound) { return _mm512_cmp_ps_mask(v, bound, _CMP_GE_OQ) != 0; }
+  // The second half of the lanes is added to the first, and so on.
+  static float total(Floats v) {
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    quarter = _mm_add_ps(quarter, _mm_movehl_ps(quarter, quarter));
+    return _mm_cvtss_f32(_mm_add_ss(quarter, _mm_movehdup_ps(quarter)));
+  }
+  static float largest(Floats v) { return _mm512_reduce_max_ps(v); }
+  static Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); }
+  static Floats square_root(Floats v) { return _mm512_sqrt_ps(v); }
+  // NaN stays.
+  static Floats clamp(Floats v, Floats low, Floats high) { return _mm512_min_ps(high, _mm512_max_ps(low, v)); }
+  static Floats at_least(Floats v, Floats low) { return _mm512_max_ps(low, v); }
+  static Floats where_less(Floats a, Floats b, Floats yes, Floats no) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+  }
+  static Floats nearest(Floats v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+  // v 2^n of an integer n.
+  static Floats scale(Floats v, Floats n) { return _mm512_scalef_ps(v, n); }
+  // sums + the four bytes of each column.
+  static Ints add_fours(Ints sums, const std::int8_t* p) {
+    return _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(1), _mm512_loadu_si512(p));
+  }
+  // Sixteen bytes of each of four rows, column by column.
+  static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
+    const __m128i a = _mm_loadu_si128((const __m128i*)rows[0]), b = _mm_loadu_si128((const __m128i*)rows[1]);
+    const __m128i c = _mm_loadu_si128((const __m128i*)rows[2]), d = _mm_loadu_si128((const __m128i*)rows[3]);
+    const __m256i ab = _mm256_set_m128i(_mm_unpackhi_epi8(a, b), _mm_unpacklo_epi8(a, b));
+    const __m256i cd = _mm256_set_m128i(_mm_unpackhi_epi8(c, d), _mm_unpacklo_epi8(c, d));
+    const __m256i low = _mm256_unpacklo_epi16(ab, cd), high = _mm256_unpackhi_epi16(ab, cd);
+    const __m256i first = _mm256_permute2x128_si256(low, high, 0x20),
+                  second = _mm256_permute2x128_si256(low, high, 0x31);
+    const __m512i whole = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+    _mm512_storeu_si512(p, _mm512_xor_si512(whole, _mm512_set1_epi8(static_cast<char>(flip))));
+  }
+
   static Ints to_grid_exactly(Floats x, const Step& step) {
     const __m512 numbers = without_nans(x);
     const __m256i low = rounded(_mm512_cvtps_pd(_mm512_castps512_ps256(numbers)), step);
@@ -77,6 +113,25 @@ struct avx512_vnni {
   }
 
   // Sixteen columns of each panel to bytes.
+  // Permutations of bytes are an extension; those of words find the pair that an entry is in.
+  static constexpr std::size_t kTableBytes = 32;
+  struct Table {
+    __m512i quarters[4];
+  };
+  static Table table(const std::uint8_t* p) {
+    return {
+        {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 64), _mm512_loadu_si512(p + 128), _mm512_loadu_si512(p + 192)}};
+  }
+  static void look_up(const Table& table, const std::uint8_t* x, std::uint8_t* y) {
+    const __m512i i = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i*)x)), pair = _mm512_srli_epi16(i, 1);
+    const __m512i low = _mm512_permutex2var_epi16(table.quarters[0], pair, table.quarters[1]);
+    const __m512i high = _mm512_permutex2var_epi16(table.quarters[2], pair, table.quarters[3]);
+    const __m512i found = _mm512_mask_blend_epi16(_mm512_test_epi16_mask(i, _mm512_set1_epi16(0x80)), low, high);
+    const __mmask32 odd = _mm512_test_epi16_mask(i, _mm512_set1_epi16(1));
+    _mm256_storeu_si256((__m256i*)y, _mm512_cvtepi16_epi8(_mm512_mask_srli_epi16(found, odd, found, 8)));
+  }
+
+  // Sixteen columns of each panel to bytes: packing saturates to 16 bits, which hold all that is clipped later.
   static constexpr bool kStoresRows = true;
   template <int Panels>
   static OCTAVO_INLINE void store_row(const Floats (&scaled)[Panels], const Clip& clip, std::size_t columns,

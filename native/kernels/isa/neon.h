@@ -63,6 +63,35 @@ struct neon {
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vceqq_f32(x, x)));
   }
   static bool any_at_least(Floats v, Floats bound) { return vmaxvq_u32(vcgeq_f32(v, bound)) != 0; }
+  // The second half of the lanes is added to the first, and so on.
+  static float total(Floats v) {
+    const float32x2_t half = vadd_f32(vget_low_f32(v), vget_high_f32(v));
+    return vget_lane_f32(half, 0) + vget_lane_f32(half, 1);
+  }
+  static float largest(Floats v) { return vmaxvq_f32(v); }
+  static Floats divide(Floats a, Floats b) { return vdivq_f32(a, b); }
+  static Floats square_root(Floats v) { return vsqrtq_f32(v); }
+  // NaN stays.
+  static Floats clamp(Floats v, Floats low, Floats high) { return vminq_f32(vmaxq_f32(v, low), high); }
+  static Floats at_least(Floats v, Floats low) { return vmaxq_f32(v, low); }
+  static Floats where_less(Floats a, Floats b, Floats yes, Floats no) { return vbslq_f32(vcltq_f32(a, b), yes, no); }
+  static Floats nearest(Floats v) { return vrndnq_f32(v); }
+  // v 2^n of an integer n in [-252, 254]: the first product is exact.
+  static Floats scale(Floats v, Floats n) {
+    const Ints whole = vcvtq_s32_f32(n), half = vshrq_n_s32(whole, 1);
+    return multiply(multiply(v, power(half)), power(subtract(whole, half)));
+  }
+  static Floats power(Ints n) { return vreinterpretq_f32_s32(vshlq_n_s32(add(n, all(127)), 23)); }
+  // sums + the four bytes of each column.
+  static Ints add_fours(Ints sums, const std::int8_t* p) { return vpadalq_s16(sums, vpaddlq_s8(vld1q_s8(p))); }
+  // Sixteen bytes of each of four rows, column by column.
+  static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
+    const uint8x16_t top = vdupq_n_u8(flip);
+    const uint8x16x4_t four{{veorq_u8(vld1q_u8(rows[0]), top), veorq_u8(vld1q_u8(rows[1]), top),
+                             veorq_u8(vld1q_u8(rows[2]), top), veorq_u8(vld1q_u8(rows[3]), top)}};
+    vst4q_u8((std::uint8_t*)p, four);
+  }
+
   static Ints to_grid_exactly(Floats x, const Step& step) {
     const Floats numbers = without_nans(x);
     return vcombine_s32(rounded(vcvt_f64_f32(vget_low_f32(numbers)), step), rounded(vcvt_high_f64_f32(numbers), step));
@@ -73,6 +102,22 @@ struct neon {
     float64x2_t q = vmulq_f64(x, vdupq_n_f64(step.inverse));
     q = vminnmq_f64(vmaxnmq_f64(q, vdupq_n_f64(step.low)), vdupq_n_f64(step.high));
     return vmovn_s64(vcvtnq_s64_f64(vsubq_f64(vaddq_f64(q, snap), snap)));
+  }
+
+  static constexpr std::size_t kTableBytes = 16;
+  struct Table {
+    uint8x16x4_t quarters[4];
+  };
+  static Table table(const std::uint8_t* p) {
+    return {{vld1q_u8_x4(p), vld1q_u8_x4(p + 64), vld1q_u8_x4(p + 128), vld1q_u8_x4(p + 192)}};
+  }
+  // An index outside a quarter leaves what is there.
+  static void look_up(const Table& table, const std::uint8_t* x, std::uint8_t* y) {
+    const uint8x16_t i = vld1q_u8(x);
+    uint8x16_t found = vqtbl4q_u8(table.quarters[0], i);
+    found = vqtbx4q_u8(found, table.quarters[1], vsubq_u8(i, vdupq_n_u8(64)));
+    found = vqtbx4q_u8(found, table.quarters[2], vsubq_u8(i, vdupq_n_u8(128)));
+    vst1q_u8(y, vqtbx4q_u8(found, table.quarters[3], vsubq_u8(i, vdupq_n_u8(192))));
   }
 
   // Products: eight of s8 by s8 in 16 bits, which hold even -128 * -128; pairs of them are added to 32 bits. So a

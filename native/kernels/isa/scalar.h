@@ -49,10 +49,35 @@ struct scalar {
 
   static Floats absolute(Floats v) { return __builtin_fabsf(v); }
   static bool any_at_least(Floats v, Floats bound) { return v >= bound; }
+  static float total(Floats v) { return v; }
+  static float largest(Floats v) { return v; }
+  static Floats divide(Floats a, Floats b) { return a / b; }
+  static Floats square_root(Floats v) { return __builtin_sqrtf(v); }
+  // NaN stays.
+  static Floats clamp(Floats v, Floats low, Floats high) { return v < low ? low : v > high ? high : v; }
+  static Floats at_least(Floats v, Floats low) { return v < low ? low : v; }
+  static Floats where_less(Floats a, Floats b, Floats yes, Floats no) { return a < b ? yes : no; }
+  // Half to even.
+  static Floats nearest(Floats v) { return __builtin_rintf(v); }
+  // v 2^n of an integer n in [-252, 254]: the first product is exact.
+  static Floats scale(Floats v, Floats n) {
+    const auto whole = n == n ? static_cast<std::int32_t>(n) : 0, half = whole >> 1;
+    return v * power(half) * power(whole - half);
+  }
+  static Floats power(std::int32_t n) { return std::bit_cast<float>((n + 127) << 23); }
+  // sums + the four bytes of each of sixteen columns.
+  static Ints add_fours(Ints sums, const std::int8_t* p) { return sums + p[0] + p[1] + p[2] + p[3]; }
+  // Sixteen bytes of each of four rows, column by column.
+  static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
+    for (std::size_t i = 0; i < 4 * kBlock; ++i) p[i] = static_cast<std::int8_t>(rows[i % 4][i / 4] ^ flip);
+  }
+
   static Ints to_grid_exactly(Floats x, const Step& step) {
     const double q = x != x ? 0.0 : __builtin_rint(x / step.scale);
     return static_cast<std::int32_t>(q < step.low ? step.low : q > step.high ? step.high : q);
   }
+
+  static constexpr std::size_t kTableBytes = 1;
 
   // Products: one sum a register.
   static constexpr int kTilePanels = 1, kVectorPanels = 1;

@@ -43,6 +43,38 @@ class Rows {
   std::int64_t steps_[kMaxRank] = {};
 };
 
+// Values of the result that lie `step` from each other in the operand, from any multiple of `length` on: whole rows,
+// and several of them where the operand is as long as the result along all of their axes, or has length 1.
+struct Run {
+  std::int64_t length, step;
+};
+
+inline Run run_of(const Tensor& operand, const Tensor& result) {
+  std::int64_t length = 1;
+  bool single = true, whole = true;
+  for (int i = 1; i <= result.rank; ++i) {
+    const std::int64_t wanted = result.dims[result.rank - i];
+    const std::int64_t dim = i <= operand.rank ? operand.dims[operand.rank - i] : 1;
+    if (!(whole && dim == wanted) && !(single && dim == 1)) break;
+    whole = whole && dim == wanted;
+    single = single && dim == 1;
+    length *= wanted;
+  }
+  return {length, whole ? 1 : 0};
+}
+
 inline std::int64_t row_length(const Tensor& result) { return result.rank == 0 ? 1 : result.dims[result.rank - 1]; }
+
+// body(a, b, i) for each element i of the result.
+template <class T, class Body>
+void each_pair(const Call& call, const Body& body) {
+  const Rows a(call.in(0), call.out()), b(call.in(1), call.out());
+  const std::int64_t length = row_length(call.out());
+  for (std::int64_t row = 0, i = 0; row < call.out().count / length; ++row) {
+    const T* left = call.read<T>(0) + a.begin(row);
+    const T* right = call.read<T>(1) + b.begin(row);
+    for (std::int64_t j = 0; j < length; ++j, ++i) body(left[j * a.step()], right[j * b.step()], i);
+  }
+}
 
 }  // namespace octavo

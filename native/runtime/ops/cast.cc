@@ -1,27 +1,47 @@
-// Integers, as numbers, to float32.
+// To another type, as C converts; what a float has no integer for becomes the nearest one, NaN 0. 8-bit integers are
+// taken as they are, without their scale.
+#include <cmath>
+#include <limits>
+#include <type_traits>
+
 #include "runtime/ops/checks.h"
-#include "runtime/ops/integers.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/types.h"
 
 namespace octavo {
 namespace {
 
 const char* check(const View& view) {
   if (!has(view, 1, 0)) return "a cast has one input and no attributes";
-  if (!is_integer(view.in(0)) || !view.out().is_float()) return "it takes integers and gives float32";
   return view.in(0).count == view.out().count ? nullptr : "sizes differ";
 }
 
+template <class To, class From>
+To cast(From value) {
+  if constexpr (std::is_same_v<To, Truth>) {
+    return {static_cast<std::uint8_t>(value != From{} ? 1 : 0)};
+  } else if constexpr (std::is_same_v<From, float> && std::is_integral_v<To>) {
+    using Limits = std::numeric_limits<To>;
+    if (std::isnan(value)) return 0;
+    if (value >= static_cast<float>(Limits::max())) return Limits::max();
+    return value <= static_cast<float>(Limits::min()) ? Limits::min() : static_cast<To>(value);
+  } else {
+    return static_cast<To>(value);
+  }
+}
+
 void run(const Call& call) {
-  float* to = call.write<float>();
-  with_integers(call.in(0), [&]<class T>(T) {
-    const T* from = call.read<T>(0);
-    for (std::int64_t i = 0; i < call.out().count; ++i) to[i] = static_cast<float>(from[i]);
+  with_type(call.in(0).dtype, [&](auto from) {
+    with_type(call.out().dtype, [&](auto to) {
+      const auto* x = call.read<decltype(from)>(0);
+      auto* y = call.write<decltype(to)>();
+      for (std::int64_t i = 0; i < call.out().count; ++i) y[i] = cast<decltype(to)>(x[i]);
+    });
   });
 }
 
 }  // namespace
 
-const OpKind kCastFloat{"CastFloat", check, run, nullptr, nullptr, true};
+const OpKind kCast{"Cast", check, run, nullptr, nullptr, true};
 
 }  // namespace octavo

@@ -1,6 +1,8 @@
 // What the checks of several operators share.
 #pragma once
 
+#include <cmath>
+
 #include "runtime/op.h"
 
 namespace octavo {
@@ -21,6 +23,16 @@ inline bool same_shape(const Tensor& a, const Tensor& b) {
 inline bool are_bounds(std::int64_t low, std::int64_t high, Dtype dtype) {
   const std::int64_t least = dtype == Dtype::kS8 ? -128 : 0;
   return least <= low && low <= high && high <= least + 255;
+}
+
+inline bool is_function(std::int64_t number) {
+  return number >= static_cast<std::int64_t>(Function::kClip) && number <= static_cast<std::int64_t>(Function::kElu);
+}
+
+inline bool is_scale(float scale) { return std::isnormal(scale) && scale > 0; }
+
+inline Mapping mapping_of(const Tensor& tensor, std::int64_t low, std::int64_t high) {
+  return {tensor.scale, tensor.zero_point, static_cast<std::int32_t>(low), static_cast<std::int32_t>(high)};
 }
 
 inline bool is_vector(const Tensor& tensor, Dtype dtype, std::int64_t count) {

@@ -13,11 +13,9 @@ const char* check(const View& view) {
 }
 
 void run(const Call& call) {
-  const auto* from = call.read<std::uint8_t>(0);
-  const auto* table = call.read<std::uint8_t>(1);
-  auto* to = call.write<std::uint8_t>();
   call.parallel_ranges(static_cast<std::size_t>(call.out().count), kPieceElements, [&](std::size_t i, std::size_t end) {
-    for (; i < end; ++i) to[i] = table[from[i]];
+    call.kernels.look_up(call.read<std::uint8_t>(0) + i, end - i, call.read<std::uint8_t>(1),
+                         call.write<std::uint8_t>() + i);
   });
 }
 

@@ -85,7 +85,7 @@ Gemm matrix_of(const Call& call, const Shape& s, std::size_t i) {
   gemm.b_zero = call.read<std::int32_t>(kWeightZeros) + group * width;
   gemm.bias = call.read<std::int32_t>(kBias) + group * width;
   gemm.multiplier = call.read<float>(kMultiplier) + group * width;
-  gemm.c = call.write<std::byte>() + i * gemm.m * gemm.n * call.out().element_bytes();
+  gemm.c = call.write<std::byte>() + i * gemm.m * gemm.n * size_of(call.out().dtype);
   return gemm;
 }
 

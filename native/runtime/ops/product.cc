@@ -9,16 +9,16 @@ namespace octavo {
 
 namespace {
 
-constexpr std::size_t kInputs = 5, kOwnGrid = 4;
+constexpr std::size_t kOwnGrid = 4;
 
-bool is_joined(const View& view) { return view.inputs() == kInputs + 1; }
+bool is_joined(const View& view) { return view.inputs() == kProductInputs + 1; }
 
 // The first of the two bounds.
 std::size_t bounds_at(const View& view) { return view.attributes() - 2 - (is_joined(view) ? kOwnGrid : 0); }
 
 const char* check_addend(const View& view) {
   if (!is_joined(view)) return nullptr;
-  const Tensor& addend = view.in(kInputs);
+  const Tensor& addend = view.in(kProductInputs);
   if (!addend.is_byte() || !view.out().is_byte() || addend.count != view.out().count) return "its addend does not fit";
   const std::size_t own = bounds_at(view) + 2;
   const float scale = view.number(own);
@@ -31,8 +31,8 @@ const char* check_addend(const View& view) {
 }  // namespace
 
 bool has_product(const View& view, std::size_t own_attributes) {
-  return is_joined(view) ? has(view, kInputs + 1, own_attributes + 2 + kOwnGrid)
-                         : has(view, kInputs, own_attributes + 2);
+  return is_joined(view) ? has(view, kProductInputs + 1, own_attributes + 2 + kOwnGrid)
+                         : has(view, kProductInputs, own_attributes + 2);
 }
 
 const char* check_product(const View& view, std::int64_t groups, std::int64_t k, std::int64_t n) {
@@ -78,11 +78,11 @@ Gemm product_of(const Call& call, std::int64_t group, std::int64_t k, std::int64
 const Addend* addend_of(const Call& call, const Gemm& gemm, Addend& addend) {
   if (!is_joined(call)) return nullptr;
   const std::size_t bounds = bounds_at(call);
-  const Tensor &other = call.in(kInputs), &out = call.out();
+  const Tensor &other = call.in(kProductInputs), &out = call.out();
   const Mapping result{out.scale, out.zero_point, static_cast<std::int32_t>(call.attribute(bounds)),
                        static_cast<std::int32_t>(call.attribute(bounds + 1))};
   const std::ptrdiff_t at = static_cast<const std::byte*>(gemm.c) - call.write<std::byte>();
-  addend = {call.read<std::uint8_t>(kInputs) + at,
+  addend = {call.read<std::uint8_t>(kProductInputs) + at,
             other.dtype == Dtype::kS8,
             other.scale,
             other.zero_point,

@@ -10,6 +10,9 @@
 
 namespace octavo {
 
+// Without the addend.
+inline constexpr std::size_t kProductInputs = 5;
+
 // Whether it has that many attributes of its own and what a product has.
 bool has_product(const View& view, std::size_t own_attributes);
 

@@ -1,7 +1,5 @@
-// Softmax of float32. Attributes: the sizes before, along and behind its axis.
-#include <algorithm>
-#include <cmath>
-
+// Softmax of float32, to float32 or 8 bits. Attributes: the sizes before, along and behind its axis, and the bounds of
+// the output's grid.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/slices.h"
@@ -10,29 +8,65 @@ namespace octavo {
 namespace {
 
 const char* check(const View& view) {
-  if (!has(view, 1, 3)) return "a softmax has one input and three attributes";
-  if (!view.in(0).is_float() || !view.out().is_float()) return "its tensors are not float32";
+  if (!has(view, 1, 5)) return "a softmax has one input and five attributes";
+  if (!view.in(0).is_float()) return "its input is not float32";
+  if (!view.out().is_float() && !view.out().is_byte()) return "its result is neither float32 nor of 8 bits";
   if (view.in(0).count != view.out().count) return "sizes differ";
-  return cover(slices_of(view), view.in(0)) ? nullptr : "its axis does not fit";
+  if (!cover(slices_of(view), view.in(0))) return "its axis does not fit";
+  if (view.out().is_float()) return nullptr;
+  return are_bounds(view.attribute(3), view.attribute(4), view.out().dtype) ? nullptr : "bounds leave the type";
 }
 
-void run_slice(const float* from, float* to, std::int64_t count, std::int64_t step) {
-  float largest = from[0], sum = 0;
-  for (std::int64_t i = 1; i < count; ++i) largest = std::max(largest, from[i * step]);
-  for (std::int64_t i = 0; i < count; ++i) sum += to[i * step] = std::exp(from[i * step] - largest);
-  for (std::int64_t i = 0; i < count; ++i) to[i * step] /= sum;
+std::size_t scratch(const View& view, const Kernels&) {
+  return static_cast<std::size_t>(slices_of(view).middle) * sizeof(float);
+}
+
+template <class T>
+void scatter(const T* row, std::int64_t count, std::int64_t step, T* to) {
+  for (std::int64_t i = 0; i < count; ++i) to[i * step] = row[i];
+}
+
+// One slice whose values lie `step` from each other, in memory of its own.
+void run_slice(const Call& call, std::int64_t begin, std::size_t count, std::int64_t step) {
+  auto* row = reinterpret_cast<float*>(call.scratch());
+  const float* from = call.read<float>(0) + begin;
+  for (std::size_t i = 0; i < count; ++i) row[i] = from[static_cast<std::int64_t>(i) * step];
+  call.kernels.softmax({1, count, row, nullptr, 0, row, nullptr, {}});
+  const auto length = static_cast<std::int64_t>(count);
+  if (call.out().is_float()) return scatter(row, length, step, call.write<float>() + begin);
+  const Mapping mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
+  std::uint8_t bytes[1];
+  for (std::int64_t i = 0; i < length; ++i) {
+    call.kernels.quantize(row + i, 1, mapping, bytes);
+    call.write<std::uint8_t>()[begin + i * step] = bytes[0];
+  }
+}
+
+// Slices whose values lie side by side.
+void run_rows(const Call& call, const Slices& s) {
+  const auto count = static_cast<std::size_t>(s.middle);
+  Softmax rows{static_cast<std::size_t>(s.outer), count, call.read<float>(0), nullptr, 0, nullptr, nullptr, {}};
+  if (call.out().is_float()) {
+    rows.y = call.write<float>();
+    return call.kernels.softmax(rows);
+  }
+  rows.mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
+  rows.rows = 1;
+  rows.y = reinterpret_cast<float*>(call.scratch());
+  rows.q = call.write<std::uint8_t>();
+  for (std::int64_t i = 0; i < s.outer; ++i, rows.x += count, rows.q += count) call.kernels.softmax(rows);
 }
 
 void run(const Call& call) {
   const Slices s = slices_of(call);
+  if (s.inner == 1) return run_rows(call, s);
   for (std::int64_t i = 0; i < s.outer * s.inner; ++i) {
-    const std::int64_t begin = i / s.inner * s.middle * s.inner + i % s.inner;
-    run_slice(call.read<float>(0) + begin, call.write<float>() + begin, s.middle, s.inner);
+    run_slice(call, i / s.inner * s.middle * s.inner + i % s.inner, static_cast<std::size_t>(s.middle), s.inner);
   }
 }
 
 }  // namespace
 
-const OpKind kSoftmax{"SoftmaxFloat", check, run};
+const OpKind kSoftmax{"SoftmaxFloat", check, run, scratch};
 
 }  // namespace octavo

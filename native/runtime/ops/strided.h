@@ -38,10 +38,13 @@ void gather_strided(const T* from, const Walk& walk, const Tensor& result, T* to
 }
 
 inline void gather_strided(const Call& call, const Walk& walk) {
-  if (call.in(0).is_byte()) {
-    gather_strided(call.read<std::uint8_t>(0), walk, call.out(), call.write<std::uint8_t>());
-  } else {
-    gather_strided(call.read<std::uint32_t>(0), walk, call.out(), call.write<std::uint32_t>());
+  switch (size_of(call.in(0).dtype)) {
+    case 1:
+      return gather_strided(call.read<std::uint8_t>(0), walk, call.out(), call.write<std::uint8_t>());
+    case 4:
+      return gather_strided(call.read<std::uint32_t>(0), walk, call.out(), call.write<std::uint32_t>());
+    default:
+      return gather_strided(call.read<std::uint64_t>(0), walk, call.out(), call.write<std::uint64_t>());
   }
 }
 

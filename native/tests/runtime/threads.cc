@@ -14,6 +14,8 @@
 namespace {
 
 constexpr int kSessions = 3, kRuns = 10;
+// The first axis of what has one axis, and of what has more.
+constexpr std::int64_t kLong = 100000, kBatch = 3;
 
 void require(bool holds, const char* what) {
   if (holds) return;
@@ -46,12 +48,16 @@ class Runs {
     octavo_session_options options{};
     options.size = sizeof(options);
     options.threads = threads;
+    require(octavo_session_open_with(model, &options, &session_, nullptr) == OCTAVO_OK, "no session");
     octavo_tensor from, to;
     octavo_input_info(model, 0, &from);
-    octavo_output_info(model, 0, &to);
+    octavo_shape shape{from.rank, {from.rank == 1 ? kLong : kBatch}};
+    for (std::uint32_t axis = 1; axis < from.rank; ++axis) shape.dims[axis] = from.shape[axis];
+    require(octavo_session_resize(session_, &shape, nullptr) == OCTAVO_OK, "not resized");
+    octavo_session_input_info(session_, 0, &from);
+    octavo_session_output_info(session_, 0, &to);
     input_.resize(from.size / sizeof(float));
     output_.resize(to.size / sizeof(float));
-    require(octavo_session_open_with(model, &options, &session_, nullptr) == OCTAVO_OK, "no session");
   }
   Runs(const Runs&) = delete;
   Runs& operator=(const Runs&) = delete;

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from onnx_ir.passes.common import LiftConstantsToInitializersPass
 
 from octavo.errors import ModelError, OptionError
 from octavo.export.arena import plan_arena
 from octavo.export.bundle import MAX_BYTES, write_bundle
-from octavo.export.fuse import fuse_sums
+from octavo.export.fuse import fuse
 from octavo.export.lower import lower
+from octavo.export.merge import merge
 from octavo.export.program import Program, Size
 from octavo.export.qoperator import to_qdq
 from octavo.export.sizes import FARTHEST, MOST_SIZES, Fixed, leave_open
@@ -48,7 +50,7 @@ def compile_model(
     Raises:
         ModelError: the model cannot be read, an input's shape is unknown, a dimension cannot stay open, or operators
             have no kernel, all of which the message names.
-        OptionError: the model has no dynamic dimension of a name in `dims`, or the bounds leave too little room.
+        OptionError: the model has no dynamic dimension of a name in `dims`, or bounds are too near or missing.
     """
     given = model.clone() if isinstance(model, ir.Model) else load(model)
     to_qdq(given)
@@ -61,8 +63,9 @@ def compile_model(
         at = {**fixed, **{size.name: length for size, length in zip(open_sizes, lengths, strict=True)}}
         shaped = given.clone()
         _fix_shapes(shaped, shapes, at)
+        fuse(shaped)
         program = lower(shaped)
-        fuse_sums(program)
+        merge(program)
         return program
 
     batches = {dims[0] for dims in shapes.values() if dims}
@@ -141,13 +144,23 @@ def _fix_shapes(model: ir.Model, shapes: Mapping[str, list[int | str]], sizes: M
     """Give inputs their sizes, and let those of all else follow."""
     for value in model.graph.inputs:
         value.shape = ir.Shape([sizes[dim] if isinstance(dim, str) else dim for dim in shapes[value.name or ""]])
+    _infer_anew(model)
+    # A shape that is known may be what the next one depends on.
+    while _fold_shapes(model):
+        fold_constants(model)
+        _infer_anew(model)
+
+
+def _infer_anew(model: ir.Model) -> None:
+    """Let shapes follow from those of inputs and constants alone."""
+    LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    for value in model.graph.initializers.values():
+        if value.const_value is not None:
+            value.shape = ir.Shape(value.const_value.shape)
     for node in model.graph:
         for output in node.outputs:
             output.shape = None
     infer_shapes(model)
-    if _fold_shapes(model):
-        fold_constants(model)
-        infer_shapes(model)
 
 
 def _fold_shapes(model: ir.Model) -> bool:

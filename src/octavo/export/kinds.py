@@ -20,10 +20,20 @@ KINDS = (
     "BinaryFloat",
     "UnaryFloat",
     "SoftmaxFloat",
-    "ReduceMeanFloat",
+    "ReduceFloat",
     "DepthwiseConv",
     "Slice",
     "Pad",
+    "BatchMatMul",
+    "Attention",
+    "MatMulFunction",
+    "LayerNorm",
+    "Gather",
+    "Cast",
+    "Compare",
+    "BinaryInteger",
+    "Where",
+    "Expand",
     "MatMulInteger",
     "Patches",
     "QuantizeBlocks",
@@ -32,10 +42,28 @@ KINDS = (
     "RangeScale",
     "RangeZeroPoint",
     "QuantizeRange",
-    "CastFloat",
 )
 # Those whose tensors may be of 16 bits.
-SHORTS = frozenset({"Copy", "QuantizeBlocks", "DequantizeBlocks", "CastFloat"})
-# The first attribute of BinaryFloat and UnaryFloat.
-BINARY = {"Add": 1, "Sub": 2, "Mul": 3, "Div": 4}
-UNARY = {"Clip": 1, "Sigmoid": 2, "Tanh": 3, "HardSigmoid": 4, "HardSwish": 5, "LeakyRelu": 6}
+SHORTS = frozenset({"Copy", "Cast", "QuantizeBlocks", "DequantizeBlocks"})
+# The attribute that says which.
+BINARY = {"Add": 1, "Sub": 2, "Mul": 3, "Div": 4, "Max": 5, "Min": 6, "Pow": 7}
+UNARY = {
+    "Clip": 1,
+    "Sigmoid": 2,
+    "Tanh": 3,
+    "HardSigmoid": 4,
+    "HardSwish": 5,
+    "LeakyRelu": 6,
+    "Erf": 7,
+    "Gelu": 8,
+    "GeluTanh": 9,
+    "Exp": 10,
+    "Sqrt": 11,
+    "Abs": 12,
+    "Neg": 13,
+    "Reciprocal": 14,
+    "Elu": 15,
+}
+REDUCTIONS = {"ReduceMean": 1, "ReduceSum": 2, "ReduceMax": 3, "ReduceMin": 4}
+COMPARISONS = {"Equal": 1, "Less": 2, "LessOrEqual": 3, "Greater": 4, "GreaterOrEqual": 5}
+INTEGER = {"Add": 1, "Sub": 2, "Mul": 3, "Div": 4, "Max": 5, "Min": 6, "And": 7, "Or": 8, "Xor": 9}

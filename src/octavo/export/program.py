@@ -145,6 +145,11 @@ def view(tensor: Tensor, name: str, shape: Sequence[int]) -> Tensor:
     return Tensor(name, tensor.dtype, tuple(shape), tensor.buffer, tensor.params)
 
 
-def float_bits(number: float) -> int:
+def float_bits(number: float | np.floating) -> int:
     """A float32's bits, as an attribute stores it."""
     return int(np.float32(number).view(np.uint32))
+
+
+def bits_float(bits: int) -> np.float32:
+    """The float32 of an attribute's bits."""
+    return np.uint32(bits).view(np.float32)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from octavo.errors import ModelError
+from octavo.errors import OptionError
 from octavo.export.program import Operation, Program, Size, Tensor, Varying
 
 MOST_SIZES = 2
@@ -40,6 +40,7 @@ def leave_open(
     Raises:
         Fixed: the programs differ by more than lengths and attributes of that form.
         ModelError: some length cannot be lowered.
+        OptionError: a constant grows with a size that has no upper bound.
     """
     corners = [tuple(first + step for first, step in zip(firsts, steps, strict=True)) for steps in _steps(len(sizes))]
     farthest = tuple(first + FARTHEST for first in firsts)
@@ -49,7 +50,7 @@ def leave_open(
         _compare(found, other)
     found.sizes = list(sizes)
     found.varying = _varying(programs, firsts)
-    _keep_longest(found, programs, lower, sizes, most)
+    _keep_longest(found, programs, lower, firsts, most)
     _set(found, defaults)
     return found
 
@@ -135,30 +136,30 @@ def evaluate(coefficients: tuple[int, int, int, int], lengths: Lengths) -> int:
 
 
 def _keep_longest(
-    found: Program,
-    programs: Mapping[Lengths, Program],
-    lower: Callable[[Lengths], Program],
-    sizes: Sequence[Size],
-    most: int,
+    found: Program, programs: Mapping[Lengths, Program], lower: Callable[[Lengths], Program], firsts: Lengths, most: int
 ) -> None:
     """Let a constant that grows, such as a table of positions, hold what the greatest lengths need.
 
     Raises:
         Fixed: it has other values, not only more, at another length.
-        ModelError: there is no greatest length.
+        OptionError: there is no greatest length.
     """
     lists = [program.tensors() for program in programs.values()]
     own = found.tensors()
-    growing = [number for number, tensor in enumerate(own) if not _same(*(each[number] for each in lists))]
+    growing = [number for number in range(len(own)) if not _same(*(each[number] for each in lists))]
     if not growing:
         return
-    unbounded = [size.name for size in sizes if size.most == most]
-    if unbounded:
-        raise ModelError(
-            f"the constant '{own[growing[0]].name}' grows with the input; say how long it may be: "
-            f"--dim {unbounded[-1]}=1..512"
-        )
-    longest = lower(tuple(size.most for size in sizes)).tensors()
+    lengths = list(firsts)
+    for number in growing:
+        for index in _grows_with(own[number], found.varying):
+            size = found.sizes[index]
+            if size.most == most:
+                raise OptionError(
+                    f"the constant '{own[number].name}' grows with '{size.name}'; say how long that may be: "
+                    f"--dim {size.name}=1..512"
+                )
+            lengths[index] = size.most
+    longest = lower(tuple(lengths)).tensors()
     for number in growing:
         content = _values(longest[number])
         for each in lists:
@@ -166,6 +167,12 @@ def _keep_longest(
             if part.size > content.size or not np.array_equal(part, content[: part.size]):
                 raise Fixed(f"the constant '{own[number].name}' has other values at another length")
         own[number].buffer.content = content
+
+
+def _grows_with(tensor: Tensor, varying: Sequence[Varying]) -> set[int]:
+    """The numbers of the sizes that the tensor's shape follows from."""
+    coefficients = [each.coefficients for each in varying if each.owner is tensor]
+    return {size for size in (0, 1) if any(each[size + 1] or each[3] for each in coefficients)}
 
 
 def _same(*tensors: Tensor) -> bool:

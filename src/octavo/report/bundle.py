@@ -7,12 +7,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from octavo.export import Bundle, Place
-from octavo.export.bundle import StoredTensor
+from octavo.export.bundle import MAX_BYTES, StoredTensor
+from octavo.export.program import Size
 from octavo.text import number_of, size
 
 
 def show_bundle(console: Console, found: Bundle, memory_bytes: int) -> None:
     """Print inputs and outputs, the operators in order with their results' places, and the sizes."""
+    if found.sizes:
+        bounds = ", ".join(_bounds(each) for each in found.sizes)
+        console.print(escape(f"sizes left open: {bounds}; it is shown as it was compiled"))
     for kind, slots in (("input", found.inputs), ("output", found.outputs)):
         for slot in slots:
             console.print(escape(f"{kind} {found.tensors[slot].name}: {_form(found.tensors[slot])}"))
@@ -37,6 +41,11 @@ def _operators(found: Bundle) -> Table:
         label = f"[bold]{operator.kind}[/] {escape(operator.name)}"
         table.add_row(label, escape(_form(result)), size(result.size), _place(result))
     return table
+
+
+def _bounds(size: Size) -> str:
+    """The size's name and how long it may be."""
+    return f"{size.name} {size.least}…{'' if size.most == MAX_BYTES else size.most}"
 
 
 def _form(tensor: StoredTensor) -> str:

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from octavo.affine import requantization_multiplier
 from octavo.export.kinds import BINARY
-from octavo.export.lower import products
+from octavo.export.lower import batches, products
 from octavo.export.lower.attributes import integer
 from octavo.export.lower.facts import Fact, Known, Pending, Real
 from octavo.export.lower.lowering import Lowering, like
@@ -19,7 +19,9 @@ from octavo.export.lower.products import Product, product_of
 from octavo.export.lower.target import Target
 from octavo.export.program import Tensor, constant_tensor
 
-_HANDLERS = {"Conv": products.conv, "Gemm": products.gemm, "MatMul": products.matmul}
+_HANDLERS = {"Conv": products.conv, "Gemm": products.gemm, "MatMul": batches.matmul}
+_WRITE = {"Conv": products.integer_conv, "Gemm": products.integer_matrix, "MatMul": batches.integer_matmul}
+_FINISH = {"Conv": products.finish_conv, "Gemm": products.finish_matrix, "MatMul": batches.finish_matmul}
 
 
 def product(lowering: Lowering, node: ir.Node) -> Fact:
@@ -27,22 +29,16 @@ def product(lowering: Lowering, node: ir.Node) -> Fact:
     return Pending(node) if _product(lowering, node, to_grid=False) else _HANDLERS[node.op_type](lowering, node)
 
 
-def integer_product(lowering: Lowering, node: ir.Node, target: Target | None) -> Tensor | None:
-    """On integers, to the target's grid or, without one, to floats."""
-    found = _product(lowering, node, to_grid=target is not None)
-    if found is not None:
-        return _written(lowering, node, found, target)
-    write = products.integer_conv if node.op_type == "Conv" else products.integer_matrix
-    return write(lowering, node, target)
+def integer_product(lowering: Lowering, node: ir.Node, target: Target) -> Tensor | None:
+    """On integers, to the target's grid."""
+    found = _product(lowering, node, to_grid=True)
+    return _WRITE[node.op_type](lowering, node, target) if found is None else _written(lowering, node, found, target)
 
 
 def finish_product(lowering: Lowering, node: ir.Node) -> Fact:
     """On integers, to floats."""
-    if _product(lowering, node, to_grid=False) is not None:
-        result = integer_product(lowering, node, None)
-        assert result is not None
-        return Real(result)
-    return (products.finish_conv if node.op_type == "Conv" else products.finish_matrix)(lowering, node)
+    found = _product(lowering, node, to_grid=False)
+    return _FINISH[node.op_type](lowering, node) if found is None else Real(_written(lowering, node, found, None))
 
 
 def _product(lowering: Lowering, node: ir.Node, *, to_grid: bool) -> Product | None:

@@ -1,12 +1,10 @@
-"""Grids that are found while the model runs, and numbers that leave the integers behind them."""
+"""Grids that are found while the model runs."""
 
 from __future__ import annotations
 
 import numpy as np
 import onnx_ir as ir
 
-from octavo.export.lower import movers
-from octavo.export.lower.attributes import integer
 from octavo.export.lower.facts import Fact, Real, Unsupported
 from octavo.export.lower.lowering import Lowering, like
 from octavo.export.program import Tensor, new_tensor
@@ -23,16 +21,6 @@ def dynamic_quantize_linear(lowering: Lowering, node: ir.Node) -> Fact:
     zero_point = _made(lowering, node, "RangeZeroPoint", ends, 2, np.uint8)
     result = like(source, node.outputs[0].name or "", np.uint8)
     return Real(lowering.program.add("QuantizeRange", name, [source, scale, zero_point], result))
-
-
-def cast(lowering: Lowering, node: ir.Node) -> Fact:
-    """Integers to float32; other types only to themselves."""
-    value = node.inputs[0]
-    fact = lowering.fact(value)
-    if not isinstance(fact, Real) or fact.tensor.dtype.kind not in "iu" or integer(node, "to", 0) != ir.DataType.FLOAT:
-        return movers.cast(lowering, node)
-    result = like(fact.tensor, node.outputs[0].name or "", np.float32)
-    return Real(lowering.program.add("CastFloat", node.name or "", [fact.tensor], result))
 
 
 def _made(lowering: Lowering, node: ir.Node, kind: str, ends: Tensor, index: int, dtype: type) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +11,16 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.export.kinds import UNARY
-from octavo.export.lower.attributes import number
+from octavo.export.lower.attributes import number, text
 from octavo.export.lower.facts import Fact, Known, Pending, Real, Unsupported
 from octavo.export.lower.lowering import Lowering, like
 from octavo.export.program import float_bits
 
 Doubles = NDArray[np.float64]
-FUNCTIONS = ("Relu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Elu")
+FUNCTIONS = (
+    *("Relu", "Clip", "Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Elu"),
+    *("Erf", "Gelu", "Exp", "Sqrt", "Abs", "Neg", "Reciprocal"),
+)
 _INFINITY = float("inf")
 
 
@@ -71,6 +75,20 @@ def function_of(lowering: Lowering, node: ir.Node) -> Callable[[Doubles], Double
             return lambda x: x * np.clip(x / 6.0 + 0.5, 0.0, 1.0)
         case "LeakyRelu":
             return lambda x: np.where(x < 0, first * x, x)
+        case "Erf":
+            return _erf
+        case "Gelu":
+            return _gelu_tanh if _is_approximate(node) else lambda x: 0.5 * x * (1.0 + _erf(x / np.sqrt(2.0)))
+        case "Exp":
+            return np.exp
+        case "Sqrt":
+            return np.sqrt
+        case "Abs":
+            return np.abs
+        case "Neg":
+            return np.negative
+        case "Reciprocal":
+            return np.reciprocal
     return lambda x: np.where(x < 0, first * np.expm1(np.minimum(x, 0.0)), x)
 
 
@@ -95,4 +113,17 @@ def _kernel(lowering: Lowering, node: ir.Node) -> tuple[str, float, float]:
         return "Clip", *bounds
     if node.op_type not in UNARY:
         raise Unsupported("on floats")
-    return node.op_type, *_numbers(node)
+    kind = "GeluTanh" if _is_approximate(node) else node.op_type
+    return kind, *_numbers(node)
+
+
+def _is_approximate(node: ir.Node) -> bool:
+    return node.op_type == "Gelu" and text(node, "approximate", "none") == "tanh"
+
+
+def _erf(x: Doubles) -> Doubles:
+    return np.vectorize(math.erf, otypes=[np.float64])(x)
+
+
+def _gelu_tanh(x: Doubles) -> Doubles:
+    return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)))

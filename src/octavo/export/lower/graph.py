@@ -62,7 +62,7 @@ def _lower_inputs(lowering: Lowering, graph: ir.Graph) -> None:
         if dtype not in DTYPES:
             raise ModelError(
                 f"input '{value.name}' is of {dtype}; "
-                "the native runtime takes float32 and integers of 8, 16 and 32 bits"
+                "the native runtime takes float32, bool, and integers of 8, 16, 32 and 64 bits"
             )
         tensor = new_tensor(value.name or "", dtype, static_shape(value))
         tensor.buffer.place, tensor.buffer.offset = Place.INPUT, number

@@ -102,8 +102,10 @@ def _function_on_grid(
         return requantized(lowering, name, source, target)
 
     def composed(x: np.ndarray) -> np.ndarray:
-        for each in functions:
-            x = function_of(lowering, each)(x)
+        # A number outside a function's domain gives NaN, which becomes the zero point.
+        with np.errstate(all="ignore"):
+            for each in functions:
+                x = function_of(lowering, each)(x)
         return x
 
     return _look_up(lowering, name, source, table(composed, source.params, target.params), target)

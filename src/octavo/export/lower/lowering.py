@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.affine import QuantParams, dequantize
+from octavo.export.bundle import DTYPES
 from octavo.export.lower.facts import Fact, Known, Lost, OnGrid, Pending, Real, Unsupported
 from octavo.export.lower.layout import Layouts, channels_last_order
 from octavo.export.program import Program, Tensor, constant_tensor, new_tensor
@@ -74,7 +75,10 @@ class Lowering:
             case OnGrid():
                 return self._dequantized(value.name or "", fact)
             case Known():
-                tensor = constant_tensor(value.name or "", real_array(fact))
+                array = real_array(fact)
+                if array.dtype not in DTYPES:
+                    raise Unsupported(f"of {array.dtype}")
+                tensor = constant_tensor(value.name or "", array)
                 self.facts[value] = Real(tensor)
                 return tensor
         raise AssertionError(fact)

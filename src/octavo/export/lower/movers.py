@@ -57,14 +57,6 @@ def transpose(lowering: Lowering, node: ir.Node) -> Fact:
     return moved_as_it_lies(lowering, node, turned)
 
 
-def cast(lowering: Lowering, node: ir.Node) -> Fact:
-    """To the type at hand."""
-    value = node.inputs[0]
-    if value is None or value.dtype is None or value.dtype != integer(node, "to", 0):
-        raise Unsupported("to another type")
-    return reshape(lowering, node)
-
-
 def concat(lowering: Lowering, node: ir.Node) -> Fact:
     """Tensors on grids wait for their result's grid."""
     on_grids = all(lowering.on_grid_as_it_lies(value) is not None for value in node.inputs)

@@ -7,6 +7,7 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
+from octavo.export.kinds import REDUCTIONS
 from octavo.export.lower.attributes import check_image, integer, integers, two, window
 from octavo.export.lower.facts import Fact, OnGrid, Pending, Real, Unsupported
 from octavo.export.lower.layout import own_axis
@@ -50,8 +51,8 @@ def integer_average(lowering: Lowering, node: ir.Node, target: Target) -> Tensor
     return _average(lowering, node, grid.tensor, result, target.bounds)
 
 
-def reduce_mean(lowering: Lowering, node: ir.Node) -> Fact:
-    """The mean over axes that stand side by side."""
+def reduce(lowering: Lowering, node: ir.Node) -> Fact:
+    """The mean, sum or an end over axes that stand side by side."""
     source = lowering.real_as_it_lies(node.inputs[0])
     given = [axis % len(source.shape) for axis in _axes(lowering, node, len(source.shape))]
     if source.channels_last and sorted(given) != list(range(2, len(source.shape))):
@@ -60,25 +61,12 @@ def reduce_mean(lowering: Lowering, node: ir.Node) -> Fact:
     if not axes or axes != list(range(axes[0], axes[-1] + 1)) or source.dtype != np.float32:
         raise Unsupported("over axes that do not stand side by side")
     parts = source.shape[: axes[0]], source.shape[axes[0] : axes[-1] + 1], source.shape[axes[-1] + 1 :]
-    attributes = [prod(part) for part in parts]
-    return Real(
-        lowering.program.add("ReduceMeanFloat", node.name or "", [source], _mean(lowering, node, source), attributes)
-    )
+    attributes = [*(prod(part) for part in parts), REDUCTIONS[node.op_type]]
+    result = _reduced(lowering, node, source)
+    return Real(lowering.program.add("ReduceFloat", node.name or "", [source], result, attributes))
 
 
-def softmax(lowering: Lowering, node: ir.Node) -> Fact:
-    """Along one axis; before opset 13, along all from that axis on."""
-    source = lowering.real(node.inputs[0])
-    if source.dtype != np.float32:
-        raise Unsupported(f"of {source.dtype}")
-    old, shape = lowering.opset < 13, source.shape
-    axis = integer(node, "axis", 1 if old else -1) % len(shape)
-    end = len(shape) if old else axis + 1
-    attributes = [prod(shape[:axis]), prod(shape[axis:end]), prod(shape[end:])]
-    return Real(lowering.program.add("SoftmaxFloat", node.name or "", [source], lowering.new(node), attributes))
-
-
-def _mean(lowering: Lowering, node: ir.Node, source: Tensor) -> Tensor:
+def _reduced(lowering: Lowering, node: ir.Node, source: Tensor) -> Tensor:
     kept = len(static_shape(node.outputs[0])) == len(source.shape)
     return lowering.new(node, channels_last=source.channels_last and kept)
 

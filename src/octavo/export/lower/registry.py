@@ -6,7 +6,21 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from octavo.export.lower import asymmetric, dynamic, functions, grids, integer, joins, movers, pools, slices
+from octavo.export.kinds import COMPARISONS
+from octavo.export.lower import (
+    asymmetric,
+    conditions,
+    dynamic,
+    functions,
+    grids,
+    indices,
+    integer,
+    joins,
+    movers,
+    norms,
+    pools,
+    slices,
+)
 from octavo.export.lower.facts import Fact
 from octavo.export.lower.lowering import Handler, Lowering
 from octavo.export.lower.target import Target
@@ -17,19 +31,26 @@ HANDLERS: dict[str, Handler] = {
     "QuantizeLinear": grids.quantize_linear,
     "DequantizeLinear": grids.dequantize_linear,
     **dict.fromkeys(("Conv", "Gemm", "MatMul"), asymmetric.product),
-    **dict.fromkeys(("Add", "Sub", "Mul", "Div"), joins.join),
+    **dict.fromkeys(("Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"), conditions.arithmetic),
     "BatchNormalization": joins.batch_normalization,
     **dict.fromkeys(functions.FUNCTIONS, functions.function),
     **dict.fromkeys(("MaxPool", "GlobalMaxPool"), pools.max_pool),
     **dict.fromkeys(("AveragePool", "GlobalAveragePool"), pools.average_pool),
-    "ReduceMean": pools.reduce_mean,
-    "Softmax": pools.softmax,
+    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"), pools.reduce),
+    "Softmax": norms.softmax,
+    "LayerNormalization": norms.layer_norm,
     **dict.fromkeys(("Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Dropout"), movers.reshape),
     "Transpose": movers.transpose,
     "Slice": slices.cut,
     "Pad": slices.pad,
     "Concat": movers.concat,
-    "Cast": dynamic.cast,
+    "Cast": conditions.cast,
+    "Gather": indices.gather,
+    "Where": conditions.where,
+    "Expand": conditions.expand,
+    "Not": conditions.negation,
+    **dict.fromkeys(("And", "Or", "Xor"), conditions.logic),
+    **dict.fromkeys(COMPARISONS, conditions.compare),
     "DynamicQuantizeLinear": dynamic.dynamic_quantize_linear,
     "ConvInteger": integer.conv_integer,
     "MatMulInteger": integer.matmul_integer,

@@ -1,0 +1,122 @@
+// Rows of float32, block by block. Their sums and extremes are made in one order on every instruction set: sixteen
+// partial results, every sixteenth value each; the second half of them is added to the first, and so on.
+#pragma once
+
+#include "kernels/generic/block.h"
+#include "kernels/generic/to_grid.h"
+
+namespace octavo {
+namespace {
+
+template <class Isa>
+using Block = typename Isa::Floats[kRegisters<Isa>];
+
+// body(i, left) for each block of `count` values: where it begins, and how many there are from there on.
+template <class Body>
+OCTAVO_INLINE void each_part_of_row(std::size_t count, const Body& body) {
+  for (std::size_t i = 0; i < count; i += kBlock) body(i, count - i);
+}
+
+// `fill` stands for what is behind the row's end.
+template <class Isa>
+OCTAVO_INLINE void load_block(const float* p, std::size_t left, float fill, Block<Isa>& v) {
+  float padded[kBlock];
+  if (left < kBlock) {
+    for (std::size_t i = 0; i < kBlock; ++i) padded[i] = i < left ? p[i] : fill;
+    p = padded;
+  }
+  each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { v[r] = Isa::load(p + r * Isa::kLanes); });
+}
+
+template <class Isa>
+OCTAVO_INLINE void store_block(const Block<Isa>& v, std::size_t left, float* p) {
+  float padded[kBlock];
+  float* to = left < kBlock ? padded : p;
+  each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { Isa::store(to + r * Isa::kLanes, v[r]); });
+  if (left < kBlock) std::memcpy(p, padded, left * sizeof(float));
+}
+
+template <class Isa>
+OCTAVO_INLINE void quantize_block(const Block<Isa>& v, std::size_t left, const Step& step, std::uint8_t* p) {
+  std::uint8_t padded[kBlock];
+  typename Isa::Ints q[kRegisters<Isa>];
+  each<kRegisters<Isa>>([&](auto r)
+                            OCTAVO_LAMBDA { q[r] = Isa::add(to_grid<Isa>(v[r], step), Isa::all(step.zero_point)); });
+  Isa::store_low_bytes(left < kBlock ? padded : p, q);
+  if (left < kBlock) std::memcpy(p, padded, left);
+}
+
+// v = body(v), register by register.
+template <class Isa, class Body>
+OCTAVO_INLINE void change(Block<Isa>& v, const Body& body) {
+  each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { v[r] = body(v[r]); });
+}
+
+// v = body(v, other).
+template <class Isa, class Body>
+OCTAVO_INLINE void join(Block<Isa>& v, const Block<Isa>& other, const Body& body) {
+  each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { v[r] = body(v[r], other[r]); });
+}
+
+template <class Isa>
+OCTAVO_INLINE void fill(Block<Isa>& v, float value) {
+  each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { v[r] = Isa::all(value); });
+}
+
+template <class Isa>
+struct Plus {
+  OCTAVO_INLINE typename Isa::Floats operator()(typename Isa::Floats a, typename Isa::Floats b) const {
+    return Isa::add(a, b);
+  }
+};
+
+// The larger; of NaN and a number, the number where it is the second.
+template <class Isa>
+struct Larger {
+  OCTAVO_INLINE typename Isa::Floats operator()(typename Isa::Floats a, typename Isa::Floats b) const {
+    return Isa::max(a, b);
+  }
+};
+
+// The registers of a block in one.
+template <class Isa, class Body>
+OCTAVO_INLINE typename Isa::Floats halved(Block<Isa> v, const Body& body) {
+  for (int half = kRegisters<Isa> / 2; half > 0; half /= 2) {
+    for (int r = 0; r < half; ++r) v[r] = body(v[r], v[r + half]);
+  }
+  return v[0];
+}
+
+template <class Isa>
+OCTAVO_INLINE float total(Block<Isa>& v) {
+  return Isa::total(halved<Isa>(v, Plus<Isa>()));
+}
+
+template <class Isa>
+float row_sum(const float* x, std::size_t count) {
+  Block<Isa> sums;
+  fill<Isa>(sums, 0.0f);
+  each_part_of_row(count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {
+    Block<Isa> v;
+    load_block<Isa>(x + i, left, 0.0f, v);
+    join<Isa>(sums, v, Plus<Isa>());
+  });
+  return total<Isa>(sums);
+}
+
+// NaN is passed over.
+template <class Isa>
+float row_max(const float* x, std::size_t count) {
+  Block<Isa> most;
+  fill<Isa>(most, -__builtin_inff());
+  each_part_of_row(count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {
+    Block<Isa> v;
+    load_block<Isa>(x + i, left, -__builtin_inff(), v);
+    join<Isa>(v, most, Larger<Isa>());
+    join<Isa>(most, v, [](auto, auto larger) OCTAVO_LAMBDA { return larger; });
+  });
+  return Isa::largest(halved<Isa>(most, Larger<Isa>()));
+}
+
+}  // namespace
+}  // namespace octavo

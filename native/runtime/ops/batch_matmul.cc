@@ -1,0 +1,75 @@
+// Products of two tensors of 8 bits on grids, to 8 bits or float32. Attributes: low, high, the multiplier of the sums;
+// m, n, k; how far rows of a, k of b, columns of b and rows of the result are apart; and for each leading axis its size
+// and the steps of a, b and the result (batches.h).
+#include "runtime/ops/batches.h"
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+
+namespace octavo {
+namespace {
+
+enum : std::size_t { kLow, kHigh, kMultiplier, kM, kN, kK, kLeftRow, kRightK, kRightColumn, kRow, kAxes };
+enum : std::size_t { kLeft, kRight, kResult, kOperands };
+
+const char* check(const View& view) {
+  if (view.inputs() != 2 || view.outputs() != 1 || !Batches::fits(view, kAxes, kOperands)) {
+    return "it has two inputs, ten attributes and four for each leading axis";
+  }
+  const Tensor &a = view.in(0), &b = view.in(1), &c = view.out();
+  if (!a.is_byte() || !b.is_byte()) return "its inputs are not of 8 bits";
+  if (!c.is_byte() && !c.is_float()) return "its result is neither float32 nor of 8 bits";
+  const std::int64_t m = view.attribute(kM), n = view.attribute(kN), k = view.attribute(kK);
+  if (k > kDeepest) return "its sums can overflow";
+  const Batches batches(view, kAxes, kOperands);
+  if (batches.reach_of(a, kLeft, {{m, view.attribute(kLeftRow)}, {k, 1}}) < 0 ||
+      batches.reach_of(b, kRight, {{k, view.attribute(kRightK)}, {n, view.attribute(kRightColumn)}}) < 0 ||
+      batches.reach_of(c, kResult, {{m, view.attribute(kRow)}, {n, 1}}) < 0) {
+    return "it reaches beyond its tensors";
+  }
+  const std::int64_t most = c.count / m / n;
+  if (m * n * most != c.count || batches.count(most) != most) return "its sizes do not fit";
+  if (c.is_float()) return nullptr;
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), c.dtype) ? nullptr : "bounds leave the type";
+}
+
+std::size_t scratch(const View& view, const Kernels& kernels) {
+  const auto m = static_cast<std::size_t>(view.attribute(kM)), n = static_cast<std::size_t>(view.attribute(kN));
+  const auto k = static_cast<std::size_t>(view.attribute(kK));
+  return RightMatrix::bytes(k, n) + kernels.gemm_scratch(m, k);
+}
+
+void run(const Call& call) {
+  const Tensor &a = call.in(0), &c = call.out();
+  const auto k = static_cast<std::size_t>(call.attribute(kK)), n = static_cast<std::size_t>(call.attribute(kN));
+  Scratch memory(call.scratch());
+  RightMatrix right(memory, call.in(1), call.number(kMultiplier), k, n);
+  Gemm gemm = right.gemm();
+  gemm.m = static_cast<std::size_t>(call.attribute(kM));
+  gemm.a_stride = static_cast<std::size_t>(call.attribute(kLeftRow));
+  gemm.a_signed = a.dtype == Dtype::kS8;
+  gemm.a_zero = a.zero_point;
+  gemm.output = c.is_float() ? Output::kFloat : Output::kBytes;
+  gemm.zero_point = c.zero_point;
+  gemm.low = static_cast<std::int32_t>(call.attribute(kLow));
+  gemm.high = static_cast<std::int32_t>(call.attribute(kHigh));
+  gemm.c_stride = static_cast<std::size_t>(call.attribute(kRow));
+  const Batches batches(call, kAxes, kOperands);
+  const std::int64_t count = c.count / call.attribute(kM) / call.attribute(kN);
+  std::int64_t packed = -1;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t at = batches.offset(i, kRight);
+    if (at != packed) {
+      right.pack(call.kernels, call.read<std::uint8_t>(1) + at, call.attribute(kRightK), call.attribute(kRightColumn));
+      packed = at;
+    }
+    gemm.a = call.read<std::uint8_t>(0) + batches.offset(i, kLeft);
+    gemm.c = call.write<std::byte>() + batches.offset(i, kResult) * static_cast<std::int64_t>(size_of(c.dtype));
+    call.kernels.gemm(gemm, memory.rest());
+  }
+}
+
+}  // namespace
+
+const OpKind kBatchMatMul{"BatchMatMul", check, run, scratch};
+
+}  // namespace octavo

@@ -1,0 +1,48 @@
+// Comparison of two tensors of one type, to truths. Attribute: which.
+#include "runtime/ops/broadcast.h"
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+#include "runtime/ops/types.h"
+
+namespace octavo {
+namespace {
+
+enum : std::int64_t { kEqual = 1, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
+
+const char* check(const View& view) {
+  if (!has(view, 2, 1)) return "a comparison has two inputs and one attribute";
+  if (view.in(0).dtype != view.in(1).dtype || view.out().dtype != Dtype::kBool) return "its types do not fit";
+  if (view.attribute(0) < kEqual || view.attribute(0) > kGreaterOrEqual) return "its function is unknown";
+  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "its shapes do not fit";
+}
+
+template <class T>
+bool compare(std::int64_t which, T a, T b) {
+  switch (which) {
+    case kEqual:
+      return a == b;
+    case kLess:
+      return a < b;
+    case kLessOrEqual:
+      return a <= b;
+    case kGreater:
+      return a > b;
+    default:
+      return a >= b;
+  }
+}
+
+void run(const Call& call) {
+  with_type(call.in(0).dtype, [&](auto type) {
+    using T = decltype(type);
+    each_pair<T>(call, [&](T a, T b, std::int64_t i) {
+      call.write<std::uint8_t>()[i] = compare(call.attribute(0), a, b) ? 1 : 0;
+    });
+  });
+}
+
+}  // namespace
+
+const OpKind kCompare{"Compare", check, run};
+
+}  // namespace octavo

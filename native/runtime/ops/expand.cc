@@ -1,0 +1,29 @@
+// A tensor repeated along the axes on which it has length 1.
+#include "runtime/ops/broadcast.h"
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+#include "runtime/ops/strided.h"
+
+namespace octavo {
+namespace {
+
+const char* check(const View& view) {
+  if (!has(view, 1, 0)) return "an expansion has one input and no attributes";
+  if (view.in(0).dtype != view.out().dtype) return "its types differ";
+  return stretches(view.in(0), view.out()) ? nullptr : "its shapes do not fit";
+}
+
+void run(const Call& call) {
+  const Tensor &in = call.in(0), &out = call.out();
+  Walk walk{};
+  for (int i = 1; i <= in.rank; ++i) {
+    if (in.dims[in.rank - i] != 1) walk.steps[out.rank - i] = stride(in, in.rank - i);
+  }
+  gather_strided(call, walk);
+}
+
+}  // namespace
+
+const OpKind kExpand{"Expand", check, run};
+
+}  // namespace octavo

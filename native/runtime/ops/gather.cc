@@ -1,0 +1,49 @@
+// Parts of a tensor along an axis, by their numbers in int32 or int64; negative ones count from the end. A number
+// outside the axis stands for the nearest end. Attribute: the axis.
+#include <algorithm>
+#include <cstring>
+
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+#include "runtime/ops/strided.h"
+
+namespace octavo {
+namespace {
+
+const char* check(const View& view) {
+  if (!has(view, 2, 1)) return "a gathering has two inputs and one attribute";
+  const Tensor &data = view.in(0), &indices = view.in(1), &out = view.out();
+  const std::int64_t axis = view.attribute(0);
+  if (axis < 0 || axis >= data.rank) return "its axis does not fit";
+  if (indices.dtype != Dtype::kS32 && indices.dtype != Dtype::kS64) return "its numbers are neither int32 nor int64";
+  if (data.dtype != out.dtype) return "its types differ";
+  const std::int64_t others = data.count / data.dims[axis];
+  return out.count % others == 0 && out.count / others == indices.count ? nullptr : "its shapes do not fit";
+}
+
+template <class T>
+void run_by(const Call& call) {
+  const Tensor& data = call.in(0);
+  const std::int64_t axis = call.attribute(0), size = data.dims[axis], count = call.in(1).count;
+  const std::int64_t inner = stride(data, axis), outer = data.count / size / inner;
+  const auto bytes = static_cast<std::size_t>(inner) * size_of(data.dtype);
+  const std::byte* from = call.read<std::byte>(0);
+  std::byte* to = call.write<std::byte>();
+  for (std::int64_t i = 0; i < outer; ++i, from += static_cast<std::size_t>(size) * bytes) {
+    for (std::int64_t j = 0; j < count; ++j, to += bytes) {
+      const std::int64_t given = call.read<T>(1)[j];
+      const std::int64_t index = std::clamp<std::int64_t>(given < 0 ? given + size : given, 0, size - 1);
+      std::memcpy(to, from + static_cast<std::size_t>(index) * bytes, bytes);
+    }
+  }
+}
+
+void run(const Call& call) {
+  return call.in(1).dtype == Dtype::kS32 ? run_by<std::int32_t>(call) : run_by<std::int64_t>(call);
+}
+
+}  // namespace
+
+const OpKind kGather{"Gather", check, run};
+
+}  // namespace octavo

@@ -1,0 +1,70 @@
+// Arithmetic on two tensors of int32 or int64, which wraps, or of truths. Attribute: which.
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+
+#include "runtime/ops/broadcast.h"
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+#include "runtime/ops/types.h"
+
+namespace octavo {
+namespace {
+
+enum : std::int64_t { kAdd = 1, kSub, kMul, kDiv, kMax, kMin, kAnd, kOr, kXor };
+
+const char* check(const View& view) {
+  if (!has(view, 2, 1)) return "it has two inputs and one attribute";
+  const Dtype dtype = view.out().dtype;
+  if (view.in(0).dtype != dtype || view.in(1).dtype != dtype) return "its types differ";
+  const bool truths = dtype == Dtype::kBool;
+  if (!truths && dtype != Dtype::kS32 && dtype != Dtype::kS64) return "its tensors are neither integers nor truths";
+  if (view.attribute(0) < (truths ? kAnd : kAdd) || view.attribute(0) > (truths ? kXor : kMin)) {
+    return "its function is unknown";
+  }
+  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "its shapes do not fit";
+}
+
+template <class T>
+T combine(std::int64_t which, T a, T b) {
+  using Wrapping = std::make_unsigned_t<T>;
+  const auto x = static_cast<Wrapping>(a), y = static_cast<Wrapping>(b);
+  switch (which) {
+    case kAdd:
+      return static_cast<T>(x + y);
+    case kSub:
+      return static_cast<T>(x - y);
+    case kMul:
+      return static_cast<T>(x * y);
+    case kDiv:
+      // What has no quotient gives 0 and, of the least number by -1, itself.
+      return b == 0 ? 0 : b == -1 ? static_cast<T>(Wrapping{} - x) : a / b;
+    case kMax:
+      return std::max(a, b);
+    default:
+      return std::min(a, b);
+  }
+}
+
+bool combine_truths(std::int64_t which, bool a, bool b) {
+  return which == kAnd ? a && b : which == kOr ? a || b : a != b;
+}
+
+template <class T>
+void run_on(const Call& call) {
+  each_pair<T>(call, [&](T a, T b, std::int64_t i) { call.write<T>()[i] = combine(call.attribute(0), a, b); });
+}
+
+void run(const Call& call) {
+  if (call.out().dtype == Dtype::kS32) return run_on<std::int32_t>(call);
+  if (call.out().dtype == Dtype::kS64) return run_on<std::int64_t>(call);
+  each_pair<Truth>(call, [&](Truth a, Truth b, std::int64_t i) {
+    call.write<std::uint8_t>()[i] = combine_truths(call.attribute(0), a, b) ? 1 : 0;
+  });
+}
+
+}  // namespace
+
+const OpKind kInteger{"BinaryInteger", check, run};
+
+}  // namespace octavo

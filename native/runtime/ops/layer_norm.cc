@@ -1,0 +1,72 @@
+// Layer normalization of the rows of a float32 tensor, to float32 or 8 bits. Inputs: the tensor, the scale and, as the
+// attributes say, shift, bias and skip connection; these two are added to the tensor first. Attributes: epsilon;
+// whether there are shift, bias and skip; the bounds of the output's grid.
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+
+namespace octavo {
+namespace {
+
+enum : std::size_t { kEpsilon, kShift, kBias, kSkip, kLow, kHigh, kAttributes };
+
+bool is_row(const Tensor& tensor, std::int64_t size) {
+  return tensor.is_float() && tensor.rank == 1 && tensor.count == size;
+}
+
+const char* check(const View& view) {
+  if (view.attributes() != kAttributes) return "a layer normalization has six attributes";
+  std::size_t inputs = 2;
+  for (const std::size_t flag : {kShift, kBias, kSkip}) {
+    if (view.attribute(flag) != 0 && view.attribute(flag) != 1) return "a part is neither there nor left out";
+    inputs += static_cast<std::size_t>(view.attribute(flag));
+  }
+  if (!has(view, inputs, kAttributes)) return "its inputs are not those that its attributes say";
+  const Tensor& x = view.in(0);
+  if (!x.is_float() || x.rank == 0) return "its input is no row of float32";
+  const std::int64_t size = x.dims[x.rank - 1];
+  const std::size_t rows = inputs - static_cast<std::size_t>(view.attribute(kSkip));
+  for (std::size_t i = 1; i < rows; ++i) {
+    if (!is_row(view.in(i), size)) return "a vector is not as long as a row";
+  }
+  if (rows < inputs && (!view.in(rows).is_float() || view.in(rows).count != x.count)) return "its skip does not fit";
+  if (view.out().count != x.count) return "sizes differ";
+  if (view.out().is_float()) return nullptr;
+  if (!view.out().is_byte()) return "its result is neither float32 nor of 8 bits";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype) ? nullptr : "bounds leave the type";
+}
+
+std::size_t scratch(const View& view, const Kernels&) {
+  const Tensor& x = view.in(0);
+  return view.out().is_float() ? 0 : kRowsTogether * static_cast<std::size_t>(x.dims[x.rank - 1]) * sizeof(float);
+}
+
+void run(const Call& call) {
+  std::size_t next = 2;
+  const auto optional = [&](std::size_t flag) {
+    return call.attribute(flag) == 0 ? nullptr : call.read<float>(next++);
+  };
+  const Tensor& x = call.in(0);
+  LayerNorm rows{};
+  rows.size = static_cast<std::size_t>(x.dims[x.rank - 1]);
+  rows.rows = static_cast<std::size_t>(x.count) / rows.size;
+  rows.x = call.read<float>(0);
+  rows.scale = call.read<float>(1);
+  rows.shift = optional(kShift);
+  rows.bias = optional(kBias);
+  rows.skip = optional(kSkip);
+  rows.epsilon = call.number(kEpsilon);
+  if (call.out().is_float()) {
+    rows.y = call.write<float>();
+  } else {
+    rows.y = reinterpret_cast<float*>(call.scratch());
+    rows.q = call.write<std::uint8_t>();
+    rows.mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
+  }
+  call.kernels.layer_norm(rows);
+}
+
+}  // namespace
+
+const OpKind kLayerNorm{"LayerNorm", check, run, scratch};
+
+}  // namespace octavo

@@ -1,0 +1,80 @@
+// Integers (..., K) times constant weights (K, N), a bias and a function, all in float32, and onto a grid of 8 bits.
+// Inputs: those of a product, and the bias. Attributes: the function and its two numbers (as in unary.cc), low, high.
+//
+// The product is made a piece of columns at a time, so that its floats stay near the processor.
+#include <algorithm>
+
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+#include "runtime/ops/product.h"
+#include "runtime/ops/scratch.h"
+
+namespace octavo {
+namespace {
+
+constexpr std::size_t kRows = 128, kPanels = 16, kColumns = kPanels * kPanelColumns;
+
+std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.dims[tensor.rank - 1]; }
+
+const char* check(const View& view) {
+  if (!has(view, kProductInputs + 1, 5)) return "a product with a function has six inputs and five attributes";
+  const std::int64_t k = last_dim(view.in(0)), n = last_dim(view.out());
+  if (view.in(0).count / k != view.out().count / n) return "its rows and those of its result differ in number";
+  if (!view.out().is_byte()) return "its result is not of 8 bits";
+  if (!is_function(view.attribute(0))) return "its function is unknown";
+  if (!is_vector(view.in(kProductInputs), Dtype::kF32, n)) return "it has not one bias for each column";
+  return check_product(view, 1, k, n);
+}
+
+struct Plan {
+  explicit Plan(const View& view)
+      : k(static_cast<std::size_t>(last_dim(view.in(0)))),
+        n(static_cast<std::size_t>(last_dim(view.out()))),
+        m(static_cast<std::size_t>(view.in(0).count) / k),
+        rows(std::min(m, kRows)),
+        columns(std::min(n, kColumns)) {}
+
+  std::size_t k, n, m, rows, columns;
+};
+
+std::size_t scratch(const View& view, const Kernels& kernels) {
+  const Plan plan(view);
+  return aligned(plan.rows * plan.columns * sizeof(float)) + kernels.gemm_scratch(plan.rows, plan.k);
+}
+
+void run(const Call& call) {
+  const Plan plan(call);
+  const Gemm whole = product_of(call, 0, static_cast<std::int64_t>(plan.k), static_cast<std::int64_t>(plan.n));
+  const Mapping mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
+  const auto function = static_cast<Function>(call.attribute(0));
+  Scratch memory(call.scratch());
+  auto* floats = memory.take<float>(plan.rows * plan.columns);
+  for (std::size_t column = 0; column < plan.n; column += kColumns) {
+    Gemm gemm = whole;
+    gemm.n = std::min(kColumns, plan.n - column);
+    gemm.b += column / kPanelColumns * panel_bytes(plan.k);
+    gemm.b_sums += column;
+    gemm.bias += column;
+    gemm.multiplier += column;
+    gemm.output = Output::kFloat;
+    gemm.c = floats;
+    gemm.c_stride = gemm.n;
+    const float* bias = call.read<float>(kProductInputs) + column;
+    for (std::size_t row = 0; row < plan.m; row += kRows) {
+      gemm.m = std::min(kRows, plan.m - row);
+      gemm.a = call.read<std::uint8_t>(0) + row * plan.k;
+      call.kernels.gemm(gemm, memory.rest());
+      std::uint8_t* to = call.write<std::uint8_t>() + row * plan.n + column;
+      for (std::size_t i = 0; i < gemm.m; ++i, to += plan.n) {
+        call.kernels.activate(
+            {floats + i * gemm.n, bias, gemm.n, function, call.number(1), call.number(2), mapping, to});
+      }
+    }
+  }
+}
+
+}  // namespace
+
+const OpKind kMatMulFunction{"MatMulFunction", check, run, scratch};
+
+}  // namespace octavo

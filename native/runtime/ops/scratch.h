@@ -1,0 +1,28 @@
+// Memory of a run, handed out piece by piece; each begins a cache line.
+#pragma once
+
+#include <cstddef>
+
+#include "runtime/format.h"
+
+namespace octavo {
+
+constexpr std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+class Scratch {
+ public:
+  explicit Scratch(std::byte* memory) : next_(memory) {}
+
+  template <class T>
+  T* take(std::size_t count) {
+    auto* taken = reinterpret_cast<T*>(next_);
+    next_ += aligned(count * sizeof(T));
+    return taken;
+  }
+  std::byte* rest() const { return next_; }
+
+ private:
+  std::byte* next_;
+};
+
+}  // namespace octavo

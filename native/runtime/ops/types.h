@@ -1,0 +1,39 @@
+// The element type of a tensor as a type of C++.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/model.h"
+
+namespace octavo {
+
+// A truth, whose byte may hold anything.
+struct Truth {
+  std::uint8_t byte;
+  operator bool() const { return byte != 0; }
+};
+
+// body(T{}) with the type of a tensor's elements.
+template <class Body>
+void with_type(Dtype dtype, const Body& body) {
+  switch (dtype) {
+    case Dtype::kF32:
+      return body(float{});
+    case Dtype::kU8:
+      return body(std::uint8_t{});
+    case Dtype::kS8:
+      return body(std::int8_t{});
+    case Dtype::kU16:
+      return body(std::uint16_t{});
+    case Dtype::kS16:
+      return body(std::int16_t{});
+    case Dtype::kS32:
+      return body(std::int32_t{});
+    case Dtype::kS64:
+      return body(std::int64_t{});
+    default:
+      return body(Truth{});
+  }
+}
+
+}  // namespace octavo

@@ -1,0 +1,50 @@
+// From one of two tensors, as a third of truths says.
+#include "runtime/ops/broadcast.h"
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+
+namespace octavo {
+namespace {
+
+const char* check(const View& view) {
+  if (!has(view, 3, 0)) return "a choice has three inputs and no attributes";
+  if (view.in(0).dtype != Dtype::kBool) return "its condition is not of truths";
+  if (view.in(1).dtype != view.out().dtype || view.in(2).dtype != view.out().dtype) return "its types differ";
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (!stretches(view.in(i), view.out())) return "its shapes do not fit";
+  }
+  return nullptr;
+}
+
+template <class T>
+void run_on(const Call& call) {
+  const Tensor& result = call.out();
+  const Rows condition(call.in(0), result), yes(call.in(1), result), no(call.in(2), result);
+  const std::int64_t length = row_length(result);
+  T* to = call.write<T>();
+  for (std::int64_t row = 0; row < result.count / length; ++row, to += length) {
+    const std::uint8_t* choices = call.read<std::uint8_t>(0) + condition.begin(row);
+    const T* first = call.read<T>(1) + yes.begin(row);
+    const T* second = call.read<T>(2) + no.begin(row);
+    for (std::int64_t i = 0; i < length; ++i) {
+      to[i] = choices[i * condition.step()] != 0 ? first[i * yes.step()] : second[i * no.step()];
+    }
+  }
+}
+
+void run(const Call& call) {
+  switch (size_of(call.out().dtype)) {
+    case 1:
+      return run_on<std::uint8_t>(call);
+    case 4:
+      return run_on<std::uint32_t>(call);
+    default:
+      return run_on<std::uint64_t>(call);
+  }
+}
+
+}  // namespace
+
+const OpKind kWhere{"Where", check, run};
+
+}  // namespace octavo

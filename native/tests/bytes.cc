@@ -1,0 +1,50 @@
+// Look-ups, and panels packed while a model runs, against plain loops.
+#include "kernels/kernels.h"
+#include "kernels/panels.h"
+#include "tests/check.h"
+#include "tests/tests.h"
+
+namespace octavo::tests {
+namespace {
+
+std::vector<std::uint8_t> any_bytes(Random& random, std::size_t count) {
+  std::vector<std::uint8_t> values(count);
+  for (std::uint8_t& value : values) value = static_cast<std::uint8_t>(random.between(0, 255));
+  return values;
+}
+
+void test_look_up(const Kernels& kernels, Random& random, int round) {
+  const auto table = any_bytes(random, 256), x = any_bytes(random, static_cast<std::size_t>(random.between(0, 200)));
+  std::vector<std::uint8_t> found(x.size()), expected;
+  kernels.look_up(x.data(), x.size(), table.data(), found.data());
+  for (const std::uint8_t value : x) expected.push_back(table[value]);
+  check_same(found, expected, kernels.name, "look_up", round);
+}
+
+void test_pack_right(const Kernels& kernels, Random& random, int round) {
+  const auto k = static_cast<std::size_t>(random.between(1, 70)), n = static_cast<std::size_t>(random.between(1, 70));
+  // Rows side by side, columns side by side, or neither.
+  const int order = random.between(0, 2);
+  const std::size_t k_stride = order == 0 ? n + 3 : order == 1 ? 1 : 2, n_stride = order == 0 ? 1 : 2 * k + 1;
+  const auto b = any_bytes(random, k * k_stride + n * n_stride);
+  const std::uint8_t flip = random.pick({0x00, 0x80});
+  std::vector<std::int8_t> flipped;
+  for (const std::uint8_t byte : b) flipped.push_back(static_cast<std::int8_t>(byte ^ flip));
+
+  std::vector<std::int8_t> found(panels(n) * panel_bytes(k)), expected(found.size());
+  std::vector<std::int32_t> sums(panels(n) * kPanelColumns), expected_sums(sums.size());
+  const auto k_step = static_cast<std::ptrdiff_t>(k_stride), n_step = static_cast<std::ptrdiff_t>(n_stride);
+  kernels.pack_right({b.data(), k, n, k_step, n_step, flip}, found.data(), sums.data());
+  pack_panels(flipped.data(), k, n, k_step, n_step, expected.data(), expected_sums.data());
+  check_same(found, expected, kernels.name, "pack_right", round);
+  check_same(sums, expected_sums, kernels.name, "pack_right's sums", round);
+}
+
+}  // namespace
+
+void test_bytes(const Kernels& kernels, const Kernels&, Random& random, int round) {
+  test_look_up(kernels, random, round);
+  test_pack_right(kernels, random, round);
+}
+
+}  // namespace octavo::tests
