@@ -24,8 +24,12 @@ bench: .venv/dev
 	mkdir -p build
 	$(BIN)/python -m benchmarks.accuracy --json build/accuracy.json
 	$(BIN)/python -m benchmarks.latency --json build/latency.json
+	$(BIN)/python -m benchmarks.quantizers --json build/quantizers.json
 	$(BIN)/python -m benchmarks.quantize_time --json build/quantize_time.json
+	$(BIN)/python -m benchmarks.calibration_pass --json build/calibration_pass.json
 	$(BIN)/python -m benchmarks.gemm --json build/gemm.json
+	$(BIN)/python -m benchmarks.gemm 1024,1024,1024 --isa avx2 --json build/gemm_avx2.json
+	$(BIN)/python -m benchmarks.bandwidth --json build/bandwidth.json
 	$(BIN)/python -m benchmarks.training dscnn_kws --json build/training.json
 	$(BIN)/python -m benchmarks.report_time --json build/report_time.json
 

@@ -44,6 +44,11 @@ def folder(chosen: Path | None) -> Path | None:
     return place if (place / "cases.py").is_file() else None
 
 
+def names(place: Path) -> list[str]:
+    """The cases that there are."""
+    return list(_module(place).CASES)
+
+
 def load(place: Path, name: str) -> Case:
     """One case. Raises ImportError or SystemExit where a package that the case needs is missing."""
     case: Case = _module(place).load(name)
@@ -56,7 +61,7 @@ def selected(options: argparse.Namespace) -> Iterator[Case]:
     if place is None:
         print("skipped: no cases found; name their folder with --cases or OCTAVO_CASES", file=sys.stderr)
         return
-    known = list(_module(place).CASES)
+    known = names(place)
     unknown = [name for name in options.names if name not in known]
     if unknown:
         raise SystemExit(f"unknown case {unknown[0]}; there are {', '.join(known)}")

@@ -3,16 +3,16 @@
     python -m benchmarks.gemm [M,N,K ...] [--isa NAME] [--seconds S] [--json PATH]
 
 One thread each. All are run in turn, round after round; a ratio is the median over the rounds of peer seconds /
-Octavo seconds: above 1, Octavo is faster. The best peer of a kind is the one that is best in the median. Octavo,
+Octavo seconds: above 1, Octavo is faster. The best peer of a kind is the one that is best in the median. `of peak` is
+the speed as a share of that of the instruction set's dot product on registers alone, in the same rounds. Octavo,
 fbgemm and ONNX Runtime requantize u8 * s8 sums to u8; oneDNN (torch._int_mm) leaves s8 * s8 sums as int32. On x86
-without VNNI, ONNX Runtime and fbgemm add two products in 16 bits, which can saturate; Octavo does not.
+without VNNI, ONNX Runtime and fbgemm add two products in 16 bits, which can saturate; Octavo does not. With
+`--isa avx2` the peers are held to AVX2 as well; ONNX Runtime cannot be, and is then not among the best.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -24,14 +24,15 @@ import onnx
 import onnxruntime
 import torch
 
+from benchmarks.environment import HELD_TO_AVX2, ONE_THREAD, begin_with
 from benchmarks.tables import machine_line, markdown, write_json
 from octavo.native import kernels
 
 SHAPES = ((1024, 1024, 1024), (128, 1536, 384), (128, 384, 1536), (3136, 64, 64), (49, 512, 2048), (1, 1024, 1024))
 INT8, FP32 = ("onednn", "fbgemm", "onnxruntime"), ("torch-fp32", "onnxruntime-fp32", "numpy-fp32")
-# Of what NumPy, oneDNN and fbgemm are built on; read when they are loaded.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+NEVER_HELD = ("onnxruntime", "onnxruntime-fp32")
 LEAST_SECONDS = 2e-3
+PEAK_ROUNDS = 20_000
 SCALE = 0.01
 
 Run = Callable[[], object]
@@ -48,6 +49,12 @@ class Operands:
         # Sums spread over some 100 steps of the output.
         self.out_scale = SCALE * SCALE * 74 * 37 * float(np.sqrt(k)) / 30
         self.multiplier = np.float32(SCALE * SCALE / self.out_scale)
+
+
+def peak(isa: str) -> Run:
+    """The instruction set's dot product on registers alone; `dots` says how many multiply-adds that makes."""
+    found = kernels(isa)
+    return lambda: found.dots(PEAK_ROUNDS)
 
 
 def octavo(operands: Operands, isa: str) -> Run:
@@ -125,13 +132,18 @@ PEERS: dict[str, Callable[[Operands], Run]] = {
 def measure(shape: tuple[int, int, int], isa: str, seconds: float) -> dict[str, Any]:
     """Milliseconds of each in every round, their medians, and the ratios to Octavo."""
     operands = Operands(*shape)
-    runs = {"octavo": octavo(operands, isa), **{name: make(operands) for name, make in PEERS.items()}}
+    runs = {
+        "peak": peak(isa),
+        "octavo": octavo(operands, isa),
+        **{name: make(operands) for name, make in PEERS.items()},
+    }
     repeats = {name: warmed(run) for name, run in runs.items()}
     rounds: dict[str, list[float]] = {name: [] for name in runs}
     until = time.perf_counter() + seconds
     while time.perf_counter() < until or len(rounds["octavo"]) < 5:
         for name, run in runs.items():
             rounds[name].append(timed(run, repeats[name]))
+    work, top = float(np.prod(shape)), kernels(isa).dots(PEAK_ROUNDS)
     ratios = {name: float(np.median(np.divide(rounds[name], rounds["octavo"]))) for name in PEERS}
     own = float(np.median(rounds["octavo"]))
     return {
@@ -139,11 +151,18 @@ def measure(shape: tuple[int, int, int], isa: str, seconds: float) -> dict[str, 
         "isa": isa,
         "rounds": len(rounds["octavo"]),
         "milliseconds": own * 1e3,
-        "gops": 2 * float(np.prod(shape)) / own / 1e9,
+        "gops": 2 * work / own / 1e9,
+        "peak_gops": 2 * top / float(np.median(rounds["peak"])) / 1e9,
+        "of_peak": work / top * float(np.median(np.divide(rounds["peak"], rounds["octavo"]))),
         "ratios": ratios,
-        "best_int8": min(ratios[name] for name in INT8),
-        "best_fp32": min(ratios[name] for name in FP32),
+        "best_int8": best(ratios, INT8, isa),
+        "best_fp32": best(ratios, FP32, isa),
     }
+
+
+def best(ratios: dict[str, float], kind: tuple[str, ...], isa: str) -> float:
+    """Of the peers of a kind that may use no more than Octavo's instruction set does."""
+    return min(ratios[name] for name in kind if isa != "avx2" or name not in NEVER_HELD)
 
 
 def warmed(run: Run) -> int:
@@ -163,8 +182,9 @@ def timed(run: Run, repeats: int) -> float:
 def row(figures: dict[str, Any]) -> list[str]:
     """One line of the table."""
     ratios = [figures["best_int8"], figures["best_fp32"], *(figures["ratios"][name] for name in PEERS)]
-    name = "×".join(map(str, figures["shape"]))
-    return [name, f"{figures['milliseconds']:.3f}", f"{figures['gops']:.0f}", *(f"{ratio:.2f}" for ratio in ratios)]
+    name, share = "×".join(map(str, figures["shape"])), f"{figures['of_peak']:.0%}"
+    own = [f"{figures['milliseconds']:.3f}", f"{figures['gops']:.0f}", share]
+    return [name, *own, *(f"{ratio:.2f}" for ratio in ratios)]
 
 
 def shape_of(text: str) -> tuple[int, int, int]:
@@ -174,9 +194,6 @@ def shape_of(text: str) -> tuple[int, int, int]:
 
 
 def main() -> None:
-    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
-        command = [sys.executable, "-m", "benchmarks.gemm", *sys.argv[1:]]
-        os.execve(sys.executable, command, {**os.environ, **ONE_THREAD})
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("shapes", nargs="*", type=shape_of, default=list(SHAPES), metavar="M,N,K")
     options.add_argument(
@@ -185,10 +202,11 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=4.0, help="how long to time each shape; default 4")
     options.add_argument("--json", type=Path, help="write all figures to this file")
     chosen = options.parse_args()
+    begin_with(ONE_THREAD | (HELD_TO_AVX2 if chosen.isa == "avx2" else {}), "benchmarks.gemm")
     warnings.filterwarnings("ignore", "torch.quantize_per_tensor")
     torch.set_num_threads(1)
     results = [measure(shape, chosen.isa, chosen.seconds) for shape in chosen.shapes]
-    headers = ["M×N×K", "Octavo ms", "GOPS", "best INT8 ÷", "best FP32 ÷", *(f"{name} ÷" for name in PEERS)]
+    headers = ["M×N×K", "Octavo ms", "GOPS", "of peak", "best INT8 ÷", "best FP32 ÷", *(f"{name} ÷" for name in PEERS)]
     print(markdown(headers, [row(figures) for figures in results]))
     print(f"\n{chosen.isa}; one thread; PyTorch {torch.__version__}; {machine_line()}")
     write_json(chosen.json, results)

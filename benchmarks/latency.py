@@ -1,76 +1,210 @@
-"""Latency of each case in ONNX Runtime: the INT8 models of Octavo and of ONNX Runtime's quantizer beside the float one.
+"""Latency of networks in Octavo's runtime beside ONNX Runtime and OpenVINO, INT8 and FP32, batch 1.
 
-    python -m benchmarks.latency [CASE ...] [--batch N] [--threads N] [--seconds S] [--cases FOLDER] [--json PATH]
+    python -m benchmarks.latency [NAME ...] [--threads N ...] [--seconds S] [--cases FOLDER] [--json PATH]
 
-All models of a case are timed in turn, round after round, on the same samples. A ratio is the median over the
-rounds of float milliseconds / INT8 milliseconds of the same round: above 1, INT8 is faster. In brackets, the
-quartiles of the ratio.
+Networks of real size with random weights (ResNet-50, MobileNetV2, MiniLM-L6), and the cases. The INT8 models are made
+by Octavo, for the targets octavo and x86-vnni; its runtime runs the first, each peer whichever it is faster with. Each
+engine is a process of its own; the processes take turns, round after round, and one whose turn it is not is stopped
+(SIGSTOP), threads that spin included. A ratio is the median over the rounds of milliseconds / Octavo's milliseconds of
+the same round: above 1, Octavo is faster. In brackets, its quartiles. The first ratio is against the INT8 peer that is
+faster in the median.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.cases import Case, parser, selected
+from benchmarks.cases import parser
+from benchmarks.prepared import OWN, PEERS, ROOT, Prepared, prepared
 from benchmarks.tables import machine_line, markdown, write_json
-from benchmarks.tools import TOOLS, quiet
-from octavo.engines.onnxruntime import Session
-from octavo.measure import rounds
+from benchmarks.tools import quiet
 
-COMPARED = ("octavo", "ort-default", "ort-minmax")
-
-
-def measure(case: Case, batch: int, threads: int, seconds: float) -> dict[str, Any]:
-    """Milliseconds of the float model, and of each tool's model with its ratio to float."""
-    sessions = {"float": Session(case.model, threads=threads)}
-    with tempfile.TemporaryDirectory() as place:
-        for tool in COMPARED:
-            output = Path(place) / f"{tool}.onnx"
-            TOOLS[tool](case.model, case.calibration, output)
-            sessions[tool] = Session(output, threads=threads, saturate=True)
-    feeds = {name: array[:batch] for name, array in case.evaluation.items()}
-    times = dict(zip(sessions, rounds(list(sessions.values()), feeds, seconds), strict=True))
-    figures = {"case": case.name, "batch": batch, "threads": threads, "rounds": len(times["float"])}
-    return {**figures, "tools": {tool: against_float(times, tool) for tool in sessions}}
+INT8, FP32 = ("onnxruntime", "openvino"), ("onnxruntime-fp32", "openvino-fp32")
+TURN_SECONDS = 0.06
+LEAST_ROUNDS = 5
 
 
-def against_float(times: Mapping[str, list[float]], tool: str) -> dict[str, Any]:
-    """Median milliseconds, and the median and quartiles of float over INT8."""
-    low, median, high = np.quantile(np.divide(times["float"], times[tool]), [0.25, 0.5, 0.75])
-    return {"milliseconds": float(np.median(times[tool])), "speedup": median, "quartiles": [low, high]}
+class Engine:
+    """A worker's process: running while it is asked, stopped otherwise."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def wait(self) -> None:
+        """Until it is ready to be asked. Raises RuntimeError with its last words where it fails."""
+        if self._answer() != "ready":
+            raise RuntimeError("it did not get ready")
+        self._process.send_signal(signal.SIGSTOP)
+
+    def milliseconds(self) -> float:
+        """Of a run, in the median of a turn."""
+        self._process.send_signal(signal.SIGCONT)
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{TURN_SECONDS}\n")
+        self._process.stdin.flush()
+        answer = float(self._answer())
+        self._process.send_signal(signal.SIGSTOP)
+        return answer
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            assert self._process.stderr is not None
+            words = self._process.stderr.read().strip().splitlines() or ["it ended without a word"]
+            raise RuntimeError(words[-1])
+        return line.strip()
+
+
+@contextmanager
+def opened(name: str, model: Path, feeds: Path, threads: int) -> Iterator[Engine]:
+    """An engine that has run its model once."""
+    command = [sys.executable, "-m", "benchmarks.worker", name, str(model), str(feeds), str(threads)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            engine = Engine(process)
+            engine.wait()
+            yield engine
+        finally:
+            process.kill()
+
+
+def measure(network: Prepared, threads: int, seconds: float) -> dict[str, Any]:
+    """Milliseconds of each engine, and its ratio to Octavo's; an engine that fails has its complaint instead."""
+    refused = {} if network.refused is None else {"octavo": network.refused}
+    models: dict[str, str] = {}
+    with ExitStack() as stack:
+        engines: dict[str, Engine] = {}
+        for name in (OWN, *INT8, *FP32):
+            if name in refused:
+                continue
+            try:
+                model = model_of(network, name, threads)
+                engines[name] = stack.enter_context(opened(name, model, network.feeds, threads))
+                models[name] = model.stem
+            except RuntimeError as error:
+                refused[name] = str(error)
+        times = rounds(engines, seconds)
+    found = {name: against(times, name) for name in times}
+    return {
+        "network": network.name,
+        "threads": threads,
+        "rounds": max(map(len, times.values()), default=0),
+        "engines": found,
+        "models": models,
+        "refused": refused,
+        **best(found),
+    }
+
+
+def model_of(network: Prepared, name: str, threads: int) -> Path:
+    """What an engine runs. Raises RuntimeError where it fails already while that is found out."""
+    if name in FP32:
+        return network.float_model
+    return network.bundle if name == OWN else network.quantized(faster_target(network, name, threads))
+
+
+def faster_target(network: Prepared, name: str, threads: int) -> str:
+    """The target whose model a peer is faster with."""
+    with ExitStack() as stack:
+        engines = {
+            target: stack.enter_context(opened(name, network.quantized(target), network.feeds, threads))
+            for target in (OWN, PEERS)
+        }
+        times = rounds(engines, 0.0)
+    return min(times, key=lambda target: float(np.median(times[target])))
+
+
+def rounds(engines: Mapping[str, Engine], seconds: float) -> dict[str, list[float]]:
+    """Milliseconds of every engine in each round."""
+    times: dict[str, list[float]] = {name: [] for name in engines}
+    until = time.perf_counter() + seconds
+    done = 0
+    while done < LEAST_ROUNDS or time.perf_counter() < until:
+        for name, engine in engines.items():
+            times[name].append(engine.milliseconds())
+        done += 1
+    return times
+
+
+def against(times: Mapping[str, list[float]], name: str) -> dict[str, Any]:
+    """Median milliseconds; where Octavo runs, the median and quartiles of the ratio to it too."""
+    figures: dict[str, Any] = {"milliseconds": float(np.median(times[name]))}
+    if "octavo" in times:
+        low, ratio, high = np.quantile(np.divide(times[name], times["octavo"]), [0.25, 0.5, 0.75])
+        figures |= {"ratio": float(ratio), "quartiles": [float(low), float(high)]}
+    return figures
+
+
+def best(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """The faster engine of a kind, and the ratio to it."""
+    chosen: dict[str, Any] = {}
+    for kind, peers in (("int8", INT8), ("fp32", FP32)):
+        ran = [name for name in peers if name in found]
+        if ran:
+            name = min(ran, key=lambda each: float(found[each]["milliseconds"]))
+            chosen |= {f"best_{kind}": name, f"best_{kind}_ratio": found[name].get("ratio")}
+    return chosen
 
 
 def row(figures: dict[str, Any]) -> list[str]:
     """One line of the table."""
-    tools = figures["tools"]
-    milliseconds = [f"{tools[tool]['milliseconds']:.3f}" for tool in ("float", "octavo")]
-    return [figures["case"], *milliseconds, *(cell(tools[tool]) for tool in COMPARED)]
+    engines = figures["engines"]
+    own = engines.get("octavo")
+    milliseconds = "refused" if own is None else f"{own['milliseconds']:.3f}"
+    ratio = figures.get("best_int8_ratio")
+    cells = [cell(engines.get(name), own is not None) for name in (*INT8, *FP32)]
+    return [
+        figures["network"],
+        str(figures["threads"]),
+        milliseconds,
+        "" if ratio is None else f"{ratio:.2f}",
+        *cells,
+    ]
 
 
-def cell(tool: dict[str, Any]) -> str:
-    """A speedup and its quartiles."""
-    low, high = tool["quartiles"]
-    return f"{tool['speedup']:.2f} [{low:.2f}, {high:.2f}]"
+def cell(engine: dict[str, Any] | None, compared: bool) -> str:
+    """An engine's ratio and its quartiles; its milliseconds where there is nothing to compare with."""
+    if engine is None:
+        return "fails"
+    if not compared:
+        return f"{engine['milliseconds']:.3f} ms"
+    low, high = engine["quartiles"]
+    return f"{engine['ratio']:.2f} [{low:.2f}, {high:.2f}]"
 
 
 def main() -> None:
     options = parser(__doc__)
-    options.add_argument("--batch", type=int, default=1, help="samples a run; default 1")
-    options.add_argument("--threads", type=int, default=1, help="threads of ONNX Runtime; default 1")
-    options.add_argument("--seconds", type=float, default=10.0, help="how long to time each case; default 10")
+    options.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of each engine; default 1 2")
+    options.add_argument("--seconds", type=float, default=12.0, help="how long to time each network; default 12")
     chosen = options.parse_args()
     quiet()
-    results = [measure(case, chosen.batch, chosen.threads, chosen.seconds) for case in selected(chosen)]
+    results = []
+    for network in prepared(chosen):
+        results += [measure(network, threads, chosen.seconds) for threads in chosen.threads]
     if results:
-        headers = ["case", "float ms", "Octavo ms", *(f"{tool}: speedup" for tool in COMPARED)]
+        headers = ["network", "threads", "Octavo ms", "best INT8 ÷", *(f"{name} ÷" for name in (*INT8, *FP32))]
         print(markdown(headers, [row(figures) for figures in results]))
-        print(f"\nBatch {chosen.batch}, {chosen.threads} thread(s); {machine_line()}")
+        for complaint in complaints(results):
+            print(complaint)
+        print(f"\nBatch 1; {machine_line()}")
     write_json(chosen.json, results)
+
+
+def complaints(results: list[dict[str, Any]]) -> list[str]:
+    """What each engine that did not run said, once."""
+    said = [f"\n{each['network']}, {name}: {why}" for each in results for name, why in each["refused"].items()]
+    return list(dict.fromkeys(said))
 
 
 if __name__ == "__main__":

@@ -68,8 +68,11 @@ nb::tuple sketch(const Kernels& kernels, Read<float> x, std::size_t rows, std::s
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Ends ends{kInfinity, -kInfinity, 0, 0};
   const std::size_t length = x.size() / rows;
-  for (std::size_t row = 0; row < rows; ++row) {
-    kernels.sketch(x.data() + row * length, length, stride, ends, bins.data());
+  {
+    nb::gil_scoped_release others;
+    for (std::size_t row = 0; row < rows; ++row) {
+      kernels.sketch(x.data() + row * length, length, stride, ends, bins.data());
+    }
   }
   return nb::make_tuple(ends.low, ends.high, ends.nans, ends.infs);
 }
@@ -133,7 +136,8 @@ NB_MODULE(_native, module) {
       .def("dequantize_s8", dequantize_s8, "q"_a.noconvert(), "scale"_a, "zero_point"_a, "x"_a.noconvert())
       .def("sketch", sketch, "x"_a.noconvert(), "rows"_a, "stride"_a, "bins"_a.noconvert())
       .def("product", product, "b"_a.noconvert(), "a_signed"_a, "a_zero"_a, "b_zero"_a.noconvert().none() = nb::none(),
-           "bias"_a.noconvert().none() = nb::none(), nb::keep_alive<0, 1>());
+           "bias"_a.noconvert().none() = nb::none(), nb::keep_alive<0, 1>())
+      .def("dots", [](const Kernels& kernels, std::uint64_t rounds) { return kernels.dots(rounds); }, "rounds"_a);
 
   nb::class_<Product>(module, "Product")
       .def("to_float", to_float, "multiplier"_a.noconvert())

@@ -7,6 +7,7 @@
 #include "kernels/generic/conv.h"
 #include "kernels/generic/depthwise.h"
 #include "kernels/generic/dequantize.h"
+#include "kernels/generic/dots.h"
 #include "kernels/generic/float_product.h"
 #include "kernels/generic/functions.h"
 #include "kernels/generic/gemm.h"
@@ -49,6 +50,7 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .layer_norm = layer_norm<OCTAVO_ISA>,
     .activate = activate<OCTAVO_ISA>,
     .look_up = look_up<OCTAVO_ISA>,
+    .dots = dots<OCTAVO_ISA>,
 };
 
 }  // namespace octavo

@@ -265,6 +265,9 @@ struct Kernels {
   void (*activate)(const Activation& row);
 
   void (*look_up)(const std::uint8_t* x, std::size_t count, const std::uint8_t* table, std::uint8_t* y);
+
+  // The peak of the instruction that gemm stands on: rounds of it on registers alone; gives the multiply-adds made.
+  std::uint64_t (*dots)(std::uint64_t rounds);
 };
 
 }  // namespace octavo

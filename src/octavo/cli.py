@@ -366,6 +366,10 @@ def bench(
     ] = False,
     json: Annotated[Path | None, typer.Option("--json", help="Write all that was measured there.")] = None,
     force: Force = False,
+    energy: Annotated[
+        bool,
+        typer.Option("--energy", help="Also the energy of a run: measured where that is possible, else estimated."),
+    ] = False,
 ) -> None:
     """Time models in turn on random inputs: median and quartiles."""
     if operators and not any(path.suffix == _BUNDLE for path in models):
@@ -395,6 +399,8 @@ def bench(
         show_operators(stdout(), str(path), each)
     if json is not None:
         write_text(json, bench_json(models, sizes, found, batch_size, threads, costs))
+    if energy:
+        _show_energy(models, sessions, feeds, seconds)
 
 
 def main() -> None:
@@ -457,6 +463,29 @@ def _timed(path: Path, threads: int | None) -> tuple[Any, int]:
         return load_bundle(path, threads=threads or 1), path.stat().st_size
     model = load(path)
     return Session(model, threads=threads, saturate=True), stored_bytes(model)
+
+
+def _show_energy(models: list[Path], sessions: Any, feeds: list[Any], seconds: float) -> None:
+    """Of one run of each model: by the processor's counter, or an estimate where there is none to read."""
+    from octavo.measure import EnergyCounter, energy_counter, estimate, joules
+    from octavo.report.energy import show_estimated, show_measured
+
+    names, counter = [str(path) for path in models], energy_counter()
+    if isinstance(counter, EnergyCounter):
+        show_measured(stdout(), names, joules(sessions, feeds, counter, seconds))
+    else:
+        works = [_work(path, inputs) for path, inputs in zip(models, feeds, strict=True)]
+        show_estimated(stdout(), names, works, [estimate(work) for work in works], counter)
+
+
+def _work(path: Path, feeds: Any) -> Any:
+    """What a run of a model or a bundle has to do."""
+    from octavo.export import read_bundle
+    from octavo.export.work import bundle_work
+    from octavo.graph import load
+    from octavo.measure import model_work
+
+    return bundle_work(read_bundle(path.read_bytes())) if path.suffix == _BUNDLE else model_work(load(path), feeds)
 
 
 def _engines(models: list[Path]) -> str:

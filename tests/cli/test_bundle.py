@@ -60,8 +60,9 @@ def test_a_bundle_takes_any_batch_unless_it_is_fixed(
 
 
 def test_bench_times_a_bundle_beside_the_others(octavo: Octavo, compiled: Path) -> None:
-    ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1)
+    ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1, "--energy")
     assert (ended.code, ended.err) == (0, "")
+    assert ended.out.count("digits.oct") == 2
     assert "ONNX Runtime and native" in ended.out
     assert "batch 1, 1 thread," in " ".join(ended.out.split())
     ended = octavo("bench", "digits.oct", "--threads", 2, "--seconds", 0.1)

@@ -185,6 +185,13 @@ def test_bench_times_each_model(shown: Octavo, work: Path) -> None:
         assert 0 < low <= median <= high
 
 
+def test_bench_shows_energies(shown: Octavo) -> None:
+    out = shown("bench", "digits.onnx", "--seconds", 0.1, "--threads", 1, "--energy")
+    assert re.search(r"Energy of a run, (estimated|measured)", out)
+    assert re.search(r"Horowitz, ISSCC 2014|RAPL", out)
+    assert rows(out[out.index("Energy of a run") :])[0][0] == "digits.onnx"
+
+
 def test_bench_takes_sizes_of_dynamic_dimensions(octavo: Octavo, work: Path) -> None:
     model = models.build(
         [models.node("Reshape", ["x", "shape"], "y")], {"x": ["N", "time", 4]}, {"y": [60]}, {"shape": np.array([60])}

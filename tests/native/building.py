@@ -30,3 +30,10 @@ def digits_bundle(folder: Path, batch: int | None = None) -> Path:
     path = folder / "digits.oct"
     path.write_bytes(compile_model(result.model, batch=batch))
     return path
+
+
+def encoder_bundle(folder: Path) -> Path:
+    """A small random encoder: embeddings, a mask, attention, layer normalization, GELU, and beside it an image."""
+    from tests.native.encoder import encoder
+
+    return encoder().bundle(folder / "encoder.oct")

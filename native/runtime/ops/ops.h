@@ -9,7 +9,7 @@ extern const OpKind kCopy, kQuantize, kDequantize, kLookup, kConv, kMatMul, kAdd
     kDepthwise;
 extern const OpKind kTranspose, kConcat, kConvFloat, kMatMulFloat, kBinary, kUnary, kSoftmax, kReduce, kSlice, kPad;
 extern const OpKind kBatchMatMul, kAttention, kMatMulFunction, kLayerNorm, kGather, kCast, kCompare, kInteger, kWhere,
-    kExpand;
+    kExpand, kConvTranspose, kConvTransposeFloat, kResample;
 extern const OpKind kMatMulInteger, kPatches, kQuantizeBlocks, kDequantizeBlocks, kRange, kRangeScale, kRangeZeroPoint,
     kQuantizeRange;
 

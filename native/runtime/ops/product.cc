@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::size_t kOwnGrid = 4;
 
-bool is_joined(const View& view) { return view.inputs() == kProductInputs + 1; }
+bool is_joined(const View& view) { return view.inputs() == kProductInputs + 1 && view.in(kProductInputs).is_byte(); }
 
 // The first of the two bounds.
 std::size_t bounds_at(const View& view) { return view.attributes() - 2 - (is_joined(view) ? kOwnGrid : 0); }
@@ -19,7 +19,7 @@ std::size_t bounds_at(const View& view) { return view.attributes() - 2 - (is_joi
 const char* check_addend(const View& view) {
   if (!is_joined(view)) return nullptr;
   const Tensor& addend = view.in(kProductInputs);
-  if (!addend.is_byte() || !view.out().is_byte() || addend.count != view.out().count) return "its addend does not fit";
+  if (!view.out().is_byte() || addend.count != view.out().count) return "its addend does not fit";
   const std::size_t own = bounds_at(view) + 2;
   const float scale = view.number(own);
   const std::int64_t zero = view.attribute(own + 1), low = view.attribute(own + 2), high = view.attribute(own + 3);

@@ -1,5 +1,5 @@
-// Counts what runs of a bundle of one open size allocate: allocations MODEL.oct THREADS. Prints the count at opening,
-// at two lengths that are new, and at the same when they are known.
+// Counts what runs of a bundle allocate: allocations MODEL.oct THREADS [fixed]. Prints the count at opening, in a first
+// round at two lengths of the first axis, and in a second round at the same; where sizes are fixed, at those.
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -29,50 +29,61 @@ namespace {
 constexpr int kRuns = 10;
 constexpr std::int64_t kLong = 100000, kShort = 70000;
 
-// The count of what runs at this length of the first axis allocate, the session being fitted to it among them.
-bool count_runs(octavo_session* session, octavo_shape shape, std::int64_t length, long& made) {
-  octavo_tensor from, to;
-  shape.dims[0] = length;
-  const long begin = allocations;
-  if (octavo_session_resize(session, &shape, nullptr) != OCTAVO_OK) return false;
-  const long fitted = allocations - begin;
-  octavo_session_input_info(session, 0, &from);
-  octavo_session_output_info(session, 0, &to);
-  std::vector<float> input(from.size / sizeof(float)), output(to.size / sizeof(float));
-  const octavo_input inputs[] = {{input.data(), from.size}};
-  const octavo_output outputs[] = {{output.data(), to.size}};
+// Memory for each of the inputs or outputs, all zeros.
+template <class Buffer, class Info>
+std::vector<Buffer> buffers(const octavo_session* session, std::size_t count, const Info& info,
+                            std::vector<std::vector<std::int64_t>>& held) {
+  std::vector<Buffer> found;
+  for (std::size_t i = 0; i < count; ++i) {
+    octavo_tensor tensor;
+    info(session, i, &tensor);
+    held.emplace_back(tensor.size / sizeof(std::int64_t) + 1);
+    found.push_back({held.back().data(), tensor.size});
+  }
+  return found;
+}
+
+// The count of what runs allocate.
+bool count_runs(const octavo_model* model, octavo_session* session, long& made) {
+  std::vector<std::vector<std::int64_t>> held;
+  const auto inputs = buffers<octavo_input>(session, octavo_input_count(model), octavo_session_input_info, held);
+  const auto outputs = buffers<octavo_output>(session, octavo_output_count(model), octavo_session_output_info, held);
   const long before = allocations;
   for (int i = 0; i < kRuns; ++i) {
-    if (octavo_session_run(session, inputs, outputs, nullptr) != OCTAVO_OK) return false;
+    if (octavo_session_run(session, inputs.data(), outputs.data(), nullptr) != OCTAVO_OK) return false;
   }
-  made = allocations - before + fitted;
+  made += allocations - before;
   return true;
 }
 
-bool run(octavo_session* session) {
+// The same, and of fitting the session to this length of the one input's first axis.
+bool count_at(const octavo_model* model, octavo_session* session, std::int64_t length, long& made) {
   octavo_tensor from;
   octavo_session_input_info(session, 0, &from);
   octavo_shape shape{from.rank, {}};
-  for (std::uint32_t axis = 0; axis < from.rank; ++axis) shape.dims[axis] = from.shape[axis];
-  // The first time at each length, plans are made; the second time there is nothing to do.
-  long first = 0, second = 0;
-  for (const std::int64_t length : {kLong, kShort}) {
+  for (std::uint32_t axis = 0; axis < from.rank; ++axis) shape.dims[axis] = axis == 0 ? length : from.shape[axis];
+  const long before = allocations;
+  if (octavo_session_resize(session, &shape, nullptr) != OCTAVO_OK) return false;
+  made += allocations - before;
+  return count_runs(model, session, made);
+}
+
+// Two rounds; the first time at each length, plans are made, and the second time there is nothing to do.
+bool run(const octavo_model* model, octavo_session* session, bool fixed) {
+  for (int round = 0; round < 2; ++round) {
     long made = 0;
-    if (!count_runs(session, shape, length, made)) return false;
-    first += made;
+    if (fixed && !count_runs(model, session, made)) return false;
+    for (const std::int64_t length : {kLong, kShort}) {
+      if (!fixed && !count_at(model, session, length, made)) return false;
+    }
+    std::printf("%ld ", made);
   }
-  for (const std::int64_t length : {kLong, kShort}) {
-    long made = 0;
-    if (!count_runs(session, shape, length, made)) return false;
-    second += made;
-  }
-  std::printf("%ld %ld\n", first, second);
   return true;
 }
 
 }  // namespace
 
-int main(int, char** arguments) {
+int main(int count, char** arguments) {
   octavo_model* model;
   octavo_session* session;
   octavo_session_options options{};
@@ -82,7 +93,7 @@ int main(int, char** arguments) {
   if (octavo_open(arguments[1], &model, nullptr) != OCTAVO_OK) return 2;
   if (octavo_session_open_with(model, &options, &session, nullptr) != OCTAVO_OK) return 2;
   std::printf("%ld ", allocations - before);
-  const bool done = run(session);
+  const bool done = run(model, session, count > 3);
   octavo_session_close(session);
   octavo_close(model);
   return done ? 0 : 2;

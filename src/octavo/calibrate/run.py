@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -14,18 +15,20 @@ import onnx_ir as ir
 
 from octavo.calibrate.calibration import Calibration
 from octavo.calibrate.checkpoint import State, read_checkpoint, remove_checkpoint, write_checkpoint
-from octavo.calibrate.collector import collect
-from octavo.data import Batch, SampleSet, run_batch, sample_hashes
+from octavo.calibrate.lanes import Lanes
+from octavo.data import Batch, SampleSet, sample_hashes
 from octavo.data.runner import DEFAULT_BATCH, fixed_batch
-from octavo.data.samples import Arrays
 from octavo.engines.onnxruntime import Session
-from octavo.errors import DataError, OptionError, UserError
+from octavo.errors import DataError, UserError
 from octavo.progress import Progress, Silent
-from octavo.ranges import Observer
+from octavo.ranges import Observer, RangeSketch
 
 _SECONDS_BETWEEN_CHECKPOINTS = 2.0
-# What the observed tensors of one batch may take together: more would only push them out of the cache.
-_BATCH_BYTES = 1 << 25
+# What the observed tensors of one batch may take together: more would only push them out of the cache. The second is
+# for observers whose result depends on the batches.
+_BATCH_BYTES, _ORDERED_BATCH_BYTES = 1 << 22, 1 << 25
+_LARGEST_BATCH = 256
+_MOST_LANES = 4
 
 
 def run(
@@ -61,10 +64,14 @@ def run(
     """
     inputs = {value.name or "" for value in model.graph.inputs}
     internal = [name for name in tensors if name not in inputs]
-    session = Session(model, outputs=internal, threads=threads, reuse=True) if internal else None
-    size = batch_size or _batch_size(session, samples)
+    ordered = not all(isinstance(make(), RangeSketch) for make in tensors.values())
+    lanes = 1 if ordered or batch_size or samples.streamed else min(threads or _cores(), _MOST_LANES)
+    # They share the threads inside an operator, and each brings its own.
+    inner = threads if lanes == 1 else (threads or _cores()) - lanes + 1
+    session = Session(model, outputs=internal, threads=inner, reuse=True) if internal else None
+    size = batch_size or _batch_size(session, samples, ordered)
     identify = identify or checkpoint is not None
-    job = _Pass(session, tensors, samples, size, checkpoint, progress or Silent(), identify)
+    job = _Pass(session, tensors, samples, size, checkpoint, progress or Silent(), identify, lanes)
     if checkpoint is not None:
         job.resume(_key(model, tensors, samples, size))
     return job.run()
@@ -79,6 +86,7 @@ class _Pass:
     checkpoint: Path | None
     progress: Progress
     identify: bool
+    lanes: int
 
     def __post_init__(self) -> None:
         self.state, self.key = State(), ""
@@ -103,34 +111,40 @@ class _Pass:
         self.observers = dict(observers)
 
     def run(self) -> Calibration:
+        """Take all samples that were not taken before."""
+        with closing(Lanes(self.session, self.observers, self.lanes)) as lanes:
+            self._run(lanes)
+        if self.checkpoint:
+            remove_checkpoint(self.checkpoint)
+        return Calibration(self.observers, self.state.hashes, self._seconds())
+
+    def _run(self, lanes: Lanes) -> None:
         done = len(self.state.hashes)
         self.progress.start("calibrate", self.samples.length)
         written = monotonic()
         try:
             for batch in self.samples.batches(self.batch_size):
-                self._take(batch, done)
+                self._take(batch, done, lanes)
                 if self.checkpoint and monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
-                    self._write()
+                    self._write(lanes)
                     written = monotonic()
             if self.position < done:
                 raise self._changed()
+            lanes.wait()
         except UserError:
             # Other data, or another place, are needed to go on: what was kept helps no more.
             if self.checkpoint and not done:
                 remove_checkpoint(self.checkpoint)
             raise
         except BaseException:
-            # An interrupt inside a batch leaves some tensors ahead of others: the last checkpoint stands.
+            # An interrupt while a batch is handed over leaves in doubt whether it counts: the last checkpoint stands.
             if self.checkpoint and self.whole and self.position >= done:
-                with suppress(OptionError):
-                    self._write()
+                with suppress(UserError):
+                    self._write(lanes)
             raise
         self.progress.done()
-        if self.checkpoint:
-            remove_checkpoint(self.checkpoint)
-        return Calibration(self.observers, self.state.hashes, self._seconds())
 
-    def _take(self, batch: Batch, done: int) -> None:
+    def _take(self, batch: Batch, done: int, lanes: Lanes) -> None:
         hashes = sample_hashes(batch) if self.identify else [b""] * batch.size
         if self.position < done:
             known = self.state.hashes[self.position : self.position + len(hashes)]
@@ -138,18 +152,11 @@ class _Pass:
                 raise self._changed()
         else:
             self.whole = False
-            self._observe(batch)
+            lanes.observe(batch)
             self.state.hashes.extend(hashes)
             self.whole = True
         self.position += len(hashes)
         self.progress.advance(len(hashes))
-
-    def _observe(self, batch: Batch) -> None:
-        pairs = [(batch, Arrays())] if self.session is None else run_batch(self.session, batch)
-        for part, outputs in pairs:
-            arrays = {**part.inputs, **outputs}
-            for name, observer in self.observers.items():
-                collect(observer, arrays[name], part.size)
 
     def _changed(self) -> DataError:
         return DataError(f"the data changed since {self.checkpoint} was written; delete that file")
@@ -157,12 +164,18 @@ class _Pass:
     def _seconds(self) -> float:
         return self.state.seconds + monotonic() - self.started
 
-    def _write(self) -> None:
+    def _write(self, lanes: Lanes) -> None:
         assert self.checkpoint is not None
+        lanes.wait()
         write_checkpoint(self.checkpoint, self.key, self.observers, State(self.state.hashes, {}, self._seconds()))
 
 
-def _batch_size(session: Session | None, samples: SampleSet) -> int:
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _batch_size(session: Session | None, samples: SampleSet, ordered: bool) -> int:
     """As many samples as keep the observed tensors within bounds, told by the first; iterables bring their own."""
     if session is None or samples.length is None:
         return DEFAULT_BATCH
@@ -170,7 +183,8 @@ def _batch_size(session: Session | None, samples: SampleSet) -> int:
         return fixed
     first = next(iter(samples.batches(1)))
     per_sample = sum(array.nbytes for array in session.run(first.inputs).values())
-    return int(np.clip(_BATCH_BYTES // max(per_sample, 1), 1, DEFAULT_BATCH))
+    room, most = (_ORDERED_BATCH_BYTES, DEFAULT_BATCH) if ordered else (_BATCH_BYTES, _LARGEST_BATCH)
+    return int(np.clip(room // max(per_sample, 1), 1, most))
 
 
 def _key(model: ir.Model, tensors: Mapping[str, Callable[[], Observer]], samples: SampleSet, batch_size: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +83,7 @@ class Session:
         self.outputs = tuple(_spec(value) for value in self._session.get_outputs())
         self._names = [value.name for value in self.outputs]
         self._reuse = reuse
-        self._shapes: dict[str, tuple[int, ...]] = {}
-        self._last: list[NDArray[Any]] = []
+        self._last: _Last | None = None
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run once; returns the outputs by name.
@@ -91,26 +91,41 @@ class Session:
         Raises:
             DataError: ONNX Runtime refuses the inputs or fails while it runs.
         """
-        shapes = {name: array.shape for name, array in feeds.items()}
-        if self._reuse and shapes == self._shapes and self._run_again(feeds):
-            return dict(zip(self._names, self._last, strict=True))
+        if self._last is not None and self._last.again(feeds):
+            return self._last.results
         try:
-            results = self._session.run(self._names, dict(feeds))
+            results = dict(zip(self._names, self._session.run(self._names, dict(feeds)), strict=True))
         except Exception as error:
             raise DataError(f"ONNX Runtime could not run the model on these inputs: {_reason(error)}") from None
         if self._reuse:
-            self._shapes, self._last = shapes, results
-        return dict(zip(self._names, results, strict=True))
+            self._last = _Last(self._session, feeds, results)
+        return results
 
-    def _run_again(self, feeds: Mapping[str, NDArray[Any]]) -> bool:
-        """Run into the arrays of the last result; False where the outputs turn out to have other shapes."""
-        binding = self._session.io_binding()
+    def twin(self) -> Session:
+        """The same loaded model with outputs of its own: what another thread runs while this one is used."""
+        twin = copy(self)
+        twin._last = None
+        return twin
+
+
+class _Last:
+    """The results of a run, bound to be written again."""
+
+    def __init__(self, session: Any, feeds: Mapping[str, NDArray[Any]], results: dict[str, NDArray[Any]]) -> None:
+        self.results = results
+        self._session, self._shapes = session, {name: array.shape for name, array in feeds.items()}
+        self._binding = session.io_binding()
+        for name, array in results.items():
+            self._binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
+
+    def again(self, feeds: Mapping[str, NDArray[Any]]) -> bool:
+        """Run into the same arrays; False where the inputs, or the outputs then, have other shapes."""
+        if self._shapes != {name: array.shape for name, array in feeds.items()}:
+            return False
         try:
             for name, array in feeds.items():
-                binding.bind_cpu_input(name, array)
-            for name, array in zip(self._names, self._last, strict=True):
-                binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
-            self._session.run_with_iobinding(binding)
+                self._binding.bind_cpu_input(name, array)
+            self._session.run_with_iobinding(self._binding)
         except Exception:
             return False
         return True

@@ -156,7 +156,7 @@ def _infer_anew(model: ir.Model) -> None:
     LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     for value in model.graph.initializers.values():
         if value.const_value is not None:
-            value.shape = ir.Shape(value.const_value.shape)
+            value.shape = ir.Shape(value.const_value.numpy().shape)
     for node in model.graph:
         for output in node.outputs:
             output.shape = None

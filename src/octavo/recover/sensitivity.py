@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from octavo.affine import INT16, UINT16, dequantize, fake_quantize
 from octavo.data import Arrays
 from octavo.engines.onnxruntime import Session
+from octavo.graph.work import PRODUCTS
+from octavo.graph.work import macs as macs_of
 from octavo.recover.matrices import product
 from octavo.recover.state import State
 from octavo.recover.walk import Walk, calibration_batches
@@ -95,7 +97,7 @@ def relieved(state: State, layers: Sequence[str]) -> dict[str, float]:
 def macs(state: State) -> dict[str, float]:
     """Multiply-accumulates of each layer for one sample, those left in float and products of activations included."""
     shapes = _shapes(state)
-    return {node.name or "": _macs(node, shapes) for node in _products(state)}
+    return {node.name or "": macs_of(node, shapes) for node in _products(state)}
 
 
 def numbers(state: State) -> float:
@@ -105,7 +107,7 @@ def numbers(state: State) -> float:
 
 
 def _products(state: State) -> list[ir.Node]:
-    return [node for node in state.model.graph if node.op_type in ("Conv", "ConvTranspose", "Gemm", "MatMul")]
+    return [node for node in state.model.graph if node.op_type in PRODUCTS]
 
 
 def _shapes(state: State) -> dict[str, tuple[int, ...]]:
@@ -140,16 +142,6 @@ def _bits(state: State, name: str) -> float:
     inputs = [log2(state.plan.tensors[tensor].grid.levels) for tensor in layer.inputs.values()]
     first, second = [*(ceil(each) for each in weights), *inputs, _FLOAT][:2]
     return first * second
-
-
-def _macs(node: ir.Node, shapes: dict[str, tuple[int, ...]]) -> float:
-    first, second = (shapes[value.name or ""] for value in node.inputs[:2] if value is not None)
-    out = shapes[node.outputs[0].name or ""]
-    if node.op_type == "Conv":
-        return float(np.prod(out) * np.prod(second[1:]))
-    if node.op_type == "ConvTranspose":
-        return float(np.prod(first) * np.prod(second[1:]))
-    return float(np.prod(out) * first[-1])
 
 
 def _some(batches: list[Arrays]) -> list[Arrays]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx_ir as ir
 from numpy.typing import NDArray
 
@@ -27,7 +29,7 @@ def scalar(value: ir.Value | None) -> float | None:
     return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
 
 
-def known(value: ir.Value | None) -> NDArray | None:
+def known(value: ir.Value | None) -> NDArray[Any] | None:
     """The numbers of a constant, however it is written."""
     found = constant(value)
     node = None if found is not None else producer(value, "Constant")

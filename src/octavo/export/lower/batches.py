@@ -32,7 +32,7 @@ def finish_matmul(lowering: Lowering, node: ir.Node) -> Fact:
     if pair is None:
         return products.finish_matrix(lowering, node)
     multiplier = np.multiply(pair[0].params.scale, pair[1].params.scale, dtype=np.float32)
-    return Real(_written(lowering, node, pair, lowering.new(node), [0, 0, float_bits(multiplier)]))
+    return Real(_written(lowering, node, pair, lowering.new(node), [0, 0, float_bits(float(multiplier))]))
 
 
 def integer_matmul(lowering: Lowering, node: ir.Node, target: Target) -> Tensor | None:

@@ -122,8 +122,8 @@ def _is_approximate(node: ir.Node) -> bool:
 
 
 def _erf(x: Doubles) -> Doubles:
-    return np.vectorize(math.erf, otypes=[np.float64])(x)
+    return np.asarray(np.vectorize(math.erf)(x), np.float64)
 
 
 def _gelu_tanh(x: Doubles) -> Doubles:
-    return 0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3)))
+    return np.asarray(0.5 * x * (1.0 + np.tanh(np.sqrt(2.0 / np.pi) * (x + 0.044715 * x**3))), np.float64)

@@ -60,10 +60,8 @@ def _lower_inputs(lowering: Lowering, graph: ir.Graph) -> None:
     for number, value in enumerate(graph.inputs):
         dtype = None if value.dtype is None else _held(np.dtype(value.dtype.numpy()))
         if dtype not in DTYPES:
-            raise ModelError(
-                f"input '{value.name}' is of {dtype}; "
-                "the native runtime takes float32, bool, and integers of 8, 16, 32 and 64 bits"
-            )
+            known = ", ".join(str(each) for each in DTYPES)
+            raise ModelError(f"input '{value.name}' is of {dtype}; the native runtime takes {known}")
         tensor = new_tensor(value.name or "", dtype, static_shape(value))
         tensor.buffer.place, tensor.buffer.offset = Place.INPUT, number
         lowering.program.inputs.append(tensor)

@@ -10,6 +10,7 @@ from octavo.export.kinds import COMPARISONS
 from octavo.export.lower import (
     asymmetric,
     conditions,
+    conv_transpose,
     dynamic,
     functions,
     grids,
@@ -19,6 +20,7 @@ from octavo.export.lower import (
     movers,
     norms,
     pools,
+    resize,
     slices,
 )
 from octavo.export.lower.facts import Fact
@@ -46,6 +48,8 @@ HANDLERS: dict[str, Handler] = {
     "Concat": movers.concat,
     "Cast": conditions.cast,
     "Gather": indices.gather,
+    "ConvTranspose": conv_transpose.conv_transpose,
+    "Resize": resize.resize,
     "Where": conditions.where,
     "Expand": conditions.expand,
     "Not": conditions.negation,
@@ -59,6 +63,7 @@ HANDLERS: dict[str, Handler] = {
 # A waiting node whose result goes to a grid; None where it cannot.
 INTEGER: dict[str, Callable[[Lowering, ir.Node, Target], Tensor | None]] = {
     **dict.fromkeys(("Conv", "Gemm", "MatMul"), asymmetric.integer_product),
+    "ConvTranspose": conv_transpose.integer_conv_transpose,
     "Add": joins.integer_join,
     "Mul": joins.integer_join,
     "AveragePool": pools.integer_average,
@@ -69,6 +74,7 @@ INTEGER: dict[str, Callable[[Lowering, ir.Node, Target], Tensor | None]] = {
 # A waiting node whose result is needed as float.
 _FINISH: dict[str, Handler] = {
     **dict.fromkeys(("Conv", "Gemm", "MatMul"), asymmetric.finish_product),
+    "ConvTranspose": conv_transpose.finish_conv_transpose,
     "Add": joins.finish_join,
     "Mul": joins.finish_join,
     "AveragePool": pools.finish_average,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from octavo.export.kinds import BINARY
 from octavo.export.merge.flow import Flow
 from octavo.export.merge.functions import row_of
-from octavo.export.program import Operation, Program
+from octavo.export.program import Operation, Program, Tensor
 
 _BIAS, _SKIP = 2, 3
 
@@ -34,7 +34,7 @@ def merge_addends(program: Program) -> None:
     program.operations[:] = [each for each in program.operations if id(each) not in gone]
 
 
-def _bias(flow: Flow, tensor) -> Operation | None:
+def _bias(flow: Flow, tensor: Tensor) -> Operation | None:
     add = flow.source(tensor, "BinaryFloat")
     return add if add is not None and row_of(add) is not None else None
 

@@ -75,7 +75,7 @@ def _write(operation: Operation, softmax: Operation, scores: Operation, mask: Te
     attributes = [
         *(v[LOW], v[HIGH], v[MULTIPLIER], q[MULTIPLIER]),
         *(
-            float_bits(shares.params.scale),
+            float_bits(float(shares.params.scale)),
             int(shares.params.zero_point),
             *softmax.attributes[-2:],
             DTYPES[shares.dtype],

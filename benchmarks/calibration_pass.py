@@ -1,0 +1,128 @@
+"""The calibration pass beside bare float inference of the same samples.
+
+    python -m benchmarks.calibration_pass [CASE ...] [--samples N] [--seconds S] [--cases FOLDER] [--json PATH]
+
+The calibration samples of each case are repeated to 3,000, with noise; to fewer where the bare passes would take more
+than three seconds. In turn, round after round: the bare forward
+passes in ONNX Runtime, the same with all tensors that calibration observes as outputs, and Octavo's pass, which also
+checks the samples and takes ranges and histograms. All open the model anew, and use all cores. A ratio is the median
+over the rounds of seconds / seconds of the bare passes; in brackets, its quartiles.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from benchmarks.cases import Arrays, Case, parser, selected
+from benchmarks.quantize_run import bare_forward
+from benchmarks.quantize_time import MANY, repeated
+from benchmarks.tables import machine_line, markdown, write_json
+from benchmarks.tools import TARGET, batches, quiet
+from octavo.calibrate import run as calibrate
+from octavo.data import open_samples
+from octavo.engines.onnxruntime import Session
+from octavo.graph import input_specs, load, prepare
+from octavo.graph.plan import make_plan
+from octavo.ranges import estimator
+from octavo.targets import target
+
+_BATCH = 32
+_LONGEST_FORWARD = 3.0
+
+
+class Work:
+    """A case as calibration sees it: the prepared model, what is observed, samples."""
+
+    def __init__(self, case: Case, count: int) -> None:
+        self.path = case.model
+        self.model: ir.Model = prepare(load(case.model))
+        plan = make_plan(self.model, target(TARGET))
+        self.observers = {name: estimator(each.estimator).observer for name, each in plan.tensors.items()}
+        self.samples: Arrays = repeated(case.calibration, count)
+
+    def forward(self) -> object:
+        return bare_forward(self.path, self.samples)
+
+    def outputs(self) -> object:
+        inputs = {value.name for value in self.model.graph.inputs}
+        inner = [name for name in self.observers if name not in inputs]
+        session = Session(self.model, outputs=inner, reuse=True)
+        for batch in batches(self.samples, _BATCH):
+            session.run(batch)
+        return session
+
+    def calibration(self) -> object:
+        return calibrate(
+            self.model, self.observers, open_samples(self.samples, input_specs(self.model)), identify=False
+        )
+
+
+def measure(case: Case, count: int, seconds: float) -> dict[str, Any]:
+    """Seconds of each, and the ratios."""
+    given = len(next(iter(case.calibration.values())))
+    each = timed(lambda: bare_forward(case.model, case.calibration)) / given
+    count = max(given, min(count, int(_LONGEST_FORWARD / each)))
+    work = Work(case, count)
+    runs: dict[str, Callable[[], object]] = {
+        "forward": work.forward,
+        "outputs": work.outputs,
+        "pass": work.calibration,
+    }
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    until = time.perf_counter() + seconds
+    while len(taken["pass"]) < 3 or time.perf_counter() < until:
+        for name, run in runs.items():
+            taken[name].append(timed(run))
+    ratios = {name: quartiles(taken[name], taken["forward"]) for name in ("outputs", "pass")}
+    return {
+        "case": case.name,
+        "samples": count,
+        "rounds": len(taken["pass"]),
+        "tensors": len(work.observers),
+        "seconds": {name: float(np.median(each)) for name, each in taken.items()},
+        "ratios": ratios,
+    }
+
+
+def timed(run: Callable[[], object]) -> float:
+    """Seconds of one run."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def quartiles(taken: list[float], forward: list[float]) -> list[float]:
+    """Of the ratio."""
+    return [float(each) for each in np.quantile(np.divide(taken, forward), [0.25, 0.5, 0.75])]
+
+
+def row(figures: dict[str, Any]) -> list[str]:
+    """One line of the table."""
+    cells = [
+        f"{ratio:.2f} [{low:.2f}, {high:.2f}]" for low, ratio, high in map(figures["ratios"].get, ("outputs", "pass"))
+    ]
+    counts = [f"{figures[name]:,}" for name in ("samples", "tensors")]
+    return [figures["case"], *counts, f"{figures['seconds']['forward'] * 1e3:.0f}", *cells]
+
+
+def main() -> None:
+    options = parser(__doc__)
+    options.add_argument("--samples", type=int, default=MANY, help=f"of each case; default {MANY:,}")
+    options.add_argument("--seconds", type=float, default=10.0, help="how long to time each case; default 10")
+    chosen = options.parse_args()
+    quiet()
+    results = [measure(case, chosen.samples, chosen.seconds) for case in selected(chosen)]
+    if results:
+        headers = ["case", "samples", "tensors", "forward ms", "outputs ÷ forward", "pass ÷ forward"]
+        print(markdown(headers, [row(figures) for figures in results]))
+        print(f"\n{machine_line()}")
+    write_json(chosen.json, results)
+
+
+if __name__ == "__main__":
+    main()

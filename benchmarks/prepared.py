@@ -1,0 +1,130 @@
+"""What engines are timed on: each network and case as files, made once and kept under build/."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+
+import octavo
+from benchmarks.cases import Arrays, folder, load, names
+from benchmarks.networks import NETWORKS, Network
+from octavo.errors import ModelError
+from octavo.export import compile_model
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / "build" / "prepared"
+_SAMPLES = 4
+# The targets of the model that Octavo compiles, and of the one that ONNX Runtime and OpenVINO run.
+OWN, PEERS = "octavo", "x86-vnni"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The files of a network. The ONNX models leave sizes open: ONNX Runtime fuses better so.
+
+    Attributes:
+        folder: where they lie.
+        refused: why the native runtime does not run it; None where it does.
+    """
+
+    name: str
+    folder: Path
+    refused: str | None = None
+
+    @property
+    def float_model(self) -> Path:
+        return self.folder / "float.onnx"
+
+    @property
+    def bundle(self) -> Path:
+        return self.folder / "model.oct"
+
+    @property
+    def feeds(self) -> Path:
+        """The inputs of a run; the bundle is compiled for their shapes."""
+        return self.folder / "feeds.npz"
+
+    def quantized(self, target: str) -> Path:
+        return self.folder / f"{target}.onnx"
+
+
+def prepared(options: argparse.Namespace) -> Iterator[Prepared]:
+    """The networks and cases that the options name, all by default; says on stderr what is skipped, and why."""
+    place = folder(options.cases)
+    if place is None:
+        print("no cases found: name their folder with --cases or OCTAVO_CASES", file=sys.stderr)
+    known = [*NETWORKS, *(names(place) if place else ())]
+    unknown = [name for name in options.names if name not in known]
+    if unknown:
+        raise SystemExit(f"unknown network or case {unknown[0]}; there are {', '.join(known)}")
+    for name in options.names or known:
+        try:
+            yield of_network(NETWORKS[name]) if name in NETWORKS or place is None else of_case(place, name)
+        except (ImportError, SystemExit) as error:
+            print(f"skipped {name}: {error}", file=sys.stderr)
+
+
+def of_network(network: Network) -> Prepared:
+    """Quantized by the ends of a few random samples: they serve for speed."""
+    calibration = network.samples(_SAMPLES)
+    return _made(network.name, network.model, calibration, {"input": calibration[:1]}, "minmax")
+
+
+def of_case(place: Path, name: str) -> Prepared:
+    """Quantized with its own samples; timed on the first one to evaluate."""
+    case = load(place, name)
+    feeds = {key: array[:1] for key, array in case.evaluation.items()}
+    return _made(name, lambda: ir.load(case.model), case.calibration, feeds, None)
+
+
+def _made(
+    name: str,
+    make: Callable[[], ir.Model],
+    calibration: Arrays | np.ndarray,
+    feeds: Arrays,
+    estimator: str | None,
+) -> Prepared:
+    made = Prepared(name, _cache() / name)
+    if not made.feeds.exists():
+        made.folder.mkdir(parents=True, exist_ok=True)
+        model = make()
+        ir.save(model, made.float_model)
+        for target in (OWN, PEERS):
+            result = octavo.quantize(model, calibration, target, estimator=estimator, verify=False)
+            result.save(made.quantized(target), overwrite=True)
+        # Last, for it says that the others are whole.
+        np.savez(made.feeds, **feeds)
+    return Prepared(name, made.folder, _refused(made, feeds))
+
+
+def _refused(made: Prepared, feeds: Arrays) -> str | None:
+    """Write the bundle; what the compiler says where it refuses."""
+    model = ir.load(made.quantized(OWN))
+    for value in model.graph.inputs:
+        value.shape = ir.Shape(feeds[value.name or ""].shape)
+    try:
+        made.bundle.write_bytes(compile_model(model))
+    except ModelError as error:
+        return str(error)
+    return None
+
+
+def _cache() -> Path:
+    """A folder named after all sources that the files follow from; those of older sources go."""
+    digest = hashlib.sha256()
+    for place in (ROOT / "src", ROOT / "benchmarks" / "networks", Path(__file__)):
+        for source in sorted(place.rglob("*.*") if place.is_dir() else [place]):
+            if source.suffix in (".py", ".toml"):
+                digest.update(source.read_bytes())
+    found = CACHE / digest.hexdigest()[:16]
+    for older in CACHE.glob("*") if not found.exists() else ():
+        shutil.rmtree(older)
+    return found

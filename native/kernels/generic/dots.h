@@ -1,0 +1,62 @@
+// Products on registers alone. No product with memory can be faster: it is what the speed of gemm is held against.
+#pragma once
+
+#include "kernels/generic/block.h"
+#include "kernels/kernels.h"
+#include "kernels/panels.h"
+
+namespace octavo {
+namespace {
+
+// Enough that no sum waits for itself: cycles that a product takes, times products that begin in one.
+constexpr int kChains = 12;
+
+// From here on the compiler knows nothing of the value: no product is computed once for all rounds, or left out.
+template <class Register>
+OCTAVO_INLINE void forget(Register& value) {
+#if defined(__aarch64__)
+  asm volatile("" : "+w"(value));
+#else
+  asm volatile("" : "+v"(value));
+#endif
+}
+template <class Value>
+OCTAVO_INLINE void forget(Value*& value) {
+  asm volatile("" : "+r"(value));
+}
+OCTAVO_INLINE void forget(std::int32_t& value) { asm volatile("" : "+r"(value)); }
+
+// A left operand: registers of both are alike, and what they hold does not matter.
+template <class Register>
+OCTAVO_INLINE Register as_left(Register right) {
+  return right;
+}
+OCTAVO_INLINE const std::uint8_t* as_left(const std::int8_t* right) {
+  return reinterpret_cast<const std::uint8_t*>(right);
+}
+
+template <class Isa>
+std::uint64_t dots(std::uint64_t rounds) {
+  const std::int8_t b[2 * kGroupBytes] = {};
+  const std::int32_t zeros[kBlock] = {};
+  auto right = Isa::right(b, 0, 0);
+  auto left = as_left(right);
+  forget(right);
+  typename Isa::Sums sums[kChains];
+  OCTAVO_UNROLL
+  for (int i = 0; i < kChains; ++i) sums[i] = Isa::start(zeros, 0);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    OCTAVO_UNROLL
+    for (int i = 0; i < kChains; ++i) {
+      forget(left);
+      sums[i] = Isa::dot(sums[i], left, right);
+    }
+  }
+  OCTAVO_UNROLL
+  for (int i = 0; i < kChains; ++i) forget(sums[i]);
+  constexpr std::uint64_t kStep = Isa::kRowStep * Isa::kDepth * kPanelColumns / (Isa::kPanelRegisters * Isa::kParts);
+  return rounds * kChains * kStep;
+}
+
+}  // namespace
+}  // namespace octavo

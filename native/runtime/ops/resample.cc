@@ -1,0 +1,50 @@
+// Another number of places along an axis of a float32 tensor, each a weighted sum of some of the old ones. Inputs: the
+// tensor; for each new place the numbers of the old ones in int32, of which the nearest that exists is meant; and their
+// weights in float32. Attribute: the axis.
+#include <algorithm>
+
+#include "runtime/ops/checks.h"
+#include "runtime/ops/ops.h"
+#include "runtime/ops/strided.h"
+
+namespace octavo {
+namespace {
+
+const char* check(const View& view) {
+  if (!has(view, 3, 1)) return "a resampling has three inputs and one attribute";
+  const Tensor &x = view.in(0), &places = view.in(1), &weights = view.in(2), &y = view.out();
+  const std::int64_t axis = view.attribute(0);
+  if (!x.is_float() || !weights.is_float() || !y.is_float()) return "its tensors are not float32";
+  if (places.dtype != Dtype::kS32 || places.count != weights.count) return "its places and weights do not fit";
+  if (x.rank != y.rank || axis < 0 || axis >= x.rank) return "its axis does not fit";
+  for (int i = 0; i < x.rank; ++i) {
+    if (i != axis && x.dims[i] != y.dims[i]) return "its shapes do not fit";
+  }
+  return places.count % y.dims[axis] == 0 ? nullptr : "it has not as many weights for each place";
+}
+
+void run(const Call& call) {
+  const Tensor &x = call.in(0), &y = call.out();
+  const auto axis = call.attribute(0);
+  const std::int64_t size = x.dims[axis], count = y.dims[axis], inner = stride(x, axis);
+  const std::int64_t taps = call.in(1).count / count, outer = x.count / size / inner;
+  const float* from = call.read<float>(0);
+  float* to = call.write<float>();
+  for (std::int64_t i = 0; i < outer; ++i, from += size * inner) {
+    const std::int32_t* place = call.read<std::int32_t>(1);
+    const float* weight = call.read<float>(2);
+    for (std::int64_t j = 0; j < count; ++j, to += inner) {
+      std::fill_n(to, inner, 0.0f);
+      for (std::int64_t tap = 0; tap < taps; ++tap, ++place, ++weight) {
+        const float* row = from + std::clamp<std::int64_t>(*place, 0, size - 1) * inner;
+        for (std::int64_t k = 0; k < inner; ++k) to[k] += *weight * row[k];
+      }
+    }
+  }
+}
+
+}  // namespace
+
+const OpKind kResample{"Resample", check, run};
+
+}  // namespace octavo

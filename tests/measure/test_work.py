@@ -1,0 +1,83 @@
+"""What a run has to do, against counts by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from tests.models import build, node, random
+
+import octavo
+from octavo.export import compile_model, read_bundle
+from octavo.export.work import bundle_work
+from octavo.graph.work import Work
+from octavo.measure import estimate, model_work
+
+N, C, M, SIDE, CLASSES = 2, 16, 32, 8, 10
+CONV_MACS = N * M * SIDE * SIDE * C * 9
+DEPTHWISE_MACS = N * M * SIDE * SIDE * 9
+GEMM_MACS = N * M * CLASSES
+WEIGHTS = 4 * (M * C * 9 + M + M * 9 + M + M * CLASSES + CLASSES)
+X = np.random.default_rng(0).normal(size=(N, C, SIDE, SIDE)).astype(np.float32)
+
+
+def network() -> ir.Model:
+    """Conv, Relu, depthwise Conv, pooling, Gemm."""
+    nodes = [
+        node("Conv", ["x", "w1", "b1"], "c1", pads=[1, 1, 1, 1]),
+        node("Relu", ["c1"], "r1"),
+        node("Conv", ["r1", "w2", "b2"], "c2", pads=[1, 1, 1, 1], group=M),
+        node("GlobalAveragePool", ["c2"], "p"),
+        node("Flatten", ["p"], "f"),
+        node("Gemm", ["f", "w3", "b3"], "y"),
+    ]
+    weights = {
+        "w1": random(M, C, 3, 3),
+        "b1": random(M),
+        "w2": random(M, 1, 3, 3),
+        "b2": random(M),
+        "w3": random(M, CLASSES),
+        "b3": random(CLASSES),
+    }
+    shape = ["N", C, SIDE, SIDE]
+    return ir.from_proto(build(nodes, {"x": shape}, {"y": ["N", CLASSES]}, weights))
+
+
+def test_a_float_model() -> None:
+    found = model_work(network(), {"x": X})
+    assert (found.int8_macs, found.float_macs) == (0, CONV_MACS + DEPTHWISE_MACS + GEMM_MACS)
+    assert found.weight_bytes == WEIGHTS
+    # Of c1 the Relu takes the place; f is p under another shape.
+    r1 = c2 = 4 * N * M * SIDE * SIDE
+    assert found.activation_bytes == X.nbytes + 2 * (r1 + c2 + 4 * N * M) + 4 * N * CLASSES
+
+
+def test_a_quantized_model_and_its_bundle() -> None:
+    quantized = octavo.quantize(network(), {"x": X}, "octavo", verify=False).model
+    found = model_work(quantized, {"x": X})
+    assert (found.int8_macs, found.float_macs) == (CONV_MACS + DEPTHWISE_MACS + GEMM_MACS, 0)
+    assert WEIGHTS / 4 < found.weight_bytes < WEIGHTS / 2
+    floats = model_work(network(), {"x": X}).activation_bytes
+    ends = X.nbytes + 4 * N * CLASSES
+    assert found.activation_bytes - ends < 0.6 * (floats - ends)
+
+    bundle = bundle_work(read_bundle(compile_model(quantized, batch=N)))
+    assert bundle.float_macs == 0
+    # Weights are padded to multiples of eight, as K here is but for nothing.
+    assert bundle.int8_macs == pytest.approx(found.int8_macs, rel=0.02)
+
+
+def test_products_of_activations_are_counted() -> None:
+    nodes = [node("Transpose", ["x"], "t", perm=[0, 2, 1]), node("MatMul", ["x", "t"], "y")]
+    model = ir.from_proto(build(nodes, {"x": ["N", 5, 7]}, {"y": ["N", 5, 5]}))
+    x = np.zeros((3, 5, 7), np.float32)
+    assert model_work(model, {"x": x}).float_macs == 3 * 5 * 5 * 7
+
+
+def test_an_estimate_adds_up_and_rises_with_each_part() -> None:
+    work = Work(1e9, 1e9, 1e6, 1e6)
+    found = estimate(work)
+    assert found.arithmetic == pytest.approx((0.3 + 4.6) * 1e-3)
+    assert found.weights == pytest.approx(162.5e-6)
+    assert found.activations == pytest.approx(12.5e-6)
+    assert found.total == pytest.approx(found.arithmetic + found.weights + found.activations)
