@@ -17,15 +17,8 @@ from octavo.native import open_bundle, open_session
 
 # As octavo.h numbers them.
 _TYPES: dict[int, type] = {
-    1: np.float32,
-    2: np.uint8,
-    3: np.int8,
-    4: np.int32,
-    5: np.uint16,
-    6: np.int16,
-    7: np.int64,
-    8: np.bool_,
-}
+    1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32, 5: np.uint16, 6: np.int16, 7: np.int64, 8: np.bool_,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

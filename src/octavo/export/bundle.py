@@ -18,7 +18,7 @@ from octavo.export.program import Operation, Place, Program, Size, Tensor
 MAGIC, VERSION = b"OCTV", 2
 MAX_RANK, MAX_BYTES = 6, 2**31 - 1
 DTYPES: dict[np.dtype[Any], int] = {
-    np.dtype(name): number for number, name in enumerate(("f4", "u1", "i1", "i4", "u2", "i2", "i8", "?"), 1)
+    np.dtype(name): i for i, name in enumerate(("f4", "u1", "i1", "i4", "u2", "i2", "i8", "?"), 1)
 }
 _NAMES = {number: dtype for dtype, number in DTYPES.items()}
 _HEADER = struct.Struct("<4sIQIIQ20Q")

@@ -47,7 +47,7 @@ KINDS = (
     "QuantizeRange",
 )
 # Those whose tensors may be of 16 bits.
-SHORTS = frozenset({"Copy", "Cast", "QuantizeBlocks", "DequantizeBlocks"})
+SHORTS = frozenset({"Copy", "QuantizeBlocks", "DequantizeBlocks", "Cast"})
 # The attribute that says which.
 BINARY = {"Add": 1, "Sub": 2, "Mul": 3, "Div": 4, "Max": 5, "Min": 6, "Pow": 7}
 UNARY = {

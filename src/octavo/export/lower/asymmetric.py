@@ -13,15 +13,19 @@ from octavo.export.kinds import BINARY
 from octavo.export.lower import batches, products
 from octavo.export.lower.attributes import integer
 from octavo.export.lower.facts import Fact, Known, Pending, Real
-from octavo.export.lower.lowering import Lowering, like
+from octavo.export.lower.lowering import Handler, Lowering, like
 from octavo.export.lower.matrices import Matrices, check_batch, convolve, multiply, of_channels, zero_point_tensor
 from octavo.export.lower.products import Product, product_of
 from octavo.export.lower.target import Target
 from octavo.export.program import Tensor, constant_tensor
 
-_HANDLERS = {"Conv": products.conv, "Gemm": products.gemm, "MatMul": batches.matmul}
-_WRITE = {"Conv": products.integer_conv, "Gemm": products.integer_matrix, "MatMul": batches.integer_matmul}
-_FINISH = {"Conv": products.finish_conv, "Gemm": products.finish_matrix, "MatMul": batches.finish_matmul}
+_HANDLERS: dict[str, Handler] = {"Conv": products.conv, "Gemm": products.gemm, "MatMul": batches.matmul}
+_WRITERS = {"Conv": products.integer_conv, "Gemm": products.integer_matrix, "MatMul": batches.integer_matmul}
+_FINISH: dict[str, Handler] = {
+    "Conv": products.finish_conv,
+    "Gemm": products.finish_matrix,
+    "MatMul": batches.finish_matmul,
+}
 
 
 def product(lowering: Lowering, node: ir.Node) -> Fact:
@@ -32,7 +36,9 @@ def product(lowering: Lowering, node: ir.Node) -> Fact:
 def integer_product(lowering: Lowering, node: ir.Node, target: Target) -> Tensor | None:
     """On integers, to the target's grid."""
     found = _product(lowering, node, to_grid=True)
-    return _WRITE[node.op_type](lowering, node, target) if found is None else _written(lowering, node, found, target)
+    if found is None:
+        return _WRITERS[node.op_type](lowering, node, target)
+    return _written(lowering, node, found, target)
 
 
 def finish_product(lowering: Lowering, node: ir.Node) -> Fact:
