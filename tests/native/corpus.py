@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 from tests.export.qdq import Qdq, random_bias, random_params, random_weights
+from tests.native.encoder import encoder
 
 from octavo.affine import GRIDS, UINT8, QuantParams
 from octavo.export import compile_model
@@ -130,6 +131,25 @@ def open_sizes(model: Qdq) -> None:
     model.result(model.node("Transpose", [total], "t", perm=[1, 0, 2]), "float32")
 
 
+def masks(model: Qdq) -> None:
+    """Truths and whole numbers, and a tensor that is stretched."""
+    a, b = model.given("a", (2, 3), "int64"), model.given("b", (3,), "int64")
+    total = model.node("Add", [a, b], "total")
+    more = model.node("Less", [total, model.constant("ten", np.array(10))], "more")
+    model.result(model.node("Cast", [more], "real", to=1), "float32")
+    shape = model.constant("shape", np.array([4, 2, 3]))
+    model.result(model.node("Expand", [total, shape], "wide"), "int64")
+
+
+def activations(model: Qdq) -> None:
+    """A product of two of them, and a transposed convolution of floats."""
+    a, b = model.source("a", (2, 3, 5), GRID), model.source("b", (2, 5, 4), GRID)
+    model.result(model.quantized(model.node("MatMul", [a, b], "y"), GRID), "uint8")
+    weights = model.constant("w", np.ones((2, 3, 2, 2), np.float32))
+    up = model.node("ConvTranspose", [model.given("x", (1, 2, 3, 3)), weights], "up", strides=[2, 1], pads=[0, 1, 1, 0])
+    model.result(up, "float32")
+
+
 def parameters(model: Qdq, name: str, params: QuantParams) -> list[str]:
     zeros = params.zero_point.astype(params.grid.numpy_dtype)
     return [model.constant(f"{name}_scale", params.scale), model.constant(f"{name}_zero", zeros)]
@@ -151,12 +171,14 @@ SEEDS: dict[str, Callable[[Qdq], None]] = {
     "movers": movers,
     "blocks": blocks,
     "open_sizes": open_sizes,
+    "masks": masks,
+    "activations": activations,
 }
 
 
 def bundles() -> dict[str, bytes]:
     """Each by its name."""
-    found = {}
+    found = {"encoder": compile_model(ir.from_proto(encoder().proto()))}
     for name, build in SEEDS.items():
         model = Qdq()
         build(model)

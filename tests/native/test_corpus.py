@@ -19,7 +19,7 @@ def test_every_kind_of_operator_is_among_them() -> None:
 
 def test_they_are_small_and_run(tmp_path: Path) -> None:
     for name, content in bundles().items():
-        assert len(content) < 1 << 13, name
+        assert len(content) < 1 << 14, name
         (tmp_path / "m.oct").write_bytes(content)
         session = octavo.load(tmp_path / "m.oct")
         # An axis whose length is open has a name.

@@ -13,7 +13,7 @@ const char* check_blocks(const View& view, const Tensor& integers) {
   const Blocks blocks = blocks_of(view);
   const Tensor &scale = view.in(1), &zero_point = view.in(2);
   if (view.in(0).count != view.out().count) return "sizes differ";
-  if (!is_integer(integers)) return "its integers are floats";
+  if (!is_integer(integers)) return "its integers are of another type";
   if (!cover({blocks.outer, blocks.length, blocks.inner}, view.in(0))) return "its axis does not fit";
   if (blocks.sharing < Blocks::kTensor || blocks.sharing > Blocks::kBlock) return "its scales belong to nothing";
   if (blocks.block < 1 || blocks.block > blocks.length) return "its blocks are longer than its axis";

@@ -1,4 +1,4 @@
-// One piece of code for every type of integer that a tensor may hold.
+// One piece of code for every type of integer that may be quantized.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,8 @@ void with_integers(const Tensor& tensor, const Body& body) {
   }
 }
 
-inline bool is_integer(const Tensor& tensor) { return !tensor.is_float(); }
+inline bool is_integer(const Tensor& tensor) {
+  return tensor.is_byte() || tensor.is_short() || tensor.dtype == Dtype::kS32;
+}
 
 }  // namespace octavo

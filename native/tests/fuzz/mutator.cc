@@ -8,6 +8,7 @@
 
 #include "runtime/crc32.h"
 #include "runtime/format.h"
+#include "runtime/model.h"
 #include "tests/check.h"
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t largest);
@@ -60,7 +61,7 @@ std::size_t record(Bytes bytes, const Table& table, std::size_t each, Random& ra
 }
 
 std::uint64_t size_of(const TensorRecord& tensor) {
-  std::uint64_t bytes = tensor.dtype == 2 || tensor.dtype == 3 ? 1 : tensor.dtype >= 5 ? 2 : 4;
+  std::uint64_t bytes = octavo::size_of(static_cast<Dtype>(tensor.dtype));
   for (int i = 0; i < std::min<int>(tensor.rank, kMaxRank); ++i) bytes *= tensor.dims[i];
   return bytes;
 }
@@ -70,7 +71,7 @@ void change_tensor(Bytes bytes, std::size_t at, Random& random) {
   TensorRecord tensor = load<TensorRecord>(bytes, at);
   switch (random.between(0, 8)) {
     case 0:
-      tensor.dtype = static_cast<std::uint8_t>(random.between(0, 7));
+      tensor.dtype = static_cast<std::uint8_t>(random.between(0, 9));
       break;
     case 1:
       tensor.rank = static_cast<std::uint8_t>(random.between(0, 7));
