@@ -187,11 +187,6 @@ void run(const Call& call) {
   });
 }
 
-std::int64_t multiply_adds(const View& view) {
-  const std::int64_t width = view.attribute(kWidth);
-  return view.out().count / width * view.attribute(kKeys) * (view.attribute(kDepth) + width);
-}
-
 }  // namespace
 
 const OpKind kAttention{"Attention", check, run, scratch, multiply_adds};

@@ -81,8 +81,6 @@ void run(const Call& call) {
   });
 }
 
-std::int64_t multiply_adds(const View& view) { return view.out().count * last_dim(view.in(0)); }
-
 }  // namespace
 
 const OpKind kMatMulFunction{"MatMulFunction", check, run, scratch, multiply_adds};
