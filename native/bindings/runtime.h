@@ -43,9 +43,7 @@ class BundleModel {
   BundleModel& operator=(const BundleModel&) = delete;
   ~BundleModel() { octavo_close(model_); }
 
-  std::vector<Spec> inputs() const {
-    return specs(octavo_input_count(model_), octavo_input_info, octavo_input_axis);
-  }
+  std::vector<Spec> inputs() const { return specs(octavo_input_count(model_), octavo_input_info, octavo_input_axis); }
   std::vector<Spec> outputs() const {
     return specs(octavo_output_count(model_), octavo_output_info, octavo_output_axis);
   }
