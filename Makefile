@@ -46,6 +46,7 @@ lint: .venv/dev
 # is where the next run begins; what breaks is written to build/fuzz.
 fuzz: .venv/dev
 	$(BIN)/cmake -S native -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+		-DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" \
 		-DCMAKE_CXX_FLAGS="$(SANITIZERS)" -DCMAKE_COMPILE_WARNING_AS_ERROR=ON
 	$(BIN)/cmake --build build/fuzz --parallel 2 --target octavo_fuzz
 	$(BIN)/python -m tests.native.corpus build/fuzz/corpus

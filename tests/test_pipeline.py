@@ -206,7 +206,7 @@ class TestOptions:
         assert all(value > 0 for value in result.latency_ms.values())
         assert {found.layer for found in result.diagnosis} <= {"conv_c", "conv_y"}
         assert result.diagnosis
-        assert set(result.seconds) == {"prepare", "calibrate", "quantize", "compare layers", "time"}
+        assert set(result.seconds) == {"prepare", "calibrate", "quantize", "compare layers", "time", "time natively"}
 
     def test_a_target_that_onnx_runtime_does_not_serve_is_not_timed(self) -> None:
         result = quantized(target="octavo", verify=True)

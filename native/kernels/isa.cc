@@ -1,6 +1,6 @@
 // Compiled once for each instruction set, with OCTAVO_ISA its name, OCTAVO_ISA_HEADER its header, and its own flags.
-// All code here is in unnamed namespaces and free of the standard library's templates: the linker keeps one copy of a
-// function that several files define, and might keep one that needs instructions the processor lacks.
+// All code here is in unnamed namespaces or static, and calls no templates of the standard library: the linker keeps
+// one copy of a function that several files define, and might keep one that needs instructions the processor lacks.
 #include OCTAVO_ISA_HEADER
 
 #include "kernels/generic/arithmetic.h"

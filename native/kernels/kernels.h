@@ -100,11 +100,13 @@ struct Conv {
   std::size_t first_row, rows;
 };
 
-inline std::size_t conv_segments(const Stride2d& w) { return w.dilation_w == 1 ? w.kernel_h : w.kernel_h * w.kernel_w; }
-inline std::size_t segment_length(const Stride2d& w, std::size_t channels) {
+static constexpr std::size_t conv_segments(const Stride2d& w) {
+  return w.dilation_w == 1 ? w.kernel_h : w.kernel_h * w.kernel_w;
+}
+static constexpr std::size_t segment_length(const Stride2d& w, std::size_t channels) {
   return (w.dilation_w == 1 ? w.kernel_w : 1) * channels;
 }
-inline std::size_t segment_depth(const Stride2d& w, std::size_t channels) {
+static constexpr std::size_t segment_depth(const Stride2d& w, std::size_t channels) {
   return (segment_length(w, channels) + 7) / 8 * 8;
 }
 

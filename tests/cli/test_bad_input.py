@@ -498,7 +498,8 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     quantize("--batch-size", 6, output="whole.onnx")
     calibration = importlib.import_module("octavo.calibrate.run")
-    run_batch, runs = calibration.run_batch, []
+    lanes = importlib.import_module("octavo.calibrate.lanes")
+    run_batch, runs = lanes.run_batch, []
 
     def interrupted(*arguments: object) -> object:
         runs.append(arguments)
@@ -506,7 +507,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
             raise KeyboardInterrupt
         return run_batch(*arguments)
 
-    monkeypatch.setattr(calibration, "run_batch", interrupted)
+    monkeypatch.setattr(lanes, "run_batch", interrupted)
     monkeypatch.setattr(calibration, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     before = contents(work)
     ended = octavo("quantize", "digits.onnx", *DATA, "-t", UNTIMED, "--batch-size", 6)

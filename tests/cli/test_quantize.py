@@ -28,7 +28,7 @@ from octavo.engines.onnxruntime import Session
 METRIC = {"name", "unit", "float", "quantized", "drop", "drop_ci95", "sqnr_db", "method", "samples", "groups"}
 LAYER = {
     *("name", "op", "grid", "scale", "zero_point", "estimator", "sqnr_db", "cosine"),
-    *("output", "inputs", "weights", "fused", "share"),
+    *("output", "inputs", "weights", "fused", "share", "native_ms"),
 }
 TENSOR = {"tensor", "grid", "scale", "zero_point", "axis", "estimator"}
 RESULT = {
@@ -46,7 +46,7 @@ RESULT = {
         "layers",
     ),
     *("left_float", "proofs", "diagnosis", "recipe", "versions", "sha256", "warnings"),
-    *("tensors", "operators", "command"),
+    *("tensors", "operators", "command", "native"),
 }
 
 

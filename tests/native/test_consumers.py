@@ -70,7 +70,7 @@ def built(request: pytest.FixtureRequest) -> Built:
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The digits, and a bundle for every kind of operator."""
     folder = tmp_path_factory.mktemp("models")
-    found = {"digits": digits_bundle(folder)}
+    found = {"digits": digits_bundle(folder, batch=1)}
     for name, content in bundles().items():
         path = folder / f"{name}.oct"
         path.write_bytes(content)

@@ -22,9 +22,14 @@ constexpr std::size_t whole_lines(std::size_t bytes) { return (bytes + kLine - 1
 template <class Isa>
 constexpr int kRegisters = kBlock / Isa::kLanes;
 
+template <int I>
+struct Index {
+  OCTAVO_INLINE constexpr operator int() const { return I; }
+};
+
 template <class Body, std::size_t... I>
 OCTAVO_INLINE void each_of(std::index_sequence<I...>, const Body& body) {
-  (body(std::integral_constant<int, static_cast<int>(I)>()), ...);
+  (body(Index<static_cast<int>(I)>()), ...);
 }
 
 // body(0), body(1), ..., each number a constant of the compiler's, so that arrays indexed by them stay in registers.
