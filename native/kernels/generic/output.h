@@ -120,10 +120,11 @@ struct ByteOutput {
 
 // To the product's own grid, joined with the addend, and to the grid of the result.
 //
-// The quick way computes own * (own_scale / scale) + (other - zero_point) * (scale of the other / scale), in which no
-// term is larger than 255 times its factor, and rounds three times on the way to the sum of both; the exact way rounds
-// twice. So they differ by less than 5 * 2^-24 * 255 times the sum of the factors, which is less than 2^-13 times it;
-// and where the quick quotient is farther than that from where rounding turns, both give the same integer.
+// The quick way computes own * (own_scale / scale) + (other * (scale of the other / scale) - the same of its zero
+// point), in which no term is larger than 255 times its factor, and rounds each at most five times; the exact way
+// rounds twice. So they differ by less than 7 * 2^-24 * 255 times the sum of the factors, which is less than 2^-13
+// times it; and where the quick quotient is farther than that from where rounding turns, both give the same integer.
+// With a sum of at most 2^8 it stays below 2^17, and is clipped after it is packed.
 template <class Isa>
 struct JoinedOutput {
   using Element = std::uint8_t;
@@ -133,7 +134,7 @@ struct JoinedOutput {
   Step step;
   Clip clip;
   std::ptrdiff_t away;  // from a place in c to the same in the addend
-  float own_factor, other_factor, doubt;
+  float own_factor, other_factor, other_zero, doubt;
   explicit JoinedOutput(const Gemm& gemm)
       : multiplier(gemm.multiplier),
         low(static_cast<float>(gemm.low - gemm.zero_point)),
@@ -143,7 +144,8 @@ struct JoinedOutput {
         clip{addend.result.zero_point, addend.result.low, addend.result.high, addend.result.low < 0},
         away(addend.data - static_cast<const std::uint8_t*>(gemm.c)),
         own_factor(addend.own_scale / addend.result.scale),
-        other_factor(addend.scale / addend.result.scale) {
+        other_factor(addend.scale / addend.result.scale),
+        other_zero(static_cast<float>(-addend.zero_point) * other_factor) {
     const float sum = own_factor + other_factor;
     doubt = own_factor >= 0x1p-60f && other_factor >= 0x1p-60f && sum <= 0x1p8f ? 0.5f - 0x1p-13f * sum : -1.0f;
   }
@@ -157,14 +159,15 @@ struct JoinedOutput {
     widen_addend<Panels>(c + away, columns, other);
     auto worst = Isa::all(0.0f);
     each<kAll>([&](auto r) OCTAVO_LAMBDA {
-      own[r] = Isa::to_floats(Isa::round(Isa::min(Isa::max(own[r], Isa::all(low)), Isa::all(high))));
-      other[r] = Isa::subtract(other[r], Isa::all(addend.zero_point));
-      auto quotient = Isa::add(Isa::multiply(own[r], Isa::all(own_factor)),
-                               Isa::multiply(Isa::to_floats(other[r]), Isa::all(other_factor)));
-      quotient =
-          Isa::min(Isa::max(quotient, Isa::all(static_cast<float>(step.low))), Isa::all(static_cast<float>(step.high)));
+      own[r] = Isa::nearest(Isa::min(Isa::max(own[r], Isa::all(low)), Isa::all(high)));
+      const auto moved = Isa::multiply_add(Isa::to_floats(other[r]), Isa::all(other_factor), Isa::all(other_zero));
+      auto quotient = Isa::multiply_add(own[r], Isa::all(own_factor), moved);
+      if constexpr (!requires { Isa::kStoresRows; }) {
+        quotient = Isa::min(Isa::max(quotient, Isa::all(static_cast<float>(step.low))),
+                            Isa::all(static_cast<float>(step.high)));
+      }
       q[r] = Isa::round(quotient);
-      worst = Isa::max(Isa::absolute(Isa::subtract(quotient, Isa::to_floats(q[r]))), worst);
+      worst = Isa::farther(worst, Isa::subtract(quotient, Isa::to_floats(q[r])));
     });
     if (Isa::any_at_least(worst, Isa::all(doubt))) [[unlikely]]
       join_exactly<Panels>(own, other, q);
@@ -178,7 +181,8 @@ struct JoinedOutput {
                                               typename Isa::Ints (&q)[Panels * kRegisters<Isa>]) const {
     for (int r = 0; r < Panels * kRegisters<Isa>; ++r) {
       const auto a = Isa::multiply(own[r], Isa::all(addend.own_scale));
-      const auto b = Isa::multiply(Isa::to_floats(other[r]), Isa::all(addend.scale));
+      const auto moved = Isa::subtract(other[r], Isa::all(addend.zero_point));
+      const auto b = Isa::multiply(Isa::to_floats(moved), Isa::all(addend.scale));
       q[r] = Isa::to_grid_exactly(Isa::add(a, b), step);
     }
   }

@@ -58,6 +58,10 @@ struct avx512_vnni {
 
   static Floats absolute(Floats v) { return _mm512_abs_ps(v); }
   static Floats without_nans(Floats x) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x); }
+  // Rounded once; for what is checked or exact anyway.
+  static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
+  // The larger magnitude; a has no sign.
+  static Floats farther(Floats a, Floats b) { return _mm512_range_ps(a, b, 0x0b); }
   static bool any_at_least(Floats v, Floats bound) { return _mm512_cmp_ps_mask(v, bound, _CMP_GE_OQ) != 0; }
   // The second half of the lanes is added to the first, and so on.
   static float total(Floats v) {
@@ -116,8 +120,9 @@ struct avx512_vnni {
     const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), zero_point);
     const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), zero_point);
     const __m512i low = _mm512_set1_epi8(static_cast<char>(clip.low));
-    return clip.is_signed ? _mm512_max_epi8(_mm512_packs_epi16(first, second), low)
-                          : _mm512_max_epu8(_mm512_packus_epi16(first, second), low);
+    const __m512i high = _mm512_set1_epi8(static_cast<char>(clip.high));
+    return clip.is_signed ? _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(first, second), low), high)
+                          : _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), low), high);
   }
 
   // Sixteen columns of each panel to bytes.
