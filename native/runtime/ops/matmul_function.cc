@@ -12,7 +12,7 @@
 namespace octavo {
 namespace {
 
-constexpr std::size_t kRows = 128, kPanels = 16, kColumns = kPanels * kPanelColumns;
+constexpr std::size_t kRows = 24, kPanels = 16, kColumns = kPanels * kPanelColumns;
 
 std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.dims[tensor.rank - 1]; }
 
