@@ -10,6 +10,8 @@ namespace octavo {
 namespace {
 
 constexpr std::size_t kPlanar = 3 + kWindowAttributes;
+constexpr std::int64_t kManyPositions = 512;
+constexpr std::size_t kTogether = 4;  // panels that kernels take at a time
 
 struct Shape {
   Image in, out;
@@ -78,8 +80,11 @@ void run(const Call& call) {
   const bool planar = call.attribute(kPlanar) != 0;
   const std::size_t element = call.out().is_float() ? sizeof(float) : 1;
   const auto products = static_cast<std::size_t>(s.in.n * s.groups);
-  const std::size_t parts =
-      parts_of(call, static_cast<std::size_t>(s.out.h), static_cast<std::size_t>(multiply_adds(call)) / products);
+  // Parts are of rows; or of channels where there are few positions, so that weights are not read for each part.
+  const bool by_rows = s.out.h * s.out.w >= kManyPositions;
+  const std::size_t wide = (panels(static_cast<std::size_t>(s.width)) + kTogether - 1) / kTogether;
+  const std::size_t parts = parts_of(call, by_rows ? static_cast<std::size_t>(s.out.h) : wide,
+                                     static_cast<std::size_t>(multiply_adds(call)) / products);
   call.parallel(products * parts, [&](std::size_t i, std::byte* scratch) {
     const auto product = static_cast<std::int64_t>(i / parts);
     const std::int64_t sample = product / s.groups, group = product % s.groups;
@@ -90,9 +95,16 @@ void run(const Call& call) {
     conv.product.c = call.write<std::byte>() +
                      static_cast<std::size_t>(sample * s.out.h * s.out.w * s.out.c + group * s.width) * element;
     conv.product.c_stride = static_cast<std::size_t>(s.out.c);
+    std::size_t first = 0, count = by_rows ? conv.rows : wide;
+    share_rows(i % parts, parts, first, count);
+    if (by_rows) {
+      conv.first_row = first;
+      conv.rows = count;
+    } else {
+      conv.product = columns_of(conv.product, first * kTogether, count * kTogether);
+    }
     Addend addend;
     conv.product.addend = addend_of(call, conv.product, addend);
-    share_rows(i % parts, parts, conv.first_row, conv.rows);
     call.kernels.conv(conv, scratch);
   });
 }
