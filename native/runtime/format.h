@@ -11,6 +11,7 @@ static_assert(std::endian::native == std::endian::little, "bundles are little-en
 inline constexpr char kMagic[4] = {'O', 'C', 'T', 'V'};
 inline constexpr std::uint32_t kVersion = 2;
 inline constexpr std::uint64_t kAlignment = 64;
+constexpr std::uint64_t aligned(std::uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 inline constexpr std::uint32_t kAbsent = 0xffffffff;
 inline constexpr int kMaxRank = 6;
 // Of a tensor and of the arena, so that no product or sum of sizes leaves 64 bits.

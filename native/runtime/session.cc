@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::size_t kMostPlans = 16;
 
-constexpr std::size_t rounded(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
 bool refuse(const Tensor& tensor, int axis, const std::string& takes, std::int64_t length, std::string& error) {
   error = "axis " + std::to_string(axis) + " of '" + tensor.name + "' " + takes + " and was given " +
           std::to_string(length);
@@ -73,7 +71,7 @@ Sizes sizes_of(const Model& model) {
 void Session::Free::operator()(std::byte* p) const { std::free(p); }
 
 std::size_t Session::bytes(const Model& model, std::size_t threads) {
-  return rounded(model.arena_bytes) + threads * rounded(model.scratch_bytes);
+  return aligned(model.arena_bytes) + threads * aligned(model.scratch_bytes);
 }
 
 Session::Session(const Model& model, const Kernels& kernels, std::uint32_t threads)
@@ -126,7 +124,7 @@ void Session::attach(const Model& model) {
     std::unique_ptr<std::byte, Free> larger(static_cast<std::byte*>(std::aligned_alloc(kAlignment, size)));
     if (larger == nullptr) throw std::bad_alloc();
     // A bundle whose operators read what none wrote gives the same result each time, too.
-    std::memset(larger.get(), 0, rounded(model.arena_bytes));
+    std::memset(larger.get(), 0, aligned(model.arena_bytes));
     memory_ = std::move(larger);
     bytes_ = size;
   }
@@ -150,7 +148,7 @@ void Session::run(const void* const* inputs, void* const* outputs) {
     }
   }
   pool_.notice_fork();
-  const Staff staff{pool_, memory_.get() + rounded(model_->arena_bytes), rounded(model_->scratch_bytes)};
+  const Staff staff{pool_, memory_.get() + aligned(model_->arena_bytes), aligned(model_->scratch_bytes)};
   if (!nanoseconds_.empty()) return run_timed(staff);
   for (const Op& op : model_->ops) op.kind->run(Call(*model_, op, data_.data(), staff, kernels_));
 }

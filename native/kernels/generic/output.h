@@ -41,9 +41,10 @@ struct Together {
   static bool fits(const Gemm& gemm) {
     return Panels <= kGroup / 2 && gemm.n == Panels * kBlock && gemm.c_stride == gemm.n;
   }
-  explicit Together(const Gemm& gemm) {
+  const float* repeat(const Gemm& gemm) {
     constexpr std::size_t kWidth = Panels * kBlock;
     for (std::size_t i = 0; i < kRows * kWidth; i += kWidth) std::memcpy(multiplier + i, gemm.multiplier, kWidth * 4);
+    return multiplier;
   }
 };
 

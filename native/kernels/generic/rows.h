@@ -39,8 +39,8 @@ void run_in_registers(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t
   using Height = Heights<Isa, Panels>;
   ByteOutput<Isa> out(gemm);
   const bool together = Together<Panels>::fits(gemm);
-  const Together<Panels> repeated(gemm);
-  if (together) out.multiplier = repeated.multiplier;
+  Together<Panels> repeated;
+  if (together) out.multiplier = repeated.repeat(gemm);
   auto* c = static_cast<std::uint8_t*>(gemm.c) + input.first * gemm.c_stride + column;
   TileOutput to{nullptr, &out, nullptr, gemm.c_stride, column, gemm.n - column, 0, together};
   each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
@@ -67,8 +67,8 @@ void run_through_memory(const Gemm& gemm, const RowsInput<Isa>& input, std::size
   };
   if constexpr (Panels <= kGroup / 2 && requires { out.clip; }) {
     if (input.row_sums == nullptr && Together<Panels>::fits(gemm)) {
-      const Together<Panels> repeated(gemm);
-      out.multiplier = repeated.multiplier;
+      Together<Panels> repeated;
+      out.multiplier = repeated.repeat(gemm);
       return run_tiles([&](std::size_t row, int high) {
         finish_together<Isa, Panels>(gemm, out, {input.first + row, column, high}, sums);
       });

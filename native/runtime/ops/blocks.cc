@@ -1,7 +1,7 @@
 #include "runtime/ops/blocks.h"
 
-#include "runtime/ops/integers.h"
 #include "runtime/ops/slices.h"
+#include "runtime/ops/types.h"
 
 namespace octavo {
 

@@ -2,8 +2,8 @@
 // of the same type. Attributes: those of the blocks.
 #include "runtime/ops/blocks.h"
 #include "runtime/ops/checks.h"
-#include "runtime/ops/integers.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/types.h"
 #include "runtime/ops/widen.h"
 
 namespace octavo {

@@ -9,8 +9,6 @@ namespace {
 
 constexpr std::size_t kLeastRows = 12;  // that fill the registers of a tile
 
-std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.dims[tensor.rank - 1]; }
-
 const char* check(const View& view) {
   if (!has_product(view, 0)) return "it has not the inputs and attributes of a matrix product";
   const std::int64_t k = last_dim(view.in(0)), n = last_dim(view.out());

@@ -14,8 +14,6 @@ namespace {
 
 constexpr std::size_t kRows = 24, kPanels = 16, kColumns = kPanels * kPanelColumns;
 
-std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.dims[tensor.rank - 1]; }
-
 const char* check(const View& view) {
   if (!has(view, kProductInputs + 1, 5)) return "a product with a function has six inputs and five attributes";
   const std::int64_t k = last_dim(view.in(0)), n = last_dim(view.out());

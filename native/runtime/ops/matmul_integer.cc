@@ -17,8 +17,6 @@ struct Shape {
   std::int64_t groups, rows, k, n;  // rows of one matrix
 };
 
-std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.dims[tensor.rank - 1]; }
-
 // One matrix of weights serves all rows; of several, each serves those along one axis.
 Shape shape_of(const View& view) {
   const Tensor& a = view.in(kActivation);

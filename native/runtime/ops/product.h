@@ -10,6 +10,8 @@
 
 namespace octavo {
 
+inline std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.dims[tensor.rank - 1]; }
+
 // Without the addend.
 inline constexpr std::size_t kProductInputs = 5;
 

@@ -5,8 +5,8 @@
 
 #include "runtime/ops/blocks.h"
 #include "runtime/ops/checks.h"
-#include "runtime/ops/integers.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/types.h"
 
 namespace octavo {
 namespace {

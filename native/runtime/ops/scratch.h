@@ -7,8 +7,6 @@
 
 namespace octavo {
 
-constexpr std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
-
 class Scratch {
  public:
   explicit Scratch(std::byte* memory) : next_(memory) {}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "runtime/model.h"
 
@@ -34,6 +35,18 @@ void with_type(Dtype dtype, const Body& body) {
     default:
       return body(Truth{});
   }
+}
+
+// The same for integers that may be quantized.
+inline bool is_integer(const Tensor& tensor) {
+  return tensor.is_byte() || tensor.is_short() || tensor.dtype == Dtype::kS32;
+}
+
+template <class Body>
+void with_integers(const Tensor& tensor, const Body& body) {
+  with_type(tensor.dtype, [&]<class T>(T zero) {
+    if constexpr (std::is_integral_v<T> && sizeof(T) <= sizeof(std::int32_t)) body(zero);
+  });
 }
 
 }  // namespace octavo

@@ -3,12 +3,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <memory>
 #include <vector>
 
 #include "kernels/dispatch.h"
 #include "octavo.h"
 #include "runtime/format.h"
+#include "tests/runtime/given.h"
 
 extern "C" {
 // So that a bundle that asks for much memory is answered as on a machine that has little.
@@ -16,68 +16,26 @@ const char* __asan_default_options() { return "allocator_may_return_null=1:max_a
 }
 
 namespace octavo {
+
+using tests::give, tests::memory, tests::Memory, tests::shapes_of;
+
 namespace {
 
 constexpr std::size_t kLargest = 1 << 14;
-
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-
-// No byte beyond its end is the process's own.
-using Memory = std::unique_ptr<char, Free>;
-
-Memory memory(std::size_t size) {
-  void* found = nullptr;
-  const bool made = posix_memalign(&found, kAlignment, size) == 0;
-  return Memory(made ? static_cast<char*>(found) : nullptr);
-}
 
 void choose_instructions(const Header& header) {
   static const std::vector<const Kernels*> sets = runnable();
   setenv("OCTAVO_ISA", sets[header.checksum % sets.size()]->name, 1);
 }
 
-// False if one is large.
-template <class Buffer, class Info>
-bool give(const octavo_session* session, std::size_t count, const Info& info, std::vector<Memory>& held,
-          std::vector<Buffer>& buffers) {
-  for (std::size_t i = 0; i < count; ++i) {
-    octavo_tensor tensor;
-    info(session, i, &tensor);
-    if (tensor.size > kLargest) return false;
-    held.push_back(memory(tensor.size));
-    for (std::size_t at = 0; at < tensor.size; ++at) held.back().get()[at] = static_cast<char>(at * 37);
-    buffers.push_back({held.back().get(), tensor.size});
-  }
-  return true;
-}
-
 void run(const octavo_model* model, octavo_session* session) {
   std::vector<Memory> held;
   std::vector<octavo_input> inputs;
   std::vector<octavo_output> outputs;
-  if (give(session, octavo_input_count(model), octavo_session_input_info, held, inputs) &&
-      give(session, octavo_output_count(model), octavo_session_output_info, held, outputs)) {
+  if (give(session, octavo_input_count(model), octavo_session_input_info, kLargest, held, inputs) &&
+      give(session, octavo_output_count(model), octavo_session_output_info, kLargest, held, outputs)) {
     octavo_session_run(session, inputs.data(), outputs.data(), nullptr);
   }
-}
-
-// Inputs whose open axes are of another length than they were compiled at.
-std::vector<octavo_shape> other_shapes(const octavo_model* model, std::int64_t more) {
-  std::vector<octavo_shape> shapes;
-  for (std::size_t i = 0; i < octavo_input_count(model); ++i) {
-    octavo_tensor tensor;
-    octavo_input_info(model, i, &tensor);
-    octavo_shape shape{tensor.rank, {}};
-    for (std::uint32_t axis = 0; axis < tensor.rank; ++axis) {
-      octavo_axis open;
-      octavo_input_axis(model, i, axis, &open);
-      shape.dims[axis] = open.name == nullptr ? tensor.shape[axis] : open.least + more;
-    }
-    shapes.push_back(shape);
-  }
-  return shapes;
 }
 
 void try_session(const octavo_model* model) {
@@ -85,7 +43,7 @@ void try_session(const octavo_model* model) {
   if (octavo_session_open(model, &session, nullptr) != OCTAVO_OK) return;
   run(model, session);
   for (const std::int64_t more : {0, 5}) {
-    const auto shapes = other_shapes(model, more);
+    const auto shapes = shapes_of(model, [=](const octavo_axis& open) { return open.least + more; });
     if (octavo_session_resize(session, shapes.data(), nullptr) != OCTAVO_OK) continue;
     if (octavo_session_memory(session) <= 64 * kLargest) run(model, session);
   }

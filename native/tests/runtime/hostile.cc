@@ -7,57 +7,16 @@
 #include <vector>
 
 #include "octavo.h"
+#include "tests/runtime/given.h"
+
+using octavo::tests::give, octavo::tests::memory, octavo::tests::Memory, octavo::tests::shapes_of;
 
 namespace {
-
-constexpr std::size_t kAlignment = 64;
-
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-
-// No byte beyond its end is the process's own.
-using Memory = std::unique_ptr<char, Free>;
-
-Memory memory(std::size_t size) {
-  void* found = nullptr;
-  return Memory(posix_memalign(&found, kAlignment, size) == 0 ? static_cast<char*>(found) : nullptr);
-}
-
-template <class Buffer, class Source, class Info>
-bool give(const Source* source, std::size_t count, const Info& info, std::vector<Memory>& held,
-          std::vector<Buffer>& buffers) {
-  for (std::size_t i = 0; i < count; ++i) {
-    octavo_tensor tensor;
-    info(source, i, &tensor);
-    held.push_back(memory(tensor.size));
-    if (held.back() == nullptr) return false;
-    for (std::size_t at = 0; at < tensor.size; ++at) held.back().get()[at] = static_cast<char>(at * 37);
-    buffers.push_back({held.back().get(), tensor.size});
-  }
-  return true;
-}
 
 // Far enough from the first sizes that plans are made anew; as the bundle's own bounds allow.
 constexpr std::int64_t kTries[] = {1, 2, 5, 17};
 // Of inputs and outputs, so that a bundle that asks for gigabytes costs no time.
 constexpr std::size_t kMostBytes = 1 << 24;
-
-std::vector<octavo_shape> shapes_of(const octavo_model* model, std::int64_t length) {
-  std::vector<octavo_shape> shapes;
-  for (std::size_t i = 0; i < octavo_input_count(model); ++i) {
-    octavo_tensor tensor;
-    octavo_input_info(model, i, &tensor);
-    octavo_shape shape{tensor.rank, {}};
-    for (std::uint32_t axis = 0; axis < tensor.rank; ++axis) {
-      octavo_axis found;
-      octavo_input_axis(model, i, axis, &found);
-      shape.dims[axis] = found.name == nullptr ? tensor.shape[axis] : length;
-    }
-    shapes.push_back(shape);
-  }
-  return shapes;
-}
 
 template <class Info>
 bool is_small(const octavo_session* session, std::size_t count, const Info& info) {
@@ -73,14 +32,15 @@ void try_sizes(const octavo_model* model) {
   if (octavo_session_open(model, &session, nullptr) != OCTAVO_OK) return;
   const std::size_t inputs = octavo_input_count(model), outputs = octavo_output_count(model);
   for (const std::int64_t length : kTries) {
-    if (octavo_session_resize(session, shapes_of(model, length).data(), nullptr) != OCTAVO_OK) continue;
+    const auto shapes = shapes_of(model, [=](const octavo_axis&) { return length; });
+    if (octavo_session_resize(session, shapes.data(), nullptr) != OCTAVO_OK) continue;
     if (!is_small(session, inputs, octavo_session_input_info)) continue;
     if (!is_small(session, outputs, octavo_session_output_info)) continue;
     std::vector<Memory> held;
     std::vector<octavo_input> from;
     std::vector<octavo_output> to;
-    const bool given = give(session, inputs, octavo_session_input_info, held, from) &&
-                       give(session, outputs, octavo_session_output_info, held, to);
+    const bool given = give(session, inputs, octavo_session_input_info, octavo::kMaxBytes, held, from) &&
+                       give(session, outputs, octavo_session_output_info, octavo::kMaxBytes, held, to);
     if (given) octavo_session_run(session, from.data(), to.data(), nullptr);
   }
   octavo_session_close(session);
@@ -96,8 +56,8 @@ void try_bundle(const char* data, std::size_t size) {
   std::vector<Memory> held;
   std::vector<octavo_input> inputs;
   std::vector<octavo_output> outputs;
-  const bool given = give(model, octavo_input_count(model), octavo_input_info, held, inputs) &&
-                     give(model, octavo_output_count(model), octavo_output_info, held, outputs);
+  const bool given = give(model, octavo_input_count(model), octavo_input_info, octavo::kMaxBytes, held, inputs) &&
+                     give(model, octavo_output_count(model), octavo_output_info, octavo::kMaxBytes, held, outputs);
   const bool ran = given && octavo_run(model, inputs.data(), outputs.data(), &error) == OCTAVO_OK;
   if (ran) try_sizes(model);
   std::printf(ran ? "ran\n" : "not run\n");
