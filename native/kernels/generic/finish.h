@@ -1,20 +1,15 @@
-// From a tile's sums in memory to the output, a row of some panels at a time.
+// From a tile's sums to the output: a row at a time, or some short rows that lie one behind the other.
 #pragma once
 
 #include "kernels/generic/output.h"
+#include "kernels/generic/tile.h"
 
 namespace octavo {
 namespace {
 
-// Where a tile lies in the output.
-struct Place {
-  std::size_t row;
-  std::size_t column;
-  int rows;
-};
-
+// Whether what `out` stored is sure.
 template <class Isa, int Panels, class Out>
-OCTAVO_INLINE void finish_row(const Gemm& gemm, const Out& out, std::size_t row, std::size_t column,
+OCTAVO_INLINE bool finish_row(const Gemm& gemm, const Out& out, std::size_t row, std::size_t column,
                               const std::int32_t* sums, const std::int32_t* row_sum, std::size_t columns) {
   constexpr int kNow = Panels < kGroup ? Panels : kGroup;
   typename Isa::Ints v[kNow * kRegisters<Isa>];
@@ -28,32 +23,118 @@ OCTAVO_INLINE void finish_row(const Gemm& gemm, const Out& out, std::size_t row,
     }
   }
   auto* c = static_cast<typename Out::Element*>(gemm.c) + row * gemm.c_stride + column;
-  out.template store<kNow>(v, column, columns, c);
+  bool stored = out.template store<kNow>(v, column, columns, c);
   if constexpr (Panels > kGroup) {
     const std::size_t next = column + kGroup * kBlock;
-    finish_row<Isa, Panels - kGroup>(gemm, out, row, next, sums + kGroup * kBlock, row_sum, columns - kGroup * kBlock);
+    stored &= finish_row<Isa, Panels - kGroup>(gemm, out, row, next, sums + kGroup * kBlock, row_sum,
+                                               columns - kGroup * kBlock);
   }
+  return stored;
 }
 
-// The same with `out` made for rows that are stored together. What `sums` has room for is a multiple of kGroup panels.
+// A tile whose sums are in registers.
 template <class Isa, int Panels, class Out>
-void finish_together(const Gemm& gemm, const Out& out, const Place& place, const std::int32_t* sums) {
-  constexpr int kRows = Together<Panels>::kRows;
-  for (int row = 0; row < place.rows; row += kRows, sums += kGroup * kBlock) {
-    finish_row<Isa, kGroup>(gemm, out, place.row + static_cast<std::size_t>(row), 0, sums, nullptr,
-                            static_cast<std::size_t>(place.rows - row) * gemm.n);
-  }
-}
+struct Direct {
+  const Out& out;
+  typename Out::Element* c;  // of the tile's first row and column
+  std::size_t c_stride;
+  std::size_t column;
+  std::size_t columns;  // from there to the end of the row
+  int rows;
+  bool together;  // rows lie one behind the other, and `out` is made for them
 
-// row_sums are those of a, from the tile's first row on; null unless b has zero points.
-template <class Isa, int Panels, class Out>
-void finish(const Gemm& gemm, const Out& out, const Place& place, const std::int32_t* sums,
-            const std::int32_t* row_sums) {
-  for (int row = 0; row < place.rows; ++row, sums += Panels * kBlock) {
-    finish_row<Isa, Panels>(gemm, out, place.row + static_cast<std::size_t>(row), place.column, sums,
-                            row_sums == nullptr ? nullptr : row_sums + row, gemm.n - place.column);
+  template <int Rows>
+  OCTAVO_INLINE void store(const Held<Isa, Rows, Panels>& held) const {
+    if constexpr (Panels <= kGroup / 2) {
+      if (together) return store_together<Rows>(held);
+    }
+    each<Rows>([&](auto r) OCTAVO_LAMBDA {
+      if (r < rows) out.template store<Panels>(held[r], column, columns, c + r * c_stride);
+    });
   }
-}
+
+ private:
+  template <int Rows>
+  OCTAVO_INLINE void store_together(const Held<Isa, Rows, Panels>& held) const {
+    constexpr int kRows = Together<Panels>::kRows, kWidth = Panels * static_cast<int>(kBlock);
+    each<(Rows + kRows - 1) / kRows>([&](auto group) OCTAVO_LAMBDA {
+      constexpr int kFirst = group * kRows;
+      if (kFirst >= rows) return;
+      typename Isa::Sums v[kGroup];
+      each<kGroup>([&](auto i) OCTAVO_LAMBDA {
+        constexpr int kRow = kFirst + i / Panels;
+        v[i] = held[kRow < Rows ? kRow : Rows - 1][i % Panels];
+      });
+      out.template store<kGroup>(v, 0, static_cast<std::size_t>((rows - kFirst) * kWidth), c + kFirst * kWidth);
+    });
+  }
+};
+
+// A tile whose sums are in memory, piece by piece.
+template <class Isa, int Panels, class Out>
+class Finish {
+ public:
+  // row_sums are those of a, from the first tile's first row on; null unless b has zero points.
+  Finish(const Gemm& gemm, std::size_t column, const std::int32_t* row_sums)
+      : gemm_(gemm), out_(gemm), column_(column), row_sums_(row_sums) {
+    if constexpr (requires { Out::kPerColumn; }) {
+      together_ = row_sums == nullptr && Together<Panels>::fits(gemm);
+      if (together_) out_.multiplier = repeated_.repeat(gemm);
+    }
+  }
+
+  // Rows of the output from `row` on; `done` of the rows were finished before them.
+  void take(const std::int32_t* sums, std::size_t row, std::size_t done, int rows) {
+    sums_ = sums;
+    row_ = row;
+    done_ = done;
+    rows_ = rows;
+  }
+  std::size_t pieces() const {
+    const auto rows = static_cast<std::size_t>(rows_);
+    return together_ ? (rows + Together<Panels>::kRows - 1) / Together<Panels>::kRows : rows;
+  }
+  OCTAVO_INLINE void run(std::size_t piece) {
+    doubts_ |= static_cast<unsigned>(!store(out_, piece)) << piece;
+  }
+  // What was in doubt waits until no other tile's sums are in registers: a call would push them to memory.
+  void settle() {
+    if constexpr (requires { typename Out::Exact; }) {
+      if (doubts_ != 0) [[unlikely]]
+        store_exactly();
+    }
+  }
+
+ private:
+  template <class How>
+  OCTAVO_INLINE bool store(const How& out, std::size_t piece) const {
+    if constexpr (Panels <= kGroup / 2) {
+      if (together_) {
+        const std::size_t row = piece * Together<Panels>::kRows;
+        return finish_row<Isa, kGroup>(gemm_, out, row_ + row, 0, sums_ + piece * kGroup * kBlock, nullptr,
+                                       (static_cast<std::size_t>(rows_) - row) * gemm_.n);
+      }
+    }
+    return finish_row<Isa, Panels>(gemm_, out, row_ + piece, column_, sums_ + piece * Panels * kBlock,
+                                   row_sums_ == nullptr ? nullptr : row_sums_ + done_ + piece, gemm_.n - column_);
+  }
+
+  __attribute__((noinline)) void store_exactly() {
+    const typename Out::Exact exact(out_);
+    for (; doubts_ != 0; doubts_ &= doubts_ - 1) store(exact, static_cast<std::size_t>(__builtin_ctz(doubts_)));
+  }
+
+  const Gemm& gemm_;
+  Out out_;
+  std::size_t column_;
+  const std::int32_t* row_sums_;
+  const std::int32_t* sums_ = nullptr;
+  std::size_t row_ = 0, done_ = 0;
+  int rows_ = 0;
+  unsigned doubts_ = 0;
+  bool together_ = false;
+  Together<Panels> repeated_;
+};
 
 }  // namespace
 }  // namespace octavo

@@ -1,4 +1,5 @@
-// What becomes of the sums of a row of some panels: 32 bits, float32 or 8 bits.
+// What becomes of the sums of a row of some panels: 32 bits, float32 or 8 bits. An output's store gives whether the
+// result is sure; if not, its Exact stores it again.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -54,11 +55,12 @@ struct Int32Output {
   explicit Int32Output(const Gemm&) {}
 
   template <int Panels>
-  OCTAVO_INLINE void store(const Row<Isa, Panels>& v, std::size_t, std::size_t columns, Element* c) const {
+  OCTAVO_INLINE bool store(const Row<Isa, Panels>& v, std::size_t, std::size_t columns, Element* c) const {
     each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
       OCTAVO_UNROLL
       for (int r = 0; r < kRegisters<Isa>; ++r) Isa::store(to + r * Isa::kLanes, v[panel * kRegisters<Isa> + r]);
     });
+    return true;
   }
 };
 
@@ -77,13 +79,14 @@ struct FloatOutput {
   explicit FloatOutput(const Gemm& gemm) : multiplier(gemm.multiplier) {}
 
   template <int Panels>
-  OCTAVO_INLINE void store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
+  OCTAVO_INLINE bool store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
     typename Isa::Floats scaled[Panels * kRegisters<Isa>];
     scale_row<Isa, Panels>(v, multiplier + column, scaled);
     each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
       OCTAVO_UNROLL
       for (int r = 0; r < kRegisters<Isa>; ++r) Isa::store(to + r * Isa::kLanes, scaled[panel * kRegisters<Isa> + r]);
     });
+    return true;
   }
 };
 
@@ -91,13 +94,14 @@ struct FloatOutput {
 template <class Isa>
 struct ByteOutput {
   using Element = std::uint8_t;
+  static constexpr bool kPerColumn = true;
   const float* multiplier;
   Clip clip;
   explicit ByteOutput(const Gemm& gemm)
       : multiplier(gemm.multiplier), clip{gemm.zero_point, gemm.low, gemm.high, gemm.low < 0} {}
 
   template <int Panels>
-  OCTAVO_INLINE void store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
+  OCTAVO_INLINE bool store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
     typename Isa::Floats scaled[Panels * kRegisters<Isa>];
     scale_row<Isa, Panels>(v, multiplier + column, scaled);
     if constexpr (requires { Isa::kStoresRows; }) {
@@ -116,26 +120,31 @@ struct ByteOutput {
         Isa::store_low_bytes(to, q);
       });
     }
+    return true;
   }
 };
 
 // To the product's own grid, joined with the addend, and to the grid of the result.
 //
-// The quick way computes own * (own_scale / scale) + (other * (scale of the other / scale) - the same of its zero
-// point), in which no term is larger than 255 times its factor, and rounds each at most five times; the exact way
-// rounds twice. So they differ by less than 7 * 2^-24 * 255 times the sum of the factors, which is less than 2^-13
-// times it; and where the quick quotient is farther than that from where rounding turns, both give the same integer.
-// With a sum of at most 2^8 it stays below 2^17, and is clipped after it is packed.
+// The quick way computes own * (own_scale / scale) + (other - its zero point) * (its scale / scale) in units of 2^-bits.
+// It rounds what depends on the first term twice, on the second four times, and what it adds to turn in the right place
+// three times; the exact way rounds each term twice. All that is at most 2^-24 of the largest values of the terms, and
+// making the result an integer half a unit. Where the quick quotient is farther than their sum from where rounding
+// turns, both ways give the same integer. The units are so small that the largest quotient has less than 31 bits.
 template <class Isa>
 struct JoinedOutput {
   using Element = std::uint8_t;
+  static constexpr bool kPerColumn = true;
   const float* multiplier;
   float low, high;
   Addend addend;
   Step step;
   Clip clip;
   std::ptrdiff_t away;  // from a place in c to the same in the addend
-  float own_factor, other_factor, other_zero, doubt;
+  int bits = 22;
+  float own_factor, other_factor, offset, least, most;
+  std::int32_t fraction;    // the bits behind the point
+  std::int32_t doubt = -1;  // as an unsigned number, below which they are in doubt
   explicit JoinedOutput(const Gemm& gemm)
       : multiplier(gemm.multiplier),
         low(static_cast<float>(gemm.low - gemm.zero_point)),
@@ -143,49 +152,81 @@ struct JoinedOutput {
         addend(*gemm.addend),
         step(step_of(addend.result)),
         clip{addend.result.zero_point, addend.result.low, addend.result.high, addend.result.low < 0},
-        away(addend.data - static_cast<const std::uint8_t*>(gemm.c)),
-        own_factor(addend.own_scale / addend.result.scale),
-        other_factor(addend.scale / addend.result.scale),
-        other_zero(static_cast<float>(-addend.zero_point) * other_factor) {
-    const float sum = own_factor + other_factor;
-    doubt = own_factor >= 0x1p-60f && other_factor >= 0x1p-60f && sum <= 0x1p8f ? 0.5f - 0x1p-13f * sum : -1.0f;
+        away(addend.data - static_cast<const std::uint8_t*>(gemm.c)) {
+    const double own = static_cast<double>(addend.own_scale) / addend.result.scale;
+    const double other = static_cast<double>(addend.scale) / addend.result.scale;
+    while (bits > 14 && own + other > 1 << (22 - bits)) --bits;
+    const double unit = 1 << bits;
+    const double zero = addend.zero_point, below = zero + (addend.is_signed ? 128 : 0), above = 255 - below;
+    const double largest_own = -low > high ? -low : high, largest_other = below > above ? below : above;
+    const double error = (4 * largest_own * own + 6 * largest_other * other + 4) * 0x1p-24 * unit + 2;
+    own_factor = static_cast<float>(own * unit);
+    other_factor = static_cast<float>(other * unit);
+    offset = static_cast<float>(unit / 2 + error - zero * other * unit);
+    least = static_cast<float>((step.low + 0.5) * unit);
+    most = static_cast<float>((step.high + 0.5) * unit);
+    fraction = (1 << bits) - 1;
+    if (own >= 0x1p-60 && other >= 0x1p-60 && own + other <= 0x1p8) doubt = static_cast<std::int32_t>(2 * error) + 1;
   }
 
   template <int Panels>
-  OCTAVO_INLINE void store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
+  OCTAVO_INLINE bool store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
     constexpr int kAll = Panels * kRegisters<Isa>;
     typename Isa::Floats own[kAll];
     typename Isa::Ints other[kAll], q[kAll];
-    scale_row<Isa, Panels>(v, multiplier + column, own);
+    own_integers<Panels>(v, column, own);
     widen_addend<Panels>(c + away, columns, other);
-    auto worst = Isa::all(0.0f);
+    auto nearest = Isa::all(-1);
     each<kAll>([&](auto r) OCTAVO_LAMBDA {
-      own[r] = Isa::nearest(Isa::min(Isa::max(own[r], Isa::all(low)), Isa::all(high)));
-      const auto moved = Isa::multiply_add(Isa::to_floats(other[r]), Isa::all(other_factor), Isa::all(other_zero));
+      const auto moved = Isa::multiply_add(Isa::to_floats(other[r]), Isa::all(other_factor), Isa::all(offset));
       auto quotient = Isa::multiply_add(own[r], Isa::all(own_factor), moved);
       if constexpr (!requires { Isa::kStoresRows; }) {
-        quotient = Isa::min(Isa::max(quotient, Isa::all(static_cast<float>(step.low))),
-                            Isa::all(static_cast<float>(step.high)));
+        quotient = Isa::min(Isa::max(quotient, Isa::all(least)), Isa::all(most));
       }
-      q[r] = Isa::round(quotient);
-      worst = Isa::farther(worst, Isa::subtract(quotient, Isa::to_floats(q[r])));
+      const auto units = Isa::round(quotient);
+      nearest = Isa::smaller(nearest, Isa::bit_and(units, Isa::all(fraction)));
+      q[r] = Isa::shift_right(units, bits);
     });
-    if (Isa::any_at_least(worst, Isa::all(doubt))) [[unlikely]]
-      join_exactly<Panels>(own, other, q);
     store_integers<Panels>(q, columns, c);
+    return !Isa::any_below(nearest, Isa::all(doubt));
   }
 
- private:
-  template <int Panels>
-  __attribute__((noinline)) void join_exactly(const typename Isa::Floats (&own)[Panels * kRegisters<Isa>],
-                                              const typename Isa::Ints (&other)[Panels * kRegisters<Isa>],
-                                              typename Isa::Ints (&q)[Panels * kRegisters<Isa>]) const {
-    for (int r = 0; r < Panels * kRegisters<Isa>; ++r) {
-      const auto a = Isa::multiply(own[r], Isa::all(addend.own_scale));
-      const auto moved = Isa::subtract(other[r], Isa::all(addend.zero_point));
-      const auto b = Isa::multiply(Isa::to_floats(moved), Isa::all(addend.scale));
-      q[r] = Isa::to_grid_exactly(Isa::add(a, b), step);
+  class Exact {
+   public:
+    using Element = std::uint8_t;
+    explicit Exact(const JoinedOutput& out) : out_(out) {}
+
+    template <int Panels>
+    bool store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
+      constexpr int kAll = Panels * kRegisters<Isa>;
+      const Addend& addend = out_.addend;
+      typename Isa::Floats own[kAll];
+      typename Isa::Ints other[kAll], q[kAll];
+      out_.template own_integers<Panels>(v, column, own);
+      out_.template widen_addend<Panels>(c + out_.away, columns, other);
+      for (int r = 0; r < kAll; ++r) {
+        const auto a = Isa::multiply(own[r], Isa::all(addend.own_scale));
+        const auto moved = Isa::subtract(other[r], Isa::all(addend.zero_point));
+        const auto b = Isa::multiply(Isa::to_floats(moved), Isa::all(addend.scale));
+        q[r] = Isa::to_grid_exactly(Isa::add(a, b), out_.step);
+      }
+      out_.template store_integers<Panels>(q, columns, c);
+      return true;
     }
+
+   private:
+    const JoinedOutput& out_;
+  };
+
+ private:
+  // On the product's own grid, counted from its zero point.
+  template <int Panels>
+  OCTAVO_INLINE void own_integers(const Row<Isa, Panels>& v, std::size_t column,
+                                  typename Isa::Floats (&own)[Panels * kRegisters<Isa>]) const {
+    scale_row<Isa, Panels>(v, multiplier + column, own);
+    each<Panels * kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA {
+      own[r] = Isa::nearest(Isa::min(Isa::max(own[r], Isa::all(low)), Isa::all(high)));
+    });
   }
 
   template <int Panels>

@@ -33,51 +33,56 @@ void start_sums(const Gemm& gemm, std::size_t column, std::size_t count, std::in
 template <class Isa>
 constexpr bool kFinishesInRegisters = requires { Isa::kStoresRows; };
 
-// Some panels of b, all rows: tiles whose sums are finished while they are in registers.
+// Some panels of b, all rows, of a product too short for more work between its steps: tiles whose sums become bytes
+// while they are in registers.
 template <class Isa, int Panels>
-void run_in_registers(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
+void run_short(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
   using Height = Heights<Isa, Panels>;
   ByteOutput<Isa> out(gemm);
   const bool together = Together<Panels>::fits(gemm);
   Together<Panels> repeated;
   if (together) out.multiplier = repeated.repeat(gemm);
   auto* c = static_cast<std::uint8_t*>(gemm.c) + input.first * gemm.c_stride + column;
-  TileOutput to{nullptr, &out, nullptr, gemm.c_stride, column, gemm.n - column, 0, together};
+  Direct<Isa, Panels, ByteOutput<Isa>> to{out, nullptr, gemm.c_stride, column, gemm.n - column, 0, together};
   each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
     from.rows = input.rows + row;
     to.c = c + row * gemm.c_stride;
     to.rows = high;
-    Height::template tile_of<ByteOutput<Isa>>(high)(from, to);
+    Height::choose(high, [&](auto height) OCTAVO_LAMBDA { tile<Isa, height, Panels>(from, to); });
   });
 }
 
-// The same through memory.
+// The same of longer products, to whatever output: tile after tile, each finished while the next one is made.
 template <class Isa, int Panels, class Out>
-void run_through_memory(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
+void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
   using Height = Heights<Isa, Panels>;
-  alignas(kLine) std::int32_t sums[(Height::kFull * Panels + kGroup - 1) / kGroup * kGroup * kBlock];
-  const TileOutput to{sums, nullptr, nullptr, 0, 0, 0, 0, false};
-  Out out(gemm);
-  const auto run_tiles = [&](const auto& finish_tile) {
-    each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
-      from.rows = input.rows + row;
-      Height::template tile_of<void>(high)(from, to);
-      finish_tile(row, high);
+  // Rows that are stored together are read in groups.
+  alignas(kLine) std::int32_t sums[2][(Height::kFull * Panels + kGroup - 1) / kGroup * kGroup * kBlock];
+  Finish<Isa, Panels, Out> finish(gemm, column, input.row_sums);
+  const std::size_t all = input.segment_count * input.steps;
+  int now = 0;
+  each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
+    const std::size_t pieces = finish.pieces(), between = pieces == 0 ? all : (all + pieces - 1) / pieces;
+    from.rows = input.rows + row;
+    Height::choose(high, [&](auto height) OCTAVO_LAMBDA {
+      tile_meanwhile<Isa, height, Panels>(from, between, finish, sums[now]);
     });
-  };
-  if constexpr (Panels <= kGroup / 2 && requires { out.clip; }) {
-    if (input.row_sums == nullptr && Together<Panels>::fits(gemm)) {
-      Together<Panels> repeated;
-      out.multiplier = repeated.repeat(gemm);
-      return run_tiles([&](std::size_t row, int high) {
-        finish_together<Isa, Panels>(gemm, out, {input.first + row, column, high}, sums);
-      });
-    }
-  }
-  run_tiles([&](std::size_t row, int high) {
-    finish<Isa, Panels>(gemm, out, {input.first + row, column, high}, sums,
-                        input.row_sums == nullptr ? nullptr : input.row_sums + row);
+    finish.settle();
+    finish.take(sums[now], input.first + row, row, high);
+    now ^= 1;
   });
+  for (std::size_t piece = 0; piece < finish.pieces(); ++piece) finish.run(piece);
+  finish.settle();
+}
+
+template <class Isa, int Panels>
+void run_to_bytes(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
+  if constexpr (kFinishesInRegisters<Isa> && Panels <= kGroup) {
+    constexpr std::size_t kLong = 16;
+    const bool is_short = Panels <= kGroup / 2 || input.segment_count * input.steps < kLong;
+    if (input.row_sums == nullptr && is_short) return run_short<Isa, Panels>(gemm, input, column, from);
+  }
+  run_long<Isa, Panels, ByteOutput<Isa>>(gemm, input, column, from);
 }
 
 // Panels from `panel` on.
@@ -92,16 +97,13 @@ void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel
                       stride,     start};
   switch (gemm.output) {
     case Output::kInt32:
-      return run_through_memory<Isa, Panels, Int32Output<Isa>>(gemm, input, column, from);
+      return run_long<Isa, Panels, Int32Output<Isa>>(gemm, input, column, from);
     case Output::kFloat:
-      return run_through_memory<Isa, Panels, FloatOutput<Isa>>(gemm, input, column, from);
+      return run_long<Isa, Panels, FloatOutput<Isa>>(gemm, input, column, from);
     case Output::kJoined:
-      return run_through_memory<Isa, Panels, JoinedOutput<Isa>>(gemm, input, column, from);
+      return run_long<Isa, Panels, JoinedOutput<Isa>>(gemm, input, column, from);
     default:
-      if constexpr (kFinishesInRegisters<Isa> && Panels <= kGroup) {
-        if (input.row_sums == nullptr) return run_in_registers<Isa, Panels>(gemm, input, column, from);
-      }
-      return run_through_memory<Isa, Panels, ByteOutput<Isa>>(gemm, input, column, from);
+      return run_to_bytes<Isa, Panels>(gemm, input, column, from);
   }
 }
 

@@ -9,7 +9,6 @@
 #pragma once
 
 #include "kernels/generic/block.h"
-#include "kernels/generic/output.h"
 #include "kernels/panels.h"
 
 namespace octavo {
@@ -29,84 +28,88 @@ struct TileInput {
   const std::int32_t* start;  // what the sums of each column start at
 };
 
-// Where a tile's sums go: as they are to sums[row * width + column], where width is Panels * 16; or through an output
-// that finishes them while they are in registers. What stands behind the last row is left.
-struct TileOutput {
-  std::int32_t* sums;
-  const void* out;
-  void* c;  // of the tile's first row and column
-  std::size_t c_stride;
-  std::size_t column;
-  std::size_t columns;  // from there to the end of the row
-  int rows;
-  bool together;  // rows lie one behind the other, and `out` is made for them
-};
+template <class Isa, int Rows, int Panels>
+using Held = typename Isa::Sums[Rows / Isa::kRowStep][Panels * Isa::kPanelRegisters];
 
-template <class Isa, int Rows, int Panels, class Out>
-OCTAVO_INLINE void store_together(const typename Isa::Sums (&held)[Rows][Panels], const Out& out,
-                                  const TileOutput& output, typename Out::Element* c) {
-  constexpr int kRows = Together<Panels>::kRows, kWidth = Panels * static_cast<int>(kBlock);
-  each<(Rows + kRows - 1) / kRows>([&](auto group) OCTAVO_LAMBDA {
-    constexpr int kFirst = group * kRows;
-    if (kFirst >= output.rows) return;
-    typename Isa::Sums v[kGroup];
-    each<kGroup>([&](auto i) OCTAVO_LAMBDA {
-      constexpr int kRow = kFirst + i / Panels;
-      v[i] = held[kRow < Rows ? kRow : Rows - 1][i % Panels];
-    });
-    out.template store<kGroup>(v, 0, static_cast<std::size_t>((output.rows - kFirst) * kWidth), c + kFirst * kWidth);
-  });
-}
-
-template <class Isa, int Rows, int Panels, class Out>
-__attribute__((noinline)) void tile(const TileInput<Isa>& input, const TileOutput& output) {
-  constexpr int kRight = Panels * Isa::kPanelRegisters;
-  constexpr int kLeft = Rows / Isa::kRowStep;
-  typename Isa::Sums held[kLeft][kRight];
-  each<kRight>([&](auto v) OCTAVO_LAMBDA {
+template <class Isa, int Rows, int Panels>
+OCTAVO_INLINE void start(const TileInput<Isa>& input, Held<Isa, Rows, Panels>& held) {
+  each<Panels * Isa::kPanelRegisters>([&](auto v) OCTAVO_LAMBDA {
     const auto first = Isa::start(input.start + v / Isa::kPanelRegisters * kBlock, v % Isa::kPanelRegisters);
-    each<kLeft>([&](auto r) OCTAVO_LAMBDA { held[r][v] = first; });
+    each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA { held[r][v] = first; });
   });
-  const std::int8_t* b = input.b;
-  for (std::size_t segment = 0; segment < input.segment_count; ++segment) {
-    const typename Isa::Left* a[Rows];
-    each<Rows>([&](auto r) OCTAVO_LAMBDA { a[r] = input.rows[r] + input.segments[segment]; });
-    for (std::size_t step = 0; step < input.steps; ++step) {
-      each<Isa::kParts>([&](auto part) OCTAVO_LAMBDA {
-        typename Isa::RightRegister right[kRight];
-        each<kRight>([&](auto v) OCTAVO_LAMBDA {
-          right[v] = Isa::right(b + v / Isa::kPanelRegisters * input.b_stride, v % Isa::kPanelRegisters, part);
-        });
-        each<kLeft>([&](auto r) OCTAVO_LAMBDA {
-          const auto left = Isa::left(a + r * Isa::kRowStep, step * Isa::kDepth, part);
-          each<kRight>([&](auto v) OCTAVO_LAMBDA { held[r][v] = Isa::dot(held[r][v], left, right[v]); });
-        });
+}
+
+// Steps from `at` to `end`.
+template <class Isa, int Rows, int Panels>
+OCTAVO_INLINE void multiply(const typename Isa::Left* const (&a)[Rows], std::size_t at, std::size_t end,
+                            const std::int8_t*& b, std::size_t b_stride, Held<Isa, Rows, Panels>& held) {
+  constexpr int kRight = Panels * Isa::kPanelRegisters;
+  for (; at != end; at += Isa::kDepth) {
+    each<Isa::kParts>([&](auto part) OCTAVO_LAMBDA {
+      typename Isa::RightRegister right[kRight];
+      each<kRight>([&](auto v) OCTAVO_LAMBDA {
+        right[v] = Isa::right(b + v / Isa::kPanelRegisters * b_stride, v % Isa::kPanelRegisters, part);
       });
-      b += Isa::kDepth / kGroupDepth * kGroupBytes;
-    }
-    b += input.skip;
-  }
-  if constexpr (std::is_void_v<Out>) {
-    each<kLeft>([&](auto r) OCTAVO_LAMBDA {
-      each<Panels>([&](auto p) OCTAVO_LAMBDA {
-        Isa::store_sums(output.sums + (r * Isa::kRowStep * Panels + p) * kBlock, Panels * kBlock,
-                        held[r] + p * Isa::kPanelRegisters);
+      each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
+        const auto left = Isa::left(a + r * Isa::kRowStep, at, part);
+        each<kRight>([&](auto v) OCTAVO_LAMBDA { held[r][v] = Isa::dot(held[r][v], left, right[v]); });
       });
     });
-  } else {
-    const Out out = *static_cast<const Out*>(output.out);
-    auto* c = static_cast<typename Out::Element*>(output.c);
-    if constexpr (Panels <= kGroup / 2) {
-      if (output.together) return store_together<Isa, Rows, Panels>(held, out, output, c);
-    }
-    each<Rows>([&](auto r) OCTAVO_LAMBDA {
-      if (r < output.rows) out.template store<Panels>(held[r], output.column, output.columns, c + r * output.c_stride);
-    });
+    b += Isa::kDepth / kGroupDepth * kGroupBytes;
   }
 }
 
-template <class Isa>
-using Tile = void (*)(const TileInput<Isa>&, const TileOutput&);
+// Gives the sums to `store` as they are in registers.
+template <class Isa, int Rows, int Panels, class Store>
+__attribute__((noinline)) void tile(const TileInput<Isa>& input, const Store& store) {
+  Held<Isa, Rows, Panels> held;
+  start<Isa, Rows, Panels>(input, held);
+  const std::int8_t* b = input.b;
+  const typename Isa::Left* a[Rows];
+  each<Rows>([&](auto r) OCTAVO_LAMBDA { a[r] = input.rows[r]; });
+  for (std::size_t segment = 0; segment < input.segment_count; ++segment, b += input.skip) {
+    const std::size_t at = input.segments[segment];
+    multiply<Isa, Rows, Panels>(a, at, at + input.steps * Isa::kDepth, b, input.b_stride, held);
+  }
+  store.template store<Rows>(held);
+}
+
+// The sums to memory, row after row of Panels * 16. Before every `between` steps a piece is done of what `meanwhile` has
+// to do: the units that multiply leave most others free.
+template <class Isa, int Rows, int Panels, class Meanwhile>
+__attribute__((noinline)) void tile_meanwhile(const TileInput<Isa>& input, std::size_t between, Meanwhile& meanwhile,
+                                              std::int32_t* sums) {
+  Held<Isa, Rows, Panels> held;
+  start<Isa, Rows, Panels>(input, held);
+  const std::int8_t* b = input.b;
+  const typename Isa::Left* a[Rows];
+  each<Rows>([&](auto r) OCTAVO_LAMBDA { a[r] = input.rows[r]; });
+  const std::size_t* segment = input.segments;
+  const std::size_t* const last = segment + input.segment_count;
+  std::size_t at = *segment, left_here = input.steps, piece = 0;
+  const std::size_t pieces = meanwhile.pieces();
+  do {
+    if (piece < pieces) meanwhile.run(piece++);
+    for (std::size_t wanted = between; wanted > 0 && segment != last;) {
+      const std::size_t steps = wanted < left_here ? wanted : left_here, end = at + steps * Isa::kDepth;
+      multiply<Isa, Rows, Panels>(a, at, end, b, input.b_stride, held);
+      at = end;
+      wanted -= steps;
+      left_here -= steps;
+      if (left_here == 0) {
+        b += input.skip;
+        if (++segment != last) at = *segment;
+        left_here = input.steps;
+      }
+    }
+  } while (segment != last || piece < pieces);
+  each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
+    each<Panels>([&](auto p) OCTAVO_LAMBDA {
+      Isa::store_sums(sums + (r * Isa::kRowStep * Panels + p) * kBlock, Panels * kBlock,
+                      held[r] + p * Isa::kPanelRegisters);
+    });
+  });
+}
 
 // Few heights, so that the code stays small; a tile may be higher than its rows, and then reads those behind them.
 template <class Isa, int Panels>
@@ -115,10 +118,11 @@ struct Heights {
   static constexpr int kHalf = (kFull / 2 + Isa::kRowStep) / Isa::kRowStep * Isa::kRowStep;
   static constexpr int kLeast = Isa::kRowStep;
 
-  template <class Out>
-  static Tile<Isa> tile_of(int rows) {
-    if (rows <= kLeast) return tile<Isa, kLeast, Panels, Out>;
-    return rows <= kHalf ? tile<Isa, kHalf, Panels, Out> : tile<Isa, kFull, Panels, Out>;
+  // run(height) for a tile of so many rows.
+  template <class Run>
+  static OCTAVO_INLINE void choose(int rows, const Run& run) {
+    if (rows <= kLeast) return run(Index<kLeast>());
+    return rows <= kHalf ? run(Index<kHalf>()) : run(Index<kFull>());
   }
 };
 

@@ -37,6 +37,13 @@ struct avx2 {
   static Ints add(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
   static Ints subtract(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
   static Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
+  static Ints bit_and(Ints a, Ints b) { return _mm256_and_si256(a, b); }
+  static Ints shift_right(Ints v, int bits) { return _mm256_sra_epi32(v, _mm_cvtsi32_si128(bits)); }
+  // Without signs.
+  static Ints smaller(Ints a, Ints b) { return _mm256_min_epu32(a, b); }
+  static bool any_below(Ints v, Ints bound) {
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(v, bound), v)) != -1;
+  }
   static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
   static Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
   static Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }

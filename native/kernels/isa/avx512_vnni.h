@@ -44,6 +44,11 @@ struct avx512_vnni {
   static Ints add(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
   static Ints subtract(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
   static Ints multiply(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
+  static Ints bit_and(Ints a, Ints b) { return _mm512_and_si512(a, b); }
+  static Ints shift_right(Ints v, int bits) { return _mm512_sra_epi32(v, _mm_cvtsi32_si128(bits)); }
+  // Without signs.
+  static Ints smaller(Ints a, Ints b) { return _mm512_min_epu32(a, b); }
+  static bool any_below(Ints v, Ints bound) { return _mm512_cmplt_epu32_mask(v, bound) != 0; }
   static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
   static Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }

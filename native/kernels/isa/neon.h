@@ -44,6 +44,15 @@ struct neon {
   static Ints add(Ints a, Ints b) { return vaddq_s32(a, b); }
   static Ints subtract(Ints a, Ints b) { return vsubq_s32(a, b); }
   static Ints multiply(Ints a, Ints b) { return vmulq_s32(a, b); }
+  static Ints bit_and(Ints a, Ints b) { return vandq_s32(a, b); }
+  static Ints shift_right(Ints v, int bits) { return vshlq_s32(v, vdupq_n_s32(-bits)); }
+  // Without signs.
+  static Ints smaller(Ints a, Ints b) {
+    return vreinterpretq_s32_u32(vminq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b)));
+  }
+  static bool any_below(Ints v, Ints bound) {
+    return vmaxvq_u32(vcltq_u32(vreinterpretq_u32_s32(v), vreinterpretq_u32_s32(bound))) != 0;
+  }
   static Floats add(Floats a, Floats b) { return vaddq_f32(a, b); }
   static Floats subtract(Floats a, Floats b) { return vsubq_f32(a, b); }
   static Floats multiply(Floats a, Floats b) { return vmulq_f32(a, b); }

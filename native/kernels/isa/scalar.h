@@ -32,6 +32,15 @@ struct scalar {
   static Ints add(Ints a, Ints b) { return a + b; }
   static Ints subtract(Ints a, Ints b) { return a - b; }
   static Ints multiply(Ints a, Ints b) { return a * b; }
+  static Ints bit_and(Ints a, Ints b) { return a & b; }
+  static Ints shift_right(Ints v, int bits) { return v >> bits; }
+  // Without signs.
+  static Ints smaller(Ints a, Ints b) {
+    return static_cast<std::uint32_t>(a) < static_cast<std::uint32_t>(b) ? a : b;
+  }
+  static bool any_below(Ints v, Ints bound) {
+    return static_cast<std::uint32_t>(v) < static_cast<std::uint32_t>(bound);
+  }
   static Floats add(Floats a, Floats b) { return a + b; }
   static Floats subtract(Floats a, Floats b) { return a - b; }
   static Floats multiply(Floats a, Floats b) { return a * b; }
