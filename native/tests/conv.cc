@@ -1,6 +1,7 @@
 // Convolutions of an instruction set against plain loops.
 #include "kernels/kernels.h"
 #include "kernels/panels.h"
+#include "tests/addend.h"
 #include "tests/check.h"
 #include "tests/tests.h"
 
@@ -22,7 +23,7 @@ struct Case {
 
   explicit Case(Random& random) {
     image.h = size(random.between(1, 9));
-    image.w = size(random.between(1, 11));
+    image.w = size(random.pick({random.between(1, 11), random.between(12, 40)}));
     window.kernel_h = size(random.pick({1, 3, random.between(1, 4)}));
     window.kernel_w = size(random.pick({1, 3, random.between(1, 4)}));
     window.stride_h = size(random.between(1, 3));
@@ -155,7 +156,7 @@ std::vector<std::int8_t> segmented(const Case& c) {
 
 }  // namespace
 
-void test_conv(const Kernels& kernels, const Kernels&, Random& random, int round) {
+void test_conv(const Kernels& kernels, const Kernels& scalar, Random& random, int round) {
   Case c(random);
   const std::size_t channels = size(random.pick({1, 3, 8, 16, random.between(1, 20)}));
   const bool planar = random.between(0, 3) == 0;
@@ -171,8 +172,16 @@ void test_conv(const Kernels& kernels, const Kernels&, Random& random, int round
   c.product.k = k;
   c.product.b = packed.data();
   c.product.b_sums = sums.data();
-  check(c, Conv{c.product, c.image, c.window, c.out_w, 0, 0}, false, kernels.name, "conv", random, round, kernels.conv,
-        kernels.conv_scratch);
+  Conv conv{c.product, c.image, c.window, c.out_w, 0, 0};
+  check(c, conv, false, kernels.name, "conv", random, round, kernels.conv, kernels.conv_scratch);
+
+  std::vector<std::uint8_t> other(c.out_h * c.out_w * c.n);
+  for (auto& byte : other) byte = static_cast<std::uint8_t>(random.between(0, 255));
+  const Addend addend = random_addend(random, other);
+  conv.product.addend = &addend;
+  const auto found = result_of<std::uint8_t>(c, conv, Output::kJoined, random, kernels.conv, kernels.conv_scratch);
+  check_same(found, joined(scalar, conv.product, plain_bytes(c, plain_floats(c, false))), kernels.name,
+             "conv with an addend", round);
 }
 
 void test_depthwise(const Kernels& kernels, const Kernels&, Random& random, int round) {

@@ -1,6 +1,7 @@
 // Products of an instruction set against plain loops.
 #include "kernels/kernels.h"
 #include "kernels/panels.h"
+#include "tests/addend.h"
 #include "tests/check.h"
 #include "tests/tests.h"
 
@@ -41,31 +42,13 @@ std::vector<std::int32_t> plain_sums(const Gemm& gemm, const std::vector<std::in
 
 // To bytes, and then joined by the scalar kernel: what kJoined does at once.
 std::vector<std::uint8_t> joined_apart(const Kernels& scalar, Gemm gemm) {
-  const Addend& addend = *gemm.addend;
-  std::vector<std::uint8_t> own(gemm.m * gemm.n), c(own.size());
+  std::vector<std::uint8_t> own(gemm.m * gemm.n);
   Scratch scratch(scalar.gemm_scratch(gemm.m, gemm.k));
   gemm.output = Output::kBytes;
   gemm.c = own.data();
   gemm.c_stride = gemm.n;
   scalar.gemm(gemm, scratch.get());
-  scalar.join({own.data(), addend.data, c.data(), addend.own_scale, addend.scale, gemm.zero_point, addend.zero_point,
-               gemm.low < 0, addend.is_signed, false, addend.result},
-              own.size());
-  return c;
-}
-
-Addend random_addend(Random& random, const std::vector<std::uint8_t>& other) {
-  // Equal scales make many sums that lie just between two integers.
-  const float scale = random.pick({0.02f, 0.02f, random.real(1e-3f, 0.1f), 0x1p-70f});
-  Addend addend{other.data(),
-                random.between(0, 1) == 1,
-                random.pick({scale, 0.01f}),
-                0,
-                random.pick({scale, 0.04f}),
-                {random.pick({scale, 0.04f, 3e38f}), 0, -128, 127}};
-  addend.zero_point = addend.is_signed ? random.between(-128, 127) : random.between(0, 255);
-  if (random.between(0, 1)) addend.result = {addend.result.scale, random.between(0, 255), 0, 255};
-  return addend;
+  return joined(scalar, gemm, own);
 }
 
 template <class T>

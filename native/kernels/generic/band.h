@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::size_t kBandBytes = 1 << 18;
 constexpr std::size_t kBandPositions = 1 << 12;
-// What kernels may read behind a segment's end, whose weights are zeros.
-constexpr std::size_t kSlack = 4 * kBlock;
+// What kernels may read behind the last segment's end: what its weights fill up, or pixels of a line that is too short.
+constexpr std::size_t kSlack = 16 * kBlock;
 
 // Rows and columns of the padded image that some rows of the output see.
 inline std::size_t seen_rows(const Stride2d& w, std::size_t rows) {

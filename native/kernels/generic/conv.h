@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/generic/band.h"
+#include "kernels/generic/line.h"
 #include "kernels/generic/rows.h"
 
 namespace octavo {
@@ -17,7 +18,7 @@ bool reads_in_place(const Conv& conv) {
                       (conv.first_row + conv.rows - 1) * w.stride_h + seen_rows(w, 1) > image.h;
   const bool whole_segments = w.kernel_w == 1 || w.dilation_w != 1 || image.pixel == image.channels;
   return readable<Isa>(conv.product.a_signed) && !padded && whole_segments && image.channel == 1 &&
-         segment_length(w, image.channels) % Isa::kDepth == 0;
+         segment_length(w, image.channels) % Isa::kDepth == 0 && !runs_by_lines<Isa>(conv);
 }
 
 template <class Isa>
@@ -27,17 +28,6 @@ std::size_t conv_scratch(const Conv& conv) {
          band_bytes<Isa>(conv.image, conv.window, conv.out_w, rows);
 }
 
-// Where positions of the output find their windows, and a window its segments.
-template <class Isa>
-void point_at_windows(const Conv& conv, const typename Isa::Left* band, std::size_t pixel, std::size_t columns,
-                      std::size_t rows, const typename Isa::Left** to) {
-  const std::size_t line = conv.window.stride_h * columns * pixel, step = conv.window.stride_w * pixel;
-  for (std::size_t y = 0; y < rows; ++y) {
-    for (std::size_t x = 0; x < conv.out_w; ++x) *to++ = band + y * line + x * step;
-  }
-  for (int i = 0; i < kMostRows; ++i) to[i] = to[-1];
-}
-
 inline void place_segments(const Stride2d& w, std::size_t pixel, std::size_t columns, std::size_t* segments) {
   const std::size_t in_row = w.dilation_w == 1 ? 1 : w.kernel_w;
   for (std::size_t i = 0; i < w.kernel_h; ++i) {
@@ -45,6 +35,24 @@ inline void place_segments(const Stride2d& w, std::size_t pixel, std::size_t col
       *segments++ = (i * w.dilation_h * columns + j * w.dilation_w) * pixel;
     }
   }
+}
+
+// A band of the output's rows, whose windows lie `step` apart and `line` from row to row; `rows` has room for pointers.
+template <class Isa>
+void run_band(const Conv& conv, const RowsInput<Isa>& input, const typename Isa::Left* band, std::size_t step,
+              std::size_t line, const typename Isa::Left** rows) {
+  if constexpr (kHasLines<Isa>) {
+    if (runs_by_lines<Isa>(conv)) {
+      return conv.product.output == Output::kJoined ? run_lines<Isa, JoinedOutput<Isa>>(conv, input, band, line)
+                                                    : run_lines<Isa, ByteOutput<Isa>>(conv, input, band, line);
+    }
+  }
+  const typename Isa::Left** to = rows;
+  for (std::size_t done = 0; done < input.count; done += conv.out_w, band += line) {
+    for (std::size_t x = 0; x < conv.out_w; ++x) *to++ = band + x * step;
+  }
+  for (int i = 0; i < kMostRows; ++i) to[i] = to[-1];
+  run_rows<Isa>(conv.product, input);
 }
 
 template <class Isa>
@@ -77,10 +85,9 @@ void conv(const Conv& conv, void* scratch) {
       copy_band<Isa>(conv.image, conv.window, columns, flip<Isa>(conv.product.a_signed), zero, line,
                      seen_rows(conv.window, static_cast<std::size_t>(high)), band);
     }
-    point_at_windows<Isa>(conv, from, pixel, columns, static_cast<std::size_t>(high), rows);
     input.first = first * conv.out_w;
     input.count = static_cast<std::size_t>(high) * conv.out_w;
-    run_rows<Isa>(conv.product, input);
+    run_band<Isa>(conv, input, from, conv.window.stride_w * pixel, conv.window.stride_h * columns * pixel, rows);
   });
 }
 

@@ -70,7 +70,44 @@ struct Direct {
   }
 };
 
-// A tile whose sums are in memory, piece by piece.
+// Sums of a row, or of some that are stored together.
+struct Piece {
+  std::size_t row;
+  std::size_t columns;  // from its first to the end of the row
+  const std::int32_t* sums;
+  const std::int32_t* row_sum;
+};
+
+// Pieces whose quick result is in doubt, with their sums. They are many enough to be stored exactly all at once: one at
+// a time, each would interrupt what the processor does ahead.
+template <int Panels>
+class Doubts {
+ public:
+  // Not a call: that would push the sums of the tile that is being made to memory.
+  OCTAVO_INLINE void add(const Piece& piece) {
+    std::memcpy(sums_[count_], piece.sums, sizeof sums_[0]);
+    pieces_[count_] = piece;
+    pieces_[count_].sums = sums_[count_];
+    ++count_;
+  }
+  bool are_many() const { return count_ >= kMany; }
+
+  template <class Body>
+  void each(const Body& body) {
+    for (std::size_t i = 0; i < count_; ++i) body(pieces_[i]);
+    count_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kMany = 16;
+  std::size_t count_ = 0;
+  Piece pieces_[kMany + kMostRows];
+  alignas(kLine) std::int32_t sums_[kMany + kMostRows][(Panels < kGroup ? kGroup : Panels) * kBlock];
+};
+
+struct NoDoubts {};
+
+// A tile whose sums are in memory, piece by piece. Of rows that are stored together, memory has those of whole groups.
 template <class Isa, int Panels, class Out>
 class Finish {
  public:
@@ -89,39 +126,54 @@ class Finish {
     row_ = row;
     done_ = done;
     rows_ = rows;
+    if constexpr (kDoubts) {
+      if (doubts_.are_many()) settle();
+    }
   }
   std::size_t pieces() const {
     const auto rows = static_cast<std::size_t>(rows_);
     return together_ ? (rows + Together<Panels>::kRows - 1) / Together<Panels>::kRows : rows;
   }
-  OCTAVO_INLINE void run(std::size_t piece) {
-    doubts_ |= static_cast<unsigned>(!store(out_, piece)) << piece;
-  }
-  // What was in doubt waits until no other tile's sums are in registers: a call would push them to memory.
-  void settle() {
-    if constexpr (requires { typename Out::Exact; }) {
-      if (doubts_ != 0) [[unlikely]]
-        store_exactly();
+  OCTAVO_INLINE void run(std::size_t number) {
+    const Piece piece = piece_of(number);
+    const bool sure = store(out_, piece);
+    if constexpr (kDoubts) {
+      if (!sure) [[unlikely]]
+        doubts_.add(piece);
     }
+  }
+  // What no tile was made meanwhile for.
+  void end() {
+    for (std::size_t piece = 0; piece < pieces(); ++piece) run(piece);
+    if constexpr (kDoubts) settle();
   }
 
  private:
-  template <class How>
-  OCTAVO_INLINE bool store(const How& out, std::size_t piece) const {
+  static constexpr bool kDoubts = requires { typename Out::Exact; };
+
+  OCTAVO_INLINE Piece piece_of(std::size_t number) const {
     if constexpr (Panels <= kGroup / 2) {
       if (together_) {
-        const std::size_t row = piece * Together<Panels>::kRows;
-        return finish_row<Isa, kGroup>(gemm_, out, row_ + row, 0, sums_ + piece * kGroup * kBlock, nullptr,
-                                       (static_cast<std::size_t>(rows_) - row) * gemm_.n);
+        const std::size_t row = number * Together<Panels>::kRows;
+        return {row_ + row, (static_cast<std::size_t>(rows_) - row) * gemm_.n, sums_ + number * kGroup * kBlock,
+                nullptr};
       }
     }
-    return finish_row<Isa, Panels>(gemm_, out, row_ + piece, column_, sums_ + piece * Panels * kBlock,
-                                   row_sums_ == nullptr ? nullptr : row_sums_ + done_ + piece, gemm_.n - column_);
+    return {row_ + number, gemm_.n - column_, sums_ + number * Panels * kBlock,
+            row_sums_ == nullptr ? nullptr : row_sums_ + done_ + number};
   }
 
-  __attribute__((noinline)) void store_exactly() {
+  template <class How>
+  OCTAVO_INLINE bool store(const How& out, const Piece& piece) const {
+    if constexpr (Panels <= kGroup / 2) {
+      if (together_) return finish_row<Isa, kGroup>(gemm_, out, piece.row, 0, piece.sums, nullptr, piece.columns);
+    }
+    return finish_row<Isa, Panels>(gemm_, out, piece.row, column_, piece.sums, piece.row_sum, piece.columns);
+  }
+
+  __attribute__((noinline)) void settle() {
     const typename Out::Exact exact(out_);
-    for (; doubts_ != 0; doubts_ &= doubts_ - 1) store(exact, static_cast<std::size_t>(__builtin_ctz(doubts_)));
+    doubts_.each([&](const Piece& piece) { store(exact, piece); });
   }
 
   const Gemm& gemm_;
@@ -131,9 +183,9 @@ class Finish {
   const std::int32_t* sums_ = nullptr;
   std::size_t row_ = 0, done_ = 0;
   int rows_ = 0;
-  unsigned doubts_ = 0;
   bool together_ = false;
   Together<Panels> repeated_;
+  std::conditional_t<kDoubts, Doubts<Panels>, NoDoubts> doubts_;
 };
 
 }  // namespace

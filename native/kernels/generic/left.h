@@ -29,6 +29,10 @@ constexpr bool readable(bool a_signed) {
 // Converts `count` bytes, and up to fifteen more elements behind them to what zeros become.
 template <class Isa>
 void convert(const std::uint8_t* bytes, std::size_t count, std::uint8_t flip, typename Isa::Left* to) {
+  if (sizeof(typename Isa::Left) == 1 && flip == 0) {
+    std::memcpy(to, bytes, count);
+    return;
+  }
   for (; count >= kBlock; count -= kBlock, bytes += kBlock, to += kBlock) Isa::convert(bytes, flip, to);
   if (count == 0) return;
   std::uint8_t padded[kBlock] = {};

@@ -52,11 +52,23 @@ void run_short(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column
   });
 }
 
+// What is done meanwhile needs registers too: to join takes more than any other output.
+template <class Isa, int Panels, class Out>
+constexpr int long_rows() {
+  if constexpr (requires {
+                  typename Out::Exact;
+                  Isa::joined_rows(Panels);
+                }) {
+    return Isa::joined_rows(Panels);
+  } else {
+    return Isa::tile_rows(Panels);
+  }
+}
+
 // The same of longer products, to whatever output: tile after tile, each finished while the next one is made.
 template <class Isa, int Panels, class Out>
 void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
-  using Height = Heights<Isa, Panels>;
-  // Rows that are stored together are read in groups.
+  using Height = Heights<Isa, Panels, long_rows<Isa, Panels, Out>()>;
   alignas(kLine) std::int32_t sums[2][(Height::kFull * Panels + kGroup - 1) / kGroup * kGroup * kBlock];
   Finish<Isa, Panels, Out> finish(gemm, column, input.row_sums);
   const std::size_t all = input.segment_count * input.steps;
@@ -64,15 +76,12 @@ void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
   each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
     const std::size_t pieces = finish.pieces(), between = pieces == 0 ? all : (all + pieces - 1) / pieces;
     from.rows = input.rows + row;
-    Height::choose(high, [&](auto height) OCTAVO_LAMBDA {
-      tile_meanwhile<Isa, height, Panels>(from, between, finish, sums[now]);
-    });
-    finish.settle();
+    Height::choose(high, [&](auto height)
+                             OCTAVO_LAMBDA { tile_meanwhile<Isa, height, Panels>(from, between, finish, sums[now]); });
     finish.take(sums[now], input.first + row, row, high);
     now ^= 1;
   });
-  for (std::size_t piece = 0; piece < finish.pieces(); ++piece) finish.run(piece);
-  finish.settle();
+  finish.end();
 }
 
 template <class Isa, int Panels>

@@ -74,8 +74,8 @@ __attribute__((noinline)) void tile(const TileInput<Isa>& input, const Store& st
   store.template store<Rows>(held);
 }
 
-// The sums to memory, row after row of Panels * 16. Before every `between` steps a piece is done of what `meanwhile` has
-// to do: the units that multiply leave most others free.
+// The sums to memory, row after row of Panels * 16. Before every `between` steps a piece is done of what `meanwhile`
+// has to do: the units that multiply leave most others free.
 template <class Isa, int Rows, int Panels, class Meanwhile>
 __attribute__((noinline)) void tile_meanwhile(const TileInput<Isa>& input, std::size_t between, Meanwhile& meanwhile,
                                               std::int32_t* sums) {
@@ -85,24 +85,23 @@ __attribute__((noinline)) void tile_meanwhile(const TileInput<Isa>& input, std::
   const typename Isa::Left* a[Rows];
   each<Rows>([&](auto r) OCTAVO_LAMBDA { a[r] = input.rows[r]; });
   const std::size_t* segment = input.segments;
-  const std::size_t* const last = segment + input.segment_count;
-  std::size_t at = *segment, left_here = input.steps, piece = 0;
   const std::size_t pieces = meanwhile.pieces();
+  std::size_t at = *segment, here = input.steps, left = here * input.segment_count, piece = 0;
   do {
     if (piece < pieces) meanwhile.run(piece++);
-    for (std::size_t wanted = between; wanted > 0 && segment != last;) {
-      const std::size_t steps = wanted < left_here ? wanted : left_here, end = at + steps * Isa::kDepth;
+    std::size_t now = between < left ? between : left;
+    for (left -= now; now > 0;) {
+      const std::size_t steps = now < here ? now : here, end = at + steps * Isa::kDepth;
       multiply<Isa, Rows, Panels>(a, at, end, b, input.b_stride, held);
       at = end;
-      wanted -= steps;
-      left_here -= steps;
-      if (left_here == 0) {
-        b += input.skip;
-        if (++segment != last) at = *segment;
-        left_here = input.steps;
-      }
+      now -= steps;
+      here -= steps;
+      if (here > 0 || now + left == 0) continue;
+      b += input.skip;
+      at = *++segment;
+      here = input.steps;
     }
-  } while (segment != last || piece < pieces);
+  } while (left > 0 || piece < pieces);
   each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
     each<Panels>([&](auto p) OCTAVO_LAMBDA {
       Isa::store_sums(sums + (r * Isa::kRowStep * Panels + p) * kBlock, Panels * kBlock,
@@ -112,9 +111,9 @@ __attribute__((noinline)) void tile_meanwhile(const TileInput<Isa>& input, std::
 }
 
 // Few heights, so that the code stays small; a tile may be higher than its rows, and then reads those behind them.
-template <class Isa, int Panels>
+template <class Isa, int Panels, int Full = Isa::tile_rows(Panels)>
 struct Heights {
-  static constexpr int kFull = Isa::tile_rows(Panels);
+  static constexpr int kFull = Full;
   static constexpr int kHalf = (kFull / 2 + Isa::kRowStep) / Isa::kRowStep * Isa::kRowStep;
   static constexpr int kLeast = Isa::kRowStep;
 
