@@ -9,12 +9,15 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
+#include "bindings/fit.h"
 #include "octavo.h"
 
 namespace octavo {
@@ -79,6 +82,7 @@ class BundleSession {
     options.size = sizeof(options);
     options.threads = threads;
     succeed(octavo_session_open_with(model.get(), &options, &session_, &error), error);
+    fit_ = std::make_shared<const Fit>(tensors_of(session_, 0));
   }
   BundleSession(const BundleSession&) = delete;
   BundleSession& operator=(const BundleSession&) = delete;
@@ -92,25 +96,50 @@ class BundleSession {
       std::copy_n(dims.begin(), std::min<std::size_t>(dims.size(), OCTAVO_MAX_RANK), shape.dims);
       shapes.push_back(shape);
     }
-    const std::lock_guard one(mutex_);
-    octavo_error error;
-    succeed(octavo_session_resize(session_, shapes.data(), &error), error);
+    const Tensors now = resized(shapes);
+    auto fit = std::make_shared<const Fit>(now);
+    if (now.number == fits_) fit_ = std::move(fit);
     std::vector<std::vector<std::int64_t>> found;
-    octavo_tensor info;
-    while (octavo_session_output_info(session_, found.size(), &info) == OCTAVO_OK) {
-      found.emplace_back(info.shape, info.shape + info.rank);
-    }
+    for (const octavo_tensor& each : now.outputs) found.emplace_back(each.shape, each.shape + each.rank);
     return found;
   }
 
+  // Runs on arrays in the order of the inputs and gives the output or a tuple of several; or None where they are not
+  // just what the session is fitted to, or it is busy.
+  nb::object run_quickly(const nb::tuple& arrays) {
+    const std::shared_ptr<const Fit> fit = fit_;
+    Quick quick;
+    if (arrays.size() != fit->inputs() || !fit->is_small()) return nb::none();
+    if (!quick.prepare(*fit, [&](std::size_t i) { return PyTuple_GET_ITEM(arrays.ptr(), i); })) return nb::none();
+    if (!finish(*fit, quick)) return nb::none();
+    if (fit->outputs() == 1) return quick.result(0);
+    nb::list results;
+    for (std::size_t i = 0; i < fit->outputs(); ++i) results.append(quick.result(i));
+    return nb::tuple(results);
+  }
+
+  // The same of a dictionary by name, which gives one.
+  nb::object run_feeds_quickly(const nb::handle& feeds) {
+    const std::shared_ptr<const Fit> fit = fit_;
+    Quick quick;
+    if (!PyDict_CheckExact(feeds.ptr()) || nb::len(feeds) != fit->inputs() || !fit->is_small()) return nb::none();
+    if (!quick.prepare(*fit, [&](std::size_t i) { return PyDict_GetItem(feeds.ptr(), fit->input_name(i).ptr()); })) {
+      return nb::none();
+    }
+    if (!finish(*fit, quick)) return nb::none();
+    nb::dict results;
+    for (std::size_t i = 0; i < fit->outputs(); ++i) results[fit->output_name(i)] = quick.result(i);
+    return results;
+  }
+
   void time(bool on) {
-    const std::lock_guard one(mutex_);
+    const auto one = lock();
     octavo_error error;
     succeed(octavo_session_time(session_, on, &error), error);
   }
 
   std::vector<Cost> operators() {
-    const std::lock_guard one(mutex_);
+    const auto one = lock();
     std::vector<Cost> found;
     for (std::size_t i = 0; i < octavo_operator_count(session_); ++i) {
       octavo_operator each;
@@ -138,8 +167,32 @@ class BundleSession {
   }
 
  private:
+  // Who waits for it holds no lock of Python's, and who has it runs no Python.
+  std::unique_lock<std::mutex> lock() {
+    std::unique_lock one(mutex_, std::try_to_lock);
+    if (!one.owns_lock()) {
+      const nb::gil_scoped_release others;
+      one.lock();
+    }
+    return one;
+  }
+
+  Tensors resized(const std::vector<octavo_shape>& shapes) {
+    const auto one = lock();
+    octavo_error error;
+    succeed(octavo_session_resize(session_, shapes.data(), &error), error);
+    return tensors_of(session_, ++fits_);
+  }
+
+  bool finish(const Fit& fit, const Quick& quick) {
+    const std::unique_lock one(mutex_, std::try_to_lock);
+    return one.owns_lock() && fit.number() == fits_ && quick.run(session_);
+  }
+
   octavo_session* session_ = nullptr;
   std::mutex mutex_;
+  unsigned long fits_ = 0;
+  std::shared_ptr<const Fit> fit_;
 };
 
 inline void define_runtime(nb::module_& module) {
@@ -154,7 +207,9 @@ inline void define_runtime(nb::module_& module) {
       .def("time", &BundleSession::time, "on"_a)
       .def("operators", &BundleSession::operators)
       .def_prop_ro("memory_bytes", &BundleSession::memory_bytes)
-      .def("run", &BundleSession::run, "inputs"_a, "outputs"_a);
+      .def("run", &BundleSession::run, "inputs"_a, "outputs"_a)
+      .def("run_quickly", &BundleSession::run_quickly, "arrays"_a)
+      .def("run_feeds_quickly", &BundleSession::run_feeds_quickly, "feeds"_a);
 }
 
 }  // namespace octavo

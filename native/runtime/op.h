@@ -38,6 +38,9 @@ class Call : public View {
   Call(const Model& model, const Op& op, std::byte* const* data, const Staff& staff, const Kernels& kernels)
       : View(model, op), kernels(kernels), data_(data), staff_(staff) {}
 
+  // Runs the operator.
+  void run() const;
+
   template <class T>
   const T* read(std::size_t i) const {
     return reinterpret_cast<const T*>(data_[op_.inputs[i]]);
@@ -49,8 +52,9 @@ class Call : public View {
   // As many bytes as OpKind::scratch says. Within `parallel`, the parts' own are there instead.
   std::byte* scratch() const { return staff_.scratch; }
 
-  // How many parts may run at a time.
+  // How many parts may run at a time, and into how many to cut what is worth so many.
   std::size_t threads() const { return staff_.pool.threads(); }
+  std::size_t cut(std::size_t parts) const { return staff_.pool.cut(parts); }
 
   // Calls body(part, scratch) for each part below `parts`, several at a time, and returns when all are done. `scratch`
   // is that of the thread: as many bytes as OpKind::scratch says, and holds nothing from one part to the next. Parts
@@ -59,14 +63,6 @@ class Call : public View {
   void parallel(std::size_t parts, const Body& body) const {
     staff_.pool.run(parts, [&](std::size_t part, std::size_t thread) {
       body(part, staff_.scratch + thread * staff_.scratch_bytes);
-    });
-  }
-
-  // Calls body(first, last) for ranges that together are [0, count), each of `step` but for the last, in parallel.
-  template <class Body>
-  void parallel_ranges(std::size_t count, std::size_t step, const Body& body) const {
-    parallel((count + step - 1) / step, [&](std::size_t part, std::byte*) {
-      body(part * step, count - part * step < step ? count : (part + 1) * step);
     });
   }
 
@@ -89,6 +85,8 @@ struct OpKind {
   // Whether its tensors may be of 16 bits; those of the others never are.
   bool takes_shorts = false;
 };
+
+inline void Call::run() const { op_.kind->run(*this); }
 
 // Null for a number that no kind has.
 const OpKind* kind_of(std::uint16_t number);

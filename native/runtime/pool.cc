@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -15,10 +14,21 @@
 namespace octavo {
 namespace {
 
+using Clock = std::chrono::steady_clock;
 using Body = void (*)(const void* context, std::size_t part, std::size_t thread);
 
 constexpr std::uint64_t kJob = std::uint64_t{1} << 32;
 constexpr std::uint32_t untaken(std::uint64_t open) { return static_cast<std::uint32_t>(open); }
+
+// Waking a thread takes its waker up to 25 us on a virtual machine, and a job is taken over within a fraction of one.
+// So who waits stays awake for a while, though workers after a moment let others run; and they are only woken where the
+// caller is so busy that this pays. Where none helped, the caller works alone for some time before it tries again.
+constexpr auto kPatience = std::chrono::microseconds(100), kMoment = std::chrono::microseconds(50);
+constexpr auto kBusy = std::chrono::microseconds(500);
+constexpr auto kLoneliness = std::chrono::milliseconds(1);
+
+// What two threads write lies on different lines, of which processors fetch two at a time.
+constexpr std::size_t kLines = 128;
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -28,18 +38,17 @@ inline void pause() {
 #endif
 }
 
-// Looks again and again, for no longer than it takes to sleep and be woken; whether the condition came true.
+// Looks again and again, at least once and then for so long; whether the condition came true.
 template <class Condition>
-bool spin(const Condition& condition) {
-  constexpr auto kLongest = std::chrono::microseconds(20);
-  constexpr int kBetweenClocks = 32;
-  const auto begin = std::chrono::steady_clock::now();
+bool spin(const Condition& condition, Clock::duration longest) {
+  constexpr int kBetweenClocks = 16;
+  const auto begin = Clock::now();
   do {
     for (int i = 0; i < kBetweenClocks; ++i) {
       if (condition()) return true;
       pause();
     }
-  } while (std::chrono::steady_clock::now() - begin < kLongest);
+  } while (Clock::now() - begin < longest);
   return condition();
 }
 
@@ -78,92 +87,181 @@ class Crew {
     for (std::thread& worker : workers_) worker.join();
   }
 
+  bool is_forked() const { return getpid() != owner_; }
+
   // Workers that come late find no part untaken, and are not waited for.
   void share(std::size_t parts, const void* context, Body body) {
-    body_ = body;
-    context_ = context;
-    parts_ = static_cast<std::uint32_t>(parts);
-    undone_ = parts_;
-    open_ = (open_ & ~(kJob - 1)) + kJob + parts_;
-    wake(parts - 1);
-    while (run_one(0)) {
-    }
-    const auto all_done = [this] { return undone_ == 0; };
-    if (spin(all_done)) return;
+    job_.body = body;
+    job_.context = context;
+    job_.parts = static_cast<std::uint32_t>(parts);
+    job_.done.store(0, std::memory_order_relaxed);
+    // The first part is the caller's.
+    const std::uint64_t last = job_.open.load(std::memory_order_relaxed);
+    job_.open.store((last & ~(kJob - 1)) + kJob + job_.parts - 1, std::memory_order_release);
+    body(context, 0, 0);
+    const std::uint32_t others = job_.parts - 1 - run_untaken(0);
+    is_shared_ = true;
+    is_helped_ |= others != 0;
+    const auto all_done = [&] { return job_.done.load() == others; };
+    if (all_done() || spin(all_done, kPatience)) return;
     std::unique_lock lock(mutex_);
     waiting_ = true;
     done_.wait(lock, all_done);
     waiting_ = false;
   }
 
- private:
-  // A worker counts as sleeping before its last look for work, so it has seen the job or is woken.
-  void wake(std::size_t most) {
-    const std::size_t count = std::min<std::size_t>(most, sleeping_);
-    if (count == 0) return;
-    {
-      const std::lock_guard lock(mutex_);
+  void begin() {
+    const auto now = Clock::now();
+    if (now - ended_ > kPatience) busy_since_ = now;
+    began_ = now;
+    is_alone_ = is_shared_ && !is_helped_ && now - tried_ < kLoneliness;
+    if (!is_alone_) {
+      tried_ = now;
+      is_shared_ = is_helped_ = false;
     }
-    for (std::size_t i = 0; i < count; ++i) work_.notify_one();
+    job_.more.store(true, std::memory_order_relaxed);
   }
 
-  // Takes a part and runs it; whether there was one.
-  bool run_one(std::size_t thread) {
-    std::uint64_t open = open_;
-    do {
-      if (untaken(open) == 0) return false;
-    } while (!open_.compare_exchange_weak(open, open - 1));
-    body_(context_, parts_ - untaken(open), thread);
-    if (--undone_ == 0 && waiting_) {
-      const std::lock_guard lock(mutex_);
-      done_.notify_one();
+  std::size_t cut(std::size_t parts) {
+    if (is_alone_) return 1;
+    if (awake() >= parts) return parts;
+    const auto now = Clock::now();
+    if (!is_worth_waking(now)) return awake();
+    woke_ = now;
+    wanted_ = static_cast<std::uint32_t>(parts);
+    wake();
+    return parts;
+  }
+
+  void end() {
+    job_.more.store(false, std::memory_order_relaxed);
+    ended_ = Clock::now();
+    took_ = ended_ - began_;
+  }
+
+ private:
+  // The caller, too.
+  std::size_t awake() const { return workers_.size() + 1 - sleeping_.load(std::memory_order_relaxed); }
+
+  // The caller has been busy for long, or was the last time; and not woken one all that time.
+  bool is_worth_waking(Clock::time_point now) const {
+    return now - woke_ > kBusy && (took_ > kBusy || now - busy_since_ > kBusy);
+  }
+
+  // One worker, that wakes the next two. A fork leaves the workers behind: a child works without them, and touches
+  // nothing that one of them may have held.
+  void wake() {
+    if (is_forked()) {
+      sleeping_ = 0;
+      return;
     }
-    return true;
+    {
+      const std::lock_guard lock(mutex_);
+      if (sleeping_ == 0) return;
+      --sleeping_;
+      ++called_;
+    }
+    work_.notify_one();
+  }
+
+  // Takes parts until there are none; how many there were.
+  std::uint32_t run_untaken(std::size_t thread) {
+    std::uint32_t count = 0;
+    std::uint64_t open = job_.open;
+    while (untaken(open) != 0) {
+      if (!job_.open.compare_exchange_weak(open, open - 1)) continue;
+      job_.body(job_.context, job_.parts - untaken(open), thread);
+      ++count;
+      open = job_.open;
+    }
+    return count;
   }
 
   void serve(std::size_t thread) {
-    const auto needed = [this] { return untaken(open_) != 0 || stop_; };
     while (!stop_) {
-      while (run_one(thread)) {
-      }
-      if (spin(needed)) continue;
-      std::unique_lock lock(mutex_);
-      ++sleeping_;
-      work_.wait(lock, needed);
-      --sleeping_;
+      const std::uint32_t count = run_untaken(thread);
+      if (count != 0) report(count);
+      if (!finds_more()) sleep();
     }
   }
 
-  // The job. Only who holds a part of it that is not done may read these.
-  Body body_ = nullptr;
-  const void* context_ = nullptr;
-  std::uint32_t parts_ = 0;
-  // The number of the job above, so that no part is mistaken for one of another; below, how many nobody has taken.
-  std::atomic<std::uint64_t> open_{0};
-  std::atomic<std::uint32_t> undone_{0};
+  // Whether it is needed again before patience ends, which does not while jobs may follow.
+  bool finds_more() {
+    const auto needed = [this] { return untaken(job_.open) != 0 || stop_; };
+    if (spin(needed, kMoment)) return true;
+    for (auto begin = Clock::now(); Clock::now() - begin < kPatience - kMoment;) {
+      std::this_thread::yield();
+      if (spin(needed, Clock::duration::zero())) return true;
+      if (job_.more.load(std::memory_order_relaxed)) begin = Clock::now();
+    }
+    return false;
+  }
 
-  std::mutex mutex_;
+  void report(std::uint32_t count) {
+    job_.done += count;
+    if (!waiting_) return;
+    const std::lock_guard lock(mutex_);
+    done_.notify_one();
+  }
+
+  void sleep() {
+    {
+      std::unique_lock lock(mutex_);
+      ++sleeping_;
+      work_.wait(lock, [this] { return called_ != 0 || stop_; });
+      if (called_ != 0) --called_;
+    }
+    for (int i = 0; i < 2 && awake() < wanted_; ++i) wake();
+  }
+
+  // Only who holds a part that is not done may read what is not atomic.
+  struct alignas(kLines) Job {
+    Body body = nullptr;
+    const void* context = nullptr;
+    std::uint32_t parts = 0;
+    std::atomic<std::uint32_t> done{0};  // by workers
+    // The number of the job above, so that no part is mistaken for one of another; below, how many nobody has taken.
+    std::atomic<std::uint64_t> open{0};
+    std::atomic<bool> more{false};  // jobs may follow
+  };
+
+  const pid_t owner_ = getpid();
+  Job job_;
+  alignas(kLines) std::mutex mutex_;
   std::condition_variable work_, done_;
-  std::atomic<std::uint32_t> sleeping_{0};  // workers
-  std::atomic<bool> waiting_{false};        // the caller
+  std::atomic<std::uint32_t> sleeping_{0};  // workers that nobody has called
+  std::uint32_t called_ = 0;
+  std::atomic<std::uint32_t> wanted_{0};  // threads, by the job that woke one
+  std::atomic<bool> waiting_{false};      // the caller
   std::atomic<bool> stop_{false};
+
+  // The caller's own.
+  Clock::time_point busy_since_, began_, ended_, tried_, woke_;
+  Clock::duration took_{0};
+  bool is_shared_ = false, is_helped_ = false;  // since it tried
+  bool is_alone_ = false;
   std::vector<std::thread> workers_;
 };
 
 Pool::Pool(std::uint32_t threads)
-    : threads_(threads), owner_(getpid()), crew_(threads < 2 ? nullptr : std::make_unique<Crew>(threads - 1)) {}
+    : threads_(threads), crew_(threads < 2 ? nullptr : std::make_unique<Crew>(threads - 1)) {}
 
 Pool::~Pool() {
   // Neither threads nor condition variables can be taken down by a process in which nobody runs or waits any more.
-  if (is_forked()) static_cast<void>(crew_.release());
-}
-
-bool Pool::is_forked() const { return getpid() != owner_; }
-
-void Pool::notice_fork() {
-  if (threads_ > 1 && is_forked()) threads_ = 1;
+  if (crew_ != nullptr && crew_->is_forked()) static_cast<void>(crew_.release());
 }
 
 void Pool::share(std::size_t parts, const void* context, Body body) { crew_->share(parts, context, body); }
+
+std::size_t Pool::helped(std::size_t parts) {
+  if (!is_busy_) crew_->begin();
+  is_busy_ = true;
+  return crew_->cut(parts);
+}
+
+void Pool::end() {
+  crew_->end();
+  is_busy_ = false;
+}
 
 }  // namespace octavo

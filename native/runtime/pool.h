@@ -19,10 +19,11 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
   ~Pool();
 
-  // A fork leaves the workers behind: from here on, a pool that a child inherited works without them.
-  void notice_fork();
-
   std::size_t threads() const { return threads_; }
+
+  // Into how many parts to cut a job that is worth `parts`, at most threads(): fewer where too few threads would help
+  // at present, for parts that all fall to the caller take longer than the whole.
+  std::size_t cut(std::size_t parts) { return parts < 2 || threads_ < 2 ? parts : helped(parts); }
 
   // Calls body(part, thread) for each part below `parts`, of which there are fewer than 2^32, and returns when all are
   // done: in any order, several at a time, `thread` being below threads() and not shared by parts that run at a time.
@@ -38,12 +39,18 @@ class Pool {
     });
   }
 
+  // From the first cut until it is said that there are no more jobs for now, workers that are awake stay so.
+  void rest() {
+    if (is_busy_) end();
+  }
+
  private:
   void share(std::size_t parts, const void* context, void (*body)(const void*, std::size_t, std::size_t));
-  bool is_forked() const;
+  std::size_t helped(std::size_t parts);
+  void end();
 
   std::size_t threads_;
-  long owner_;
+  bool is_busy_ = false;
   std::unique_ptr<Crew> crew_;
 };
 

@@ -83,6 +83,11 @@ Session::Session(const Model& model, const Kernels& kernels, std::uint32_t threa
       inputs_(model.inputs.size()),
       outputs_(model.outputs.size()),
       shapes_(model.inputs.size()) {
+  for (std::uint32_t i = 0; i < data_.size(); ++i) {
+    const Place place = model.tensors[i].place;
+    if (place == Place::kInput || place == Place::kOutput) outer_.push_back(i);
+  }
+  calls_.reserve(model.ops.size());
   attach(model);
 }
 
@@ -134,31 +139,33 @@ void Session::attach(const Model& model) {
     // Never written through: an operator's result lies elsewhere.
     if (tensor.is_constant()) data_[i] = const_cast<std::byte*>(model.file.data()) + model.payload + tensor.offset;
   }
+  staff_.scratch = memory_.get() + aligned(model.arena_bytes);
+  staff_.scratch_bytes = aligned(model.scratch_bytes);
+  calls_.clear();
+  for (const Op& op : model.ops) calls_.emplace_back(model, op, data_.data(), staff_, kernels_);
   model_ = &model;
   if (!nanoseconds_.empty()) time(true);
 }
 
 void Session::run(const void* const* inputs, void* const* outputs) {
-  for (std::size_t i = 0; i < data_.size(); ++i) {
+  for (const std::uint32_t i : outer_) {
     const Tensor& tensor = model_->tensors[i];
-    if (tensor.place == Place::kInput) {
-      data_[i] = static_cast<std::byte*>(const_cast<void*>(inputs[tensor.offset]));
-    } else if (tensor.place == Place::kOutput) {
-      data_[i] = static_cast<std::byte*>(outputs[tensor.offset]);
-    }
+    void* given = tensor.place == Place::kInput ? const_cast<void*>(inputs[tensor.offset]) : outputs[tensor.offset];
+    data_[i] = static_cast<std::byte*>(given);
   }
-  pool_.notice_fork();
-  const Staff staff{pool_, memory_.get() + aligned(model_->arena_bytes), aligned(model_->scratch_bytes)};
-  if (!nanoseconds_.empty()) return run_timed(staff);
-  for (const Op& op : model_->ops) op.kind->run(Call(*model_, op, data_.data(), staff, kernels_));
+  if (nanoseconds_.empty()) {
+    for (const Call& call : calls_) call.run();
+  } else {
+    run_timed();
+  }
+  pool_.rest();
 }
 
-void Session::run_timed(const Staff& staff) {
+void Session::run_timed() {
   using Clock = std::chrono::steady_clock;
   auto before = Clock::now();
-  for (std::size_t i = 0; i < model_->ops.size(); ++i) {
-    const Op& op = model_->ops[i];
-    op.kind->run(Call(*model_, op, data_.data(), staff, kernels_));
+  for (std::size_t i = 0; i < calls_.size(); ++i) {
+    calls_[i].run();
     const auto after = Clock::now();
     nanoseconds_[i] += static_cast<std::uint64_t>(std::chrono::nanoseconds(after - before).count());
     before = after;

@@ -62,7 +62,7 @@ class Session {
 
   const Model* model_at(const Sizes& sizes, std::string& error);
   void attach(const Model& model);
-  void run_timed(const Staff& staff);
+  void run_timed();
 
   struct Free {
     void operator()(std::byte* p) const;
@@ -73,10 +73,13 @@ class Session {
   const Model* model_ = nullptr;
   const Kernels& kernels_;
   Pool pool_;
+  Staff staff_{pool_, nullptr, 0};
   std::list<Plan> plans_;  // the one used last comes first
   std::size_t bytes_ = 0;
   std::unique_ptr<std::byte, Free> memory_;
   std::vector<std::byte*> data_;
+  std::vector<Call> calls_;           // of the operators, in their order
+  std::vector<std::uint32_t> outer_;  // the tensors that see an input or output
   std::vector<const void*> inputs_;
   std::vector<void*> outputs_;
   std::vector<Shape> shapes_;

@@ -178,12 +178,10 @@ class Attention {
 void run(const Call& call) {
   const std::size_t heads =
       static_cast<std::size_t>(call.out().count) / size_at(call, kQueries) / size_at(call, kWidth);
-  const std::size_t parts = parts_of(call, heads, static_cast<std::size_t>(multiply_adds(call)));
-  call.parallel(parts, [&](std::size_t part, std::byte* scratch) {
-    std::size_t first = 0, count = heads;
-    share_rows(part, parts, first, count);
+  const std::size_t work = static_cast<std::size_t>(multiply_adds(call)) * kStepWork;
+  share(call, heads, work, [&](std::size_t first, std::size_t last, std::byte* scratch) {
     Attention attention(call, scratch);
-    for (std::size_t i = 0; i < count; ++i) attention.run(static_cast<std::int64_t>(first + i));
+    for (std::size_t head = first; head < last; ++head) attention.run(static_cast<std::int64_t>(head));
   });
 }
 

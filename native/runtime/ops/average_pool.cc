@@ -6,6 +6,7 @@
 #include "runtime/ops/checks.h"
 #include "runtime/ops/finish.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/window.h"
 
 namespace octavo {
@@ -33,58 +34,82 @@ std::int64_t counted(const Range& found, std::int64_t start, std::int64_t size, 
   return with_padding ? inside(0, size, dilation, end - start).last : found.last - found.first;
 }
 
-constexpr std::int64_t kPiece = 256;  // channels whose sums are held at a time
+constexpr std::int64_t kPiece = 256, kBlock = 64;  // channels whose sums are held at a time, and near the processor
+constexpr std::int64_t kMostShort = 256;           // bytes whose sum fits 16 bits
 
-// The sums over one window of `count` channels from the first of `image` on.
-template <class T, class Sum>
+// The sums over one window, with `start`, of `count` channels from the first of `image` on.
+template <class Partial, class T, class Sum>
 void add_window(const T* image, const Image& in, const Window& w, const Range& rows, const Range& columns,
-                std::int64_t y, std::int64_t x, Sum zero, std::int64_t count, Sum* sums) {
-  std::fill_n(sums, count, Sum{0});
-  for (std::int64_t i = rows.first; i < rows.last; ++i) {
-    for (std::int64_t j = columns.first; j < columns.last; ++j) {
-      const T* from = image + ((y + i * w.dilation_h) * in.w + x + j * w.dilation_w) * in.c;
-      for (std::int64_t c = 0; c < count; ++c) sums[c] += static_cast<Sum>(from[c]) - zero;
+                std::int64_t y, std::int64_t x, Sum start, std::int64_t count, Sum* sums) {
+  for (std::int64_t first = 0; first < count; first += kBlock) {
+    Partial partial[kBlock] = {};
+    const std::int64_t wide = std::min(kBlock, count - first);
+    for (std::int64_t i = rows.first; i < rows.last; ++i) {
+      for (std::int64_t j = columns.first; j < columns.last; ++j) {
+        const T* from = image + ((y + i * w.dilation_h) * in.w + x + j * w.dilation_w) * in.c + first;
+        if (wide == kBlock) {
+          for (std::int64_t c = 0; c < kBlock; ++c) partial[c] = static_cast<Partial>(partial[c] + from[c]);
+        } else {
+          for (std::int64_t c = 0; c < wide; ++c) partial[c] = static_cast<Partial>(partial[c] + from[c]);
+        }
+      }
     }
+    for (std::int64_t c = 0; c < wide; ++c) sums[first + c] = start + static_cast<Sum>(partial[c]);
   }
 }
 
-template <class T, class Sum, class Finish>
+// Short holds the sum of few.
+template <class T, class Short, class Sum, class Finish>
 void run_on(const Call& call, Sum zero, const Finish& finish) {
   const Image in = image_of(call.in(0)), out = image_of(call.out());
   const Window w = window_of(call, call.attribute(0), call.attribute(1), 2);
   const bool with_padding = call.attribute(kCountPadding) != 0;
-  Sum sums[kPiece];
-  for (std::int64_t place = 0; place < out.n * out.h * out.w; ++place) {
+  const std::int64_t pieces = (in.c + kPiece - 1) / kPiece;
+  const auto run_piece = [&](std::int64_t place, std::int64_t c) {
     const T* image = call.read<T>(0) + place / (out.h * out.w) * in.h * in.w * in.c;
     const std::int64_t y = place / out.w % out.h * w.stride_h - w.top, x = place % out.w * w.stride_w - w.left;
     const Range rows = inside(y, w.kernel_h, w.dilation_h, in.h), columns = inside(x, w.kernel_w, w.dilation_w, in.w);
     const std::int64_t n = counted(rows, y, w.kernel_h, w.dilation_h, in.h + w.bottom, with_padding) *
                            counted(columns, x, w.kernel_w, w.dilation_w, in.w + w.right, with_padding);
-    for (std::int64_t c = 0; c < in.c; c += kPiece) {
-      const std::int64_t count = std::min(kPiece, in.c - c);
-      add_window(image + c, in, w, rows, columns, y, x, zero, count, sums);
-      finish(place * in.c + c, sums, count, static_cast<float>(n > 0 ? n : 1));
+    const std::int64_t count = std::min(kPiece, in.c - c);
+    const std::int64_t places = (rows.last - rows.first) * (columns.last - columns.first);
+    const Sum start = Sum{0} - zero * static_cast<Sum>(places);
+    Sum sums[kPiece];
+    if (places <= kMostShort) {
+      add_window<Short>(image + c, in, w, rows, columns, y, x, start, count, sums);
+    } else {
+      add_window<Sum>(image + c, in, w, rows, columns, y, x, start, count, sums);
     }
-  }
+    finish(place * in.c + c, sums, count, static_cast<float>(n > 0 ? n : 1));
+  };
+  const auto all = static_cast<std::size_t>(out.n * out.h * out.w * pieces);
+  const auto work = static_cast<std::size_t>(call.in(0).count) * kElementWork;
+  share(call, all, work, [&](std::size_t first, std::size_t last, std::byte*) {
+    for (auto i = static_cast<std::int64_t>(first); i < static_cast<std::int64_t>(last); ++i) {
+      run_piece(i / pieces, i % pieces * kPiece);
+    }
+  });
 }
 
 void run(const Call& call) {
   const Tensor &in = call.in(0), &out = call.out();
   if (in.is_float()) {
     float* to = call.write<float>();
-    return run_on<float, float>(call, 0.0f, [=](std::int64_t at, const float* sums, std::int64_t count, float n) {
-      for (std::int64_t i = 0; i < count; ++i) to[at + i] = sums[i] / n;
-    });
+    return run_on<float, float, float>(call, 0.0f,
+                                       [=](std::int64_t at, const float* sums, std::int64_t count, float n) {
+                                         for (std::int64_t i = 0; i < count; ++i) to[at + i] = sums[i] / n;
+                                       });
   }
   const Grid grid{out.zero_point, static_cast<std::int32_t>(call.attribute(kCountPadding + 1)),
                   static_cast<std::int32_t>(call.attribute(kCountPadding + 2))};
   auto* to = call.write<std::uint8_t>();
-  const auto finish = [&](std::int64_t at, const std::int32_t* sums, std::int64_t count, float n) {
-    const float multiplier = in.scale / (out.scale * n);
+  const float from = in.scale, onto = out.scale;
+  const auto finish = [=](std::int64_t at, const std::int32_t* sums, std::int64_t count, float n) {
+    const float multiplier = from / (onto * n);
     for (std::int64_t i = 0; i < count; ++i) to[at + i] = requantize(sums[i], multiplier, grid);
   };
-  if (in.dtype == Dtype::kS8) return run_on<std::int8_t, std::int32_t>(call, in.zero_point, finish);
-  return run_on<std::uint8_t, std::int32_t>(call, in.zero_point, finish);
+  if (in.dtype == Dtype::kS8) return run_on<std::int8_t, std::int16_t, std::int32_t>(call, in.zero_point, finish);
+  return run_on<std::uint8_t, std::uint16_t, std::int32_t>(call, in.zero_point, finish);
 }
 
 }  // namespace

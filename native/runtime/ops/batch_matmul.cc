@@ -4,6 +4,7 @@
 #include "runtime/ops/batches.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
@@ -38,10 +39,13 @@ std::size_t scratch(const View& view, const Kernels& kernels) {
   return RightMatrix::bytes(k, n) + kernels.gemm_scratch(m, k);
 }
 
-void run(const Call& call) {
+std::int64_t multiply_adds(const View& view) { return view.out().count * view.attribute(kK); }
+
+// The products [first, last).
+void run_some(const Call& call, std::int64_t first, std::int64_t last, std::byte* scratch) {
   const Tensor &a = call.in(0), &c = call.out();
   const auto k = static_cast<std::size_t>(call.attribute(kK)), n = static_cast<std::size_t>(call.attribute(kN));
-  Scratch memory(call.scratch());
+  Scratch memory(scratch);
   RightMatrix right(memory, call.in(1), call.number(kMultiplier), k, n);
   Gemm gemm = right.gemm();
   gemm.m = static_cast<std::size_t>(call.attribute(kM));
@@ -54,9 +58,8 @@ void run(const Call& call) {
   gemm.high = static_cast<std::int32_t>(call.attribute(kHigh));
   gemm.c_stride = static_cast<std::size_t>(call.attribute(kRow));
   const Batches batches(call, kAxes, kOperands);
-  const std::int64_t count = c.count / call.attribute(kM) / call.attribute(kN);
   std::int64_t packed = -1;
-  for (std::int64_t i = 0; i < count; ++i) {
+  for (std::int64_t i = first; i < last; ++i) {
     const std::int64_t at = batches.offset(i, kRight);
     if (at != packed) {
       right.pack(call.kernels, call.read<std::uint8_t>(1) + at, call.attribute(kRightK), call.attribute(kRightColumn));
@@ -68,7 +71,13 @@ void run(const Call& call) {
   }
 }
 
-std::int64_t multiply_adds(const View& view) { return view.out().count * view.attribute(kK); }
+void run(const Call& call) {
+  const auto count = static_cast<std::size_t>(call.out().count / call.attribute(kM) / call.attribute(kN));
+  const auto work = static_cast<std::size_t>(multiply_adds(call));
+  share(call, count, work, [&](std::size_t first, std::size_t last, std::byte* scratch) {
+    run_some(call, static_cast<std::int64_t>(first), static_cast<std::int64_t>(last), scratch);
+  });
+}
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include "runtime/ops/broadcast.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
@@ -24,6 +25,14 @@ void power(const Pair& pair) {
   }
 }
 
+void combine(const Call& call, const Pair& pair) {
+  share_elements(call, pair.count, [&](std::size_t i, std::size_t end) {
+    const Pair part{pair.a + i * pair.a_step, pair.a_step, pair.b + i * pair.b_step, pair.b_step, end - i, pair.c + i};
+    if (call.attribute(0) == kPower) return power(part);
+    call.kernels.combine(static_cast<Arithmetic>(call.attribute(0)), part);
+  });
+}
+
 void run(const Call& call) {
   const Tensor& result = call.out();
   const Rows a(call.in(0), result), b(call.in(1), result);
@@ -39,11 +48,7 @@ void run(const Call& call) {
   for (std::int64_t at = 0; at < result.count; at += length, pair.c += length) {
     pair.a = call.read<float>(0) + a.begin(at / each);
     pair.b = call.read<float>(1) + b.begin(at / each);
-    if (call.attribute(0) == kPower) {
-      power(pair);
-    } else {
-      call.kernels.combine(static_cast<Arithmetic>(call.attribute(0)), pair);
-    }
+    combine(call, pair);
   }
 }
 

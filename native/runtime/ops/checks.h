@@ -39,7 +39,4 @@ inline bool is_vector(const Tensor& tensor, Dtype dtype, std::int64_t count) {
   return tensor.is_constant() && tensor.dtype == dtype && tensor.rank == 1 && tensor.count == count;
 }
 
-// Elements of a piece that is worth a thread's while, where each costs about a nanosecond or less.
-inline constexpr std::size_t kPieceElements = 1 << 15;
-
 }  // namespace octavo

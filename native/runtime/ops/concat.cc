@@ -4,6 +4,7 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
@@ -30,17 +31,16 @@ void run(const Call& call) {
   std::size_t outer = 1;
   for (int i = 0; i < call.attribute(0); ++i) outer *= static_cast<std::size_t>(out.dims[i]);
   const std::size_t length = out.bytes / outer;
-  call.parallel_ranges(
-      outer, std::max<std::size_t>(4 * kPieceElements / length, 1), [&](std::size_t row, std::size_t last) {
-        std::size_t offset = 0;
-        for (std::size_t i = 0; i < call.inputs(); ++i) {
-          const std::size_t part = call.in(i).bytes / outer;
-          for (std::size_t r = row; r < last; ++r) {
-            std::memmove(call.write<std::byte>() + r * length + offset, call.read<std::byte>(i) + r * part, part);
-          }
-          offset += part;
-        }
-      });
+  share(call, outer, out.bytes * kElementWork, [&](std::size_t first, std::size_t last, std::byte*) {
+    std::size_t offset = 0;
+    for (std::size_t i = 0; i < call.inputs(); ++i) {
+      const std::size_t part = call.in(i).bytes / outer;
+      for (std::size_t row = first; row < last; ++row) {
+        std::memmove(call.write<std::byte>() + row * length + offset, call.read<std::byte>(i) + row * part, part);
+      }
+      offset += part;
+    }
+  });
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // Integer convolution of channels-last images, to 8 bits or float32; each group of each sample is one product.
 // Attributes: group, the kernel's height and width, the window's others, whether the input is (N, C, H, W), low, high.
+#include <algorithm>
+
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/parts.h"
@@ -75,37 +77,49 @@ std::int64_t multiply_adds(const View& view) {
   return view.out().count * s.channels * s.window.kernel_h * s.window.kernel_w;
 }
 
+// Parts are of lines; or of channels where there are few positions, so that weights are not read for each part, and
+// the largest part of lines is not much smaller.
+bool is_by_lines(const Call& call, const Shape& s, std::size_t wide) {
+  if (s.out.h * s.out.w >= kManyPositions) return true;
+  constexpr double kMuch = 0.05;
+  const auto lines = static_cast<std::size_t>(s.out.h), parts = call.threads();
+  const std::size_t most_lines = (lines + parts - 1) / parts, most_panels = (wide + parts - 1) / parts * kTogether;
+  return static_cast<double>(most_lines) / static_cast<double>(lines) + kMuch <
+         static_cast<double>(most_panels) / static_cast<double>(panels(static_cast<std::size_t>(s.width)));
+}
+
 void run(const Call& call) {
   const Shape s = shape_of(call);
   const bool planar = call.attribute(kPlanar) != 0;
   const std::size_t element = call.out().is_float() ? sizeof(float) : 1;
-  const auto products = static_cast<std::size_t>(s.in.n * s.groups);
-  // Parts are of rows; or of channels where there are few positions, so that weights are not read for each part.
-  const bool by_rows = s.out.h * s.out.w >= kManyPositions;
   const std::size_t wide = (panels(static_cast<std::size_t>(s.width)) + kTogether - 1) / kTogether;
-  const std::size_t parts = parts_of(call, by_rows ? static_cast<std::size_t>(s.out.h) : wide,
-                                     static_cast<std::size_t>(multiply_adds(call)) / products);
-  call.parallel(products * parts, [&](std::size_t i, std::byte* scratch) {
-    const auto product = static_cast<std::int64_t>(i / parts);
-    const std::int64_t sample = product / s.groups, group = product % s.groups;
-    Conv conv = conv_of(s, planar);
-    conv.product = product_of(call, group, s.depth, s.width);
-    conv.image.data = call.read<std::uint8_t>(0) + sample * s.in.c * s.in.h * s.in.w +
-                      static_cast<std::size_t>(group * s.channels) * conv.image.channel;
-    conv.product.c = call.write<std::byte>() +
-                     static_cast<std::size_t>(sample * s.out.h * s.out.w * s.out.c + group * s.width) * element;
-    conv.product.c_stride = static_cast<std::size_t>(s.out.c);
-    std::size_t first = 0, count = by_rows ? conv.rows : wide;
-    share_rows(i % parts, parts, first, count);
-    if (by_rows) {
-      conv.first_row = first;
-      conv.rows = count;
-    } else {
-      conv.product = columns_of(conv.product, first * kTogether, count * kTogether);
+  const bool by_lines = is_by_lines(call, s, wide);
+  const auto products = static_cast<std::size_t>(s.in.n * s.groups),
+             work = static_cast<std::size_t>(multiply_adds(call));
+  const std::size_t units = by_lines ? static_cast<std::size_t>(s.out.h) : wide;
+  share(call, products * units, work, [&](std::size_t begin, std::size_t end, std::byte* scratch) {
+    for (std::size_t next = begin, count; next < end; next += count) {
+      const std::size_t first = next % units;
+      count = std::min(units - first, end - next);
+      const auto product = static_cast<std::int64_t>(next / units);
+      const std::int64_t sample = product / s.groups, group = product % s.groups;
+      Conv conv = conv_of(s, planar);
+      conv.product = product_of(call, group, s.depth, s.width);
+      conv.image.data = call.read<std::uint8_t>(0) + sample * s.in.c * s.in.h * s.in.w +
+                        static_cast<std::size_t>(group * s.channels) * conv.image.channel;
+      conv.product.c = call.write<std::byte>() +
+                       static_cast<std::size_t>(sample * s.out.h * s.out.w * s.out.c + group * s.width) * element;
+      conv.product.c_stride = static_cast<std::size_t>(s.out.c);
+      if (by_lines) {
+        conv.first_row = first;
+        conv.rows = count;
+      } else {
+        conv.product = columns_of(conv.product, first * kTogether, count * kTogether);
+      }
+      Addend addend;
+      conv.product.addend = addend_of(call, conv.product, addend);
+      call.kernels.conv(conv, scratch);
     }
-    Addend addend;
-    conv.product.addend = addend_of(call, conv.product, addend);
-    call.kernels.conv(conv, scratch);
   });
 }
 

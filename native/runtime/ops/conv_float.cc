@@ -79,11 +79,9 @@ void run(const Call& call) {
   layer.width = layer.out.c / call.attribute(0);
   const std::int64_t each = layer.in.h * layer.in.w * layer.in.c;
   const auto lines = static_cast<std::size_t>(layer.out.n * layer.out.h);
-  const std::size_t parts = parts_of(call, lines, static_cast<std::size_t>(multiply_adds(call)));
-  call.parallel(parts, [&](std::size_t part, std::byte*) {
-    std::size_t first = 0, rows = lines;
-    share_rows(part, parts, first, rows);
-    for (auto line = static_cast<std::int64_t>(first); rows > 0; --rows, ++line) {
+  const std::size_t work = static_cast<std::size_t>(multiply_adds(call)) * kStepWork;
+  share(call, lines, work, [&](std::size_t first, std::size_t last, std::byte*) {
+    for (auto line = static_cast<std::int64_t>(first); line < static_cast<std::int64_t>(last); ++line) {
       const std::int64_t y = line % layer.out.h * layer.window.stride_h - layer.window.top;
       float* to = call.write<float>() + line * layer.out.w * layer.out.c;
       for (std::int64_t x = 0; x < layer.out.w; ++x, to += layer.out.c) {

@@ -3,6 +3,7 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
@@ -13,8 +14,7 @@ const char* check(const View& view) {
 }
 
 void run(const Call& call) {
-  constexpr std::size_t kPieceBytes = kPieceElements * 4;
-  call.parallel_ranges(call.out().bytes, kPieceBytes, [&](std::size_t i, std::size_t end) {
+  share_elements(call, call.out().bytes, [&](std::size_t i, std::size_t end) {
     std::memmove(call.write<std::byte>() + i, call.read<std::byte>(0) + i, end - i);
   });
 }

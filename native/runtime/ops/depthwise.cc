@@ -1,6 +1,8 @@
 // Integer convolution of channels-last images in which each output channel sees the input channel of its own number.
 // Inputs: the activation, weights (height, width, channels), each channel's sum of weights, bias and multiplier.
 // Attributes: the window's without the kernel's shape, low, high.
+#include <algorithm>
+
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/parts.h"
@@ -59,14 +61,17 @@ void run(const Call& call) {
   whole.product.bias = call.read<std::int32_t>(3);
   whole.product.multiplier = call.read<float>(4);
   const auto samples = static_cast<std::size_t>(call.in(0).dims[0]);
-  const std::size_t parts = parts_of(call, whole.rows, static_cast<std::size_t>(multiply_adds(call)) / samples);
-  call.parallel(samples * parts, [&](std::size_t i, std::byte* scratch) {
+  const std::size_t rows = whole.rows, work = static_cast<std::size_t>(multiply_adds(call)) * kStepWork;
+  share(call, samples * rows, work, [&](std::size_t first, std::size_t last, std::byte* scratch) {
     Depthwise d = whole;
-    const std::size_t sample = i / parts;
-    d.image.data = call.read<std::uint8_t>(0) + sample * (call.in(0).bytes / samples);
-    d.product.c = call.write<std::byte>() + sample * (call.out().bytes / samples);
-    share_rows(i % parts, parts, d.first_row, d.rows);
-    call.kernels.depthwise(d, scratch);
+    for (std::size_t next = first; next < last; next += d.rows) {
+      const std::size_t sample = next / rows;
+      d.image.data = call.read<std::uint8_t>(0) + sample * (call.in(0).bytes / samples);
+      d.product.c = call.write<std::byte>() + sample * (call.out().bytes / samples);
+      d.first_row = next % rows;
+      d.rows = std::min(rows - d.first_row, last - next);
+      call.kernels.depthwise(d, scratch);
+    }
   });
 }
 

@@ -1,6 +1,7 @@
 // 8 bits to float32.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/widen.h"
 
 namespace octavo {
@@ -13,7 +14,7 @@ const char* check(const View& view) {
 }
 
 void run(const Call& call) {
-  call.parallel_ranges(static_cast<std::size_t>(call.out().count), kPieceElements, [&](std::size_t i, std::size_t end) {
+  share_elements(call, static_cast<std::size_t>(call.out().count), [&](std::size_t i, std::size_t end) {
     widen(call.kernels, call.in(0), call.read<std::uint8_t>(0) + i, end - i, call.write<float>() + i);
   });
 }

@@ -9,11 +9,15 @@ struct Grid {
   std::int32_t zero_point, low, high;
 };
 
+// The bounds are integers, so clipping before rounding gives what clipping after it does; adding and subtracting
+// kRounder rounds half to even, and is done to many sums at once.
 inline std::uint8_t requantize(std::int32_t sum, float multiplier, const Grid& grid) {
+  constexpr float kRounder = 0x1.8p23f;
   const float scaled = static_cast<float>(sum) * multiplier;
-  if (scaled != scaled) return static_cast<std::uint8_t>(grid.zero_point);
-  const double q = static_cast<double>(__builtin_rintf(scaled)) + grid.zero_point;
-  return static_cast<std::uint8_t>(static_cast<std::int32_t>(q < grid.low ? grid.low : q > grid.high ? grid.high : q));
+  const auto least = static_cast<float>(grid.low - grid.zero_point),
+             most = static_cast<float>(grid.high - grid.zero_point);
+  const float clipped = scaled < least ? least : scaled > most ? most : scaled == scaled ? scaled : 0.0f;
+  return static_cast<std::uint8_t>(static_cast<std::int32_t>((clipped + kRounder) - kRounder) + grid.zero_point);
 }
 
 }  // namespace octavo

@@ -5,6 +5,7 @@
 #include "runtime/ops/broadcast.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
@@ -45,7 +46,7 @@ Join join_of(const Call& call, bool product) {
 }
 
 void run_whole(const Call& call, const Join& whole) {
-  call.parallel_ranges(static_cast<std::size_t>(call.out().count), kPieceElements, [&](std::size_t i, std::size_t end) {
+  share_elements(call, static_cast<std::size_t>(call.out().count), [&](std::size_t i, std::size_t end) {
     Join join = whole;
     join.a = call.read<std::uint8_t>(0) + i;
     join.b = call.read<std::uint8_t>(1) + i;
@@ -54,22 +55,27 @@ void run_whole(const Call& call, const Join& whole) {
   });
 }
 
-void run_rows(const Call& call, Join join) {
+void run_rows(const Call& call, const Join& whole) {
   const Tensor& result = call.out();
   const Rows a(call.in(0), result), b(call.in(1), result);
   const std::int64_t length = row_length(result);
-  std::uint8_t left[kPiece], right[kPiece];
-  join.c = call.write<std::uint8_t>();
-  for (std::int64_t row = 0; row < result.count / length; ++row) {
-    const std::int64_t a_row = a.begin(row), b_row = b.begin(row);
-    for (std::int64_t at = 0; at < length; at += kPiece) {
-      const std::int64_t count = std::min(kPiece, length - at);
-      join.a = piece(call, 0, a_row + at * a.step(), a.step(), count, left);
-      join.b = piece(call, 1, b_row + at * b.step(), b.step(), count, right);
-      call.kernels.join(join, static_cast<std::size_t>(count));
-      join.c += count;
+  const auto rows = static_cast<std::size_t>(result.count / length);
+  const auto work = static_cast<std::size_t>(result.count) * kElementWork;
+  share(call, rows, work, [&](std::size_t first, std::size_t last, std::byte*) {
+    std::uint8_t left[kPiece], right[kPiece];
+    Join join = whole;
+    join.c = call.write<std::uint8_t>() + static_cast<std::int64_t>(first) * length;
+    for (auto row = static_cast<std::int64_t>(first); row < static_cast<std::int64_t>(last); ++row) {
+      const std::int64_t a_row = a.begin(row), b_row = b.begin(row);
+      for (std::int64_t at = 0; at < length; at += kPiece) {
+        const std::int64_t count = std::min(kPiece, length - at);
+        join.a = piece(call, 0, a_row + at * a.step(), a.step(), count, left);
+        join.b = piece(call, 1, b_row + at * b.step(), b.step(), count, right);
+        call.kernels.join(join, static_cast<std::size_t>(count));
+        join.c += count;
+      }
     }
-  }
+  });
 }
 
 void run(const Call& call, bool product) {

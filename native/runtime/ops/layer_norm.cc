@@ -5,13 +5,12 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
 
 enum : std::size_t { kEpsilon, kShift, kBias, kSkip, kLow, kHigh, kAttributes };
-
-constexpr std::size_t kRowsOfPart = 64;
 
 bool is_row(const Tensor& tensor, std::int64_t size) {
   return tensor.is_float() && tensor.rank == 1 && tensor.count == size;
@@ -60,10 +59,11 @@ void run(const Call& call) {
   rows.epsilon = call.number(kEpsilon);
   rows.mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
   const std::size_t all = static_cast<std::size_t>(x.count) / rows.size;
-  call.parallel((all + kRowsOfPart - 1) / kRowsOfPart, [&](std::size_t part, std::byte* scratch) {
-    const std::size_t first = part * kRowsOfPart, at = first * rows.size;
+  const std::size_t work = static_cast<std::size_t>(x.count) * 2 * kElementWork;
+  share(call, (all + kRowsTogether - 1) / kRowsTogether, work, [&](std::size_t i, std::size_t end, std::byte* scratch) {
+    const std::size_t first = i * kRowsTogether, at = first * rows.size;
     LayerNorm own = rows;
-    own.rows = std::min(kRowsOfPart, all - first);
+    own.rows = std::min(end * kRowsTogether, all) - first;
     own.x += at;
     if (own.skip != nullptr) own.skip += at;
     if (call.out().is_float()) {

@@ -1,6 +1,7 @@
 // A function of 8 bits as a table: entry i is the result for the byte i, whichever type the byte has.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
@@ -13,7 +14,7 @@ const char* check(const View& view) {
 }
 
 void run(const Call& call) {
-  call.parallel_ranges(static_cast<std::size_t>(call.out().count), kPieceElements, [&](std::size_t i, std::size_t end) {
+  share_elements(call, static_cast<std::size_t>(call.out().count), [&](std::size_t i, std::size_t end) {
     call.kernels.look_up(call.read<std::uint8_t>(0) + i, end - i, call.read<std::uint8_t>(1),
                          call.write<std::uint8_t>() + i);
   });

@@ -32,8 +32,8 @@ void run(const Call& call) {
   whole.c = call.write<std::byte>();
   const std::size_t wide = panels(whole.n), parts_of_rows = whole.m / kLeastRows;
   const bool by_rows = parts_of_rows >= call.threads();
-  const std::size_t parts =
-      parts_of(call, by_rows ? parts_of_rows : wide, static_cast<std::size_t>(multiply_adds(call)));
+  const auto work = static_cast<std::size_t>(multiply_adds(call));
+  const std::size_t parts = parts_of(call, by_rows ? parts_of_rows : wide, work);
   call.parallel(parts, [&](std::size_t part, std::byte* scratch) {
     std::size_t first = 0, count = by_rows ? whole.m : wide;
     share_rows(part, parts, first, count);

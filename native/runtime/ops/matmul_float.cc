@@ -3,6 +3,7 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
@@ -20,24 +21,24 @@ const char* check(const View& view) {
   return fits ? nullptr : "its shapes do not fit";
 }
 
-void run(const Call& call) {
-  const Tensor &a = call.in(0), &b = call.in(1);
-  const std::int64_t k = a.dims[a.rank - 1], n = b.dims[b.rank - 1];
-  // Where all rows meet the same matrix, they are one matrix too.
-  const std::int64_t rows = b.rank == 2 ? a.count / k : a.dims[a.rank - 2];
-  const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
-  FloatProduct product{call.read<float>(0), size(k), size(rows),          size(k), size(n),
-                       call.read<float>(1), size(n), call.write<float>(), size(n)};
-  std::fill_n(product.c, call.out().count, 0.0f);
-  for (std::int64_t done = 0; done < a.count / k; done += rows) {
-    call.kernels.float_product(product);
-    product.a += rows * k;
-    product.b += k * n;
-    product.c += rows * n;
-  }
-}
-
 std::int64_t multiply_adds(const View& view) { return view.out().count * view.in(0).dims[view.in(0).rank - 1]; }
+
+// Parts are of rows of one matrix after the other.
+void run(const Call& call) {
+  const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
+  const Tensor &a = call.in(0), &b = call.in(1);
+  const std::size_t k = size(a.dims[a.rank - 1]), n = size(b.dims[b.rank - 1]), all = size(a.count) / k;
+  // Where all rows meet the same matrix, they are one matrix too.
+  const std::size_t rows = b.rank == 2 ? all : size(a.dims[a.rank - 2]);
+  share(call, all, size(multiply_adds(call)) * kStepWork, [&](std::size_t first, std::size_t last, std::byte*) {
+    std::fill(call.write<float>() + first * n, call.write<float>() + last * n, 0.0f);
+    for (std::size_t row = first, count; row < last; row += count) {
+      count = std::min(rows - row % rows, last - row);
+      call.kernels.float_product({call.read<float>(0) + row * k, k, count, k, n,
+                                  call.read<float>(1) + row / rows * k * n, n, call.write<float>() + row * n, n});
+    }
+  });
+}
 
 }  // namespace
 

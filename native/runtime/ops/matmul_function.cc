@@ -6,6 +6,7 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/product.h"
 #include "runtime/ops/scratch.h"
 
@@ -74,8 +75,11 @@ void run_piece(const Call& call, const Plan& plan, std::size_t row, std::size_t 
 void run(const Call& call) {
   const Plan plan(call);
   const std::size_t high = (plan.m + kRows - 1) / kRows, wide = (plan.n + kColumns - 1) / kColumns;
-  call.parallel(high * wide, [&](std::size_t piece, std::byte* scratch) {
-    run_piece(call, plan, piece % high * kRows, piece / high * kColumns, scratch);
+  const auto work = static_cast<std::size_t>(multiply_adds(call));
+  share(call, high * wide, work, [&](std::size_t first, std::size_t last, std::byte* scratch) {
+    for (std::size_t piece = first; piece < last; ++piece) {
+      run_piece(call, plan, piece % high * kRows, piece / high * kColumns, scratch);
+    }
   });
 }
 

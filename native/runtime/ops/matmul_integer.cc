@@ -2,6 +2,8 @@
 // weights of its own: (..., groups, M, K) times (groups, K, N). Inputs: the activation, its zero point (one of its
 // type, constant or computed), the weights in panels (kernels/panels.h), and each column's sum, zero point, bias and
 // multiplier. Attributes: groups, low, high. Gives the 32-bit sums as they are, or float32 or 8 bits as MatMul does.
+#include <algorithm>
+
 #include "kernels/panels.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
@@ -92,11 +94,12 @@ void run(const Call& call) {
   const Shape s = shape_of(call);
   const auto matrices = static_cast<std::size_t>(call.in(kActivation).count / s.k / s.rows);
   const auto rows = static_cast<std::size_t>(s.rows), work = static_cast<std::size_t>(multiply_adds(call));
-  const std::size_t parts = parts_of(call, rows, work / matrices);
-  call.parallel(matrices * parts, [&](std::size_t part, std::byte* scratch) {
-    std::size_t first = 0, count = rows;
-    share_rows(part % parts, parts, first, count);
-    call.kernels.gemm(rows_of(matrix_of(call, s, part / parts), first, count), scratch);
+  share(call, matrices * rows, work, [&](std::size_t first, std::size_t last, std::byte* scratch) {
+    for (std::size_t next = first, count; next < last; next += count) {
+      const std::size_t row = next % rows;
+      count = std::min(rows - row, last - next);
+      call.kernels.gemm(rows_of(matrix_of(call, s, next / rows), row, count), scratch);
+    }
   });
 }
 

@@ -5,6 +5,7 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/window.h"
 
 namespace octavo {
@@ -38,13 +39,17 @@ template <class T>
 void run_on(const Call& call) {
   const Image in = image_of(call.in(0)), out = image_of(call.out());
   const Window w = window_of(call, call.attribute(0), call.attribute(1), 2);
-  T* to = call.write<T>();
-  for (std::int64_t sample = 0; sample < out.n; ++sample) {
-    const T* image = call.read<T>(0) + sample * in.h * in.w * in.c;
-    for (std::int64_t place = 0; place < out.h * out.w; ++place, to += out.c) {
-      run_window(image, in, w, place / out.w * w.stride_h - w.top, place % out.w * w.stride_w - w.left, to);
+  const auto lines = static_cast<std::size_t>(out.n * out.h);
+  const auto work = static_cast<std::size_t>(call.out().count) * kElementWork;
+  share(call, lines, work, [&](std::size_t first, std::size_t last, std::byte*) {
+    T* to = call.write<T>() + static_cast<std::int64_t>(first) * out.w * out.c;
+    for (auto line = static_cast<std::int64_t>(first); line < static_cast<std::int64_t>(last); ++line) {
+      const T* image = call.read<T>(0) + line / out.h * in.h * in.w * in.c;
+      for (std::int64_t x = 0; x < out.w; ++x, to += out.c) {
+        run_window(image, in, w, line % out.h * w.stride_h - w.top, x * w.stride_w - w.left, to);
+      }
     }
-  }
+  });
 }
 
 void run(const Call& call) {

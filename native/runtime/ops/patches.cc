@@ -5,6 +5,7 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/window.h"
 
 namespace octavo {
@@ -55,7 +56,7 @@ void run(const Call& call) {
   const std::uint8_t zero = *call.read<std::uint8_t>(1);
   const auto depth = static_cast<std::size_t>(call.out().dims[3]),
              rows = static_cast<std::size_t>(call.out().count) / depth;
-  call.parallel_ranges(rows, kPieceElements / depth + 1, [&](std::size_t first, std::size_t last) {
+  share(call, rows, rows * depth * kElementWork, [&](std::size_t first, std::size_t last, std::byte*) {
     for (std::size_t r = first; r < last; ++r) {
       const auto row = static_cast<std::int64_t>(r), place = row % count, image = row / count / groups;
       const std::int64_t y = place / across * w.stride_h - w.top, x = place % across * w.stride_w - w.left;

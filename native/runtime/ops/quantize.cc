@@ -1,6 +1,7 @@
 // float32 to a grid of 8 bits. Attributes: the grid's low and high.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
@@ -15,7 +16,7 @@ const char* check(const View& view) {
 void run(const Call& call) {
   const Mapping mapping{call.out().scale, call.out().zero_point, static_cast<std::int32_t>(call.attribute(0)),
                         static_cast<std::int32_t>(call.attribute(1))};
-  call.parallel_ranges(static_cast<std::size_t>(call.out().count), kPieceElements, [&](std::size_t i, std::size_t end) {
+  share_elements(call, static_cast<std::size_t>(call.out().count), [&](std::size_t i, std::size_t end) {
     call.kernels.quantize(call.read<float>(0) + i, end - i, mapping, call.write<std::uint8_t>() + i);
   });
 }

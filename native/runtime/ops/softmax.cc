@@ -2,6 +2,7 @@
 // the output's grid.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 #include "runtime/ops/slices.h"
 
 namespace octavo {
@@ -44,17 +45,19 @@ void run_slice(const Call& call, std::int64_t begin, std::size_t count, std::int
 
 // Slices whose values lie side by side.
 void run_rows(const Call& call, const Slices& s) {
-  const auto count = static_cast<std::size_t>(s.middle);
-  Softmax rows{static_cast<std::size_t>(s.outer), count, call.read<float>(0), nullptr, 0, nullptr, nullptr, {}};
-  if (call.out().is_float()) {
-    rows.y = call.write<float>();
-    return call.kernels.softmax(rows);
-  }
-  rows.mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
-  rows.rows = 1;
-  rows.y = reinterpret_cast<float*>(call.scratch());
-  rows.q = call.write<std::uint8_t>();
-  for (std::int64_t i = 0; i < s.outer; ++i, rows.x += count, rows.q += count) call.kernels.softmax(rows);
+  const auto count = static_cast<std::size_t>(s.middle), all = static_cast<std::size_t>(s.outer);
+  share(call, all, all * count * kElementWork, [&](std::size_t first, std::size_t last, std::byte* scratch) {
+    Softmax rows{last - first, count, call.read<float>(0) + first * count, nullptr, 0, nullptr, nullptr, {}};
+    if (call.out().is_float()) {
+      rows.y = call.write<float>() + first * count;
+      return call.kernels.softmax(rows);
+    }
+    rows.mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
+    rows.rows = 1;
+    rows.y = reinterpret_cast<float*>(scratch);
+    rows.q = call.write<std::uint8_t>() + first * count;
+    for (std::size_t i = first; i < last; ++i, rows.x += count, rows.q += count) call.kernels.softmax(rows);
+  });
 }
 
 void run(const Call& call) {

@@ -1,6 +1,7 @@
 // A function of float32, value by value. Attributes: which (kernels.h), and two numbers that it may take.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
+#include "runtime/ops/parts.h"
 
 namespace octavo {
 namespace {
@@ -13,8 +14,10 @@ const char* check(const View& view) {
 }
 
 void run(const Call& call) {
-  call.kernels.apply(static_cast<Function>(call.attribute(0)), call.number(1), call.number(2), call.read<float>(0),
-                     static_cast<std::size_t>(call.out().count), call.write<float>());
+  share_elements(call, static_cast<std::size_t>(call.out().count), [&](std::size_t i, std::size_t end) {
+    call.kernels.apply(static_cast<Function>(call.attribute(0)), call.number(1), call.number(2),
+                       call.read<float>(0) + i, end - i, call.write<float>() + i);
+  });
 }
 
 }  // namespace

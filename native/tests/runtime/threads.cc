@@ -2,6 +2,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -29,6 +31,8 @@ void test_jobs(std::uint32_t threads) {
   std::vector<long> of_threads(threads);
   long all = 0;
   for (std::size_t parts = 0; parts < 300; ++parts) {
+    const std::size_t worthwhile = pool.cut(parts);
+    require(worthwhile <= parts && (worthwhile > 0 || parts == 0), "a job is cut into more parts than are wanted");
     std::vector<int> times(parts);
     pool.run(parts, [&](std::size_t part, std::size_t thread) {
       ++times[part];
@@ -36,10 +40,27 @@ void test_jobs(std::uint32_t threads) {
     });
     for (const int count : times) require(count == 1, "a part did not run once");
     all += static_cast<long>(parts);
-    if (parts % 50 == 0) usleep(1000);  // the workers fall asleep
+    if (parts % 50 != 0) continue;
+    pool.rest();
+    usleep(1000);  // the workers fall asleep
   }
   for (const long count : of_threads) all -= count;
   require(all == 0, "parts were lost");
+}
+
+// Workers sleep while there is nothing to do, and wake for a caller that is busy.
+void test_waking() {
+  constexpr std::size_t kThreads = 3;
+  octavo::Pool pool(kThreads);
+  usleep(20000);
+  require(pool.cut(kThreads) == 1, "one job wakes those that sleep");
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  for (std::atomic<bool> helped = false; !helped;) {
+    require(std::chrono::steady_clock::now() < until, "nobody wakes");
+    pool.run(pool.cut(kThreads), [&](std::size_t, std::size_t thread) {
+      if (thread != 0) helped = true;
+    });
+  }
 }
 
 class Runs {
@@ -67,7 +88,11 @@ class Runs {
     for (std::size_t i = 0; i < input_.size(); ++i) input_[i] = static_cast<float>((i * 31 + seed * 17) % 255) / 255.0f;
     const octavo_input inputs[] = {{input_.data(), input_.size() * sizeof(float)}};
     const octavo_output outputs[] = {{output_.data(), output_.size() * sizeof(float)}};
-    require(octavo_session_run(session_, inputs, outputs, nullptr) == OCTAVO_OK, "not run");
+    // Long enough that workers are woken.
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
+    do {
+      require(octavo_session_run(session_, inputs, outputs, nullptr) == OCTAVO_OK, "not run");
+    } while (std::chrono::steady_clock::now() < until);
     return output_;
   }
 
@@ -132,6 +157,7 @@ void test_options(const octavo_model* model) {
 
 int main(int, char** arguments) {
   for (const std::uint32_t threads : {1, 2, 3, 8}) test_jobs(threads);
+  test_waking();
   octavo_model* model;
   if (octavo_open(arguments[1], &model, nullptr) != OCTAVO_OK) return 2;
   for (const std::uint32_t threads : {2, 5}) compare(model, threads);

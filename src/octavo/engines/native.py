@@ -72,7 +72,6 @@ class NativeSession:
         self.inputs = tuple(_spec(*each) for each in model.inputs)
         self.outputs = tuple(_spec(*each) for each in model.outputs)
         self._names = tuple(spec.name for spec in self.inputs)
-        self._empty = self._made()
 
     @property
     def memory_bytes(self) -> int:
@@ -85,6 +84,9 @@ class NativeSession:
         Raises:
             DataError: the arrays do not fit the inputs.
         """
+        found = self._session.run_quickly(inputs)
+        if found is not None:
+            return found
         if len(inputs) != len(self.inputs):
             raise DataError(f"the model takes {len(self.inputs)} inputs and was given {len(inputs)}")
         results = self._run([_fitting(spec, array) for spec, array in zip(self.inputs, inputs, strict=True)])
@@ -96,6 +98,9 @@ class NativeSession:
         Raises:
             DataError: an input is missing, unknown, or does not fit.
         """
+        found = self._session.run_feeds_quickly(feeds)
+        if found is not None:
+            return found
         if len(feeds) != len(self._names) or not all(name in feeds for name in self._names):
             self._refuse(feeds)
         results = self._run([_fitting(spec, feeds[spec.name]) for spec in self.inputs])
@@ -126,13 +131,9 @@ class NativeSession:
     def _run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         with self._lock:
             self._fit(tuple(array.shape for array in inputs))
-            results = [np.empty(shape, dtype) for shape, dtype in self._empty]
+            results = [np.empty(shape, spec.dtype) for shape, spec in zip(self._results, self.outputs, strict=True)]
             self._session.run(inputs, results)
         return results
-
-    def _made(self) -> list[tuple[list[int], np.dtype[Any]]]:
-        """Of each output, its shape at the inputs that the session is fitted to, and its type."""
-        return [(shape, spec.dtype) for shape, spec in zip(self._results, self.outputs, strict=True)]
 
     def _refuse(self, feeds: Mapping[str, NDArray[Any]]) -> None:
         unknown = [name for name in feeds if name not in self._names]
@@ -153,7 +154,6 @@ class NativeSession:
         except ValueError as error:
             raise DataError(f"these inputs do not fit: {error}") from None
         self._shapes = shapes
-        self._empty = self._made()
 
 
 def load(path: str | os.PathLike[str], *, threads: int = 1) -> NativeSession:
