@@ -33,19 +33,46 @@ std::int64_t counted(const Range& found, std::int64_t start, std::int64_t size, 
   return with_padding ? inside(0, size, dilation, end - start).last : found.last - found.first;
 }
 
-constexpr std::int64_t kPiece = 256;  // channels whose sums are held at a time
+constexpr std::int64_t kPiece = 2048;  // channels whose sums are held at a time
 
-// The sums over one window of `count` channels from the first of `image` on.
-template <class T, class Sum>
-void add_window(const T* image, const Image& in, const Window& w, const Range& rows, const Range& columns,
-                std::int64_t y, std::int64_t x, Sum zero, std::int64_t count, Sum* sums) {
-  std::fill_n(sums, count, Sum{0});
+// Calls body(from) with each pixel [rows) by [columns) of a window.
+template <class T, class Body>
+void each_pixel(const T* image, const Image& in, const Window& w, const Range& rows, const Range& columns,
+                std::int64_t y, std::int64_t x, const Body& body) {
   for (std::int64_t i = rows.first; i < rows.last; ++i) {
-    for (std::int64_t j = columns.first; j < columns.last; ++j) {
-      const T* from = image + ((y + i * w.dilation_h) * in.w + x + j * w.dilation_w) * in.c;
-      for (std::int64_t c = 0; c < count; ++c) sums[c] += static_cast<Sum>(from[c]) - zero;
-    }
+    const T* line = image + (y + i * w.dilation_h) * in.w * in.c;
+    for (std::int64_t j = columns.first; j < columns.last; ++j) body(line + (x + j * w.dilation_w) * in.c);
   }
+}
+
+// The sums of the values less `zero` over one window, of `count` channels from the first of `image` on.
+inline void add_window(const float* image, const Image& in, const Window& w, const Range& rows, const Range& columns,
+                       std::int64_t y, std::int64_t x, float zero, std::int64_t count, float* sums) {
+  std::fill_n(sums, count, 0.0f);
+  each_pixel(image, in, w, rows, columns, y, x, [&](const float* from) {
+    for (std::int64_t c = 0; c < count; ++c) sums[c] += from[c] - zero;
+  });
+}
+
+// Of bytes: 16 bits hold the sums of some.
+template <class T>
+void add_window(const T* image, const Image& in, const Window& w, const Range& rows, const Range& columns,
+                std::int64_t y, std::int64_t x, std::int32_t zero, std::int64_t count, std::int32_t* sums) {
+  constexpr std::int32_t kMost = 128;
+  std::int16_t parts[kPiece];
+  std::int32_t held = 0;
+  const auto move = [&] {
+    for (std::int64_t c = 0; c < count; ++c) sums[c] += parts[c] - held * zero;
+    std::fill_n(parts, count, std::int16_t{0});
+    held = 0;
+  };
+  std::fill_n(sums, count, 0);
+  std::fill_n(parts, count, std::int16_t{0});
+  each_pixel(image, in, w, rows, columns, y, x, [&](const T* from) {
+    for (std::int64_t c = 0; c < count; ++c) parts[c] = static_cast<std::int16_t>(parts[c] + from[c]);
+    if (++held == kMost) move();
+  });
+  move();
 }
 
 template <class T, class Sum, class Finish>
