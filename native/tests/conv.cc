@@ -1,4 +1,7 @@
 // Convolutions of an instruction set against plain loops.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "kernels/kernels.h"
 #include "kernels/panels.h"
 #include "tests/addend.h"
@@ -32,6 +35,21 @@ struct Case {
     window.dilation_w = size(random.pick({1, 1, 1, 2}));
     window.top = size(random.between(0, 2));
     window.left = size(random.between(0, 2));
+    measure();
+  }
+
+  // The window of most depthwise convolutions, for which there is a kernel of its own; padding may be all it sees.
+  void make_3x3(Random& random) {
+    image.w = size(random.pick({1, 2, 7, random.between(1, 24)}));
+    window.kernel_h = window.kernel_w = 3;
+    window.stride_h = window.stride_w = size(random.pick({1, 1, 2, random.between(1, 3)}));
+    window.dilation_h = window.dilation_w = 1;
+    window.top = size(random.pick({0, 1, random.between(0, 4)}));
+    window.left = size(random.pick({0, 1, random.between(0, 4)}));
+    measure();
+  }
+
+  void measure() {
     out_h = places(image.h + window.top, window.kernel_h, window.dilation_h, window.stride_h);
     out_w = places(image.w + window.left, window.kernel_w, window.dilation_w, window.stride_w);
   }
@@ -184,10 +202,55 @@ void test_conv(const Kernels& kernels, const Kernels& scalar, Random& random, in
              "conv with an addend", round);
 }
 
+namespace {
+
+// A copy of bytes behind which nothing can be read.
+class AtTheEnd {
+ public:
+  explicit AtTheEnd(const std::vector<std::uint8_t>& bytes) {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), used = (bytes.size() / page + 1) * page;
+    size_ = used + page;
+    memory_ =
+        static_cast<std::uint8_t*>(mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    if (memory_ == MAP_FAILED || mprotect(memory_ + used, page, PROT_NONE) != 0) std::abort();
+    copy_ = memory_ + used - bytes.size();
+    std::memcpy(copy_, bytes.data(), bytes.size());
+  }
+  AtTheEnd(const AtTheEnd&) = delete;
+  ~AtTheEnd() { munmap(memory_, size_); }
+  const std::uint8_t* get() const { return copy_; }
+
+ private:
+  std::size_t size_;
+  std::uint8_t *memory_, *copy_;
+};
+
+// What a kernel may not take for the usual: a grid that begins at zero or elsewhere, and in a channel or two sums that
+// float32 does not hold, or factors that are negative or lead out of 32 bits.
+void make_special(Case& c, Random& random) {
+  c.product.zero_point = random.pick({0, 0, c.product.low, c.product.zero_point});
+  for (int i = random.pick({0, 1, 4}); i > 0; --i) {
+    const std::size_t channel = size(random.between(0, static_cast<int>(c.n) - 1));
+    if (random.between(0, 1) == 1) {
+      c.bias[channel] =
+          random.pick({-1, 1}) * random.pick({(1 << 23) + random.between(-600'000, 600'000), 1 << 30, 1 << 30});
+    } else {
+      c.multiplier[channel] = random.pick({-1e-4f, 1e6f});
+    }
+  }
+}
+
+}  // namespace
+
 void test_depthwise(const Kernels& kernels, const Kernels&, Random& random, int round) {
   Case c(random);
-  const std::size_t channels = size(random.pick({1, 16, 24, 64, 96, random.between(1, 150)}));
+  if (random.between(0, 2) != 0) c.make_3x3(random);
+  const int around = random.pick({16, 32, 64, 128, 192}) + random.between(-1, 1);
+  const std::size_t channels = size(random.pick({1, 16, 24, 64, 96, 144, around, random.between(1, 200)}));
   c.fill(random, channels, channels, channels, false);
+  make_special(c, random);
+  const AtTheEnd image(c.bytes);
+  c.image.data = image.get();
   c.weights.resize(c.window.kernel_h * c.window.kernel_w * channels);
   for (auto& weight : c.weights) weight = static_cast<std::int8_t>(random.between(-128, 127));
   std::vector<std::int32_t> sums(channels);

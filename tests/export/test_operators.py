@@ -135,7 +135,7 @@ def test_max_pool(spatial: int, seed: int, tmp_path: Path) -> None:
     params = random_params(rng)
     out_params = params if rng.integers(2) else random_params(rng)
     kernel, moves = window(rng, spatial)
-    x = random_integers(rng, image(rng, 3, spatial), params)
+    x = random_integers(rng, image(rng, int(rng.choice([3, 64, 150])), spatial), params)
     model = Qdq()
     y = model.node("MaxPool", [model.source("x", x.shape, params)], "y", kernel_shape=kernel, **moves)
     model.result(model.quantized(y, out_params), out_params.grid.dtype)
@@ -165,6 +165,18 @@ def test_global_average_pool(spatial: int, seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng([seed, spatial])
     params, out_params = random_params(rng), random_params(rng)
     x = random_integers(rng, image(rng, 5, spatial), params)
+    model = Qdq()
+    y = model.node("GlobalAveragePool", [model.source("x", x.shape, params)], "y")
+    model.result(model.quantized(y, out_params), out_params.grid.dtype)
+    np.testing.assert_array_equal(model.run(tmp_path, x), affine.global_average_pool(x, params, out_params))
+
+
+@few
+def test_global_average_pool_of_a_large_image(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    params, out_params = random_params(rng), random_params(rng)
+    x = random_integers(rng, (1, 2100, 23, 17), params)
+    x[:, ::2] = rng.choice([params.grid.qmin, params.grid.qmax])
     model = Qdq()
     y = model.node("GlobalAveragePool", [model.source("x", x.shape, params)], "y")
     model.result(model.quantized(y, out_params), out_params.grid.dtype)

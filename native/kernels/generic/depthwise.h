@@ -5,30 +5,20 @@
 #pragma once
 
 #include "kernels/generic/band.h"
+#include "kernels/generic/depthwise3x3.h"
 #include "kernels/generic/output.h"
+#include "kernels/generic/unsigned.h"
 
 namespace octavo {
 namespace {
 
-// Unsigned bytes, for all instruction sets.
-struct Unsigned {
-  using Left = std::uint8_t;
-  static constexpr bool kLeftSigned = false;
-  static OCTAVO_INLINE void convert(const std::uint8_t* bytes, std::uint8_t flip, Left* to) {
-    for (std::size_t i = 0; i < kBlock; ++i) to[i] = bytes[i] ^ flip;
-  }
-};
-
 template <class Isa>
 constexpr bool kInterleaves = requires { Isa::kChannels; };
 
-// Where the positions of the kernel lie from the first one, in their order; and how far apart those of a row and the
-// rows are.
+// Where the positions of the kernel lie from the first one, in their order.
 struct Taps {
   const std::size_t* offsets;
   std::size_t count;  // a multiple of four; those that the kernel does not have stand where the first one does
-  std::size_t column, row;
-  bool three_by_three;
 };
 
 // Sixteen channels at a time, position by position.
@@ -76,22 +66,16 @@ struct InterleavedBlock {
                                 const std::int32_t* start, const Out& out, std::size_t channels, std::uint8_t* c) {
     typename Isa::Sums sums[4];
     each<4>([&](auto k) OCTAVO_LAMBDA { sums[k] = Isa::load(start + k * (kWidth / 4)); });
-    if (taps.three_by_three) {
-      // Most kernels are; nine positions, without a list of them and without what fills up the last four.
-      const std::uint8_t *above = from, *middle = from + taps.row, *below = middle + taps.row;
-      const std::size_t right = taps.column, next = 2 * right;
-      add(sums, weights, Isa::bytes(above), Isa::bytes(above + right), Isa::bytes(above + next), Isa::bytes(middle));
-      add(sums, weights + 4 * kWidth, Isa::bytes(middle + right), Isa::bytes(middle + next), Isa::bytes(below),
-          Isa::bytes(below + right));
-      const auto none = Isa::all(0);
-      add(sums, weights + 8 * kWidth, Isa::bytes(below + next), none, none, none);
-    } else {
-      for (std::size_t i = 0; i < taps.count; i += 4, weights += 4 * kWidth) {
-        add(sums, weights, Isa::bytes(from + taps.offsets[i]), Isa::bytes(from + taps.offsets[i + 1]),
-            Isa::bytes(from + taps.offsets[i + 2]), Isa::bytes(from + taps.offsets[i + 3]));
-      }
+    for (std::size_t i = 0; i < taps.count; i += 4, weights += 4 * kWidth) {
+      add(sums, weights, Isa::bytes(from + taps.offsets[i]), Isa::bytes(from + taps.offsets[i + 1]),
+          Isa::bytes(from + taps.offsets[i + 2]), Isa::bytes(from + taps.offsets[i + 3]));
     }
-    Isa::store_interleaved(sums, out.multiplier, out.clip, channels, c);
+    const typename Isa::Clipped clipped(out.clip);
+    typename Isa::Sums q[4];
+    each<4>([&](auto k) OCTAVO_LAMBDA {
+      q[k] = clipped.rounded(sums[k], Isa::load(out.multiplier + k * (kWidth / 4)), Isa::all(0.0f));
+    });
+    clipped.store(q, channels, c);
   }
 
  private:
@@ -111,6 +95,9 @@ inline std::size_t positions_of(const Stride2d& w) { return (w.kernel_h * w.kern
 
 template <class Isa>
 std::size_t depthwise_scratch(const Depthwise& d) {
+  if constexpr (kInterleaves<Isa>) {
+    if (d.product.output == Output::kBytes && is_3x3(d.window)) return depthwise3x3_scratch<Isa>(d);
+  }
   const std::size_t rows = band_rows<Unsigned>(d.image, d.window, d.out_w, d.rows), positions = positions_of(d.window);
   return whole_lines(positions * sizeof(std::size_t)) + 2 * positions * kMostWidth +
          band_bytes<Unsigned>(d.image, d.window, d.out_w, rows);
@@ -179,8 +166,7 @@ void run_depthwise(const Depthwise& d, void* scratch) {
     const std::size_t y = p / d.window.kernel_w * d.window.dilation_h, x = p % d.window.kernel_w * d.window.dilation_w;
     offsets[i] = (y * columns + x) * d.image.channels;
   }
-  const Taps taps{offsets, positions, d.window.dilation_w * d.image.channels,
-                  d.window.dilation_h * columns * d.image.channels, d.window.kernel_h == 3 && d.window.kernel_w == 3};
+  const Taps taps{offsets, positions};
   const Runs runs = runs_of<Block>(d);
   const std::size_t advance = runs.phases * Block::kWidth;
   const std::size_t line = columns * d.image.channels, row_length = d.out_w * d.image.channels;
@@ -210,6 +196,7 @@ template <class Isa>
 void depthwise(const Depthwise& d, void* scratch) {
   if (d.product.output == Output::kFloat) return run_depthwise<Isa, PlainBlock<Isa>, FloatOutput>(d, scratch);
   if constexpr (kInterleaves<Isa>) {
+    if (is_3x3(d.window)) return depthwise3x3<Isa>(d, scratch);
     run_depthwise<Isa, InterleavedBlock<Isa>, ByteOutput>(d, scratch);
   } else {
     run_depthwise<Isa, PlainBlock<Isa>, ByteOutput>(d, scratch);

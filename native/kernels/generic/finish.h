@@ -70,6 +70,11 @@ struct Direct {
   }
 };
 
+// Memory for the sums of a tile, which is read in groups.
+constexpr std::size_t sums_of(int rows, int panels) {
+  return static_cast<std::size_t>(rows * panels + kGroup) * kBlock;
+}
+
 // Sums of a row, or of some that are stored together.
 struct Piece {
   std::size_t row;
@@ -107,7 +112,7 @@ class Doubts {
 
 struct NoDoubts {};
 
-// A tile whose sums are in memory, piece by piece. Of rows that are stored together, memory has those of whole groups.
+// A tile whose sums are in memory, piece by piece.
 template <class Isa, int Panels, class Out>
 class Finish {
  public:

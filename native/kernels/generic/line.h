@@ -50,7 +50,7 @@ __attribute__((noinline)) void line_tile(const TileInput<Isa>& input, Meanwhile&
 template <class Isa, class Out>
 void run_lines(const Conv& conv, const RowsInput<Isa>& input, const typename Isa::Left* band, std::size_t line) {
   alignas(kLine) std::int32_t start[kBlock];
-  alignas(kLine) std::int32_t sums[2][Isa::kLineRows * kBlock];
+  alignas(kLine) std::int32_t sums[2][sums_of(Isa::kLineRows, 1)];
   start_sums<Isa>(conv.product, 0, kBlock, start);
   const std::size_t segment = panel_bytes(input.segment_depth);
   TileInput<Isa> from{nullptr, input.segments, input.segment_count, input.steps, 0, conv.product.b, segment, start};

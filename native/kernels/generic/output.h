@@ -126,11 +126,11 @@ struct ByteOutput {
 
 // To the product's own grid, joined with the addend, and to the grid of the result.
 //
-// The quick way computes own * (own_scale / scale) + (other - its zero point) * (its scale / scale) in units of 2^-bits.
-// It rounds what depends on the first term twice, on the second four times, and what it adds to turn in the right place
-// three times; the exact way rounds each term twice. All that is at most 2^-24 of the largest values of the terms, and
-// making the result an integer half a unit. Where the quick quotient is farther than their sum from where rounding
-// turns, both ways give the same integer. The units are so small that the largest quotient has less than 31 bits.
+// The quick way computes own * (own_scale / scale) + (other - its zero point) * (its scale / scale), in units of
+// 2^-bits. It rounds what depends on the first term twice, on the second four times, and what it adds so that rounding
+// turns in the right place three times; the exact way rounds each term twice. All that is at most 2^-24 of the largest
+// values of the terms, and making the result an integer half a unit. Where the quick quotient is farther than their sum
+// from where rounding turns, both ways give the same integer. With such units the largest has less than 31 bits.
 template <class Isa>
 struct JoinedOutput {
   using Element = std::uint8_t;

@@ -69,7 +69,7 @@ constexpr int long_rows() {
 template <class Isa, int Panels, class Out>
 void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
   using Height = Heights<Isa, Panels, long_rows<Isa, Panels, Out>()>;
-  alignas(kLine) std::int32_t sums[2][(Height::kFull * Panels + kGroup - 1) / kGroup * kGroup * kBlock];
+  alignas(kLine) std::int32_t sums[2][sums_of(Height::kFull, Panels)];
   Finish<Isa, Panels, Out> finish(gemm, column, input.row_sums);
   const std::size_t all = input.segment_count * input.steps;
   int now = 0;

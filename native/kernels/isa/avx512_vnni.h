@@ -179,6 +179,22 @@ struct avx512_vnni {
   static constexpr std::size_t channel(std::size_t i) { return i / 4 % 4 * 16 + i / 16 * 4 + i % 4; }
 
   static __m512i bytes(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
+  // Kept in a register, where the compiler would read it from memory for each use.
+  template <class Register>
+  static OCTAVO_INLINE Register held(Register v) {
+    asm("" : "+v"(v));
+    return v;
+  }
+  static __m512i all_bytes(int v) { return _mm512_set1_epi8(static_cast<char>(v)); }
+  // Those from `begin` on and before `end`, in place of others; nothing else is read.
+  static __m512i bytes_of(__m512i others, const std::uint8_t* p, std::ptrdiff_t begin, std::ptrdiff_t end) {
+    const __mmask64 behind = begin < 64 ? ~__mmask64{0} << begin : 0;
+    const __mmask64 before = end >= 64 ? ~__mmask64{0} : end > 0 ? ~(~__mmask64{0} << end) : 0;
+    return _mm512_mask_loadu_epi8(others, behind & before, p);
+  }
+  static __m512i flip(__m512i bytes, std::uint8_t flip) {
+    return _mm512_xor_si512(bytes, _mm512_set1_epi8(static_cast<char>(flip)));
+  }
   static OCTAVO_INLINE void interleave(__m512i w, __m512i x, __m512i y, __m512i z, __m512i (&to)[4]) {
     const __m512i a = _mm512_unpacklo_epi8(w, x), b = _mm512_unpacklo_epi8(y, z);
     const __m512i c = _mm512_unpackhi_epi8(w, x), d = _mm512_unpackhi_epi8(y, z);
@@ -187,18 +203,44 @@ struct avx512_vnni {
     to[2] = _mm512_unpacklo_epi16(c, d);
     to[3] = _mm512_unpackhi_epi16(c, d);
   }
-  static OCTAVO_INLINE void store_interleaved(const Sums (&sums)[4], const float* multiplier, const Clip& clip,
-                                              std::size_t channels, std::uint8_t* c) {
-    const __m512 high = _mm512_set1_ps(static_cast<float>(clip.high - clip.zero_point));
-    __m512i q[4];
-    each<4>([&](auto k) OCTAVO_LAMBDA {
-      const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[k]), _mm512_loadu_ps(multiplier + 16 * k));
-      q[k] = _mm512_cvtps_epi32(_mm512_min_ps(high, scaled));
-    });
-    const __m512i bytes = packed(q, clip);
+  static OCTAVO_INLINE void store_bytes(__m512i bytes, std::size_t channels, std::uint8_t* c) {
     if (channels >= kChannels) return _mm512_storeu_si512(c, bytes);
     _mm512_mask_storeu_epi8(c, ~__mmask64{0} >> (64 - channels), bytes);
   }
+  // Sums to bytes: clipped to any grid, or only to what is not less than 0.
+  struct Clipped {
+    static constexpr bool kFlips = true, kLeavesRegisters = false;
+    const __m512 most;
+    const __m512i zero_point, low, high, flip;  // of signed bytes, which are flipped to unsigned ones
+    explicit Clipped(const Clip& to)
+        : most(_mm512_set1_ps(static_cast<float>(to.high - to.zero_point))),
+          zero_point(_mm512_set1_epi16(static_cast<short>(to.zero_point - (to.is_signed ? 0 : 128)))),
+          low(all_bytes(to.low - (to.is_signed ? 0 : 128))),
+          high(all_bytes(to.high - (to.is_signed ? 0 : 128))),
+          flip(all_bytes(to.is_signed ? 0 : 128)) {}
+    OCTAVO_INLINE __m512i rounded(__m512i sums, __m512 multiplier, __m512) const {
+      const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), multiplier);
+      return _mm512_cvtps_epi32(_mm512_min_ps(most, scaled));
+    }
+    OCTAVO_INLINE void store(const __m512i (&q)[4], std::size_t channels, std::uint8_t* c) const {
+      const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), zero_point);
+      const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), zero_point);
+      const __m512i bytes = _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(first, second), low), high);
+      store_bytes(_mm512_xor_si512(bytes, flip), channels, c);
+    }
+  };
+  struct Rectified {
+    static constexpr bool kFlips = false, kLeavesRegisters = true;
+    const __m512i high;
+    explicit Rectified(const Clip& to) : high(_mm512_set1_epi8(static_cast<char>(to.high))) {}
+    OCTAVO_INLINE __m512i rounded(__m512i sums, __m512 multiplier, __m512 offset) const {
+      return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_castsi512_ps(sums), multiplier, offset));
+    }
+    OCTAVO_INLINE void store(const __m512i (&q)[4], std::size_t channels, std::uint8_t* c) const {
+      const __m512i words[] = {_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3])};
+      store_bytes(_mm512_min_epu8(_mm512_packus_epi16(words[0], words[1]), high), channels, c);
+    }
+  };
 
   // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Six rows by four panels are 24 of the 32 registers.
   static constexpr int kTilePanels = 4, kVectorPanels = 8;

@@ -35,9 +35,7 @@ struct scalar {
   static Ints bit_and(Ints a, Ints b) { return a & b; }
   static Ints shift_right(Ints v, int bits) { return v >> bits; }
   // Without signs.
-  static Ints smaller(Ints a, Ints b) {
-    return static_cast<std::uint32_t>(a) < static_cast<std::uint32_t>(b) ? a : b;
-  }
+  static Ints smaller(Ints a, Ints b) { return static_cast<std::uint32_t>(a) < static_cast<std::uint32_t>(b) ? a : b; }
   static bool any_below(Ints v, Ints bound) {
     return static_cast<std::uint32_t>(v) < static_cast<std::uint32_t>(bound);
   }

@@ -1,6 +1,7 @@
 // The largest value of each window, channels last, on 8 bits or float32; padding never wins.
 // Attributes: the kernel's height and width, the window's others.
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "runtime/ops/checks.h"
@@ -22,17 +23,54 @@ const char* check(const View& view) {
              : "its window does not fit";
 }
 
-// The largest of each channel among the pixels of one window.
+// Calls body(from) with each pixel of one window that lies inside the image.
+template <class T, class Body>
+void each_pixel(const T* image, const Image& in, const Window& w, std::int64_t y, std::int64_t x, const Body& body) {
+  const Range rows = inside(y, w.kernel_h, w.dilation_h, in.h), columns = inside(x, w.kernel_w, w.dilation_w, in.w);
+  for (std::int64_t i = rows.first; i < rows.last; ++i) {
+    const T* line = image + (y + i * w.dilation_h) * in.w * in.c;
+    for (std::int64_t j = columns.first; j < columns.last; ++j) body(line + (x + j * w.dilation_w) * in.c);
+  }
+}
+
+// Sixteen bytes of channels.
+template <class T>
+struct Lanes {
+  using Vector [[gnu::vector_size(16)]] = T;
+  static constexpr std::int64_t kCount = sizeof(Vector) / sizeof(T);
+  Vector values = Vector{} + std::numeric_limits<T>::lowest();
+
+  void raise(const T* from) {
+    Vector found;
+    std::memcpy(&found, from, sizeof found);
+    values = found > values ? found : values;
+  }
+  void store(T* to) const { std::memcpy(to, &values, sizeof values); }
+};
+
+// The largest of each channel: many at a time in registers, and the rest.
 template <class T>
 void run_window(const T* image, const Image& in, const Window& w, std::int64_t y, std::int64_t x, T* to) {
-  const Range rows = inside(y, w.kernel_h, w.dilation_h, in.h), columns = inside(x, w.kernel_w, w.dilation_w, in.w);
-  std::fill_n(to, in.c, std::numeric_limits<T>::lowest());
-  for (std::int64_t i = rows.first; i < rows.last; ++i) {
-    for (std::int64_t j = columns.first; j < columns.last; ++j) {
-      const T* from = image + ((y + i * w.dilation_h) * in.w + x + j * w.dilation_w) * in.c;
-      for (std::int64_t c = 0; c < in.c; ++c) to[c] = from[c] > to[c] ? from[c] : to[c];
-    }
+  constexpr std::int64_t kCount = Lanes<T>::kCount;
+  std::int64_t c = 0;
+  for (; c + 4 * kCount <= in.c; c += 4 * kCount) {
+    Lanes<T> first, second, third, fourth;
+    each_pixel(image + c, in, w, y, x, [&](const T* from) {
+      first.raise(from);
+      second.raise(from + kCount);
+      third.raise(from + 2 * kCount);
+      fourth.raise(from + 3 * kCount);
+    });
+    first.store(to + c);
+    second.store(to + c + kCount);
+    third.store(to + c + 2 * kCount);
+    fourth.store(to + c + 3 * kCount);
   }
+  if (c == in.c) return;
+  std::fill(to + c, to + in.c, std::numeric_limits<T>::lowest());
+  each_pixel(image, in, w, y, x, [&](const T* from) {
+    for (std::int64_t i = c; i < in.c; ++i) to[i] = from[i] > to[i] ? from[i] : to[i];
+  });
 }
 
 template <class T>

@@ -78,6 +78,7 @@ struct Range {
 };
 
 inline Range inside(std::int64_t start, std::int64_t size, std::int64_t dilation, std::int64_t in) {
+  if (start >= 0 && start + (size - 1) * dilation < in) return {0, size};  // mostly; divisions take long
   const std::int64_t first = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
   const std::int64_t beyond = start >= in ? 0 : (in - start + dilation - 1) / dilation;
   const std::int64_t last = beyond < size ? beyond : size;

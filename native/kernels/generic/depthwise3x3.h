@@ -1,0 +1,295 @@
+// Depthwise convolution by a kernel of three rows and columns, channels last, on instruction sets that interleave.
+//
+// A block is as many bytes of a line of channels as a register has; its sums are made of three columns, which are the
+// blocks at the same place of three pixels that follow each other. The rows of a column are interleaved, four bytes a
+// channel, straight from the image, so that one instruction adds them all; a column serves every output that sees it:
+// its neighbours, and where the window moves down by one row, those of two rows of the output, whose weights stand in
+// the first three of the four bytes or in the last three.
+#pragma once
+
+#include "kernels/generic/left.h"
+#include "kernels/generic/unsigned.h"
+
+namespace octavo {
+namespace {
+
+inline bool is_3x3(const Stride2d& w) {
+  return w.kernel_h == 3 && w.kernel_w == 3 && w.dilation_h == 1 && w.dilation_w == 1 && w.stride_h == w.stride_w &&
+         w.stride_w <= 2;
+}
+
+// What the blocks that begin at the same channel share, as their registers hold it: register by register, its columns'
+// weights for the upper and the lower row of the output.
+template <class Isa>
+struct alignas(kLine) Phase3x3 {
+  static constexpr std::size_t kWidth = Isa::kChannels;
+  std::int8_t weights[4][3][2][kWidth];
+  std::int32_t start[kWidth];
+  float multiplier[kWidth];
+  float offset[kWidth];  // what `start` has too much, times the multiplier, negative
+  bool is_simple;        // whether it has: see below
+
+  // From channel `first` on, and after the last one from the first one again.
+  void prepare(const Depthwise& d, std::size_t first) {
+    const std::size_t all = d.image.channels, begin = first % all;
+    const Gemm& p = d.product;
+    if (begin + kWidth <= all) {
+      return fill(d.weights + begin, all, p.bias + begin, p.b_sums + begin, p.multiplier + begin, p);
+    }
+    std::int8_t w[9 * kWidth];
+    std::int32_t bias[kWidth], sums[kWidth];
+    float factors[kWidth];
+    for (std::size_t i = 0, c = begin, count = 0; i < kWidth; i += count, c = 0) {
+      count = all - c < kWidth - i ? all - c : kWidth - i;
+      for (std::size_t j = 0; j < 9; ++j) std::memcpy(w + j * kWidth + i, d.weights + j * all + c, count);
+      std::memcpy(bias + i, p.bias + c, count * sizeof *bias);
+      std::memcpy(sums + i, p.b_sums + c, count * sizeof *sums);
+      std::memcpy(factors + i, p.multiplier + c, count * sizeof *factors);
+    }
+    fill(w, kWidth, bias, sums, factors, p);
+  }
+
+ private:
+  // From what belongs to the block's channels; the rows of weights are `stride` apart.
+  __attribute__((noinline)) void fill(const std::int8_t* w, std::size_t stride, const std::int32_t* bias,
+                                      const std::int32_t* sums, const float* factors, const Gemm& product) {
+    fill_weights(w, stride);
+    fill_rest(bias, sums, factors, product);
+  }
+
+  void fill_weights(const std::int8_t* w, std::size_t stride) {
+    each<3>([&](auto x) OCTAVO_LAMBDA {
+      const auto row = [&](std::size_t y) OCTAVO_LAMBDA {
+        return Isa::bytes(reinterpret_cast<const std::uint8_t*>(w) + (y * 3 + x) * stride);
+      };
+      const auto none = Isa::all(0);
+      typename Isa::Sums upper[4], lower[4];
+      Isa::interleave(row(0), row(1), row(2), none, upper);
+      Isa::interleave(none, row(0), row(1), row(2), lower);
+      each<4>([&](auto k) OCTAVO_LAMBDA {
+        std::memcpy(weights[k][x][0], &upper[k], kWidth);
+        std::memcpy(weights[k][x][1], &lower[k], kWidth);
+      });
+    });
+  }
+
+  // Where all that is less than 0 becomes 0, sums may start at the bits of 2^23: those of 0 to 2^23 are the bits of
+  // 2^23 + sum then, whose product less 2^23 times the multiplier is that of the sum, rounded once; and those from
+  // -2^23 on are the bits of less than 2^23, and still come to less than 0. So no sum is converted. With multipliers
+  // less than 1, no product leaves 32 bits.
+  void fill_rest(const std::int32_t* bias, const std::int32_t* sums, const float* factors, const Gemm& product) {
+    constexpr std::int32_t kBits = 0x4b000000, kMost = (1 << 23) - 9 * 255 * 128;
+    const std::int32_t zero_point = product.a_zero + shift<Unsigned>(product.a_signed);
+    std::int32_t begin[kWidth];
+    int others = 0;
+    for (std::size_t i = 0; i < kWidth; ++i) {
+      begin[i] = bias[i] - zero_point * sums[i];
+      others |= (begin[i] < -kMost) | (begin[i] > kMost) | !(factors[i] >= 0.0f) | !(factors[i] < 1.0f);
+    }
+    is_simple = others == 0 && product.zero_point == 0 && product.low == 0 && !product.a_signed;
+    const std::int32_t more = is_simple ? kBits : 0;
+    for (std::size_t i = 0; i < kWidth; ++i) begin[i] += more;
+    for (std::size_t i = 0; i < kWidth; i += 4) {
+      const std::size_t c = Isa::channel(i);
+      std::memcpy(start + i, begin + c, 4 * sizeof *begin);
+      std::memcpy(multiplier + i, factors + c, 4 * sizeof *factors);
+    }
+    for (std::size_t i = 0; i < kWidth; ++i) offset[i] = -0x1p23f * multiplier[i];
+  }
+};
+
+// One or two rows of the output as blocks of a phase, and what they see of the image.
+struct Row3x3 {
+  const std::uint8_t* lines[4];  // of the image, or of its padding
+  std::ptrdiff_t length;         // of a line
+  std::ptrdiff_t first;          // where the first block begins; less than 0 in the padding
+  std::ptrdiff_t pixel, step;    // to the next pixel and to the next block
+  std::uint8_t padding, flip;
+
+  std::uint8_t* c;
+  std::size_t c_row, c_step;  // to the other row, if there is one, and to the next block
+  std::size_t count;          // of blocks
+  std::size_t channels;       // of the first block and what is behind it in its run
+  std::size_t used;           // by how many less the next block has
+};
+
+// Two blocks at a time, each of which sees New columns that the one before does not.
+template <class Isa, class Finish, int Rows, int New>
+struct Blocks3x3 {
+  using Sums = typename Isa::Sums;
+  static constexpr int kShared = 3 - New, kResults = 2 * Rows;
+  static constexpr std::ptrdiff_t kWidth = Isa::kChannels, kQuarter = kWidth / 4;
+  const Row3x3 row;
+  const Phase3x3<Isa>& phase;
+  const Finish finish;
+  const Sums padding = Isa::all_bytes(row.padding);
+  std::ptrdiff_t at = row.first;
+  std::uint8_t* c = row.c;
+  std::size_t channels = row.channels;
+
+  OCTAVO_INLINE void load(std::ptrdiff_t from, Sums (&column)[4]) const {
+    Sums lines[4];
+    if (from >= 0 && from <= row.length - kWidth) [[likely]] {
+      each<Rows + 2>([&](auto r) OCTAVO_LAMBDA { lines[r] = Isa::bytes(row.lines[r] + from); });
+    } else {
+      asm("" : "+r"(from));  // else the compiler carries what only this needs from block to block
+      const std::ptrdiff_t begin = from < 0 ? -from : 0, end = row.length - from;
+      each<Rows + 2>([&](auto r) OCTAVO_LAMBDA { lines[r] = Isa::bytes_of(padding, row.lines[r] + from, begin, end); });
+    }
+    if constexpr (Finish::kFlips) {
+      each<Rows + 2>([&](auto r) OCTAVO_LAMBDA { lines[r] = Isa::flip(lines[r], row.flip); });
+    }
+    Isa::interleave(lines[0], lines[1], lines[2], lines[Rows + 1], column);
+  }
+
+  // The next two blocks, or the last one. Their first columns are the last ones of those before; their own last ones
+  // are left for those behind.
+  OCTAVO_INLINE void run(bool two, const Sums (&before)[3][4], Sums (&behind)[3][4]) {
+    Sums columns[2 * New + kShared][4], q[kResults][4];
+    each<kShared * 4>([&](auto i) OCTAVO_LAMBDA { columns[i / 4][i % 4] = before[i / 4][i % 4]; });
+    each<2 * New>([&](auto x) OCTAVO_LAMBDA {
+      load(at + x / New * row.step + (x % New + kShared) * row.pixel, columns[x + kShared]);
+    });
+    each<kShared * 4>([&](auto i) OCTAVO_LAMBDA { behind[i / 4][i % 4] = columns[2 * New + i / 4][i % 4]; });
+    each<4>([&](auto k) OCTAVO_LAMBDA {
+      Sums sums[kResults];
+      each<kResults>([&](auto i) OCTAVO_LAMBDA { sums[i] = Isa::load(phase.start + k * kQuarter); });
+      each<3 * Rows>([&](auto i) OCTAVO_LAMBDA {
+        constexpr int x = i / Rows, r = i % Rows;
+        const auto w = Isa::held(Isa::right(phase.weights[k][x][r], 0, 0));
+        sums[r] = Isa::dot(sums[r], columns[x][k], w);
+        sums[Rows + r] = Isa::dot(sums[Rows + r], columns[New + x][k], w);
+      });
+      const auto multiplier = Isa::held(Isa::load(phase.multiplier + k * kQuarter));
+      const auto offset = Isa::held(Isa::load(phase.offset + k * kQuarter));
+      each<kResults>([&](auto i) OCTAVO_LAMBDA { q[i][k] = finish.rounded(sums[i], multiplier, offset); });
+    });
+    // Of a block or row that is not there, the results are written where those of the one that is follow.
+    const std::size_t step = two ? row.c_step : 0, used = two ? row.used : 0;
+    each<kResults>([&](auto i) OCTAVO_LAMBDA {
+      constexpr int result = kResults - 1 - i, block = result / Rows;
+      finish.store(q[result], channels - block * used, c + block * step + result % Rows * row.c_row);
+    });
+    c += step;
+    c += step;
+    channels -= 2 * used;
+    at += 2 * row.step;
+  }
+
+  // In turns, so that no column moves to another register.
+  OCTAVO_INLINE void run() {
+    Sums even[3][4], odd[3][4];
+    each<kShared>([&](auto x) OCTAVO_LAMBDA { load(at + x * row.pixel, even[x]); });
+    for (std::size_t left = row.count;; left -= 2) {
+      run(left >= 2, even, odd);
+      if (left <= 2) return;
+      if constexpr (New == 1 && Finish::kLeavesRegisters) {
+        left -= 2;
+        run(left >= 2, odd, even);
+        if (left <= 2) return;
+      } else {
+        each<kShared * 4>([&](auto i) OCTAVO_LAMBDA { even[i / 4][i % 4] = odd[i / 4][i % 4]; });
+      }
+    }
+  }
+};
+
+// Of a phase, the rows [first, end) of the output.
+template <class Isa, class Finish, int Rows, int New>
+void run_rows3x3(const Depthwise& d, const std::uint8_t* zeros, const Phase3x3<Isa>& phase, Row3x3 row,
+                 std::size_t first, std::size_t end) {
+  const Finish finish({d.product.zero_point, d.product.low, d.product.high, d.product.low < 0});
+  const std::size_t c_row = row.c_row;
+  row.c += first * c_row;
+  for (std::size_t y = first; y < end; y += Rows, row.c += Rows * c_row) {
+    row.c_row = end - y < Rows ? 0 : c_row;
+    for (std::size_t i = 0; i < Rows + 2; ++i) {
+      const std::size_t line = y * d.window.stride_h + i - d.window.top;
+      row.lines[i] = line < d.image.h ? d.image.data + line * static_cast<std::size_t>(row.length) : zeros;
+    }
+    Blocks3x3<Isa, Finish, Rows, New>{row, phase, finish}.run();
+  }
+}
+
+// How the rows of the output lie in blocks.
+struct Runs3x3 {
+  bool whole_rows;  // else each pixel begins a block
+  std::size_t phases;
+  std::size_t pixels;  // of the image, from block to block of a phase
+};
+
+// After as many blocks of a whole row, they begin at the same channel again.
+template <class Isa>
+Runs3x3 whole_rows3x3(std::size_t channels) {
+  constexpr std::size_t kWidth = Isa::kChannels;
+  static_assert((kWidth & (kWidth - 1)) == 0);
+  const std::size_t power = channels & -channels, divisor = power < kWidth ? power : kWidth;
+  return {true, channels / divisor, kWidth / divisor};
+}
+
+constexpr std::size_t kMostPhases = 64;  // of whole rows
+
+// What takes less time, counted in cycles, about.
+template <class Isa>
+Runs3x3 runs3x3(const Depthwise& d) {
+  constexpr std::size_t kWidth = Isa::kChannels, kPrepare = 120;
+  const std::size_t channels = d.image.channels, blocks = (channels + kWidth - 1) / kWidth;
+  const Runs3x3 pixels{false, blocks, d.window.stride_w}, rows = whole_rows3x3<Isa>(channels);
+  const auto cycles = [&](const Runs3x3& runs, std::size_t in_a_row) {
+    return d.rows * in_a_row * (9 + 2 * (runs.pixels < 3 ? runs.pixels : 3)) + kPrepare * runs.phases;
+  };
+  const bool less = cycles(rows, d.out_w * channels / kWidth + 1) < cycles(pixels, d.out_w * blocks);
+  return d.window.stride_w == 1 && rows.phases <= kMostPhases && less ? rows : pixels;
+}
+
+template <class Isa>
+std::size_t depthwise3x3_scratch(const Depthwise& d) {
+  const std::size_t channels = d.image.channels, of_pixels = channels / Isa::kChannels + 1;
+  const std::size_t of_rows = whole_rows3x3<Isa>(channels).phases;
+  const std::size_t most = of_rows > of_pixels && of_rows <= kMostPhases ? of_rows : of_pixels;
+  return whole_lines(d.image.w * channels) + most * sizeof(Phase3x3<Isa>);
+}
+
+template <class Isa, class Finish>
+auto* rows3x3(std::size_t stride, std::size_t pixels) {
+  if (stride == 2) return run_rows3x3<Isa, Finish, 1, 2>;
+  if (pixels == 1) return run_rows3x3<Isa, Finish, 2, 1>;
+  return pixels == 2 ? run_rows3x3<Isa, Finish, 2, 2> : run_rows3x3<Isa, Finish, 2, 3>;
+}
+
+template <class Isa>
+void depthwise3x3(const Depthwise& d, void* scratch) {
+  constexpr std::size_t kWidth = Isa::kChannels;
+  const std::size_t channels = d.image.channels, length = d.image.w * channels, c_row = d.out_w * channels;
+  const Runs3x3 runs = runs3x3<Isa>(d);
+  auto* zeros = static_cast<std::uint8_t*>(scratch);
+  auto* phases = reinterpret_cast<Phase3x3<Isa>*>(zeros + whole_lines(length));
+  Row3x3 row{};
+  row.length = static_cast<std::ptrdiff_t>(length);
+  row.pixel = static_cast<std::ptrdiff_t>(channels);
+  row.step = static_cast<std::ptrdiff_t>(runs.pixels * channels);
+  row.padding = static_cast<std::uint8_t>(d.product.a_zero);
+  row.flip = flip<Unsigned>(d.product.a_signed);
+  row.c_row = c_row;
+  row.c_step = runs.whole_rows ? runs.phases * kWidth : channels;
+  row.used = runs.whole_rows ? row.c_step : 0;
+  std::memset(zeros, row.padding, length);
+  for (std::size_t p = 0; p < runs.phases; ++p) phases[p].prepare(d, p * kWidth);
+
+  const std::size_t run = runs.whole_rows ? c_row : channels, end = d.first_row + d.rows;
+  const std::size_t fitting = kBandBytes / (length * d.window.stride_h + 1), most = fitting < 2 ? 2 : fitting / 2 * 2;
+  for (std::size_t y = d.first_row; y < end; y += most) {
+    for (std::size_t p = 0, begin = 0; p < runs.phases && begin < run; ++p, begin += kWidth) {
+      row.first = static_cast<std::ptrdiff_t>(begin) - static_cast<std::ptrdiff_t>(d.window.left * channels);
+      row.c = static_cast<std::uint8_t*>(d.product.c) + begin;
+      row.channels = run - begin;
+      row.count = runs.whole_rows ? (row.channels + row.c_step - 1) / row.c_step : d.out_w;
+      const auto rows = phases[p].is_simple ? rows3x3<Isa, typename Isa::Rectified>(d.window.stride_w, runs.pixels)
+                                            : rows3x3<Isa, typename Isa::Clipped>(d.window.stride_w, runs.pixels);
+      rows(d, zeros, phases[p], row, y, end - y < most ? end : y + most);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace octavo

@@ -1,0 +1,18 @@
+// The left operand as unsigned bytes, for all instruction sets.
+#pragma once
+
+#include "kernels/generic/block.h"
+
+namespace octavo {
+namespace {
+
+struct Unsigned {
+  using Left = std::uint8_t;
+  static constexpr bool kLeftSigned = false;
+  static OCTAVO_INLINE void convert(const std::uint8_t* bytes, std::uint8_t flip, Left* to) {
+    for (std::size_t i = 0; i < kBlock; ++i) to[i] = bytes[i] ^ flip;
+  }
+};
+
+}  // namespace
+}  // namespace octavo
