@@ -45,7 +45,7 @@ struct Direct {
 
   template <int Rows>
   OCTAVO_INLINE void store(const Held<Isa, Rows, Panels>& held) const {
-    if constexpr (Panels <= kGroup / 2) {
+    if constexpr (Together<Isa, Panels>::kPossible) {
       if (together) return store_together<Rows>(held);
     }
     each<Rows>([&](auto r) OCTAVO_LAMBDA {
@@ -56,7 +56,7 @@ struct Direct {
  private:
   template <int Rows>
   OCTAVO_INLINE void store_together(const Held<Isa, Rows, Panels>& held) const {
-    constexpr int kRows = Together<Panels>::kRows, kWidth = Panels * static_cast<int>(kBlock);
+    constexpr int kRows = Together<Isa, Panels>::kRows, kWidth = Panels * static_cast<int>(kBlock);
     each<(Rows + kRows - 1) / kRows>([&](auto group) OCTAVO_LAMBDA {
       constexpr int kFirst = group * kRows;
       if (kFirst >= rows) return;
@@ -112,6 +112,17 @@ class Doubts {
 
 struct NoDoubts {};
 
+// Puts a tile's sums where they are finished later.
+template <class Isa, int Panels>
+struct ToMemory {
+  std::int32_t* sums;
+
+  template <int Rows>
+  OCTAVO_INLINE void store(const Held<Isa, Rows, Panels>& held) const {
+    store_sums<Isa, Rows, Panels>(held, sums);
+  }
+};
+
 // A tile whose sums are in memory, piece by piece.
 template <class Isa, int Panels, class Out>
 class Finish {
@@ -120,7 +131,7 @@ class Finish {
   Finish(const Gemm& gemm, std::size_t column, const std::int32_t* row_sums)
       : gemm_(gemm), out_(gemm), column_(column), row_sums_(row_sums) {
     if constexpr (requires { Out::kPerColumn; }) {
-      together_ = row_sums == nullptr && Together<Panels>::fits(gemm);
+      together_ = row_sums == nullptr && Together<Isa, Panels>::fits(gemm);
       if (together_) out_.multiplier = repeated_.repeat(gemm);
     }
   }
@@ -137,7 +148,7 @@ class Finish {
   }
   std::size_t pieces() const {
     const auto rows = static_cast<std::size_t>(rows_);
-    return together_ ? (rows + Together<Panels>::kRows - 1) / Together<Panels>::kRows : rows;
+    return together_ ? (rows + Together<Isa, Panels>::kRows - 1) / Together<Isa, Panels>::kRows : rows;
   }
   OCTAVO_INLINE void run(std::size_t number) {
     const Piece piece = piece_of(number);
@@ -147,9 +158,10 @@ class Finish {
         doubts_.add(piece);
     }
   }
-  // What no tile was made meanwhile for.
-  void end() {
+  // What is left to do, while no tile is made.
+  __attribute__((noinline)) void end() {
     for (std::size_t piece = 0; piece < pieces(); ++piece) run(piece);
+    rows_ = 0;
     if constexpr (kDoubts) settle();
   }
 
@@ -157,9 +169,9 @@ class Finish {
   static constexpr bool kDoubts = requires { typename Out::Exact; };
 
   OCTAVO_INLINE Piece piece_of(std::size_t number) const {
-    if constexpr (Panels <= kGroup / 2) {
+    if constexpr (Together<Isa, Panels>::kPossible) {
       if (together_) {
-        const std::size_t row = number * Together<Panels>::kRows;
+        const std::size_t row = number * Together<Isa, Panels>::kRows;
         return {row_ + row, (static_cast<std::size_t>(rows_) - row) * gemm_.n, sums_ + number * kGroup * kBlock,
                 nullptr};
       }
@@ -170,7 +182,7 @@ class Finish {
 
   template <class How>
   OCTAVO_INLINE bool store(const How& out, const Piece& piece) const {
-    if constexpr (Panels <= kGroup / 2) {
+    if constexpr (Together<Isa, Panels>::kPossible) {
       if (together_) return finish_row<Isa, kGroup>(gemm_, out, piece.row, 0, piece.sums, nullptr, piece.columns);
     }
     return finish_row<Isa, Panels>(gemm_, out, piece.row, column_, piece.sums, piece.row_sum, piece.columns);
@@ -189,7 +201,7 @@ class Finish {
   std::size_t row_ = 0, done_ = 0;
   int rows_ = 0;
   bool together_ = false;
-  Together<Panels> repeated_;
+  Together<Isa, Panels> repeated_;
   std::conditional_t<kDoubts, Doubts<Panels>, NoDoubts> doubts_;
 };
 

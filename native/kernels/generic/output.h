@@ -32,16 +32,18 @@ OCTAVO_INLINE void each_panel(std::size_t columns, Element* c, const Store& stor
 
 constexpr int kGroup = 4;  // panels that are stored together
 
+template <class Isa>
+constexpr bool kStoresRows = requires { Isa::kStoresRows; };
+
 // Rows of few panels that lie one behind the other in c are stored together, as if they were one row: what belongs to
 // the columns is repeated for each of them.
-template <int Panels>
+template <class Isa, int Panels>
 struct Together {
-  static constexpr int kRows = kGroup / Panels;
+  static constexpr bool kPossible = kStoresRows<Isa> && Panels <= kGroup / 2;
+  static constexpr int kRows = kPossible ? kGroup / Panels : 1;
   alignas(kLine) float multiplier[kGroup * kBlock];
 
-  static bool fits(const Gemm& gemm) {
-    return Panels <= kGroup / 2 && gemm.n == Panels * kBlock && gemm.c_stride == gemm.n;
-  }
+  static bool fits(const Gemm& gemm) { return kPossible && gemm.n == Panels * kBlock && gemm.c_stride == gemm.n; }
   const float* repeat(const Gemm& gemm) {
     constexpr std::size_t kWidth = Panels * kBlock;
     for (std::size_t i = 0; i < kRows * kWidth; i += kWidth) std::memcpy(multiplier + i, gemm.multiplier, kWidth * 4);
@@ -104,7 +106,7 @@ struct ByteOutput {
   OCTAVO_INLINE bool store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
     typename Isa::Floats scaled[Panels * kRegisters<Isa>];
     scale_row<Isa, Panels>(v, multiplier + column, scaled);
-    if constexpr (requires { Isa::kStoresRows; }) {
+    if constexpr (kStoresRows<Isa>) {
       Isa::template store_row<Panels>(scaled, clip, columns, c);
     } else {
       const auto low = Isa::all(static_cast<float>(clip.low - clip.zero_point));
@@ -180,7 +182,7 @@ struct JoinedOutput {
     each<kAll>([&](auto r) OCTAVO_LAMBDA {
       const auto moved = Isa::multiply_add(Isa::to_floats(other[r]), Isa::all(other_factor), Isa::all(offset));
       auto quotient = Isa::multiply_add(own[r], Isa::all(own_factor), moved);
-      if constexpr (!requires { Isa::kStoresRows; }) {
+      if constexpr (!kStoresRows<Isa>) {
         quotient = Isa::min(Isa::max(quotient, Isa::all(least)), Isa::all(most));
       }
       const auto units = Isa::round(quotient);
@@ -255,7 +257,7 @@ struct JoinedOutput {
   template <int Panels>
   OCTAVO_INLINE void store_integers(const typename Isa::Ints (&q)[Panels * kRegisters<Isa>], std::size_t columns,
                                     Element* c) const {
-    if constexpr (requires { Isa::kStoresRows; }) {
+    if constexpr (kStoresRows<Isa>) {
       Isa::template store_row<Panels>(q, clip, columns, c);
     } else {
       each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {

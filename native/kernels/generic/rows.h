@@ -30,17 +30,14 @@ void start_sums(const Gemm& gemm, std::size_t column, std::size_t count, std::in
   }
 }
 
-template <class Isa>
-constexpr bool kFinishesInRegisters = requires { Isa::kStoresRows; };
-
 // Some panels of b, all rows, of a product too short for more work between its steps: tiles whose sums become bytes
 // while they are in registers.
 template <class Isa, int Panels>
 void run_short(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
   using Height = Heights<Isa, Panels>;
   ByteOutput<Isa> out(gemm);
-  const bool together = Together<Panels>::fits(gemm);
-  Together<Panels> repeated;
+  const bool together = Together<Isa, Panels>::fits(gemm);
+  Together<Isa, Panels> repeated;
   if (together) out.multiplier = repeated.repeat(gemm);
   auto* c = static_cast<std::uint8_t*>(gemm.c) + input.first * gemm.c_stride + column;
   Direct<Isa, Panels, ByteOutput<Isa>> to{out, nullptr, gemm.c_stride, column, gemm.n - column, 0, together};
@@ -65,19 +62,28 @@ constexpr int long_rows() {
   }
 }
 
-// The same of longer products, to whatever output: tile after tile, each finished while the next one is made.
+// The same of longer products, to whatever output. Where the instruction set has units to spare, a high tile is
+// finished while the next one is made.
 template <class Isa, int Panels, class Out>
 void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
   using Height = Heights<Isa, Panels, long_rows<Isa, Panels, Out>()>;
+  constexpr bool kMeanwhile = !std::is_same_v<Out, Int32Output<Isa>> && requires { Isa::kFinishesMeanwhile; };
   alignas(kLine) std::int32_t sums[2][sums_of(Height::kFull, Panels)];
   Finish<Isa, Panels, Out> finish(gemm, column, input.row_sums);
   const std::size_t all = input.segment_count * input.steps;
   int now = 0;
   each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
-    const std::size_t pieces = finish.pieces(), between = pieces == 0 ? all : (all + pieces - 1) / pieces;
     from.rows = input.rows + row;
-    Height::choose(high, [&](auto height)
-                             OCTAVO_LAMBDA { tile_meanwhile<Isa, height, Panels>(from, between, finish, sums[now]); });
+    if (kMeanwhile && high > Height::kHalf) {
+      if constexpr (kMeanwhile) {
+        const std::size_t pieces = finish.pieces(), between = pieces == 0 ? all : (all + pieces - 1) / pieces;
+        tile_meanwhile<Isa, Height::kFull, Panels>(from, between, finish, sums[now]);
+      }
+    } else {
+      finish.end();
+      const ToMemory<Isa, Panels> to{sums[now]};
+      Height::choose(high, [&](auto height) OCTAVO_LAMBDA { tile<Isa, height, Panels>(from, to); });
+    }
     finish.take(sums[now], input.first + row, row, high);
     now ^= 1;
   });
@@ -86,7 +92,7 @@ void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
 
 template <class Isa, int Panels>
 void run_to_bytes(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
-  if constexpr (kFinishesInRegisters<Isa> && Panels <= kGroup) {
+  if constexpr (kStoresRows<Isa> && Panels <= kGroup) {
     constexpr std::size_t kLong = 16;
     const bool is_short = Panels <= kGroup / 2 || input.segment_count * input.steps < kLong;
     if (input.row_sums == nullptr && is_short) return run_short<Isa, Panels>(gemm, input, column, from);

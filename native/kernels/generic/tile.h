@@ -59,6 +59,17 @@ OCTAVO_INLINE void multiply(const typename Isa::Left* const (&a)[Rows], std::siz
   }
 }
 
+// Row after row of Panels * 16.
+template <class Isa, int Rows, int Panels>
+OCTAVO_INLINE void store_sums(const Held<Isa, Rows, Panels>& held, std::int32_t* sums) {
+  each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
+    each<Panels>([&](auto p) OCTAVO_LAMBDA {
+      Isa::store_sums(sums + (r * Isa::kRowStep * Panels + p) * kBlock, Panels * kBlock,
+                      held[r] + p * Isa::kPanelRegisters);
+    });
+  });
+}
+
 // Gives the sums to `store` as they are in registers.
 template <class Isa, int Rows, int Panels, class Store>
 __attribute__((noinline)) void tile(const TileInput<Isa>& input, const Store& store) {
@@ -74,7 +85,7 @@ __attribute__((noinline)) void tile(const TileInput<Isa>& input, const Store& st
   store.template store<Rows>(held);
 }
 
-// The sums to memory, row after row of Panels * 16. Before every `between` steps a piece is done of what `meanwhile`
+// The sums to memory. Before every `between` steps a piece is done of what `meanwhile`
 // has to do: the units that multiply leave most others free.
 template <class Isa, int Rows, int Panels, class Meanwhile>
 __attribute__((noinline)) void tile_meanwhile(const TileInput<Isa>& input, std::size_t between, Meanwhile& meanwhile,
@@ -102,12 +113,7 @@ __attribute__((noinline)) void tile_meanwhile(const TileInput<Isa>& input, std::
       here = input.steps;
     }
   } while (left > 0 || piece < pieces);
-  each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
-    each<Panels>([&](auto p) OCTAVO_LAMBDA {
-      Isa::store_sums(sums + (r * Isa::kRowStep * Panels + p) * kBlock, Panels * kBlock,
-                      held[r] + p * Isa::kPanelRegisters);
-    });
-  });
+  store_sums<Isa, Rows, Panels>(held, sums);
 }
 
 // Few heights, so that the code stays small; a tile may be higher than its rows, and then reads those behind them.

@@ -248,6 +248,7 @@ struct avx512_vnni {
   static constexpr int joined_rows(int panels) { return panels > 4 ? 1 : panels > 2 ? 20 / panels : 8; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 1;
   static constexpr int kLineRows = 16;
+  static constexpr bool kFinishesMeanwhile = true;
   static constexpr bool kLeftSigned = false;
   using Left = std::uint8_t;
   using RightRegister = __m512i;
