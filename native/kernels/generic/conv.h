@@ -22,10 +22,15 @@ bool reads_in_place(const Conv& conv) {
 }
 
 template <class Isa>
+std::size_t conv_widened(const Conv& conv) {
+  return widened_bytes<Isa>(conv_segments(conv.window) * segment_depth(conv.window, conv.image.channels));
+}
+
+template <class Isa>
 std::size_t conv_scratch(const Conv& conv) {
   const std::size_t rows = band_rows<Isa>(conv.image, conv.window, conv.out_w, conv.rows);
-  return whole_lines(conv_segments(conv.window) * sizeof(std::size_t)) + pointer_bytes(rows * conv.out_w) +
-         band_bytes<Isa>(conv.image, conv.window, conv.out_w, rows);
+  return conv_widened<Isa>(conv) + whole_lines(conv_segments(conv.window) * sizeof(std::size_t)) +
+         pointer_bytes(rows * conv.out_w) + band_bytes<Isa>(conv.image, conv.window, conv.out_w, rows);
 }
 
 inline void place_segments(const Stride2d& w, std::size_t pixel, std::size_t columns, std::size_t* segments) {
@@ -63,8 +68,10 @@ void conv(const Conv& conv, void* scratch) {
                     count = conv_segments(conv.window);
   const std::size_t pixel = in_place ? conv.image.pixel : conv.image.channels;
   const std::size_t columns = in_place ? conv.image.w : seen_columns(conv.window, conv.out_w);
-  auto* segments = static_cast<std::size_t*>(scratch);
-  auto* rows = reinterpret_cast<const Left**>(static_cast<char*>(scratch) + whole_lines(count * sizeof(std::size_t)));
+  auto* widened = static_cast<std::int8_t*>(scratch);
+  auto* segments = reinterpret_cast<std::size_t*>(widened + conv_widened<Isa>(conv));
+  auto* rows =
+      reinterpret_cast<const Left**>(reinterpret_cast<char*>(segments) + whole_lines(count * sizeof(std::size_t)));
   auto* band = reinterpret_cast<Left*>(reinterpret_cast<char*>(rows) + pointer_bytes(most * conv.out_w));
   place_segments(conv.window, pixel, columns, segments);
   RowsInput<Isa> input{rows,
@@ -74,7 +81,8 @@ void conv(const Conv& conv, void* scratch) {
                        count,
                        steps_of<Isa>(segment_length(conv.window, conv.image.channels)),
                        segment_depth(conv.window, conv.image.channels),
-                       nullptr};
+                       nullptr,
+                       widened};
   each_part(conv.rows, most, [&](std::size_t done, int high) {
     const std::size_t first = conv.first_row + done, line = first * conv.window.stride_h;
     const Left* from = band;

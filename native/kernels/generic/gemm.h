@@ -20,11 +20,11 @@ std::size_t block_rows(std::size_t m, std::size_t k) {
   return m < most ? m : most;
 }
 
-// Row sums, pointers to rows, and rows that were converted.
+// Widened weights, row sums, pointers to rows, and rows that were converted.
 template <class Isa>
 std::size_t gemm_scratch(std::size_t m, std::size_t k) {
   const std::size_t rows = block_rows<Isa>(m, k);
-  return whole_lines(rows * sizeof(std::int32_t)) + pointer_bytes(rows) +
+  return widened_bytes<Isa>(k) + whole_lines(rows * sizeof(std::int32_t)) + pointer_bytes(rows) +
          rows * left_stride(k) * sizeof(typename Isa::Left);
 }
 
@@ -33,10 +33,11 @@ void gemm(const Gemm& gemm, void* scratch) {
   using Left = typename Isa::Left;
   const bool in_place = readable<Isa>(gemm.a_signed) && gemm.k % Isa::kDepth == 0;
   const std::size_t block = block_rows<Isa>(gemm.m, gemm.k), stride = left_stride(gemm.k), segment = 0;
-  auto* row_sums = static_cast<std::int32_t*>(scratch);
+  auto* widened = static_cast<std::int8_t*>(scratch);
+  auto* row_sums = reinterpret_cast<std::int32_t*>(widened + widened_bytes<Isa>(gemm.k));
   auto* rows = reinterpret_cast<const Left**>(reinterpret_cast<char*>(row_sums) + whole_lines(block * sizeof(int)));
   auto* converted = reinterpret_cast<Left*>(reinterpret_cast<char*>(rows) + pointer_bytes(block));
-  RowsInput<Isa> input{rows, 0, 0, &segment, 1, steps_of<Isa>(gemm.k), panel_depth(gemm.k), nullptr};
+  RowsInput<Isa> input{rows, 0, 0, &segment, 1, steps_of<Isa>(gemm.k), panel_depth(gemm.k), nullptr, widened};
   if (gemm.b_zero != nullptr) input.row_sums = row_sums;
   for (std::size_t first = 0; first < gemm.m; first += block) {
     const std::uint8_t* a = gemm.a + first * gemm.a_stride;

@@ -22,7 +22,8 @@ bool runs_by_lines(const Conv& conv) {
 
 // kLineRows positions from `first` on. As in tile_meanwhile, pieces of other work are done in between.
 template <class Isa, class Meanwhile>
-__attribute__((noinline)) void line_tile(const TileInput<Isa>& input, Meanwhile& meanwhile, std::int32_t* sums) {
+__attribute__((noinline)) void line_tile(const TileInput<typename Isa::Left>& input, Meanwhile& meanwhile,
+                                         std::int32_t* sums) {
   constexpr int kRows = Isa::kLineRows, kTaps = 3, kSteps = kBlock / Isa::kDepth;
   typename Isa::Sums held[kRows];
   each<kRows>([&](auto r) OCTAVO_LAMBDA { held[r] = Isa::start(input.start, 0); });
@@ -53,7 +54,8 @@ void run_lines(const Conv& conv, const RowsInput<Isa>& input, const typename Isa
   alignas(kLine) std::int32_t sums[2][sums_of(Isa::kLineRows, 1)];
   start_sums<Isa>(conv.product, 0, kBlock, start);
   const std::size_t segment = panel_bytes(input.segment_depth);
-  TileInput<Isa> from{nullptr, input.segments, input.segment_count, input.steps, 0, conv.product.b, segment, start};
+  TileInput<typename Isa::Left> from{nullptr, input.segments, input.segment_count, input.steps, 0, conv.product.b,
+                                     segment, start};
   Finish<Isa, 1, Out> finish(conv.product, 0, nullptr);
   int now = 0;
   for (std::size_t row = 0; row < input.count; row += conv.out_w, band += line) {

@@ -19,7 +19,33 @@ struct RowsInput {
   std::size_t steps;             // of kDepth in each segment
   std::size_t segment_depth;     // with the zeros that fill it up
   const std::int32_t* row_sums;  // null unless b has zero points
+  std::int8_t* widened;          // memory for as many bytes as widened_bytes says
 };
+
+// An instruction set that spends much on reading weights has them widened once for many rows.
+template <class Isa>
+constexpr bool kWidens = requires { Isa::Widened::kRightSize; };
+
+template <class Isa>
+std::size_t widened_bytes(std::size_t k) {
+  if constexpr (kWidens<Isa>) return panel_bytes(k) * kRightSize<typename Isa::Widened>;
+  return 0;
+}
+constexpr std::size_t kManyRows = 24;
+
+// Of one panel.
+template <class Isa>
+TileInput<typename Isa::Left> widen(const TileInput<typename Isa::Left>& from, const RowsInput<Isa>& input) {
+  constexpr std::size_t kSize = kRightSize<typename Isa::Widened>;
+  const std::size_t groups = input.segment_count * input.segment_depth / kGroupDepth;
+  for (std::size_t i = 0; i < groups; ++i) {
+    Isa::widen_group(from.b + i * kGroupBytes, input.widened + i * kGroupBytes * kSize);
+  }
+  auto widened = from;
+  widened.b = input.widened;
+  widened.skip *= kSize;
+  return widened;
+}
 
 // bias - (zero point of what the tiles read as a) * (sum of b's column).
 template <class Isa>
@@ -33,7 +59,7 @@ void start_sums(const Gemm& gemm, std::size_t column, std::size_t count, std::in
 // Some panels of b, all rows, of a product too short for more work between its steps: tiles whose sums become bytes
 // while they are in registers.
 template <class Isa, int Panels>
-void run_short(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
+void run_short(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from) {
   using Height = Heights<Isa, Panels>;
   ByteOutput<Isa> out(gemm);
   const bool together = Together<Isa, Panels>::fits(gemm);
@@ -64,8 +90,14 @@ constexpr int long_rows() {
 
 // The same of longer products, to whatever output. Where the instruction set has units to spare, a high tile is
 // finished while the next one is made.
-template <class Isa, int Panels, class Out>
-void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
+template <class Isa, int Panels, class Out, class Reader = Isa>
+void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from) {
+  if constexpr (kWidens<Isa> && std::is_same_v<Reader, Isa> && Panels == 1) {
+    if (input.count >= kManyRows) {
+      auto widened = widen<Isa>(from, input);
+      return run_long<Isa, Panels, Out, typename Isa::Widened>(gemm, input, column, widened);
+    }
+  }
   using Height = Heights<Isa, Panels, long_rows<Isa, Panels, Out>()>;
   constexpr bool kMeanwhile = !std::is_same_v<Out, Int32Output<Isa>> && requires { Isa::kFinishesMeanwhile; };
   alignas(kLine) std::int32_t sums[2][sums_of(Height::kFull, Panels)];
@@ -82,7 +114,7 @@ void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
     } else {
       finish.end();
       const ToMemory<Isa, Panels> to{sums[now]};
-      Height::choose(high, [&](auto height) OCTAVO_LAMBDA { tile<Isa, height, Panels>(from, to); });
+      Height::choose(high, [&](auto height) OCTAVO_LAMBDA { tile<Reader, height, Panels>(from, to); });
     }
     finish.take(sums[now], input.first + row, row, high);
     now ^= 1;
@@ -91,7 +123,8 @@ void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
 }
 
 template <class Isa, int Panels>
-void run_to_bytes(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<Isa>& from) {
+void run_to_bytes(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
+                  TileInput<typename Isa::Left>& from) {
   if constexpr (kStoresRows<Isa> && Panels <= kGroup) {
     constexpr std::size_t kLong = 16;
     const bool is_short = Panels <= kGroup / 2 || input.segment_count * input.steps < kLong;
@@ -108,8 +141,8 @@ void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel
   const std::size_t skip = (input.segment_depth - input.steps * Isa::kDepth) * kPanelColumns;
   alignas(kLine) std::int32_t start[Panels * kBlock];
   start_sums<Isa>(gemm, column, Panels * kBlock, start);
-  TileInput<Isa> from{input.rows, input.segments, input.segment_count, input.steps, skip, gemm.b + panel * stride,
-                      stride,     start};
+  TileInput<typename Isa::Left> from{
+      input.rows, input.segments, input.segment_count, input.steps, skip, gemm.b + panel * stride, stride, start};
   switch (gemm.output) {
     case Output::kInt32:
       return run_long<Isa, Panels, Int32Output<Isa>>(gemm, input, column, from);

@@ -16,9 +16,9 @@ namespace {
 
 static_assert(kBlock == kPanelColumns);
 
-template <class Isa>
+template <class Left>
 struct TileInput {
-  const typename Isa::Left* const* rows;
+  const Left* const* rows;
   const std::size_t* segments;  // where each begins, counted from the row's first element
   std::size_t segment_count;
   std::size_t steps;  // of kDepth in each segment
@@ -28,11 +28,18 @@ struct TileInput {
   const std::int32_t* start;  // what the sums of each column start at
 };
 
+// Bytes that a weight takes where the instruction set reads it.
+template <class Isa>
+constexpr std::size_t kRightSize = 1;
+template <class Isa>
+  requires requires { Isa::kRightSize; }
+constexpr std::size_t kRightSize<Isa> = Isa::kRightSize;
+
 template <class Isa, int Rows, int Panels>
 using Held = typename Isa::Sums[Rows / Isa::kRowStep][Panels * Isa::kPanelRegisters];
 
 template <class Isa, int Rows, int Panels>
-OCTAVO_INLINE void start(const TileInput<Isa>& input, Held<Isa, Rows, Panels>& held) {
+OCTAVO_INLINE void start(const TileInput<typename Isa::Left>& input, Held<Isa, Rows, Panels>& held) {
   each<Panels * Isa::kPanelRegisters>([&](auto v) OCTAVO_LAMBDA {
     const auto first = Isa::start(input.start + v / Isa::kPanelRegisters * kBlock, v % Isa::kPanelRegisters);
     each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA { held[r][v] = first; });
@@ -55,7 +62,7 @@ OCTAVO_INLINE void multiply(const typename Isa::Left* const (&a)[Rows], std::siz
         each<kRight>([&](auto v) OCTAVO_LAMBDA { held[r][v] = Isa::dot(held[r][v], left, right[v]); });
       });
     });
-    b += Isa::kDepth / kGroupDepth * kGroupBytes;
+    b += Isa::kDepth / kGroupDepth * kGroupBytes * kRightSize<Isa>;
   }
 }
 
@@ -72,7 +79,7 @@ OCTAVO_INLINE void store_sums(const Held<Isa, Rows, Panels>& held, std::int32_t*
 
 // Gives the sums to `store` as they are in registers.
 template <class Isa, int Rows, int Panels, class Store>
-__attribute__((noinline)) void tile(const TileInput<Isa>& input, const Store& store) {
+__attribute__((noinline)) void tile(const TileInput<typename Isa::Left>& input, const Store& store) {
   Held<Isa, Rows, Panels> held;
   start<Isa, Rows, Panels>(input, held);
   const std::int8_t* b = input.b;
@@ -88,8 +95,8 @@ __attribute__((noinline)) void tile(const TileInput<Isa>& input, const Store& st
 // The sums to memory. Before every `between` steps a piece is done of what `meanwhile`
 // has to do: the units that multiply leave most others free.
 template <class Isa, int Rows, int Panels, class Meanwhile>
-__attribute__((noinline)) void tile_meanwhile(const TileInput<Isa>& input, std::size_t between, Meanwhile& meanwhile,
-                                              std::int32_t* sums) {
+__attribute__((noinline)) void tile_meanwhile(const TileInput<typename Isa::Left>& input, std::size_t between,
+                                              Meanwhile& meanwhile, std::int32_t* sums) {
   Held<Isa, Rows, Panels> held;
   start<Isa, Rows, Panels>(input, held);
   const std::int8_t* b = input.b;

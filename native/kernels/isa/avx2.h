@@ -9,6 +9,8 @@
 namespace octavo {
 namespace {
 
+struct avx2_widened;
+
 struct avx2 {
   static constexpr char kName[] = "avx2";
   static constexpr Needs kNeeds{{{7, 0, kEbx, 5}}, 1, kYmmState};
@@ -149,6 +151,11 @@ struct avx2 {
     const long long first = part == 0 ? low : low + 0x0200020002000200, second = first + (high - low);
     return _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, _mm256_setr_epi64x(first, second, first, second)), 8);
   }
+  // What right() gives of a group of four k, one behind the other.
+  using Widened = avx2_widened;
+  static void widen_group(const std::int8_t* group, std::int8_t* to) {
+    for (int i = 0; i < 4; ++i) _mm256_storeu_si256((__m256i*)(to + 32 * i), right(group, i / 2, i % 2));
+  }
   static Sums dot(Sums sums, __m256i left, RightRegister right) {
     sums = _mm256_add_epi32(sums, _mm256_madd_epi16(left, right));
     // Else GCC adds the parts' products to each other first, and has too few registers for them.
@@ -164,6 +171,14 @@ struct avx2 {
     std::int32_t bytes;
     std::memcpy(&bytes, p, sizeof bytes);
     return _mm256_set1_epi32(bytes);
+  }
+};
+
+// The same where weights were widened.
+struct avx2_widened : avx2 {
+  static constexpr std::size_t kRightSize = 2;
+  static RightRegister right(const std::int8_t* p, int v, int part) {
+    return _mm256_loadu_si256((const __m256i*)(p + 32 * (2 * v + part)));
   }
 };
 

@@ -13,6 +13,7 @@ struct avx_vnni : avx2 {
   // Products: VPDPBUSD adds four of u8 by s8 to 32 bits.
   static constexpr int kParts = 1;
   using Left = std::uint8_t;
+  using Widened = void;
 
   static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
     const __m128i bytes = _mm_loadu_si128((const __m128i*)row);
