@@ -35,7 +35,7 @@ OCTAVO_INLINE bool finish_row(const Gemm& gemm, const Out& out, std::size_t row,
 // A tile whose sums are in registers.
 template <class Isa, int Panels, class Out>
 struct Direct {
-  const Out& out;
+  const Out* way;
   typename Out::Element* c;  // of the tile's first row and column
   std::size_t c_stride;
   std::size_t column;
@@ -45,17 +45,20 @@ struct Direct {
 
   template <int Rows>
   OCTAVO_INLINE void store(const Held<Isa, Rows, Panels>& held) const {
+    // Copies, which no store into c can change.
+    const Direct here = *this;
+    const Out out = *way;
     if constexpr (Together<Isa, Panels>::kPossible) {
-      if (together) return store_together<Rows>(held);
+      if (here.together) return here.template store_together<Rows>(held, out);
     }
     each<Rows>([&](auto r) OCTAVO_LAMBDA {
-      if (r < rows) out.template store<Panels>(held[r], column, columns, c + r * c_stride);
+      if (r < here.rows) out.template store<Panels>(held[r], here.column, here.columns, here.c + r * here.c_stride);
     });
   }
 
  private:
   template <int Rows>
-  OCTAVO_INLINE void store_together(const Held<Isa, Rows, Panels>& held) const {
+  OCTAVO_INLINE void store_together(const Held<Isa, Rows, Panels>& held, const Out& out) const {
     constexpr int kRows = Together<Isa, Panels>::kRows, kWidth = Panels * static_cast<int>(kBlock);
     each<(Rows + kRows - 1) / kRows>([&](auto group) OCTAVO_LAMBDA {
       constexpr int kFirst = group * kRows;

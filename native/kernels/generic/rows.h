@@ -66,7 +66,7 @@ void run_short(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column
   Together<Isa, Panels> repeated;
   if (together) out.multiplier = repeated.repeat(gemm);
   auto* c = static_cast<std::uint8_t*>(gemm.c) + input.first * gemm.c_stride + column;
-  Direct<Isa, Panels, ByteOutput<Isa>> to{out, nullptr, gemm.c_stride, column, gemm.n - column, 0, together};
+  Direct<Isa, Panels, ByteOutput<Isa>> to{&out, nullptr, gemm.c_stride, column, gemm.n - column, 0, together};
   each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
     from.rows = input.rows + row;
     to.c = c + row * gemm.c_stride;
