@@ -23,13 +23,13 @@ OCTAVO_INLINE bool finish_row(const Gemm& gemm, const Out& out, std::size_t row,
     }
   }
   auto* c = static_cast<typename Out::Element*>(gemm.c) + row * gemm.c_stride + column;
-  bool stored = out.template store<kNow>(v, column, columns, c);
+  bool sure = out.template store<kNow>(v, column, columns, c);
   if constexpr (Panels > kGroup) {
     const std::size_t next = column + kGroup * kBlock;
-    stored &= finish_row<Isa, Panels - kGroup>(gemm, out, row, next, sums + kGroup * kBlock, row_sum,
-                                               columns - kGroup * kBlock);
+    sure &= finish_row<Isa, Panels - kGroup>(gemm, out, row, next, sums + kGroup * kBlock, row_sum,
+                                             columns - kGroup * kBlock);
   }
-  return stored;
+  return sure;
 }
 
 // A tile whose sums are in registers.
@@ -133,7 +133,7 @@ class Finish {
   // row_sums are those of a, from the first tile's first row on; null unless b has zero points.
   Finish(const Gemm& gemm, std::size_t column, const std::int32_t* row_sums)
       : gemm_(gemm), out_(gemm), column_(column), row_sums_(row_sums) {
-    if constexpr (requires { Out::kPerColumn; }) {
+    if constexpr (requires { Out::kStoresTogether; }) {
       together_ = row_sums == nullptr && Together<Isa, Panels>::fits(gemm);
       if (together_) out_.multiplier = repeated_.repeat(gemm);
     }

@@ -35,8 +35,8 @@ constexpr int kGroup = 4;  // panels that are stored together
 template <class Isa>
 constexpr bool kStoresRows = requires { Isa::kStoresRows; };
 
-// Rows of few panels that lie one behind the other in c are stored together, as if they were one row: what belongs to
-// the columns is repeated for each of them.
+// Rows of few panels that lie one behind the other in c are stored together by outputs that can, as if they were one
+// row: what belongs to the columns is repeated for each of them.
 template <class Isa, int Panels>
 struct Together {
   static constexpr bool kPossible = kStoresRows<Isa> && Panels <= kGroup / 2;
@@ -96,7 +96,7 @@ struct FloatOutput {
 template <class Isa>
 struct ByteOutput {
   using Element = std::uint8_t;
-  static constexpr bool kPerColumn = true;
+  static constexpr bool kStoresTogether = true;
   const float* multiplier;
   Clip clip;
   explicit ByteOutput(const Gemm& gemm)
@@ -136,7 +136,7 @@ struct ByteOutput {
 template <class Isa>
 struct JoinedOutput {
   using Element = std::uint8_t;
-  static constexpr bool kPerColumn = true;
+  static constexpr bool kStoresTogether = true;
   const float* multiplier;
   float low, high;
   Addend addend;

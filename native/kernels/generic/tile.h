@@ -92,8 +92,8 @@ __attribute__((noinline)) void tile(const TileInput<typename Isa::Left>& input, 
   store.template store<Rows>(held);
 }
 
-// The sums to memory. Before every `between` steps a piece is done of what `meanwhile`
-// has to do: the units that multiply leave most others free.
+// The sums to memory. Before every `between` steps a piece is done of what `meanwhile` has to do: the units that
+// multiply leave most others free.
 template <class Isa, int Rows, int Panels, class Meanwhile>
 __attribute__((noinline)) void tile_meanwhile(const TileInput<typename Isa::Left>& input, std::size_t between,
                                               Meanwhile& meanwhile, std::int32_t* sums) {
