@@ -17,9 +17,17 @@ OCTAVO_INLINE void each_part_of_row(std::size_t count, const Body& body) {
   for (std::size_t i = 0; i < count; i += kBlock) body(i, count - i);
 }
 
+// Whether an instruction set reads and writes the first of less than sixteen by themselves; others go through memory.
+template <class Isa>
+constexpr bool kHasMasks = requires { Isa::load_first(nullptr, 0, 0.0f); };
+
 // `fill` stands for what is behind the row's end.
 template <class Isa>
 OCTAVO_INLINE void load_block(const float* p, std::size_t left, float fill, Block<Isa>& v) {
+  if constexpr (kHasMasks<Isa>) {
+    v[0] = left < kBlock ? Isa::load_first(p, left, fill) : Isa::load(p);
+    return;
+  }
   float padded[kBlock];
   if (left < kBlock) {
     for (std::size_t i = 0; i < kBlock; ++i) padded[i] = i < left ? p[i] : fill;
@@ -30,6 +38,9 @@ OCTAVO_INLINE void load_block(const float* p, std::size_t left, float fill, Bloc
 
 template <class Isa>
 OCTAVO_INLINE void store_block(const Block<Isa>& v, std::size_t left, float* p) {
+  if constexpr (kHasMasks<Isa>) {
+    if (left < kBlock) return Isa::store_first(p, left, v[0]);
+  }
   float padded[kBlock];
   float* to = left < kBlock ? padded : p;
   each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { Isa::store(to + r * Isa::kLanes, v[r]); });
@@ -42,6 +53,9 @@ OCTAVO_INLINE void quantize_block(const Block<Isa>& v, std::size_t left, const S
   typename Isa::Ints q[kRegisters<Isa>];
   each<kRegisters<Isa>>([&](auto r)
                             OCTAVO_LAMBDA { q[r] = Isa::add(to_grid<Isa>(v[r], step), Isa::all(step.zero_point)); });
+  if constexpr (kHasMasks<Isa>) {
+    if (left < kBlock) return Isa::store_first(p, left, q[0]);
+  }
   Isa::store_low_bytes(left < kBlock ? padded : p, q);
   if (left < kBlock) std::memcpy(p, padded, left);
 }

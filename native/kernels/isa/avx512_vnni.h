@@ -31,6 +31,14 @@ struct avx512_vnni {
   static Ints widen_first(const std::int8_t* p, std::size_t count) {
     return _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first(count), p));
   }
+  // `fill` in the others.
+  static Floats load_first(const float* p, std::size_t count, float fill) {
+    return _mm512_mask_loadu_ps(all(fill), first(count), p);
+  }
+  static void store_first(float* p, std::size_t count, Floats v) { _mm512_mask_storeu_ps(p, first(count), v); }
+  static void store_first(std::uint8_t* p, std::size_t count, Ints v) {
+    _mm512_mask_cvtepi32_storeu_epi8(p, first(count), v);
+  }
   static __mmask16 first(std::size_t count) { return static_cast<__mmask16>((1u << count) - 1); }
   static void store(float* p, Floats v) { _mm512_storeu_ps(p, v); }
   static void store(std::int32_t* p, Ints v) { _mm512_storeu_si512(p, v); }
