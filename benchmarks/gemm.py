@@ -6,9 +6,9 @@ One thread each. All are run in turn, round after round, each turn first once wi
 over the rounds of peer seconds / Octavo seconds: above 1, Octavo is faster. The best peer of a kind is the one that is
 best in the median. `of peak` is the speed as a share of that of the instruction set's dot product on registers alone,
 in the same rounds. Octavo, fbgemm and ONNX Runtime requantize u8 * s8 sums to u8; oneDNN (torch._int_mm) leaves
-s8 * s8 sums as int32. On x86
-without VNNI, ONNX Runtime and fbgemm add two products in 16 bits, which can saturate; Octavo does not. With
-`--isa avx2` the peers are held to AVX2 as well; ONNX Runtime cannot be, and is then not among the best.
+s8 * s8 sums as int32. On x86 without VNNI, ONNX Runtime and fbgemm add two products in 16 bits, which can saturate;
+Octavo does not. With `--isa avx2` the peers are held to AVX2 as well; ONNX Runtime cannot be, and is then not among the
+best.
 """
 
 from __future__ import annotations

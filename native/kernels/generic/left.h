@@ -26,7 +26,7 @@ constexpr bool readable(bool a_signed) {
   return sizeof(typename Isa::Left) == 1 && shift<Isa>(a_signed) == 0;
 }
 
-// Converts `count` bytes, and up to fifteen more elements behind them to what zeros become.
+// Converts `count` bytes; may write up to fifteen more elements behind them, for what zeros become.
 template <class Isa>
 void convert(const std::uint8_t* bytes, std::size_t count, std::uint8_t flip, typename Isa::Left* to) {
   if (sizeof(typename Isa::Left) == 1 && flip == 0) {

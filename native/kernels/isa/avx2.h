@@ -62,8 +62,6 @@ struct avx2 {
   static Floats without_nans(Floats x) { return _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q)); }
   // Rounded twice; for what is checked or exact anyway.
   static Floats multiply_add(Floats a, Floats b, Floats c) { return add(multiply(a, b), c); }
-  // The larger magnitude; a has no sign.
-  static Floats farther(Floats a, Floats b) { return max(absolute(b), a); }
   static bool any_at_least(Floats v, Floats bound) {
     return _mm256_movemask_ps(_mm256_cmp_ps(v, bound, _CMP_GE_OQ)) != 0;
   }

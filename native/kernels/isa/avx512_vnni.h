@@ -73,8 +73,6 @@ struct avx512_vnni {
   static Floats without_nans(Floats x) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x); }
   // Rounded once; for what is checked or exact anyway.
   static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
-  // The larger magnitude; a has no sign.
-  static Floats farther(Floats a, Floats b) { return _mm512_range_ps(a, b, 0x0b); }
   static bool any_at_least(Floats v, Floats bound) { return _mm512_cmp_ps_mask(v, bound, _CMP_GE_OQ) != 0; }
   // The second half of the lanes is added to the first, and so on.
   static float total(Floats v) {
@@ -138,7 +136,6 @@ struct avx512_vnni {
                           : _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), low), high);
   }
 
-  // Sixteen columns of each panel to bytes.
   // Permutations of bytes are an extension; those of words find the pair that an entry is in.
   static constexpr std::size_t kTableBytes = 32;
   struct Table {
@@ -176,9 +173,7 @@ struct avx512_vnni {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i four[4] = {q[0], q[1 < kLast ? 1 : kLast], q[2 < kLast ? 2 : kLast], q[kLast]};
     const __m512i bytes = _mm512_permutexvar_epi32(order, packed(four, clip));
-    if (Panels == 4 && columns >= kAll) return _mm512_storeu_si512(c, bytes);
-    const std::size_t count = columns < kAll ? columns : kAll;
-    _mm512_mask_storeu_epi8(c, ~__mmask64{0} >> (64 - count), bytes);
+    store_bytes(bytes, columns < kAll ? columns : kAll, c);
   }
 
   // Depthwise: 64 channels at a time, four positions of the kernel together. Register k holds channels 4k to 4k + 3 of

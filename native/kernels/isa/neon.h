@@ -73,8 +73,6 @@ struct neon {
   }
   // Rounded twice; for what is checked or exact anyway.
   static Floats multiply_add(Floats a, Floats b, Floats c) { return add(multiply(a, b), c); }
-  // The larger magnitude; a has no sign.
-  static Floats farther(Floats a, Floats b) { return max(absolute(b), a); }
   static bool any_at_least(Floats v, Floats bound) { return vmaxvq_u32(vcgeq_f32(v, bound)) != 0; }
   // The second half of the lanes is added to the first, and so on.
   static float total(Floats v) {

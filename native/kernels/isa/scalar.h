@@ -57,8 +57,6 @@ struct scalar {
   static Floats absolute(Floats v) { return __builtin_fabsf(v); }
   // Rounded twice; for what is checked or exact anyway.
   static Floats multiply_add(Floats a, Floats b, Floats c) { return add(multiply(a, b), c); }
-  // The larger magnitude; a has no sign.
-  static Floats farther(Floats a, Floats b) { return max(absolute(b), a); }
   static bool any_at_least(Floats v, Floats bound) { return v >= bound; }
   static float total(Floats v) { return v; }
   static float largest(Floats v) { return v; }

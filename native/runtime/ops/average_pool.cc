@@ -44,16 +44,13 @@ void add_window(const T* image, const Image& in, const Window& w, const Range& r
   for (std::int64_t first = 0; first < count; first += kBlock) {
     Partial partial[kBlock] = {};
     const std::int64_t wide = std::min(kBlock, count - first);
-    for (std::int64_t i = rows.first; i < rows.last; ++i) {
-      for (std::int64_t j = columns.first; j < columns.last; ++j) {
-        const T* from = image + ((y + i * w.dilation_h) * in.w + x + j * w.dilation_w) * in.c + first;
-        if (wide == kBlock) {
-          for (std::int64_t c = 0; c < kBlock; ++c) partial[c] = static_cast<Partial>(partial[c] + from[c]);
-        } else {
-          for (std::int64_t c = 0; c < wide; ++c) partial[c] = static_cast<Partial>(partial[c] + from[c]);
-        }
+    each_pixel(image + first, in, w, rows, columns, y, x, [&](const T* from) {
+      if (wide == kBlock) {
+        for (std::int64_t c = 0; c < kBlock; ++c) partial[c] = static_cast<Partial>(partial[c] + from[c]);
+      } else {
+        for (std::int64_t c = 0; c < wide; ++c) partial[c] = static_cast<Partial>(partial[c] + from[c]);
       }
-    }
+    });
     for (std::int64_t c = 0; c < wide; ++c) sums[first + c] = start + static_cast<Sum>(partial[c]);
   }
 }

@@ -23,16 +23,6 @@ const char* check(const View& view) {
              : "its window does not fit";
 }
 
-// Calls body(from) with each pixel of one window that lies inside the image.
-template <class T, class Body>
-void each_pixel(const T* image, const Image& in, const Window& w, std::int64_t y, std::int64_t x, const Body& body) {
-  const Range rows = inside(y, w.kernel_h, w.dilation_h, in.h), columns = inside(x, w.kernel_w, w.dilation_w, in.w);
-  for (std::int64_t i = rows.first; i < rows.last; ++i) {
-    const T* line = image + (y + i * w.dilation_h) * in.w * in.c;
-    for (std::int64_t j = columns.first; j < columns.last; ++j) body(line + (x + j * w.dilation_w) * in.c);
-  }
-}
-
 // Sixteen bytes of channels.
 template <class T>
 struct Lanes {
@@ -52,10 +42,11 @@ struct Lanes {
 template <class T>
 void run_window(const T* image, const Image& in, const Window& w, std::int64_t y, std::int64_t x, T* to) {
   constexpr std::int64_t kCount = Lanes<T>::kCount;
+  const Range rows = inside(y, w.kernel_h, w.dilation_h, in.h), columns = inside(x, w.kernel_w, w.dilation_w, in.w);
   std::int64_t c = 0;
   for (; c + 4 * kCount <= in.c; c += 4 * kCount) {
     Lanes<T> first, second, third, fourth;
-    each_pixel(image + c, in, w, y, x, [&](const T* from) {
+    each_pixel(image + c, in, w, rows, columns, y, x, [&](const T* from) {
       first.raise(from);
       second.raise(from + kCount);
       third.raise(from + 2 * kCount);
@@ -68,7 +59,7 @@ void run_window(const T* image, const Image& in, const Window& w, std::int64_t y
   }
   if (c == in.c) return;
   std::fill(to + c, to + in.c, std::numeric_limits<T>::lowest());
-  each_pixel(image, in, w, y, x, [&](const T* from) {
+  each_pixel(image, in, w, rows, columns, y, x, [&](const T* from) {
     for (std::int64_t i = c; i < in.c; ++i) to[i] = from[i] > to[i] ? from[i] : to[i];
   });
 }
