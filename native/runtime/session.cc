@@ -1,7 +1,6 @@
 #include "runtime/session.h"
 
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <new>
@@ -68,8 +67,6 @@ Sizes sizes_of(const Model& model) {
 
 }  // namespace
 
-void Session::Free::operator()(std::byte* p) const { std::free(p); }
-
 std::size_t Session::bytes(const Model& model, std::size_t threads) {
   return aligned(model.arena_bytes) + threads * aligned(model.scratch_bytes);
 }
@@ -126,7 +123,7 @@ const Model* Session::model_at(const Sizes& sizes, std::string& error) {
 void Session::attach(const Model& model) {
   const std::size_t size = bytes(model, pool_.threads());
   if (size > bytes_) {
-    std::unique_ptr<std::byte, Free> larger(static_cast<std::byte*>(std::aligned_alloc(kAlignment, size)));
+    Memory larger = allocate(size);
     if (larger == nullptr) throw std::bad_alloc();
     // A bundle whose operators read what none wrote gives the same result each time, too.
     std::memset(larger.get(), 0, aligned(model.arena_bytes));

@@ -4,11 +4,11 @@
 #include <array>
 #include <cstddef>
 #include <list>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "runtime/memory.h"
 #include "runtime/model.h"
 #include "runtime/op.h"
 #include "runtime/pool.h"
@@ -64,10 +64,6 @@ class Session {
   void attach(const Model& model);
   void run_timed();
 
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
-
   const Model& compiled_;
   const Sizes compiled_at_;
   const Model* model_ = nullptr;
@@ -76,7 +72,7 @@ class Session {
   Staff staff_{pool_, nullptr, 0};
   std::list<Plan> plans_;  // the one used last comes first
   std::size_t bytes_ = 0;
-  std::unique_ptr<std::byte, Free> memory_;
+  Memory memory_;
   std::vector<std::byte*> data_;
   std::vector<Call> calls_;           // of the operators, in their order
   std::vector<std::uint32_t> outer_;  // the tensors that see an input or output
