@@ -172,6 +172,21 @@ std::vector<std::int8_t> segmented(const Case& c) {
   return matrix;
 }
 
+// What a kernel may not take for the usual: a grid that begins at zero or elsewhere, and in a channel or two sums that
+// float32 does not hold, or factors that are negative or lead out of 32 bits.
+void make_special(Case& c, Random& random) {
+  c.product.zero_point = random.pick({0, 0, c.product.low, c.product.zero_point});
+  for (int i = random.pick({0, 1, 4}); i > 0; --i) {
+    const std::size_t channel = size(random.between(0, static_cast<int>(c.n) - 1));
+    if (random.between(0, 1) == 1) {
+      c.bias[channel] =
+          random.pick({-1, 1}) * random.pick({(1 << 23) + random.between(-600'000, 600'000), 1 << 30, 1 << 30});
+    } else {
+      c.multiplier[channel] = random.pick({-1e-4f, 1e6f});
+    }
+  }
+}
+
 }  // namespace
 
 void test_conv(const Kernels& kernels, const Kernels& scalar, Random& random, int round) {
@@ -190,6 +205,7 @@ void test_conv(const Kernels& kernels, const Kernels& scalar, Random& random, in
   c.product.k = k;
   c.product.b = packed.data();
   c.product.b_sums = sums.data();
+  if (random.between(0, 1) == 1) make_special(c, random);
   Conv conv{c.product, c.image, c.window, c.out_w, 0, 0};
   check(c, conv, false, kernels.name, "conv", random, round, kernels.conv, kernels.conv_scratch);
 
@@ -224,21 +240,6 @@ class AtTheEnd {
   std::size_t size_;
   std::uint8_t *memory_, *copy_;
 };
-
-// What a kernel may not take for the usual: a grid that begins at zero or elsewhere, and in a channel or two sums that
-// float32 does not hold, or factors that are negative or lead out of 32 bits.
-void make_special(Case& c, Random& random) {
-  c.product.zero_point = random.pick({0, 0, c.product.low, c.product.zero_point});
-  for (int i = random.pick({0, 1, 4}); i > 0; --i) {
-    const std::size_t channel = size(random.between(0, static_cast<int>(c.n) - 1));
-    if (random.between(0, 1) == 1) {
-      c.bias[channel] =
-          random.pick({-1, 1}) * random.pick({(1 << 23) + random.between(-600'000, 600'000), 1 << 30, 1 << 30});
-    } else {
-      c.multiplier[channel] = random.pick({-1e-4f, 1e6f});
-    }
-  }
-}
 
 }  // namespace
 

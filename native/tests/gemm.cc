@@ -82,17 +82,21 @@ void test_gemm(const Kernels& kernels, const Kernels& scalar, Random& random, in
   std::vector<std::int32_t> b_sums(width);
   pack_panels(b.data(), gemm.k, gemm.n, static_cast<std::ptrdiff_t>(gemm.n), 1, packed.data(), b_sums.data());
   const auto b_zero = integers(random, width, -128, 127);
-  const auto bias = integers(random, width, -1'000'000, 1'000'000);
+  // Now and then sums about as large as a rectified output takes.
+  const int most = random.pick({1'000'000, 1'000'000, 9'000'000});
+  const auto bias = integers(random, width, -most, most);
+  const float least = 0x1p-126f, largest = random.pick({0x1.fffffep-1f, 0x1.fffffep-1f, 1.0f, 3e38f});
   std::vector<float> multiplier(width);
-  for (float& value : multiplier) value = random.pick({random.real(1e-5f, 1e-2f), 0x1p-126f, 3e38f});
+  for (float& value : multiplier)
+    value = random.pick({random.real(1e-5f, 1e-2f), random.real(0, 1e-4f), least, largest});
   gemm.b = packed.data();
   gemm.b_sums = b_sums.data();
   gemm.b_zero = random.between(0, 1) ? b_zero.data() : nullptr;
   gemm.bias = random.between(0, 1) ? bias.data() : nullptr;
   gemm.multiplier = multiplier.data();
-  gemm.low = random.pick({-128, -127, 0});
+  gemm.low = random.pick({-128, -127, 0, 0});
   gemm.high = gemm.low + 200;
-  gemm.zero_point = random.pick({gemm.low, gemm.high, random.between(gemm.low, gemm.high)});
+  gemm.zero_point = random.pick({gemm.low, gemm.low, gemm.high, random.between(gemm.low, gemm.high)});
 
   check_same(run<std::int32_t>(kernels, gemm, Output::kInt32), plain_sums(gemm, b), kernels.name, "gemm", round);
   check_same(run<float>(kernels, gemm, Output::kFloat), run<float>(scalar, gemm, Output::kFloat), kernels.name,

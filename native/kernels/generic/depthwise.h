@@ -75,7 +75,7 @@ struct InterleavedBlock {
     each<4>([&](auto k) OCTAVO_LAMBDA {
       q[k] = clipped.rounded(sums[k], Isa::load(out.multiplier + k * (kWidth / 4)), Isa::all(0.0f));
     });
-    clipped.store(q, channels, c);
+    Isa::store_bytes(clipped.bytes(q), channels, c);
   }
 
  private:

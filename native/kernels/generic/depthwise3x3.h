@@ -8,6 +8,7 @@
 #pragma once
 
 #include "kernels/generic/left.h"
+#include "kernels/generic/rectified.h"
 #include "kernels/generic/unsigned.h"
 
 namespace octavo {
@@ -26,8 +27,8 @@ struct alignas(kLine) Phase3x3 {
   std::int8_t weights[4][3][2][kWidth];
   std::int32_t start[kWidth];
   float multiplier[kWidth];
-  float offset[kWidth];  // what `start` has too much, times the multiplier, negative
-  bool is_simple;        // whether it has: see below
+  float offset[kWidth];
+  bool rectified;
 
   // From channel `first` on, and after the last one from the first one again.
   void prepare(const Depthwise& d, std::size_t first) {
@@ -73,28 +74,19 @@ struct alignas(kLine) Phase3x3 {
     });
   }
 
-  // Where all that is less than 0 becomes 0, sums may start at the bits of 2^23: those of 0 to 2^23 are the bits of
-  // 2^23 + sum then, whose product less 2^23 times the multiplier is that of the sum, rounded once; and those from
-  // -2^23 on are the bits of less than 2^23, and still come to less than 0. So no sum is converted. With multipliers
-  // less than 1, no product leaves 32 bits.
   void fill_rest(const std::int32_t* bias, const std::int32_t* sums, const float* factors, const Gemm& product) {
-    constexpr std::int32_t kBits = 0x4b000000, kMost = (1 << 23) - 9 * 255 * 128;
     const std::int32_t zero_point = product.a_zero + shift<Unsigned>(product.a_signed);
     std::int32_t begin[kWidth];
-    int others = 0;
-    for (std::size_t i = 0; i < kWidth; ++i) {
-      begin[i] = bias[i] - zero_point * sums[i];
-      others |= (begin[i] < -kMost) | (begin[i] > kMost) | !(factors[i] >= 0.0f) | !(factors[i] < 1.0f);
-    }
-    is_simple = others == 0 && product.zero_point == 0 && product.low == 0 && !product.a_signed;
-    const std::int32_t more = is_simple ? kBits : 0;
+    for (std::size_t i = 0; i < kWidth; ++i) begin[i] = bias[i] - zero_point * sums[i];
+    rectified = is_rectified(product) && !product.a_signed && can_rectify(9, begin, factors, kWidth);
+    const std::int32_t more = rectified ? kRectifiedBits : 0;
     for (std::size_t i = 0; i < kWidth; ++i) begin[i] += more;
     for (std::size_t i = 0; i < kWidth; i += 4) {
       const std::size_t c = Isa::channel(i);
       std::memcpy(start + i, begin + c, 4 * sizeof *begin);
       std::memcpy(multiplier + i, factors + c, 4 * sizeof *factors);
     }
-    for (std::size_t i = 0; i < kWidth; ++i) offset[i] = -0x1p23f * multiplier[i];
+    for (std::size_t i = 0; i < kWidth; ++i) offset[i] = kRectifiedOffset * multiplier[i];
   }
 };
 
@@ -168,7 +160,7 @@ struct Blocks3x3 {
     const std::size_t step = two ? row.c_step : 0, used = two ? row.used : 0;
     each<kResults>([&](auto i) OCTAVO_LAMBDA {
       constexpr int result = kResults - 1 - i, block = result / Rows;
-      finish.store(q[result], channels - block * used, c + block * step + result % Rows * row.c_row);
+      Isa::store_bytes(finish.bytes(q[result]), channels - block * used, c + block * step + result % Rows * row.c_row);
     });
     c += step;
     c += step;
@@ -284,7 +276,7 @@ void depthwise3x3(const Depthwise& d, void* scratch) {
       row.c = static_cast<std::uint8_t*>(d.product.c) + begin;
       row.channels = run - begin;
       row.count = runs.whole_rows ? (row.channels + row.c_step - 1) / row.c_step : d.out_w;
-      const auto rows = phases[p].is_simple ? rows3x3<Isa, typename Isa::Rectified>(d.window.stride_w, runs.pixels)
+      const auto rows = phases[p].rectified ? rows3x3<Isa, typename Isa::Rectified>(d.window.stride_w, runs.pixels)
                                             : rows3x3<Isa, typename Isa::Clipped>(d.window.stride_w, runs.pixels);
       rows(d, zeros, phases[p], row, y, end - y < most ? end : y + most);
     }

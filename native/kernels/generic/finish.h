@@ -32,43 +32,34 @@ OCTAVO_INLINE bool finish_row(const Gemm& gemm, const Out& out, std::size_t row,
   return sure;
 }
 
-// A tile whose sums are in registers.
-template <class Isa, int Panels, class Out>
+// Tiles whose sums are in registers, one below the other. Where they are stored together, rows lie one behind the
+// other, and `out` is made for some of them.
+template <class Isa, int Panels, class Out, bool kTogether>
 struct Direct {
-  const Out* way;
-  typename Out::Element* c;  // of the tile's first row and column
+  static constexpr int kRows = kTogether ? Together<Isa, Panels>::kRows : 1;
+  Out out;
+  typename Out::Element* c;  // of the next tile's first row and column
   std::size_t c_stride;
   std::size_t column;
   std::size_t columns;  // from there to the end of the row
-  int rows;
-  bool together;  // rows lie one behind the other, and `out` is made for them
 
-  template <int Rows>
-  OCTAVO_INLINE void store(const Held<Isa, Rows, Panels>& held) const {
-    // Copies, which no store into c can change.
-    const Direct here = *this;
-    const Out out = *way;
-    if constexpr (Together<Isa, Panels>::kPossible) {
-      if (here.together) return here.template store_together<Rows>(held, out);
-    }
-    each<Rows>([&](auto r) OCTAVO_LAMBDA {
-      if (r < here.rows) out.template store<Panels>(held[r], here.column, here.columns, here.c + r * here.c_stride);
-    });
-  }
-
- private:
-  template <int Rows>
-  OCTAVO_INLINE void store_together(const Held<Isa, Rows, Panels>& held, const Out& out) const {
-    constexpr int kRows = Together<Isa, Panels>::kRows, kWidth = Panels * static_cast<int>(kBlock);
-    each<(Rows + kRows - 1) / kRows>([&](auto group) OCTAVO_LAMBDA {
-      constexpr int kFirst = group * kRows;
+  // Its first rows.
+  template <int Rows, class Count>
+  OCTAVO_INLINE void store(const Held<Isa, Rows, Panels>& held, Count rows) const {
+    each<(Rows + kRows - 1) / kRows>([&](auto i) OCTAVO_LAMBDA {
+      constexpr int kFirst = i * kRows;
       if (kFirst >= rows) return;
-      typename Isa::Sums v[kGroup];
-      each<kGroup>([&](auto i) OCTAVO_LAMBDA {
-        constexpr int kRow = kFirst + i / Panels;
-        v[i] = held[kRow < Rows ? kRow : Rows - 1][i % Panels];
-      });
-      out.template store<kGroup>(v, 0, static_cast<std::size_t>((rows - kFirst) * kWidth), c + kFirst * kWidth);
+      if constexpr (kTogether) {
+        constexpr int kWidth = Panels * static_cast<int>(kBlock);
+        typename Isa::Sums v[kGroup];
+        each<kGroup>([&](auto p) OCTAVO_LAMBDA {
+          constexpr int kRow = kFirst + p / Panels;
+          v[p] = held[kRow < Rows ? kRow : Rows - 1][p % Panels];
+        });
+        out.template store<kGroup>(v, 0, static_cast<std::size_t>((rows - kFirst) * kWidth), c + kFirst * kWidth);
+      } else {
+        out.template store<Panels>(held[kFirst], column, columns, c + kFirst * c_stride);
+      }
     });
   }
 };
@@ -115,24 +106,13 @@ class Doubts {
 
 struct NoDoubts {};
 
-// Puts a tile's sums where they are finished later.
-template <class Isa, int Panels>
-struct ToMemory {
-  std::int32_t* sums;
-
-  template <int Rows>
-  OCTAVO_INLINE void store(const Held<Isa, Rows, Panels>& held) const {
-    store_sums<Isa, Rows, Panels>(held, sums);
-  }
-};
-
 // A tile whose sums are in memory, piece by piece.
 template <class Isa, int Panels, class Out>
 class Finish {
  public:
   // row_sums are those of a, from the first tile's first row on; null unless b has zero points.
-  Finish(const Gemm& gemm, std::size_t column, const std::int32_t* row_sums)
-      : gemm_(gemm), out_(gemm), column_(column), row_sums_(row_sums) {
+  Finish(const Gemm& gemm, const Out& out, std::size_t column, const std::int32_t* row_sums)
+      : gemm_(gemm), out_(out), column_(column), row_sums_(row_sums) {
     if constexpr (requires { Out::kStoresTogether; }) {
       together_ = row_sums == nullptr && Together<Isa, Panels>::fits(gemm);
       if (together_) out_.multiplier = repeated_.repeat(gemm);

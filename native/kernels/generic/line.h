@@ -56,7 +56,7 @@ void run_lines(const Conv& conv, const RowsInput<Isa>& input, const typename Isa
   const std::size_t segment = panel_bytes(input.segment_depth);
   TileInput<typename Isa::Left> from{nullptr, input.segments, input.segment_count, input.steps, 0, conv.product.b,
                                      segment, start};
-  Finish<Isa, 1, Out> finish(conv.product, 0, nullptr);
+  Finish<Isa, 1, Out> finish(conv.product, Out(conv.product), 0, nullptr);
   int now = 0;
   for (std::size_t row = 0; row < input.count; row += conv.out_w, band += line) {
     each_part(conv.out_w, Isa::kLineRows, [&](std::size_t x, int high) {

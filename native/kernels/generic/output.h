@@ -51,6 +51,16 @@ struct Together {
   }
 };
 
+// A row of at most four panels, whose integers `how` makes bytes of.
+template <class Isa, int Panels, class How>
+OCTAVO_INLINE void store_packed(const How& how, const typename Isa::Ints (&q)[Panels], std::size_t columns,
+                                std::uint8_t* c) {
+  constexpr std::size_t kAll = Panels * kBlock;
+  constexpr int kLast = Panels - 1;
+  const typename Isa::Ints four[] = {q[0], q[1 < kLast ? 1 : kLast], q[2 < kLast ? 2 : kLast], q[kLast]};
+  Isa::store_bytes(Isa::in_a_row(how.bytes(four)), columns < kAll ? columns : kAll, c);
+}
+
 template <class Isa>
 struct Int32Output {
   using Element = std::int32_t;
@@ -96,7 +106,6 @@ struct FloatOutput {
 template <class Isa>
 struct ByteOutput {
   using Element = std::uint8_t;
-  static constexpr bool kStoresTogether = true;
   const float* multiplier;
   Clip clip;
   explicit ByteOutput(const Gemm& gemm)
@@ -106,22 +115,47 @@ struct ByteOutput {
   OCTAVO_INLINE bool store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
     typename Isa::Floats scaled[Panels * kRegisters<Isa>];
     scale_row<Isa, Panels>(v, multiplier + column, scaled);
-    if constexpr (kStoresRows<Isa>) {
-      Isa::template store_row<Panels>(scaled, clip, columns, c);
-    } else {
-      const auto low = Isa::all(static_cast<float>(clip.low - clip.zero_point));
-      const auto high = Isa::all(static_cast<float>(clip.high - clip.zero_point));
-      const auto zero_point = Isa::all(clip.zero_point);
-      each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
-        typename Isa::Ints q[kRegisters<Isa>];
-        OCTAVO_UNROLL
-        for (int r = 0; r < kRegisters<Isa>; ++r) {
-          const auto clipped = Isa::min(Isa::max(scaled[panel * kRegisters<Isa> + r], low), high);
-          q[r] = Isa::add(Isa::round(clipped), zero_point);
-        }
-        Isa::store_low_bytes(to, q);
-      });
-    }
+    const auto low = Isa::all(static_cast<float>(clip.low - clip.zero_point));
+    const auto high = Isa::all(static_cast<float>(clip.high - clip.zero_point));
+    const auto zero_point = Isa::all(clip.zero_point);
+    each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
+      typename Isa::Ints q[kRegisters<Isa>];
+      OCTAVO_UNROLL
+      for (int r = 0; r < kRegisters<Isa>; ++r) {
+        const auto clipped = Isa::min(Isa::max(scaled[panel * kRegisters<Isa> + r], low), high);
+        q[r] = Isa::add(Isa::round(clipped), zero_point);
+      }
+      Isa::store_low_bytes(to, q);
+    });
+    return true;
+  }
+};
+
+// The same where rows are packed, the way that How says.
+template <class Isa, class How>
+struct PackedOutput {
+  using Element = std::uint8_t;
+  static constexpr bool kStoresTogether = true;
+  const float* multiplier;
+  const float* offset;  // of columns from `first` on
+  std::size_t first;
+  How how;
+  // How needs no offset.
+  explicit PackedOutput(const Gemm& gemm) : PackedOutput(gemm, 0, gemm.multiplier) {}
+  PackedOutput(const Gemm& gemm, std::size_t column, const float* offsets)
+      : multiplier(gemm.multiplier),
+        offset(offsets),
+        first(column),
+        how({gemm.zero_point, gemm.low, gemm.high, gemm.low < 0}) {}
+
+  template <int Panels>
+  OCTAVO_INLINE bool store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
+    typename Isa::Ints q[Panels];
+    each<Panels>([&](auto p) OCTAVO_LAMBDA {
+      const auto factor = Isa::load(multiplier + column + p * kBlock);
+      q[p] = how.rounded(v[p], factor, Isa::load(offset + (column - first) + p * kBlock));
+    });
+    store_packed<Isa, Panels>(how, q, columns, c);
     return true;
   }
 };
@@ -258,7 +292,7 @@ struct JoinedOutput {
   OCTAVO_INLINE void store_integers(const typename Isa::Ints (&q)[Panels * kRegisters<Isa>], std::size_t columns,
                                     Element* c) const {
     if constexpr (kStoresRows<Isa>) {
-      Isa::template store_row<Panels>(q, clip, columns, c);
+      store_packed<Isa, Panels>(typename Isa::Clipped(clip), q, columns, c);
     } else {
       each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {
         typename Isa::Ints moved[kRegisters<Isa>];

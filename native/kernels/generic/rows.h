@@ -3,6 +3,7 @@
 
 #include "kernels/generic/finish.h"
 #include "kernels/generic/left.h"
+#include "kernels/generic/rectified.h"
 #include "kernels/generic/tile.h"
 
 namespace octavo {
@@ -58,21 +59,19 @@ void start_sums(const Gemm& gemm, std::size_t column, std::size_t count, std::in
 
 // Some panels of b, all rows, of a product too short for more work between its steps: tiles whose sums become bytes
 // while they are in registers.
-template <class Isa, int Panels>
-void run_short(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from) {
+template <class Isa, int Panels, bool kTogether, class Out>
+void run_direct(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from,
+                const Out& out) {
   using Height = Heights<Isa, Panels>;
-  ByteOutput<Isa> out(gemm);
-  const bool together = Together<Isa, Panels>::fits(gemm);
-  Together<Isa, Panels> repeated;
-  if (together) out.multiplier = repeated.repeat(gemm);
   auto* c = static_cast<std::uint8_t*>(gemm.c) + input.first * gemm.c_stride + column;
-  Direct<Isa, Panels, ByteOutput<Isa>> to{&out, nullptr, gemm.c_stride, column, gemm.n - column, 0, together};
-  each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
-    from.rows = input.rows + row;
-    to.c = c + row * gemm.c_stride;
-    to.rows = high;
-    Height::choose(high, [&](auto height) OCTAVO_LAMBDA { tile<Isa, height, Panels>(from, to); });
-  });
+  Direct<Isa, Panels, Out, kTogether> to{out, c, gemm.c_stride, column, gemm.n - column};
+  from.rows = input.rows;
+  whole_tiles<Isa, Height::kFull, Panels>(from, to, input.count);
+  const int left = static_cast<int>(input.count % Height::kFull);
+  if (left == 0) return;
+  from.rows += input.count - left;
+  to.c += (input.count - left) * gemm.c_stride;
+  Height::choose(left, [&](auto height) OCTAVO_LAMBDA { part_of_tile<Isa, height, Panels>(from, to, left); });
 }
 
 // What is done meanwhile needs registers too: to join takes more than any other output.
@@ -90,21 +89,23 @@ constexpr int long_rows() {
 
 // The same of longer products, to whatever output. Where the instruction set has units to spare, a high tile is
 // finished while the next one is made.
-template <class Isa, int Panels, class Out, class Reader = Isa>
-void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from) {
+template <class Isa, int Panels, class Reader = Isa, class Out>
+void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from,
+              const Out& out) {
   if constexpr (kWidens<Isa> && std::is_same_v<Reader, Isa> && Panels == 1) {
     if (input.count >= kManyRows) {
       auto widened = widen<Isa>(from, input);
-      return run_long<Isa, Panels, Out, typename Isa::Widened>(gemm, input, column, widened);
+      return run_long<Isa, Panels, typename Isa::Widened>(gemm, input, column, widened, out);
     }
   }
   using Height = Heights<Isa, Panels, long_rows<Isa, Panels, Out>()>;
   constexpr bool kMeanwhile = !std::is_same_v<Out, Int32Output<Isa>> && requires { Isa::kFinishesMeanwhile; };
   alignas(kLine) std::int32_t sums[2][sums_of(Height::kFull, Panels)];
-  Finish<Isa, Panels, Out> finish(gemm, column, input.row_sums);
+  Finish<Isa, Panels, Out> finish(gemm, out, column, input.row_sums);
   const std::size_t all = input.segment_count * input.steps;
   int now = 0;
-  each_part(input.count, Height::kFull, [&](std::size_t row, int high) {
+  for (std::size_t row = 0; row < input.count; row += Height::kFull) {
+    const int high = input.count - row < Height::kFull ? static_cast<int>(input.count - row) : Height::kFull;
     from.rows = input.rows + row;
     if (kMeanwhile && high > Height::kHalf) {
       if constexpr (kMeanwhile) {
@@ -113,24 +114,61 @@ void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
       }
     } else {
       finish.end();
-      const ToMemory<Isa, Panels> to{sums[now]};
-      Height::choose(high, [&](auto height) OCTAVO_LAMBDA { tile<Reader, height, Panels>(from, to); });
+      Height::choose(high, [&](auto height) OCTAVO_LAMBDA { tile<Reader, height, Panels>(from, sums[now]); });
     }
     finish.take(sums[now], input.first + row, row, high);
     now ^= 1;
-  });
+  }
   finish.end();
+}
+
+template <class Isa, int Panels, class How>
+void run_packed(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from,
+                PackedOutput<Isa, How> out) {
+  if constexpr (Together<Isa, Panels>::kPossible) {
+    if (Together<Isa, Panels>::fits(gemm)) {
+      Together<Isa, Panels> repeated;
+      out.multiplier = repeated.repeat(gemm);
+      return run_direct<Isa, Panels, true>(gemm, input, column, from, out);
+    }
+  }
+  run_direct<Isa, Panels, false>(gemm, input, column, from, out);
+}
+
+// Of columns from `first` on: what their sums begin at, and what is added to their products.
+template <int Panels>
+bool rectify(const Gemm& gemm, std::size_t first, std::size_t depth, std::int32_t* start, float* offset) {
+  constexpr std::size_t kColumns = Panels * kBlock;
+  const float* multiplier = gemm.multiplier + first;
+  if (!is_rectified(gemm) || !can_rectify(depth, start, multiplier, kColumns)) return false;
+  for (std::size_t i = 0; i < kColumns; ++i) start[i] += kRectifiedBits;
+  // Repeated for rows that are stored together.
+  for (std::size_t i = 0; i < kGroup * kBlock; ++i) offset[i] = multiplier[i % kColumns] * kRectifiedOffset;
+  return true;
 }
 
 template <class Isa, int Panels>
 void run_to_bytes(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
-                  TileInput<typename Isa::Left>& from) {
+                  TileInput<typename Isa::Left>& from, std::int32_t* start) {
   if constexpr (kStoresRows<Isa> && Panels <= kGroup) {
+    alignas(kLine) float offset[kGroup * kBlock];
+    const std::size_t depth = input.segment_count * input.steps * Isa::kDepth;
+    if (input.row_sums == nullptr && rectify<Panels>(gemm, column, depth, start, offset)) {
+      const PackedOutput<Isa, typename Isa::Rectified> out(gemm, column, offset);
+      return run_packed<Isa, Panels>(gemm, input, column, from, out);
+    }
     constexpr std::size_t kLong = 16;
     const bool is_short = Panels <= kGroup / 2 || input.segment_count * input.steps < kLong;
-    if (input.row_sums == nullptr && is_short) return run_short<Isa, Panels>(gemm, input, column, from);
+    if (input.row_sums == nullptr && is_short) {
+      const PackedOutput<Isa, typename Isa::Clipped> out(gemm);
+      return run_packed<Isa, Panels>(gemm, input, column, from, out);
+    }
   }
-  run_long<Isa, Panels, ByteOutput<Isa>>(gemm, input, column, from);
+  if constexpr (kStoresRows<Isa>) {
+    run_long<Isa, Panels>(gemm, input, column, from, PackedOutput<Isa, typename Isa::Clipped>(gemm));
+  } else {
+    run_long<Isa, Panels>(gemm, input, column, from, ByteOutput<Isa>(gemm));
+  }
 }
 
 // Panels from `panel` on.
@@ -145,13 +183,13 @@ void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel
       input.rows, input.segments, input.segment_count, input.steps, skip, gemm.b + panel * stride, stride, start};
   switch (gemm.output) {
     case Output::kInt32:
-      return run_long<Isa, Panels, Int32Output<Isa>>(gemm, input, column, from);
+      return run_long<Isa, Panels>(gemm, input, column, from, Int32Output<Isa>(gemm));
     case Output::kFloat:
-      return run_long<Isa, Panels, FloatOutput<Isa>>(gemm, input, column, from);
+      return run_long<Isa, Panels>(gemm, input, column, from, FloatOutput<Isa>(gemm));
     case Output::kJoined:
-      return run_long<Isa, Panels, JoinedOutput<Isa>>(gemm, input, column, from);
+      return run_long<Isa, Panels>(gemm, input, column, from, JoinedOutput<Isa>(gemm));
     default:
-      return run_to_bytes<Isa, Panels>(gemm, input, column, from);
+      return run_to_bytes<Isa, Panels>(gemm, input, column, from, start);
   }
 }
 

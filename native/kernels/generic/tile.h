@@ -77,10 +77,8 @@ OCTAVO_INLINE void store_sums(const Held<Isa, Rows, Panels>& held, std::int32_t*
   });
 }
 
-// Gives the sums to `store` as they are in registers.
-template <class Isa, int Rows, int Panels, class Store>
-__attribute__((noinline)) void tile(const TileInput<typename Isa::Left>& input, const Store& store) {
-  Held<Isa, Rows, Panels> held;
+template <class Isa, int Rows, int Panels>
+OCTAVO_INLINE void make(const TileInput<typename Isa::Left>& input, Held<Isa, Rows, Panels>& held) {
   start<Isa, Rows, Panels>(input, held);
   const std::int8_t* b = input.b;
   const typename Isa::Left* a[Rows];
@@ -89,7 +87,37 @@ __attribute__((noinline)) void tile(const TileInput<typename Isa::Left>& input, 
     const std::size_t at = input.segments[segment];
     multiply<Isa, Rows, Panels>(a, at, at + input.steps * Isa::kDepth, b, input.b_stride, held);
   }
-  store.template store<Rows>(held);
+  if constexpr (requires { Isa::held(held[0][0]); }) {
+    each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
+      each<Panels * Isa::kPanelRegisters>([&](auto v) OCTAVO_LAMBDA { held[r][v] = Isa::held(held[r][v]); });
+    });
+  }
+}
+
+template <class Isa, int Rows, int Panels>
+__attribute__((noinline)) void tile(const TileInput<typename Isa::Left>& input, std::int32_t* sums) {
+  Held<Isa, Rows, Panels> held;
+  make<Isa, Rows, Panels>(input, held);
+  store_sums<Isa, Rows, Panels>(held, sums);
+}
+
+// As many whole tiles as `count` rows have; the sums are given to `to` as they are in registers.
+template <class Isa, int Rows, int Panels, class To>
+__attribute__((noinline)) void whole_tiles(TileInput<typename Isa::Left> input, To to, std::size_t count) {
+  for (; count >= Rows; count -= Rows) {
+    Held<Isa, Rows, Panels> held;
+    make<Isa, Rows, Panels>(input, held);
+    to.template store<Rows>(held, Index<Rows>());
+    input.rows += Rows;
+    to.c += Rows * to.c_stride;
+  }
+}
+
+template <class Isa, int Rows, int Panels, class To>
+__attribute__((noinline)) void part_of_tile(const TileInput<typename Isa::Left>& input, const To& to, int rows) {
+  Held<Isa, Rows, Panels> held;
+  make<Isa, Rows, Panels>(input, held);
+  to.template store<Rows>(held, rows);
 }
 
 // The sums to memory. Before every `between` steps a piece is done of what `meanwhile` has to do: the units that

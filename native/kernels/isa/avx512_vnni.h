@@ -124,18 +124,6 @@ struct avx512_vnni {
     return _mm512_cvtpd_epi32(_mm512_sub_pd(_mm512_add_pd(q, snap), snap));
   }
 
-  // Four registers of rounded values to bytes, the quarters of a register each for itself: packing saturates to 16
-  // bits, which hold all that is clipped later.
-  static OCTAVO_INLINE __m512i packed(const __m512i (&q)[4], const Clip& clip) {
-    const __m512i zero_point = _mm512_set1_epi16(static_cast<short>(clip.zero_point));
-    const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), zero_point);
-    const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), zero_point);
-    const __m512i low = _mm512_set1_epi8(static_cast<char>(clip.low));
-    const __m512i high = _mm512_set1_epi8(static_cast<char>(clip.high));
-    return clip.is_signed ? _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(first, second), low), high)
-                          : _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(first, second), low), high);
-  }
-
   // Permutations of bytes are an extension; those of words find the pair that an entry is in.
   static constexpr std::size_t kTableBytes = 32;
   struct Table {
@@ -154,27 +142,7 @@ struct avx512_vnni {
     _mm256_storeu_si256((__m256i*)y, _mm512_cvtepi16_epi8(_mm512_mask_srli_epi16(found, odd, found, 8)));
   }
 
-  // Sixteen columns of each panel to bytes: packing saturates to 16 bits, which hold all that is clipped later.
-  static constexpr bool kStoresRows = true;
-  template <int Panels>
-  static OCTAVO_INLINE void store_row(const Floats (&scaled)[Panels], const Clip& clip, std::size_t columns,
-                                      std::uint8_t* c) {
-    // The bound comes first: of NaN it gives NaN, which like all that is too small becomes the least integer.
-    const __m512 high = _mm512_set1_ps(static_cast<float>(clip.high - clip.zero_point));
-    Ints q[Panels];
-    each<Panels>([&](auto p) OCTAVO_LAMBDA { q[p] = _mm512_cvtps_epi32(_mm512_min_ps(high, scaled[p])); });
-    store_row(q, clip, columns, c);
-  }
-  template <int Panels>
-  static OCTAVO_INLINE void store_row(const Ints (&q)[Panels], const Clip& clip, std::size_t columns, std::uint8_t* c) {
-    constexpr std::size_t kAll = Panels * kBlock;
-    constexpr int kLast = Panels - 1;
-    // Packing stays within quarters of a register.
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i four[4] = {q[0], q[1 < kLast ? 1 : kLast], q[2 < kLast ? 2 : kLast], q[kLast]};
-    const __m512i bytes = _mm512_permutexvar_epi32(order, packed(four, clip));
-    store_bytes(bytes, columns < kAll ? columns : kAll, c);
-  }
+  static constexpr bool kStoresRows = true;  // packed, by Clipped and Rectified
 
   // Depthwise: 64 channels at a time, four positions of the kernel together. Register k holds channels 4k to 4k + 3 of
   // each quarter, which packing puts in order.
@@ -210,40 +178,47 @@ struct avx512_vnni {
     if (channels >= kChannels) return _mm512_storeu_si512(c, bytes);
     _mm512_mask_storeu_epi8(c, ~__mmask64{0} >> (64 - channels), bytes);
   }
-  // Sums to bytes: clipped to any grid, or only to what is not less than 0.
+  // Sums to bytes: clipped to any grid, or only to what is not less than 0 (rectified.h). Packing saturates to 16 bits,
+  // which hold all that is clipped later, and leaves the quarters of a register each for itself.
   struct Clipped {
     static constexpr bool kFlips = true, kLeavesRegisters = false;
-    const __m512 most;
-    const __m512i zero_point, low, high, flip;  // of signed bytes, which are flipped to unsigned ones
+    __m512 most;
+    __m512i zero_point, low, high, flip;  // of signed bytes, which are flipped to unsigned ones
     explicit Clipped(const Clip& to)
         : most(_mm512_set1_ps(static_cast<float>(to.high - to.zero_point))),
           zero_point(_mm512_set1_epi16(static_cast<short>(to.zero_point - (to.is_signed ? 0 : 128)))),
           low(all_bytes(to.low - (to.is_signed ? 0 : 128))),
           high(all_bytes(to.high - (to.is_signed ? 0 : 128))),
           flip(all_bytes(to.is_signed ? 0 : 128)) {}
+    // The bound comes first: of NaN it gives NaN, which like all that is too small becomes the least integer.
     OCTAVO_INLINE __m512i rounded(__m512i sums, __m512 multiplier, __m512) const {
       const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), multiplier);
       return _mm512_cvtps_epi32(_mm512_min_ps(most, scaled));
     }
-    OCTAVO_INLINE void store(const __m512i (&q)[4], std::size_t channels, std::uint8_t* c) const {
+    OCTAVO_INLINE __m512i bytes(const __m512i (&q)[4]) const {
       const __m512i first = _mm512_adds_epi16(_mm512_packs_epi32(q[0], q[1]), zero_point);
       const __m512i second = _mm512_adds_epi16(_mm512_packs_epi32(q[2], q[3]), zero_point);
-      const __m512i bytes = _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(first, second), low), high);
-      store_bytes(_mm512_xor_si512(bytes, flip), channels, c);
+      const __m512i clipped = _mm512_min_epi8(_mm512_max_epi8(_mm512_packs_epi16(first, second), low), high);
+      return _mm512_xor_si512(clipped, flip);
     }
   };
   struct Rectified {
     static constexpr bool kFlips = false, kLeavesRegisters = true;
-    const __m512i high;
+    __m512i high;
     explicit Rectified(const Clip& to) : high(_mm512_set1_epi8(static_cast<char>(to.high))) {}
     OCTAVO_INLINE __m512i rounded(__m512i sums, __m512 multiplier, __m512 offset) const {
       return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_castsi512_ps(sums), multiplier, offset));
     }
-    OCTAVO_INLINE void store(const __m512i (&q)[4], std::size_t channels, std::uint8_t* c) const {
+    OCTAVO_INLINE __m512i bytes(const __m512i (&q)[4]) const {
       const __m512i words[] = {_mm512_packs_epi32(q[0], q[1]), _mm512_packs_epi32(q[2], q[3])};
-      store_bytes(_mm512_min_epu8(_mm512_packus_epi16(words[0], words[1]), high), channels, c);
+      return _mm512_min_epu8(_mm512_packus_epi16(words[0], words[1]), high);
     }
   };
+  // Bytes of sixteen columns of each of four panels, which were packed, as they lie in a row.
+  static OCTAVO_INLINE __m512i in_a_row(__m512i bytes) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, bytes);
+  }
 
   // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Six rows by four panels are 24 of the 32 registers.
   static constexpr int kTilePanels = 4, kVectorPanels = 8;
