@@ -32,11 +32,11 @@ OCTAVO_INLINE bool finish_row(const Gemm& gemm, const Out& out, std::size_t row,
   return sure;
 }
 
-// Tiles whose sums are in registers, one below the other. Where they are stored together, rows lie one behind the
-// other, and `out` is made for some of them.
+// Tiles whose sums are in registers, one below the other. Where whole panels are stored together, `out` is made for as
+// many rows as a group has.
 template <class Isa, int Panels, class Out, bool kTogether>
 struct Direct {
-  static constexpr int kRows = kTogether ? Together<Isa, Panels>::kRows : 1;
+  static constexpr int kRows = kTogether ? kGroup / Panels : 1;
   Out out;
   typename Out::Element* c;  // of the next tile's first row and column
   std::size_t c_stride;
@@ -71,8 +71,8 @@ constexpr std::size_t sums_of(int rows, int panels) {
 
 // Sums of a row, or of some that are stored together.
 struct Piece {
-  std::size_t row;
-  std::size_t columns;  // from its first to the end of the row
+  std::size_t row, column;
+  std::size_t columns;  // from there to the end of the row, or rows
   const std::int32_t* sums;
   const std::int32_t* row_sum;
 };
@@ -114,8 +114,8 @@ class Finish {
   Finish(const Gemm& gemm, const Out& out, std::size_t column, const std::int32_t* row_sums)
       : gemm_(gemm), out_(out), column_(column), row_sums_(row_sums) {
     if constexpr (requires { Out::kStoresTogether; }) {
-      together_ = row_sums == nullptr && Together<Isa, Panels>::fits(gemm);
-      if (together_) out_.multiplier = repeated_.repeat(gemm);
+      together_ = Together<Isa, Panels>::fits(gemm);
+      if (together_) out_.multiplier = repeated_.repeat(gemm, Together<Isa, Panels>::kColumns);
     }
   }
 
@@ -131,7 +131,14 @@ class Finish {
   }
   std::size_t pieces() const {
     const auto rows = static_cast<std::size_t>(rows_);
-    return together_ ? (rows + Together<Isa, Panels>::kRows - 1) / Together<Isa, Panels>::kRows : rows;
+    return together_ ? (rows * gemm_.n + kGroupColumns - 1) / kGroupColumns : rows;
+  }
+  // Of sums, from row to row.
+  OCTAVO_INLINE std::size_t stride() const {
+    if constexpr (Together<Isa, Panels>::kPossible) {
+      if (together_) return gemm_.n;
+    }
+    return Panels * kBlock;
   }
   OCTAVO_INLINE void run(std::size_t number) {
     const Piece piece = piece_of(number);
@@ -150,25 +157,26 @@ class Finish {
 
  private:
   static constexpr bool kDoubts = requires { typename Out::Exact; };
+  static constexpr std::size_t kGroupColumns = kGroup * kBlock;
 
   OCTAVO_INLINE Piece piece_of(std::size_t number) const {
     if constexpr (Together<Isa, Panels>::kPossible) {
       if (together_) {
-        const std::size_t row = number * Together<Isa, Panels>::kRows;
-        return {row_ + row, (static_cast<std::size_t>(rows_) - row) * gemm_.n, sums_ + number * kGroup * kBlock,
-                nullptr};
+        const std::size_t column = number * kGroupColumns;
+        return {row_, column, static_cast<std::size_t>(rows_) * gemm_.n - column, sums_ + column, nullptr};
       }
     }
-    return {row_ + number, gemm_.n - column_, sums_ + number * Panels * kBlock,
+    return {row_ + number, column_, gemm_.n - column_, sums_ + number * Panels * kBlock,
             row_sums_ == nullptr ? nullptr : row_sums_ + done_ + number};
   }
 
   template <class How>
   OCTAVO_INLINE bool store(const How& out, const Piece& piece) const {
+    const auto& [row, column, columns, sums, row_sum] = piece;
     if constexpr (Together<Isa, Panels>::kPossible) {
-      if (together_) return finish_row<Isa, kGroup>(gemm_, out, piece.row, 0, piece.sums, nullptr, piece.columns);
+      if (together_) return finish_row<Isa, kGroup>(gemm_, out, row, column, sums, nullptr, columns);
     }
-    return finish_row<Isa, Panels>(gemm_, out, piece.row, column_, piece.sums, piece.row_sum, piece.columns);
+    return finish_row<Isa, Panels>(gemm_, out, row, column, sums, row_sum, columns);
   }
 
   __attribute__((noinline)) void settle() {

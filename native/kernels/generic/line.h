@@ -44,7 +44,7 @@ __attribute__((noinline)) void line_tile(const TileInput<typename Isa::Left>& in
       });
     });
   }
-  each<kRows>([&](auto r) OCTAVO_LAMBDA { Isa::store_sums(sums + r * kBlock, kBlock, &held[r]); });
+  each<kRows>([&](auto r) OCTAVO_LAMBDA { Isa::store_sums(sums + r * meanwhile.stride(), kBlock, &held[r]); });
 }
 
 // Some lines of the output; the first window of the first of them is at `band`, that of the next `line` behind it.

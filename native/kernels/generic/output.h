@@ -5,6 +5,7 @@
 #include "kernels/generic/block.h"
 #include "kernels/generic/step.h"
 #include "kernels/kernels.h"
+#include "kernels/panels.h"
 
 namespace octavo {
 namespace {
@@ -31,22 +32,25 @@ OCTAVO_INLINE void each_panel(std::size_t columns, Element* c, const Store& stor
 }
 
 constexpr int kGroup = 4;  // panels that are stored together
+constexpr int kMostRows = 16;
 
 template <class Isa>
 constexpr bool kStoresRows = requires { Isa::kStoresRows; };
 
-// Rows of few panels that lie one behind the other in c are stored together by outputs that can, as if they were one
-// row: what belongs to the columns is repeated for each of them.
+// Rows that are shorter than a group and lie one behind the other in c are stored together by outputs that can, as if
+// they were one row: what belongs to the columns is repeated for each of them.
 template <class Isa, int Panels>
 struct Together {
   static constexpr bool kPossible = kStoresRows<Isa> && Panels <= kGroup / 2;
-  static constexpr int kRows = kPossible ? kGroup / Panels : 1;
-  alignas(kLine) float multiplier[kGroup * kBlock];
+  static constexpr std::size_t kColumns = kPossible ? kMostRows * Panels * kBlock + kGroup * kBlock : 1;
+  alignas(kLine) float multiplier[kColumns];
 
-  static bool fits(const Gemm& gemm) { return kPossible && gemm.n == Panels * kBlock && gemm.c_stride == gemm.n; }
-  const float* repeat(const Gemm& gemm) {
-    constexpr std::size_t kWidth = Panels * kBlock;
-    for (std::size_t i = 0; i < kRows * kWidth; i += kWidth) std::memcpy(multiplier + i, gemm.multiplier, kWidth * 4);
+  static bool fits(const Gemm& gemm) {
+    return kPossible && panels(gemm.n) == Panels && gemm.c_stride == gemm.n && gemm.b_zero == nullptr;
+  }
+  const float* repeat(const Gemm& gemm, std::size_t columns) {
+    std::memcpy(multiplier, gemm.multiplier, gemm.n * sizeof *multiplier);
+    for (std::size_t i = gemm.n; i < columns; ++i) multiplier[i] = multiplier[i - gemm.n];
     return multiplier;
   }
 };

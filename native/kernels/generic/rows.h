@@ -114,7 +114,8 @@ void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
       }
     } else {
       finish.end();
-      Height::choose(high, [&](auto height) OCTAVO_LAMBDA { tile<Reader, height, Panels>(from, sums[now]); });
+      Height::choose(
+          high, [&](auto height) OCTAVO_LAMBDA { tile<Reader, height, Panels>(from, finish.stride(), sums[now]); });
     }
     finish.take(sums[now], input.first + row, row, high);
     now ^= 1;
@@ -126,9 +127,9 @@ template <class Isa, int Panels, class How>
 void run_packed(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from,
                 PackedOutput<Isa, How> out) {
   if constexpr (Together<Isa, Panels>::kPossible) {
-    if (Together<Isa, Panels>::fits(gemm)) {
+    if (Together<Isa, Panels>::fits(gemm) && gemm.n == Panels * kBlock) {
       Together<Isa, Panels> repeated;
-      out.multiplier = repeated.repeat(gemm);
+      out.multiplier = repeated.repeat(gemm, kGroup * kBlock);
       return run_direct<Isa, Panels, true>(gemm, input, column, from, out);
     }
   }

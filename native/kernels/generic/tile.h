@@ -66,13 +66,13 @@ OCTAVO_INLINE void multiply(const typename Isa::Left* const (&a)[Rows], std::siz
   }
 }
 
-// Row after row of Panels * 16.
+// Row after row, `stride` sums apart; where that is less than the panels have, a row covers what the one before has
+// too much.
 template <class Isa, int Rows, int Panels>
-OCTAVO_INLINE void store_sums(const Held<Isa, Rows, Panels>& held, std::int32_t* sums) {
+OCTAVO_INLINE void store_sums(const Held<Isa, Rows, Panels>& held, std::size_t stride, std::int32_t* sums) {
   each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
     each<Panels>([&](auto p) OCTAVO_LAMBDA {
-      Isa::store_sums(sums + (r * Isa::kRowStep * Panels + p) * kBlock, Panels * kBlock,
-                      held[r] + p * Isa::kPanelRegisters);
+      Isa::store_sums(sums + r * Isa::kRowStep * stride + p * kBlock, stride, held[r] + p * Isa::kPanelRegisters);
     });
   });
 }
@@ -95,10 +95,11 @@ OCTAVO_INLINE void make(const TileInput<typename Isa::Left>& input, Held<Isa, Ro
 }
 
 template <class Isa, int Rows, int Panels>
-__attribute__((noinline)) void tile(const TileInput<typename Isa::Left>& input, std::int32_t* sums) {
+__attribute__((noinline)) void tile(const TileInput<typename Isa::Left>& input, std::size_t stride,
+                                    std::int32_t* sums) {
   Held<Isa, Rows, Panels> held;
   make<Isa, Rows, Panels>(input, held);
-  store_sums<Isa, Rows, Panels>(held, sums);
+  store_sums<Isa, Rows, Panels>(held, stride, sums);
 }
 
 // As many whole tiles as `count` rows have; the sums are given to `to` as they are in registers.
@@ -148,7 +149,7 @@ __attribute__((noinline)) void tile_meanwhile(const TileInput<typename Isa::Left
       here = input.steps;
     }
   } while (left > 0 || piece < pieces);
-  store_sums<Isa, Rows, Panels>(held, sums);
+  store_sums<Isa, Rows, Panels>(held, meanwhile.stride(), sums);
 }
 
 // Few heights, so that the code stays small; a tile may be higher than its rows, and then reads those behind them.
@@ -165,8 +166,6 @@ struct Heights {
     return rows <= kHalf ? run(Index<kHalf>()) : run(Index<kFull>());
   }
 };
-
-constexpr int kMostRows = 16;
 
 }  // namespace
 }  // namespace octavo
