@@ -222,7 +222,7 @@ struct avx512_vnni {
 
   // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Six rows by four panels are 24 of the 32 registers.
   static constexpr int kTilePanels = 4, kVectorPanels = 8;
-  static constexpr int tile_rows(int panels) { return panels > 4 ? 1 : panels > 2 ? 24 / panels : 8; }
+  static constexpr int tile_rows(int panels) { return panels > 4 ? 1 : panels > 2 ? 24 / panels : panels == 2 ? 8 : 16; }
   static constexpr int joined_rows(int panels) { return panels > 4 ? 1 : panels > 2 ? 20 / panels : 8; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 1;
   static constexpr int kLineRows = 16;
