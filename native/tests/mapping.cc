@@ -9,9 +9,10 @@
 namespace octavo::tests {
 namespace {
 
-float any_float(Random& random, const Mapping& mapping) {
+// Three in `rarity` are special.
+float any_float(Random& random, const Mapping& mapping, int rarity) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  switch (random.between(0, 9)) {
+  switch (random.between(1, rarity) - 1) {
     case 0:
       return random.pick({0.0f, -0.0f, kInfinity, -kInfinity, std::nanf(""), 3e38f, -3e38f, 1e-45f});
     case 1:
@@ -30,11 +31,13 @@ float any_float(Random& random, const Mapping& mapping) {
 void test_mapping(const Kernels& kernels, const Kernels& scalar, Random& random, int round) {
   const bool is_signed = random.between(0, 1);
   const int low = is_signed ? -128 : 0, high = low + 255;
-  const Mapping mapping{random.pick({1.0f, 0x1p-126f, 0x1p118f, random.real(0.001f, 2.0f)}),
+  const float scale = random.pick({1.0f, 0x1p-126f, 0x1p118f, 0x1p-130f, 0x1p127f});
+  const Mapping mapping{random.pick({scale, random.real(0.001f, 2.0f)}),
                         random.pick({low, high, random.between(low, high)}), low + random.between(0, 9),
                         high - random.between(0, 9)};
-  std::vector<float> x(static_cast<std::size_t>(random.between(0, 100)));
-  for (float& value : x) value = any_float(random, mapping);
+  std::vector<float> x(static_cast<std::size_t>(random.between(0, 200)));
+  const int rarity = random.pick({10, 300});
+  for (float& value : x) value = any_float(random, mapping, rarity);
   std::vector<std::uint8_t> found(x.size()), expected(x.size());
   kernels.quantize(x.data(), x.size(), mapping, found.data());
   scalar.quantize(x.data(), x.size(), mapping, expected.data());

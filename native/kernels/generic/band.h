@@ -53,7 +53,13 @@ OCTAVO_INLINE typename Isa::Left left_byte(std::uint8_t byte, std::uint8_t flip)
 template <class Isa, int Channels>
 void interleave_planes(const std::uint8_t* from, std::size_t plane, std::size_t count, std::uint8_t flip,
                        typename Isa::Left* __restrict to) {
-  for (std::size_t i = 0; i < count; ++i) {
+  std::size_t i = 0;
+  if constexpr (requires { Isa::template interleave_planes<Channels>(from, plane, flip, to); }) {
+    for (; i + Isa::kPixels <= count; i += Isa::kPixels) {
+      Isa::template interleave_planes<Channels>(from + i, plane, flip, to + i * Channels);
+    }
+  }
+  for (; i < count; ++i) {
     each<Channels>([&](auto c) OCTAVO_LAMBDA { to[i * Channels + c] = left_byte<Isa>(from[i + c * plane], flip); });
   }
 }

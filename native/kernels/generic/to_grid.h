@@ -23,5 +23,23 @@ OCTAVO_INLINE typename Isa::Ints to_grid(typename Isa::Floats x, const Step& ste
   }
 }
 
+// The same of some registers at once, none of which is stored before all are sure: NaN and what is in doubt is as large
+// as no distance that is sure, in bits.
+template <class Isa, int Count>
+OCTAVO_INLINE void to_grid(const typename Isa::Floats (&x)[Count], const Step& step, typename Isa::Ints (&q)[Count]) {
+  auto farthest = Isa::all(0);
+  each<Count>([&](auto i) OCTAVO_LAMBDA {
+    const auto quotient = Isa::multiply(x[i], Isa::all(step.quick_inverse));
+    const auto low = Isa::all(static_cast<float>(step.low)), high = Isa::all(static_cast<float>(step.high));
+    const auto clipped = Isa::clamp(quotient, low, high);
+    q[i] = Isa::round(clipped);
+    const auto distance = Isa::absolute(Isa::subtract(clipped, Isa::to_floats(q[i])));
+    farthest = Isa::larger(farthest, Isa::as_bits(distance));
+  });
+  if (step.doubt > 0 && !Isa::any_at_least(farthest, Isa::as_bits(Isa::all(step.doubt)))) [[likely]]
+    return;
+  each<Count>([&](auto i) OCTAVO_LAMBDA { q[i] = Isa::to_grid_exactly(x[i], step); });
+}
+
 }  // namespace
 }  // namespace octavo

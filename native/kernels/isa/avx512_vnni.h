@@ -3,6 +3,8 @@
 
 #include <immintrin.h>
 
+#include <array>
+
 #include "kernels/generic/block.h"
 #include "kernels/generic/step.h"
 #include "kernels/kernels.h"
@@ -56,6 +58,9 @@ struct avx512_vnni {
   static Ints shift_right(Ints v, int bits) { return _mm512_sra_epi32(v, _mm_cvtsi32_si128(bits)); }
   // Without signs.
   static Ints smaller(Ints a, Ints b) { return _mm512_min_epu32(a, b); }
+  static Ints larger(Ints a, Ints b) { return _mm512_max_epu32(a, b); }
+  static bool any_at_least(Ints v, Ints bound) { return _mm512_cmpge_epu32_mask(v, bound) != 0; }
+  static Ints as_bits(Floats v) { return _mm512_castps_si512(v); }
   static bool any_below(Ints v, Ints bound) { return _mm512_cmplt_epu32_mask(v, bound) != 0; }
   static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }
@@ -108,6 +113,36 @@ struct avx512_vnni {
                   second = _mm256_permute2x128_si256(low, high, 0x31);
     const __m512i whole = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
     _mm512_storeu_si512(p, _mm512_xor_si512(whole, _mm512_set1_epi8(static_cast<char>(flip))));
+  }
+
+  // Planes to pixels, so many at a time: in each quarter of a register, sixteen bytes of a plane go to every
+  // Channels-th place of as many registers.
+  static constexpr std::size_t kPixels = 64;
+  template <int Channels>
+  static void interleave_planes(const std::uint8_t* from, std::size_t plane, std::uint8_t flip, std::uint8_t* to) {
+    alignas(16) static constexpr auto kPlaces = places<Channels>();
+    __m512i pixels[Channels];
+    each<Channels>([&](auto r) OCTAVO_LAMBDA { pixels[r] = _mm512_set1_epi8(static_cast<char>(flip)); });
+    each<Channels>([&](auto c) OCTAVO_LAMBDA {
+      const __m512i bytes = _mm512_loadu_si512(from + c * plane);
+      each<Channels>([&](auto r) OCTAVO_LAMBDA {
+        const __m128i places = _mm_load_si128((const __m128i*)kPlaces[c * Channels + r].data());
+        pixels[r] = _mm512_xor_si512(pixels[r], _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(places)));
+      });
+    });
+    each<4 * Channels>([&](auto i) OCTAVO_LAMBDA {
+      _mm_storeu_si128((__m128i*)(to + i * 16), _mm512_extracti32x4_epi32(pixels[i % Channels], i / Channels));
+    });
+  }
+  // For each plane and register, where its bytes come from; what is negative gives zero.
+  template <int Channels>
+  static constexpr auto places() {
+    std::array<std::array<std::int8_t, 16>, Channels * Channels> all{};
+    for (int i = 0; i < Channels * Channels * 16; ++i) {
+      const int c = i / 16 / Channels, at = i % (Channels * 16);
+      all[i / 16][i % 16] = static_cast<std::int8_t>(at % Channels == c ? at / Channels : -1);
+    }
+    return all;
   }
 
   static Ints to_grid_exactly(Floats x, const Step& step) {
@@ -222,7 +257,9 @@ struct avx512_vnni {
 
   // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Six rows by four panels are 24 of the 32 registers.
   static constexpr int kTilePanels = 4, kVectorPanels = 8;
-  static constexpr int tile_rows(int panels) { return panels > 4 ? 1 : panels > 2 ? 24 / panels : panels == 2 ? 8 : 16; }
+  static constexpr int tile_rows(int panels) {
+    return panels > 4 ? 1 : panels > 2 ? 24 / panels : panels == 2 ? 8 : 16;
+  }
   static constexpr int joined_rows(int panels) { return panels > 4 ? 1 : panels > 2 ? 20 / panels : 8; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 1;
   static constexpr int kLineRows = 16;
