@@ -32,8 +32,8 @@ OCTAVO_INLINE bool finish_row(const Gemm& gemm, const Out& out, std::size_t row,
   return sure;
 }
 
-// Tiles whose sums are in registers, one below the other. Where whole panels are stored together, `out` is made for as
-// many rows as a group has.
+// Tiles whose sums are in registers, one below the other. Whole panels may be stored together, as many rows as a group
+// has.
 template <class Isa, int Panels, class Out, bool kTogether>
 struct Direct {
   static constexpr int kRows = kTogether ? kGroup / Panels : 1;
@@ -43,22 +43,25 @@ struct Direct {
   std::size_t column;
   std::size_t columns;  // from there to the end of the row
 
-  // Its first rows.
+  // Its first rows. Panel after panel is rounded, so that what belongs to its columns is read once for all rows.
   template <int Rows, class Count>
   OCTAVO_INLINE void store(const Held<Isa, Rows, Panels>& held, Count rows) const {
+    typename Isa::Ints q[(Rows + kRows - 1) / kRows * kRows][Panels];
+    each<Panels>([&](auto p) OCTAVO_LAMBDA { out.template round<Rows, Panels>(held, p, column, q); });
     each<(Rows + kRows - 1) / kRows>([&](auto i) OCTAVO_LAMBDA {
       constexpr int kFirst = i * kRows;
       if (kFirst >= rows) return;
       if constexpr (kTogether) {
         constexpr int kWidth = Panels * static_cast<int>(kBlock);
-        typename Isa::Sums v[kGroup];
+        typename Isa::Ints group[kGroup];
         each<kGroup>([&](auto p) OCTAVO_LAMBDA {
           constexpr int kRow = kFirst + p / Panels;
-          v[p] = held[kRow < Rows ? kRow : Rows - 1][p % Panels];
+          group[p] = q[kRow < Rows ? kRow : Rows - 1][p % Panels];
         });
-        out.template store<kGroup>(v, 0, static_cast<std::size_t>((rows - kFirst) * kWidth), c + kFirst * kWidth);
+        const auto left = static_cast<std::size_t>((rows - kFirst) * kWidth);
+        store_packed<Isa, kGroup>(out.how, group, left, c + kFirst * kWidth);
       } else {
-        out.template store<Panels>(held[kFirst], column, columns, c + kFirst * c_stride);
+        store_packed<Isa, Panels>(out.how, q[kFirst], columns, c + kFirst * c_stride);
       }
     });
   }
@@ -115,7 +118,7 @@ class Finish {
       : gemm_(gemm), out_(out), column_(column), row_sums_(row_sums) {
     if constexpr (requires { Out::kStoresTogether; }) {
       together_ = Together<Isa, Panels>::fits(gemm);
-      if (together_) out_.multiplier = repeated_.repeat(gemm, Together<Isa, Panels>::kColumns);
+      if (together_) out_.multiplier = repeated_.repeat(gemm);
     }
   }
 

@@ -48,9 +48,9 @@ struct Together {
   static bool fits(const Gemm& gemm) {
     return kPossible && panels(gemm.n) == Panels && gemm.c_stride == gemm.n && gemm.b_zero == nullptr;
   }
-  const float* repeat(const Gemm& gemm, std::size_t columns) {
+  const float* repeat(const Gemm& gemm) {
     std::memcpy(multiplier, gemm.multiplier, gemm.n * sizeof *multiplier);
-    for (std::size_t i = gemm.n; i < columns; ++i) multiplier[i] = multiplier[i - gemm.n];
+    for (std::size_t i = gemm.n; i < kColumns; ++i) multiplier[i] = multiplier[i - gemm.n];
     return multiplier;
   }
 };
@@ -151,6 +151,15 @@ struct PackedOutput {
         offset(offsets),
         first(column),
         how({gemm.zero_point, gemm.low, gemm.high, gemm.low < 0}) {}
+
+  // One panel of some rows.
+  template <int Rows, int Panels, class Held, class Rounded>
+  OCTAVO_INLINE void round(const Held& v, int panel, std::size_t column, Rounded& q) const {
+    const std::size_t first_column = column + panel * kBlock;
+    const auto factor = Isa::held(Isa::load(multiplier + first_column));
+    const auto added = Isa::held(Isa::load(offset + (first_column - first)));
+    each<Rows>([&](auto r) OCTAVO_LAMBDA { q[r][panel] = how.rounded(v[r][panel], factor, added); });
+  }
 
   template <int Panels>
   OCTAVO_INLINE bool store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {

@@ -125,13 +125,10 @@ void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
 
 template <class Isa, int Panels, class How>
 void run_packed(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from,
-                PackedOutput<Isa, How> out) {
-  if constexpr (Together<Isa, Panels>::kPossible) {
-    if (Together<Isa, Panels>::fits(gemm) && gemm.n == Panels * kBlock) {
-      Together<Isa, Panels> repeated;
-      out.multiplier = repeated.repeat(gemm, kGroup * kBlock);
-      return run_direct<Isa, Panels, true>(gemm, input, column, from, out);
-    }
+                const PackedOutput<Isa, How>& out) {
+  if constexpr (Panels <= kGroup / 2) {
+    const bool together = gemm.n == Panels * kBlock && gemm.c_stride == gemm.n;
+    if (together) return run_direct<Isa, Panels, true>(gemm, input, column, from, out);
   }
   run_direct<Isa, Panels, false>(gemm, input, column, from, out);
 }
@@ -143,8 +140,7 @@ bool rectify(const Gemm& gemm, std::size_t first, std::size_t depth, std::int32_
   const float* multiplier = gemm.multiplier + first;
   if (!is_rectified(gemm) || !can_rectify(depth, start, multiplier, kColumns)) return false;
   for (std::size_t i = 0; i < kColumns; ++i) start[i] += kRectifiedBits;
-  // Repeated for rows that are stored together.
-  for (std::size_t i = 0; i < kGroup * kBlock; ++i) offset[i] = multiplier[i % kColumns] * kRectifiedOffset;
+  for (std::size_t i = 0; i < kColumns; ++i) offset[i] = multiplier[i] * kRectifiedOffset;
   return true;
 }
 
@@ -152,7 +148,7 @@ template <class Isa, int Panels>
 void run_to_bytes(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
                   TileInput<typename Isa::Left>& from, std::int32_t* start) {
   if constexpr (kStoresRows<Isa> && Panels <= kGroup) {
-    alignas(kLine) float offset[kGroup * kBlock];
+    alignas(kLine) float offset[Panels * kBlock];
     const std::size_t depth = input.segment_count * input.steps * Isa::kDepth;
     if (input.row_sums == nullptr && rectify<Panels>(gemm, column, depth, start, offset)) {
       const PackedOutput<Isa, typename Isa::Rectified> out(gemm, column, offset);
