@@ -3,6 +3,7 @@
 // one copy of a function that several files define, and might keep one that needs instructions the processor lacks.
 #include OCTAVO_ISA_HEADER
 
+#include "kernels/generic/add_pixels.h"
 #include "kernels/generic/arithmetic.h"
 #include "kernels/generic/conv.h"
 #include "kernels/generic/depthwise.h"
@@ -40,6 +41,7 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .depthwise = depthwise<OCTAVO_ISA>,
     .depthwise_scratch = depthwise_scratch<OCTAVO_ISA>,
     .join = join<OCTAVO_ISA>,
+    .add_pixels = add_pixels<OCTAVO_ISA>,
     .float_product = float_product<OCTAVO_ISA>,
     .pack_right = pack_right<OCTAVO_ISA>,
     .apply = apply<OCTAVO_ISA>,

@@ -230,6 +230,15 @@ struct Activation {
   std::uint8_t* q;
 };
 
+// Some channels of pixels that lie `step` elements apart; elements are bytes of either sign.
+struct PixelRow {
+  const std::uint8_t* data;
+  bool is_signed;
+  std::size_t step;
+  std::size_t pixels;
+  std::size_t channels;
+};
+
 struct Kernels {
   const char* name;
   Needs needs;
@@ -252,6 +261,8 @@ struct Kernels {
   void (*depthwise)(const Depthwise& depthwise, void* scratch);
   std::size_t (*depthwise_scratch)(const Depthwise& depthwise);
   void (*join)(const Join& join, std::size_t count);
+  // Adds the pixels to the sum of each channel.
+  void (*add_pixels)(const PixelRow& row, std::int32_t* sums);
   void (*float_product)(const FloatProduct& product);
 
   // Into panels(n) * panel_bytes(k) bytes, and the columns' sums into 16 * panels(n) integers.

@@ -1,4 +1,4 @@
-// Look-ups, and panels packed while a model runs, against plain loops.
+// Look-ups, sums over pixels, and panels packed while a model runs, against plain loops.
 #include "kernels/kernels.h"
 #include "kernels/panels.h"
 #include "tests/check.h"
@@ -19,6 +19,22 @@ void test_look_up(const Kernels& kernels, Random& random, int round) {
   kernels.look_up(x.data(), x.size(), table.data(), found.data());
   for (const std::uint8_t value : x) expected.push_back(table[value]);
   check_same(found, expected, kernels.name, "look_up", round);
+}
+
+void test_add_pixels(const Kernels& kernels, Random& random, int round) {
+  const auto channels = static_cast<std::size_t>(random.pick({random.between(1, 40), random.between(41, 300)}));
+  const auto pixels = static_cast<std::size_t>(random.between(0, 9)), step = channels + pixels % 3;
+  const bool is_signed = random.between(0, 1) == 1;
+  const auto x = any_bytes(random, pixels == 0 ? 0 : (pixels - 1) * step + channels);
+  std::vector<std::int32_t> found(channels);
+  for (std::int32_t& sum : found) sum = random.between(-1'000'000, 1'000'000);
+  std::vector<std::int32_t> expected = found;
+  kernels.add_pixels({x.data(), is_signed, step, pixels, channels}, found.data());
+  for (std::size_t i = 0; i < pixels * channels; ++i) {
+    const std::uint8_t byte = x[i / channels * step + i % channels];
+    expected[i % channels] += is_signed ? static_cast<std::int8_t>(byte) : byte;
+  }
+  check_same(found, expected, kernels.name, "add_pixels", round);
 }
 
 void test_pack_right(const Kernels& kernels, Random& random, int round) {
@@ -44,6 +60,7 @@ void test_pack_right(const Kernels& kernels, Random& random, int round) {
 
 void test_bytes(const Kernels& kernels, const Kernels&, Random& random, int round) {
   test_look_up(kernels, random, round);
+  test_add_pixels(kernels, random, round);
   test_pack_right(kernels, random, round);
 }
 

@@ -3,8 +3,6 @@
 
 #include <immintrin.h>
 
-#include <array>
-
 #include "kernels/generic/block.h"
 #include "kernels/generic/step.h"
 #include "kernels/kernels.h"
@@ -120,13 +118,13 @@ struct avx512_vnni {
   static constexpr std::size_t kPixels = 64;
   template <int Channels>
   static void interleave_planes(const std::uint8_t* from, std::size_t plane, std::uint8_t flip, std::uint8_t* to) {
-    alignas(16) static constexpr auto kPlaces = places<Channels>();
+    static constexpr auto kPlaces = places<Channels>();
     __m512i pixels[Channels];
     each<Channels>([&](auto r) OCTAVO_LAMBDA { pixels[r] = _mm512_set1_epi8(static_cast<char>(flip)); });
     each<Channels>([&](auto c) OCTAVO_LAMBDA {
       const __m512i bytes = _mm512_loadu_si512(from + c * plane);
       each<Channels>([&](auto r) OCTAVO_LAMBDA {
-        const __m128i places = _mm_load_si128((const __m128i*)kPlaces[c * Channels + r].data());
+        const __m128i places = _mm_load_si128((const __m128i*)kPlaces.from[c * Channels + r]);
         pixels[r] = _mm512_xor_si512(pixels[r], _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(places)));
       });
     });
@@ -136,11 +134,15 @@ struct avx512_vnni {
   }
   // For each plane and register, where its bytes come from; what is negative gives zero.
   template <int Channels>
-  static constexpr auto places() {
-    std::array<std::array<std::int8_t, 16>, Channels * Channels> all{};
+  struct Places {
+    alignas(16) std::int8_t from[Channels * Channels][16];
+  };
+  template <int Channels>
+  static constexpr Places<Channels> places() {
+    Places<Channels> all{};
     for (int i = 0; i < Channels * Channels * 16; ++i) {
       const int c = i / 16 / Channels, at = i % (Channels * 16);
-      all[i / 16][i % 16] = static_cast<std::int8_t>(at % Channels == c ? at / Channels : -1);
+      all.from[i / 16][i % 16] = static_cast<std::int8_t>(at % Channels == c ? at / Channels : -1);
     }
     return all;
   }

@@ -34,29 +34,26 @@ std::int64_t counted(const Range& found, std::int64_t start, std::int64_t size, 
   return with_padding ? inside(0, size, dilation, end - start).last : found.last - found.first;
 }
 
-constexpr std::int64_t kPiece = 256, kBlock = 64;  // channels whose sums are held at a time, and near the processor
-constexpr std::int64_t kMostShort = 256;           // bytes whose sum fits 16 bits
+constexpr std::int64_t kPiece = 256;  // channels whose sums are held at a time
 
-// The sums over one window, with `start`, of `count` channels from the first of `image` on.
-template <class Partial, class T, class Sum>
-void add_window(const T* image, const Image& in, const Window& w, const Range& rows, const Range& columns,
-                std::int64_t y, std::int64_t x, Sum start, std::int64_t count, Sum* sums) {
-  for (std::int64_t first = 0; first < count; first += kBlock) {
-    Partial partial[kBlock] = {};
-    const std::int64_t wide = std::min(kBlock, count - first);
-    each_pixel(image + first, in, w, rows, columns, y, x, [&](const T* from) {
-      if (wide == kBlock) {
-        for (std::int64_t c = 0; c < kBlock; ++c) partial[c] = static_cast<Partial>(partial[c] + from[c]);
-      } else {
-        for (std::int64_t c = 0; c < wide; ++c) partial[c] = static_cast<Partial>(partial[c] + from[c]);
-      }
-    });
-    for (std::int64_t c = 0; c < wide; ++c) sums[first + c] = start + static_cast<Sum>(partial[c]);
+// Adds the pixels [columns) of a row of the kernel, for a window that begins at column `x` of the image's `line`.
+void add_row(const Call& call, const Image& in, const Window& w, const Range& columns, const std::uint8_t* line,
+             std::int64_t x, std::int64_t count, std::int32_t* sums) {
+  const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
+  call.kernels.add_pixels({line + (x + columns.first * w.dilation_w) * in.c, call.in(0).dtype == Dtype::kS8,
+                           size(w.dilation_w * in.c), size(columns.last - columns.first), size(count)},
+                          sums);
+}
+
+void add_row(const Call&, const Image& in, const Window& w, const Range& columns, const float* line, std::int64_t x,
+             std::int64_t count, float* sums) {
+  for (std::int64_t j = columns.first; j < columns.last; ++j) {
+    const float* from = line + (x + j * w.dilation_w) * in.c;
+    for (std::int64_t c = 0; c < count; ++c) sums[c] += from[c];
   }
 }
 
-// Short holds the sum of few.
-template <class T, class Short, class Sum, class Finish>
+template <class T, class Sum, class Finish>
 void run_on(const Call& call, Sum zero, const Finish& finish) {
   const Image in = image_of(call.in(0)), out = image_of(call.out());
   const Window w = window_of(call, call.attribute(0), call.attribute(1), 2);
@@ -70,12 +67,10 @@ void run_on(const Call& call, Sum zero, const Finish& finish) {
                            counted(columns, x, w.kernel_w, w.dilation_w, in.w + w.right, with_padding);
     const std::int64_t count = std::min(kPiece, in.c - c);
     const std::int64_t places = (rows.last - rows.first) * (columns.last - columns.first);
-    const Sum start = Sum{0} - zero * static_cast<Sum>(places);
     Sum sums[kPiece];
-    if (places <= kMostShort) {
-      add_window<Short>(image + c, in, w, rows, columns, y, x, start, count, sums);
-    } else {
-      add_window<Sum>(image + c, in, w, rows, columns, y, x, start, count, sums);
+    std::fill(sums, sums + count, Sum{0} - zero * static_cast<Sum>(places));
+    for (std::int64_t i = rows.first; i < rows.last; ++i) {
+      add_row(call, in, w, columns, image + (y + i * w.dilation_h) * in.w * in.c + c, x, count, sums);
     }
     finish(place * in.c + c, sums, count, static_cast<float>(n > 0 ? n : 1));
   };
@@ -92,21 +87,19 @@ void run(const Call& call) {
   const Tensor &in = call.in(0), &out = call.out();
   if (in.is_float()) {
     float* to = call.write<float>();
-    return run_on<float, float, float>(call, 0.0f,
-                                       [=](std::int64_t at, const float* sums, std::int64_t count, float n) {
-                                         for (std::int64_t i = 0; i < count; ++i) to[at + i] = sums[i] / n;
-                                       });
+    return run_on<float>(call, 0.0f, [=](std::int64_t at, const float* sums, std::int64_t count, float n) {
+      for (std::int64_t i = 0; i < count; ++i) to[at + i] = sums[i] / n;
+    });
   }
   const Grid grid{out.zero_point, static_cast<std::int32_t>(call.attribute(kCountPadding + 1)),
                   static_cast<std::int32_t>(call.attribute(kCountPadding + 2))};
   auto* to = call.write<std::uint8_t>();
   const float from = in.scale, onto = out.scale;
-  const auto finish = [=](std::int64_t at, const std::int32_t* sums, std::int64_t count, float n) {
-    const float multiplier = from / (onto * n);
-    for (std::int64_t i = 0; i < count; ++i) to[at + i] = requantize(sums[i], multiplier, grid);
-  };
-  if (in.dtype == Dtype::kS8) return run_on<std::int8_t, std::int16_t, std::int32_t>(call, in.zero_point, finish);
-  return run_on<std::uint8_t, std::uint16_t, std::int32_t>(call, in.zero_point, finish);
+  run_on<std::uint8_t>(call, in.zero_point,
+                       [=](std::int64_t at, const std::int32_t* sums, std::int64_t count, float n) {
+                         const float multiplier = from / (onto * n);
+                         for (std::int64_t i = 0; i < count; ++i) to[at + i] = requantize(sums[i], multiplier, grid);
+                       });
 }
 
 }  // namespace
