@@ -109,19 +109,6 @@ class Doubts {
 
 struct NoDoubts {};
 
-// Weights that are read next, brought into the second-level cache a few lines at a time.
-struct Ahead {
-  const std::int8_t* at = nullptr;
-  std::size_t lines = 0;
-  std::size_t together = 0;
-
-  OCTAVO_INLINE void fetch() {
-    const std::size_t now = lines < together ? lines : together;
-    for (std::size_t i = 0; i < now; ++i, at += kLine) __builtin_prefetch(at, 0, 2);
-    lines -= now;
-  }
-};
-
 // A tile whose sums are in memory, piece by piece.
 template <class Isa, int Panels, class Out>
 class Finish {
@@ -135,8 +122,6 @@ class Finish {
     }
   }
 
-  // Between the pieces.
-  void fetch(const Ahead& ahead) { ahead_ = ahead; }
   // Rows of the output from `row` on; `done` of the rows were finished before them.
   void take(const std::int32_t* sums, std::size_t row, std::size_t done, int rows) {
     sums_ = sums;
@@ -159,7 +144,6 @@ class Finish {
     return Panels * kBlock;
   }
   OCTAVO_INLINE void run(std::size_t number) {
-    ahead_.fetch();
     const Piece piece = piece_of(number);
     const bool sure = store(out_, piece);
     if constexpr (kDoubts) {
@@ -211,7 +195,6 @@ class Finish {
   std::size_t row_ = 0, done_ = 0;
   int rows_ = 0;
   bool together_ = false;
-  Ahead ahead_;
   Together<Isa, Panels> repeated_;
   std::conditional_t<kDoubts, Doubts<Panels>, NoDoubts> doubts_;
 };

@@ -87,19 +87,6 @@ constexpr int long_rows() {
   }
 }
 
-// The panels behind so many, as many at most, in as many steps as there are rows. Not those of a matrix that stays in
-// the second-level cache, nor for few rows, whose time is that of reading anyway.
-template <class Left>
-Ahead ahead_of(const Gemm& gemm, const TileInput<Left>& input, int count, std::size_t rows) {
-  constexpr std::size_t kStaying = 1 << 18, kFew = 16;
-  const std::size_t all = panels(gemm.n) * input.b_stride, most = count * input.b_stride;
-  if (all < kStaying || rows < kFew) return {};
-  const std::int8_t *begin = input.b + most, *end = gemm.b + all;
-  const auto left = static_cast<std::size_t>(end - begin);
-  const std::size_t lines = (left < most ? left : most) / kLine;
-  return {begin, lines, lines / rows + 1};
-}
-
 // The same of longer products, to whatever output. Where the instruction set has units to spare, a high tile is
 // finished while the next one is made.
 template <class Isa, int Panels, class Reader = Isa, class Out>
@@ -115,7 +102,6 @@ void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
   constexpr bool kMeanwhile = !std::is_same_v<Out, Int32Output<Isa>> && requires { Isa::kFinishesMeanwhile; };
   alignas(kLine) std::int32_t sums[2][sums_of(Height::kFull, Panels)];
   Finish<Isa, Panels, Out> finish(gemm, out, column, input.row_sums);
-  if constexpr (kMeanwhile) finish.fetch(ahead_of(gemm, from, Panels, input.count));
   const std::size_t all = input.segment_count * input.steps;
   int now = 0;
   for (std::size_t row = 0; row < input.count; row += Height::kFull) {
