@@ -57,8 +57,8 @@ void start_sums(const Gemm& gemm, std::size_t column, std::size_t count, std::in
   }
 }
 
-// Some panels of b, all rows, of a product too short for more work between its steps: tiles whose sums become bytes
-// while they are in registers.
+// Some panels of b, all rows: tiles whose sums become bytes while they are in registers. For products too short for
+// more work between their steps, and for sums of which little work is left.
 template <class Isa, int Panels, bool kTogether, class Out>
 void run_direct(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from,
                 const Out& out) {

@@ -77,6 +77,7 @@ OCTAVO_INLINE void store_sums(const Held<Isa, Rows, Panels>& held, std::size_t s
   });
 }
 
+// All steps, the sums in registers.
 template <class Isa, int Rows, int Panels>
 OCTAVO_INLINE void make(const TileInput<typename Isa::Left>& input, Held<Isa, Rows, Panels>& held) {
   start<Isa, Rows, Panels>(input, held);
@@ -87,6 +88,7 @@ OCTAVO_INLINE void make(const TileInput<typename Isa::Left>& input, Held<Isa, Ro
     const std::size_t at = input.segments[segment];
     multiply<Isa, Rows, Panels>(a, at, at + input.steps * Isa::kDepth, b, input.b_stride, held);
   }
+  // What reads them next must not reach into the loop: the compiler would carry each sum in two registers.
   if constexpr (requires { Isa::held(held[0][0]); }) {
     each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
       each<Panels * Isa::kPanelRegisters>([&](auto v) OCTAVO_LAMBDA { held[r][v] = Isa::held(held[r][v]); });
@@ -114,6 +116,7 @@ __attribute__((noinline)) void whole_tiles(TileInput<typename Isa::Left> input, 
   }
 }
 
+// Of a tile that is higher than the rows left, so many rows.
 template <class Isa, int Rows, int Panels, class To>
 __attribute__((noinline)) void part_of_tile(const TileInput<typename Isa::Left>& input, const To& to, int rows) {
   Held<Isa, Rows, Panels> held;
