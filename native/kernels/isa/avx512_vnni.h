@@ -10,6 +10,22 @@
 namespace octavo {
 namespace {
 
+// Of planes that are interleaved: for each of them and each register, where its bytes come from; what is negative gives
+// zero.
+template <int Channels>
+struct Places {
+  alignas(16) std::int8_t from[Channels * Channels][16] = {};
+
+  constexpr Places() {
+    for (int i = 0; i < Channels * Channels * 16; ++i) {
+      const int c = i / 16 / Channels, at = i % (Channels * 16);
+      from[i / 16][i % 16] = static_cast<std::int8_t>(at % Channels == c ? at / Channels : -1);
+    }
+  }
+};
+template <int Channels>
+constexpr Places<Channels> kPlaces;
+
 struct avx512_vnni {
   static constexpr char kName[] = "avx512_vnni";
   // F, DQ, BW, VL; VNNI.
@@ -118,13 +134,12 @@ struct avx512_vnni {
   static constexpr std::size_t kPixels = 64;
   template <int Channels>
   static void interleave_planes(const std::uint8_t* from, std::size_t plane, std::uint8_t flip, std::uint8_t* to) {
-    static constexpr auto kPlaces = places<Channels>();
     __m512i pixels[Channels];
     each<Channels>([&](auto r) OCTAVO_LAMBDA { pixels[r] = _mm512_set1_epi8(static_cast<char>(flip)); });
     each<Channels>([&](auto c) OCTAVO_LAMBDA {
       const __m512i bytes = _mm512_loadu_si512(from + c * plane);
       each<Channels>([&](auto r) OCTAVO_LAMBDA {
-        const __m128i places = _mm_load_si128((const __m128i*)kPlaces.from[c * Channels + r]);
+        const __m128i places = _mm_load_si128((const __m128i*)kPlaces<Channels>.from[c * Channels + r]);
         pixels[r] = _mm512_xor_si512(pixels[r], _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(places)));
       });
     });
@@ -132,21 +147,6 @@ struct avx512_vnni {
       _mm_storeu_si128((__m128i*)(to + i * 16), _mm512_extracti32x4_epi32(pixels[i % Channels], i / Channels));
     });
   }
-  // For each plane and register, where its bytes come from; what is negative gives zero.
-  template <int Channels>
-  struct Places {
-    alignas(16) std::int8_t from[Channels * Channels][16];
-  };
-  template <int Channels>
-  static constexpr Places<Channels> places() {
-    Places<Channels> all{};
-    for (int i = 0; i < Channels * Channels * 16; ++i) {
-      const int c = i / 16 / Channels, at = i % (Channels * 16);
-      all.from[i / 16][i % 16] = static_cast<std::int8_t>(at % Channels == c ? at / Channels : -1);
-    }
-    return all;
-  }
-
   static Ints to_grid_exactly(Floats x, const Step& step) {
     const __m512 numbers = without_nans(x);
     const __m256i low = rounded(_mm512_cvtps_pd(_mm512_castps512_ps256(numbers)), step);
