@@ -12,6 +12,17 @@
 namespace octavo {
 namespace {
 
+// Calls body(from) with each pixel [rows) by [columns) of the kernel, for a window that begins at (y, x); channels
+// last.
+template <class T, class Body>
+void each_pixel(const T* image, const Image& in, const Window& w, const Range& rows, const Range& columns,
+                std::int64_t y, std::int64_t x, const Body& body) {
+  for (std::int64_t i = rows.first; i < rows.last; ++i) {
+    const T* line = image + (y + i * w.dilation_h) * in.w * in.c;
+    for (std::int64_t j = columns.first; j < columns.last; ++j) body(line + (x + j * w.dilation_w) * in.c);
+  }
+}
+
 const char* check(const View& view) {
   if (!has(view, 1, 2 + kWindowAttributes)) return "a pool has one input and ten attributes";
   const Tensor &in = view.in(0), &out = view.out();

@@ -85,15 +85,4 @@ inline Range inside(std::int64_t start, std::int64_t size, std::int64_t dilation
   return {first, last > first ? last : first};
 }
 
-// Calls body(from) with each pixel [rows) by [columns) of the kernel, for a window that begins at (y, x); channels
-// last.
-template <class T, class Body>
-void each_pixel(const T* image, const Image& in, const Window& w, const Range& rows, const Range& columns,
-                std::int64_t y, std::int64_t x, const Body& body) {
-  for (std::int64_t i = rows.first; i < rows.last; ++i) {
-    const T* line = image + (y + i * w.dilation_h) * in.w * in.c;
-    for (std::int64_t j = columns.first; j < columns.last; ++j) body(line + (x + j * w.dilation_w) * in.c);
-  }
-}
-
 }  // namespace octavo
