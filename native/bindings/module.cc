@@ -2,7 +2,9 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
@@ -12,6 +14,7 @@
 
 #include "bindings/product.h"
 #include "bindings/runtime.h"
+#include "bindings/sketches.h"
 #include "kernels/dispatch.h"
 #include "kernels/histogram.h"
 
@@ -77,6 +80,11 @@ nb::tuple sketch(const Kernels& kernels, Read<float> x, std::size_t rows, std::s
   return nb::make_tuple(ends.low, ends.high, ends.nans, ends.infs);
 }
 
+std::shared_ptr<Sketches> sketches(const Kernels& kernels, std::size_t tensors, std::size_t histogram_values) {
+  require(histogram_values > 0, "no value of a sample would enter the histogram");
+  return std::make_shared<Sketches>(kernels, tensors, histogram_values);
+}
+
 template <class T>
 using ReadMatrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 template <class T>
@@ -137,6 +145,7 @@ NB_MODULE(_native, module) {
       .def("sketch", sketch, "x"_a.noconvert(), "rows"_a, "stride"_a, "bins"_a.noconvert())
       .def("product", product, "b"_a.noconvert(), "a_signed"_a, "a_zero"_a, "b_zero"_a.noconvert().none() = nb::none(),
            "bias"_a.noconvert().none() = nb::none(), nb::keep_alive<0, 1>())
+      .def("sketches", sketches, "tensors"_a, "histogram_values"_a)
       .def("dots", [](const Kernels& kernels, std::uint64_t rounds) { return kernels.dots(rounds); }, "rounds"_a);
 
   nb::class_<Product>(module, "Product")
@@ -145,6 +154,11 @@ NB_MODULE(_native, module) {
       .def("run", run<std::int32_t, Output::kInt32>, "a"_a.noconvert(), "c"_a.noconvert())
       .def("run", run<float, Output::kFloat>, "a"_a.noconvert(), "c"_a.noconvert())
       .def("run", run<std::uint8_t, Output::kBytes>, "a"_a.noconvert(), "c"_a.noconvert());
+
+  nb::class_<Sketches>(module, "Sketches")
+      .def("publish", &Sketches::publish)
+      .def("start", &Sketches::start, "tensor"_a, "bins"_a.noconvert(), "state"_a)
+      .def("state", &Sketches::state, "tensor"_a);
 
   module.def("kernels", kernels_of, "name"_a = "", nb::rv_policy::reference);
   define_runtime(module);

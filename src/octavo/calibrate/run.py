@@ -15,18 +15,21 @@ import onnx_ir as ir
 
 from octavo.calibrate.calibration import Calibration
 from octavo.calibrate.checkpoint import State, read_checkpoint, remove_checkpoint, write_checkpoint
+from octavo.calibrate.fetched import Fetched
+from octavo.calibrate.in_graph import InGraph
 from octavo.calibrate.lanes import Lanes
+from octavo.calibrate.observation import Observation
 from octavo.data import Batch, SampleSet, sample_hashes
-from octavo.data.runner import DEFAULT_BATCH, fixed_batch
-from octavo.engines.onnxruntime import Session
+from octavo.data.runner import DEFAULT_BATCH
 from octavo.errors import DataError, UserError
 from octavo.progress import Progress, Silent
 from octavo.ranges import Observer, RangeSketch
 
 _SECONDS_BETWEEN_CHECKPOINTS = 2.0
-# What the observed tensors of one batch may take together: more would only push them out of the cache. The second is
-# for observers whose result depends on the batches.
-_BATCH_BYTES, _ORDERED_BATCH_BYTES = 1 << 22, 1 << 25
+# What the observed tensors of one batch may take together: more would only push them out of the cache. But each run
+# reads all weights, so where they take more, a batch may as well. The last is for observers whose result depends on
+# the batches.
+_BATCH_BYTES, _MOST_BATCH_BYTES, _ORDERED_BATCH_BYTES = 1 << 22, 1 << 25, 1 << 25
 _LARGEST_BATCH = 256
 _MOST_LANES = 4
 
@@ -63,16 +66,14 @@ def run(
         DataError: a sample does not fit the model, or the data changed since the checkpoint.
         ModelError: ONNX Runtime cannot load the model.
     """
-    inputs = {value.name or "" for value in model.graph.inputs}
-    internal = [name for name in tensors if name not in inputs]
-    ordered = not all(isinstance(make(), RangeSketch) for make in tensors.values())
-    lanes = 1 if ordered or batch_size or samples.streamed else min(threads or _cores(), _MOST_LANES)
+    in_graph = all(isinstance(make(), RangeSketch) for make in tensors.values()) and _internal(model, tensors)
+    lanes = min(threads or _cores(), _MOST_LANES) if in_graph and not batch_size and not samples.streamed else 1
     # They share the threads inside an operator, and each brings its own.
     inner = threads if lanes == 1 else (threads or _cores()) - lanes + 1
-    session = Session(model, outputs=internal, threads=inner, reuse=True) if internal else None
-    size = batch_size or _batch_size(session, samples, ordered)
+    observation = (InGraph if in_graph else Fetched)(model, list(tensors), inner)
+    size = batch_size or _batch_size(observation, samples, _room(model) if in_graph else _ORDERED_BATCH_BYTES)
     identify = identify or checkpoint is not None
-    job = _Pass(session, tensors, samples, size, checkpoint, progress or Silent(), identify, lanes)
+    job = _Pass(observation, tensors, samples, size, checkpoint, progress or Silent(), identify, lanes)
     if checkpoint is not None:
         job.resume(_key(model, tensors, samples, size))
     return job.run()
@@ -80,7 +81,7 @@ def run(
 
 @dataclass
 class _Pass:
-    session: Session | None
+    observation: Observation
     tensors: Mapping[str, Callable[[], Observer]]
     samples: SampleSet
     batch_size: int
@@ -113,7 +114,8 @@ class _Pass:
 
     def run(self) -> Calibration:
         """Take all samples that were not taken before."""
-        with closing(Lanes(self.session, self.observers, self.lanes)) as lanes:
+        self.observation.start(self.observers)
+        with closing(Lanes(self.observation, self.lanes)) as lanes:
             self._run(lanes)
         if self.checkpoint:
             remove_checkpoint(self.checkpoint)
@@ -176,15 +178,25 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _batch_size(session: Session | None, samples: SampleSet, ordered: bool) -> int:
+def _internal(model: ir.Model, tensors: Mapping[str, Callable[[], Observer]]) -> bool:
+    """Whether any of the tensors asks for a run of the model."""
+    return not set(tensors) <= {value.name for value in model.graph.inputs}
+
+
+def _room(model: ir.Model) -> int:
+    """What the observed tensors of a batch may take, in bytes."""
+    weights = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
+    return int(np.clip(weights, _BATCH_BYTES, _MOST_BATCH_BYTES))
+
+
+def _batch_size(observation: Observation, samples: SampleSet, room: int) -> int:
     """As many samples as keep the observed tensors within bounds, told by the first; iterables bring their own."""
-    if session is None or samples.length is None:
+    if samples.length is None:
         return DEFAULT_BATCH
-    if fixed := fixed_batch(session):
-        return fixed
-    first = next(iter(samples.batches(1)))
-    per_sample = sum(array.nbytes for array in session.run(first.inputs).values())
-    room, most = (_ORDERED_BATCH_BYTES, DEFAULT_BATCH) if ordered else (_BATCH_BYTES, _LARGEST_BATCH)
+    if observation.fixed_batch:
+        return observation.fixed_batch
+    per_sample = observation.nbytes(next(iter(samples.batches(1))))
+    most = DEFAULT_BATCH if isinstance(observation, Fetched) else _LARGEST_BATCH
     return int(np.clip(room // max(per_sample, 1), 1, most))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from octavo.data.first import first_inputs
 from octavo.data.open import open_samples
 from octavo.data.preprocess import Preprocess
-from octavo.data.runner import choose_batch, fixed_size, run_batch, run_batches, smallest_run
+from octavo.data.runner import choose_batch, fixed_size, padded_parts, run_batch, run_batches, smallest_run
 from octavo.data.samples import Arrays, Batch, Source, concatenate
 from octavo.data.sampleset import SampleSet, sample_hashes
 from octavo.data.split import split
@@ -21,6 +21,7 @@ __all__ = [
     "first_inputs",
     "fixed_size",
     "open_samples",
+    "padded_parts",
     "run_batch",
     "run_batches",
     "sample_hashes",

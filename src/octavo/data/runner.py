@@ -23,14 +23,22 @@ def run_batches(engine: Engine, samples: SampleSet, batch_size: int | None = Non
 def run_batch(engine: Engine, batch: Batch) -> Iterator[tuple[Batch, Arrays]]:
     """One batch, in as many runs as a model of fixed batch size needs."""
     fixed = fixed_batch(engine)
+    for part, inputs in padded_parts(batch, fixed):
+        outputs = engine.run(inputs)
+        if fixed is not None and fixed != part.size:
+            outputs = {name: _trimmed(array, fixed, part.size) for name, array in outputs.items()}
+        yield part, outputs
+
+
+def padded_parts(batch: Batch, fixed: int | None) -> Iterator[tuple[Batch, Arrays]]:
+    """A batch as a model of fixed batch size takes it: parts of that size, each with inputs padded to it."""
     if fixed is None or fixed == batch.size:
-        yield batch, engine.run(batch.inputs)
+        yield batch, batch.inputs
         return
     for start in range(0, batch.size, fixed):
         part = Batch(_rows(batch.inputs, start, fixed), _rows(batch.reference, start, fixed), batch.start + start)
         missing = fixed - part.size
-        outputs = engine.run({name: _padded(array, missing) for name, array in part.inputs.items()})
-        yield part, {name: _trimmed(array, fixed, part.size) for name, array in outputs.items()}
+        yield part, {name: _padded(array, missing) for name, array in part.inputs.items()}
 
 
 def smallest_run(engine: Engine, samples: SampleSet) -> Arrays:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +50,7 @@ class Session:
             then holds until the next run only; fresh memory costs as much as a small model's arithmetic.
         saturate: run integer kernels also where this processor's would saturate, as for timing; by default
             a quantized model is then computed as its Q/DQ nodes are written.
+        operators: a library of operators that the model uses besides ONNX Runtime's own.
 
     Raises:
         ModelError: ONNX Runtime cannot load the model.
@@ -65,6 +65,7 @@ class Session:
         optimize: bool = True,
         reuse: bool = False,
         saturate: bool = False,
+        operators: str | None = None,
     ) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _QUIET
@@ -78,7 +79,7 @@ class Session:
             model = model.clone()
         if not saturate and would_saturate(model):
             options.add_session_config_entry("session.disable_quant_qdq", "1")
-        self._session = _open(model, options)
+        self._session = _open(model, options, operators)
         self.inputs = tuple(_spec(value) for value in self._session.get_inputs())
         self.outputs = tuple(_spec(value) for value in self._session.get_outputs())
         self._names = [value.name for value in self.outputs]
@@ -100,12 +101,6 @@ class Session:
         if self._reuse:
             self._last = _Last(self._session, feeds, results)
         return results
-
-    def twin(self) -> Session:
-        """The same loaded model with outputs of its own: what another thread runs while this one is used."""
-        twin = copy(self)
-        twin._last = None
-        return twin
 
 
 class _Last:
@@ -187,9 +182,11 @@ def _in_memory(model: ir.Model | bytes | str | Path) -> ir.Model:
         raise ModelError(f"the model cannot be read: {_reason(error)}") from None
 
 
-def _open(model: ir.Model | bytes | str | Path, options: Any) -> Any:
+def _open(model: ir.Model | bytes | str | Path, options: Any, operators: str | None) -> Any:
     """ONNX Runtime's session; a model in memory is used up."""
     try:
+        if operators is not None:
+            options.register_custom_ops_library(operators)
         if isinstance(model, ir.Model):
             weights = _take_weights(model)
             options.add_external_initializers(list(weights), list(weights.values()))

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from octavo.native.cpu import Cpu, cpu
 from octavo.native.kernels import Kernels, Product, kernels
+from octavo.native.operators import Sketches, library
 from octavo.native.runtime import BundleModel, BundleSession, open_bundle, open_session
 
-__all__ = ["BundleModel", "BundleSession", "Cpu", "Kernels", "Product", "cpu", "kernels", "open_bundle", "open_session"]
+__all__ = [
+    "BundleModel",
+    "BundleSession",
+    "Cpu",
+    "Kernels",
+    "Product",
+    "Sketches",
+    "cpu",
+    "kernels",
+    "library",
+    "open_bundle",
+    "open_session",
+]

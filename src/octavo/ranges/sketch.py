@@ -14,7 +14,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.native import kernels
+from octavo.native import Sketches, kernels
 from octavo.ranges.cast import as_float32
 
 _BINS = 1 << 16
@@ -66,6 +66,14 @@ class RangeSketch:
         self.nan_count += nans
         self.inf_count += infs
         self._low, self._high = min(self._low, low), max(self._high, high)
+
+    def lend(self, sketches: Sketches, tensor: int) -> None:
+        """Let native code go on with the sketch, as its `tensor`: it counts in this histogram. Afterwards, `settle`."""
+        sketches.start(tensor, self._bins, (self._low, self._high, self.count, self.nan_count, self.inf_count))
+
+    def settle(self, sketches: Sketches, tensor: int) -> None:
+        """Take over all that native code has seen since the sketch was lent to it."""
+        self._low, self._high, self.count, self.nan_count, self.inf_count = sketches.state(tensor)
 
     def merge(self, other: RangeSketch) -> RangeSketch:
         """A sketch of the values of both; neither is changed."""

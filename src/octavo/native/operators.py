@@ -1,0 +1,14 @@
+"""Operators for ONNX Runtime in the native module, and what they write to."""
+
+from __future__ import annotations
+
+from octavo import _native
+from octavo._native import Sketches
+
+__all__ = ["Sketches", "library"]
+
+
+def library() -> str:
+    """The file that a session registers to know the operators of the domain "octavo"."""
+    assert _native.__file__ is not None
+    return _native.__file__
