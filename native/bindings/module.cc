@@ -8,6 +8,7 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -71,6 +72,8 @@ nb::tuple sketch(const Kernels& kernels, Read<float> x, std::size_t rows, std::s
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Ends ends{kInfinity, -kInfinity, 0, 0};
   const std::size_t length = x.size() / rows;
+  // Beyond the length they are all the same, and sums of large ones would wrap.
+  stride = std::min(stride, std::max<std::size_t>(length, 1));
   {
     nb::gil_scoped_release others;
     for (std::size_t row = 0; row < rows; ++row) {

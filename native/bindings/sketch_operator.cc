@@ -44,7 +44,7 @@ class Kernel {
     if (samples.count != 2) throw Failure{api_.create_status(ort::kInvalidArgument, "samples are not two numbers")};
     const auto* given = static_cast<const std::int64_t*>(samples.data);
     if (given[0] < 0 || given[1] < given[0]) {
-      throw Failure{api_.create_status(ort::kInvalidArgument, "more samples count than ran")};
+      throw Failure{api_.create_status(ort::kInvalidArgument, "fewer samples ran than count")};
     }
     sketches_->take(static_cast<std::size_t>(tensor_), static_cast<const float*>(x.data), x.count, x.first,
                     {static_cast<std::size_t>(given[0]), static_cast<std::size_t>(given[1])});

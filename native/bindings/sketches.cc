@@ -41,15 +41,16 @@ SketchState Sketches::state(std::size_t tensor) {
 void Sketches::take(std::size_t tensor, const float* x, std::size_t count, std::size_t first, Samples samples) {
   if (samples.count < samples.ran && first == samples.ran) count = count / samples.ran * samples.count;
   const bool divides = samples.count > 0 && count % samples.count == 0;
-  const std::size_t rows = divides ? samples.count : 1;
-  const std::size_t length = count / rows;
+  const std::size_t size = divides ? count / samples.count : count;
   // Odd: it does not fall in step with channels and rows, whose counts are mostly even.
-  const std::size_t stride = (length + histogram_values_ - 1) / histogram_values_ | 1;
+  const std::size_t stride = (size + histogram_values_ - 1) / histogram_values_ | 1;
+  // Of values that all count, nobody asks in which sample they lie.
+  const std::size_t length = stride == 1 ? count : size;
   Sketch& sketch = sketches_.at(tensor);
   const std::lock_guard lock(sketch.mutex);
   if (!sketch.bins) return;
-  for (std::size_t row = 0; row < rows; ++row) {
-    kernels_.sketch(x + row * length, length, stride, sketch.ends, sketch.bins->data());
+  for (std::size_t done = 0; done < count; done += length) {
+    kernels_.sketch(x + done, length, stride, sketch.ends, sketch.bins->data());
   }
   sketch.count += count;
 }

@@ -498,16 +498,16 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     quantize("--batch-size", 6, output="whole.onnx")
     calibration = importlib.import_module("octavo.calibrate.run")
-    lanes = importlib.import_module("octavo.calibrate.lanes")
-    run_batch, runs = lanes.run_batch, []
+    in_graph = importlib.import_module("octavo.calibrate.in_graph")
+    padded_parts, runs = in_graph.padded_parts, []
 
     def interrupted(*arguments: object) -> object:
         runs.append(arguments)
         if len(runs) == 8:
             raise KeyboardInterrupt
-        return run_batch(*arguments)
+        return padded_parts(*arguments)
 
-    monkeypatch.setattr(lanes, "run_batch", interrupted)
+    monkeypatch.setattr(in_graph, "padded_parts", interrupted)
     monkeypatch.setattr(calibration, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     before = contents(work)
     ended = octavo("quantize", "digits.onnx", *DATA, "-t", UNTIMED, "--batch-size", 6)

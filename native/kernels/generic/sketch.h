@@ -24,38 +24,43 @@ inline void careful_ends(const float* x, std::size_t count, Ends& ends) {
   }
 }
 
-// The ends of whole blocks; false, and `ends` as it was, if a value is not finite.
+// Registers of each kind: so many that none waits for itself.
+constexpr int kEnds = 4;
+template <class Isa>
+constexpr std::size_t kEndsStep = kEnds * Isa::kLanes;
+
+// The ends of a multiple of `kEndsStep` values; false, and `ends` as it was, if a value is not finite.
 template <class Isa>
 bool finite_ends(const float* x, std::size_t count, Ends& ends) {
-  typename Isa::Floats low[kRegisters<Isa>], high[kRegisters<Isa>], marks[kRegisters<Isa>];
-  OCTAVO_UNROLL
-  for (int r = 0; r < kRegisters<Isa>; ++r) {
+  typename Isa::Floats low[kEnds], high[kEnds], marks[kEnds];
+  each<kEnds>([&](auto r) OCTAVO_LAMBDA {
     low[r] = Isa::all(ends.low);
     high[r] = Isa::all(ends.high);
     marks[r] = Isa::all(0.0f);
-  }
-  for (std::size_t i = 0; i < count; i += kBlock) {
-    OCTAVO_UNROLL
-    for (int r = 0; r < kRegisters<Isa>; ++r) {
+  });
+  for (std::size_t i = 0; i < count; i += kEndsStep<Isa>) {
+    each<kEnds>([&](auto r) OCTAVO_LAMBDA {
       const auto values = Isa::load(x + i + r * Isa::kLanes);
       low[r] = Isa::min(low[r], values);
       high[r] = Isa::max(high[r], values);
       // 0 of what is finite, NaN of the rest.
       marks[r] = Isa::bit_or(marks[r], Isa::subtract(values, values));
-    }
+    });
   }
-  float lows[kBlock], highs[kBlock], marked[kBlock];
-  OCTAVO_UNROLL
-  for (int r = 0; r < kRegisters<Isa>; ++r) {
-    Isa::store(lows + r * Isa::kLanes, low[r]);
-    Isa::store(highs + r * Isa::kLanes, high[r]);
-    Isa::store(marked + r * Isa::kLanes, marks[r]);
-  }
+  each<kEnds - 1>([&](auto r) OCTAVO_LAMBDA {
+    low[0] = Isa::min(low[0], low[r + 1]);
+    high[0] = Isa::max(high[0], high[r + 1]);
+    marks[0] = Isa::bit_or(marks[0], marks[r + 1]);
+  });
+  float lows[Isa::kLanes], highs[Isa::kLanes], marked[Isa::kLanes];
+  Isa::store(lows, low[0]);
+  Isa::store(highs, high[0]);
+  Isa::store(marked, marks[0]);
   for (float mark : marked) {
     if (mark != 0.0f) return false;
   }
-  careful_ends(lows, kBlock, ends);
-  careful_ends(highs, kBlock, ends);
+  for (float value : lows) ends.low = value < ends.low ? value : ends.low;
+  for (float value : highs) ends.high = value > ends.high ? value : ends.high;
   return true;
 }
 
@@ -64,11 +69,12 @@ void sketch(const float* x, std::size_t count, std::size_t stride, Ends& ends, s
   std::size_t next = 0;
   for (std::size_t i = 0; i < count; i += kStretch) {
     const std::size_t length = count - i < kStretch ? count - i : kStretch;
-    const std::size_t whole = length / kBlock * kBlock;
-    const bool finite = whole > 0 && finite_ends<Isa>(x + i, whole, ends);
-    const std::size_t done = finite ? whole : 0;
+    const std::size_t whole = length / kEndsStep<Isa> * kEndsStep<Isa>;
+    const std::uint64_t odd = ends.nans + ends.infs;
+    const std::size_t done = finite_ends<Isa>(x + i, whole, ends) ? whole : 0;
     careful_ends(x + i + done, length - done, ends);
-    next = count_bins(x, next, i + length, stride, bins);
+    const bool finite = ends.nans + ends.infs == odd;
+    next = (finite ? count_finite_bins : count_bins)(x, next, i + length, stride, bins);
   }
   // Which zero came first must not show.
   ends.low += 0.0f;

@@ -40,8 +40,10 @@ class InGraph:
         self._tensors = tensors
         self._sketches = kernels().sketches(len(tensors), HISTOGRAM_VALUES)
         self._observers: list[RangeSketch] = []
-        sketched = with_sketches(model, tensors, self._sketches.publish())
-        self._session = Session(sketched, threads=threads, operators=library())
+        number = self._sketches.publish()
+        self._session = Session(
+            model, edit=lambda copy: add_sketches(copy, tensors, number), threads=threads, operators=library()
+        )
         self.fixed_batch = fixed_size([spec for spec in self._session.inputs if spec.name != _SAMPLES])
 
     def start(self, observers: Mapping[str, Observer]) -> None:
@@ -69,16 +71,15 @@ class InGraph:
         return values
 
 
-def with_sketches(model: ir.Model, tensors: Sequence[str], number: int) -> ir.Model:
-    """A copy of the model that shows these tensors to the native sketches published under a number, and no more.
+def add_sketches(model: ir.Model, tensors: Sequence[str], number: int) -> None:
+    """Have the model show these tensors to the native sketches published under a number, and do no more.
 
-    It takes one more input, int64[2]: how many samples of the batch count, and how many it holds with those that
+    It then takes one more input, int64[2]: how many samples of the batch count, and how many it holds with those that
     pad it. Its one output is how many values each tensor has.
 
     Raises:
         ModelError: the model has no such tensor.
     """
-    model = model.clone()
     graph = model.graph
     values = {value.name or "": value for value in graph.inputs}
     values.update({value.name or "": value for node in graph for value in node.outputs})
@@ -100,7 +101,6 @@ def with_sketches(model: ir.Model, tensors: Sequence[str], number: int) -> ir.Mo
     graph.outputs.append(together)
     model.opset_imports[_DOMAIN] = 1
     RemoveUnusedNodesPass()(model)
-    return model
 
 
 def _as_float32(graph: ir.Graph, value: ir.Value) -> ir.Value:

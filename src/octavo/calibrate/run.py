@@ -29,7 +29,7 @@ _SECONDS_BETWEEN_CHECKPOINTS = 2.0
 # What the observed tensors of one batch may take together: more would only push them out of the cache. But each run
 # reads all weights, so where they take more, a batch may as well. The last is for observers whose result depends on
 # the batches.
-_BATCH_BYTES, _MOST_BATCH_BYTES, _ORDERED_BATCH_BYTES = 1 << 22, 1 << 25, 1 << 25
+_BATCH_BYTES, _MOST_BATCH_BYTES, _ORDERED_BATCH_BYTES = 1 << 23, 1 << 25, 1 << 25
 _LARGEST_BATCH = 256
 _MOST_LANES = 4
 
@@ -66,14 +66,15 @@ def run(
         DataError: a sample does not fit the model, or the data changed since the checkpoint.
         ModelError: ONNX Runtime cannot load the model.
     """
-    in_graph = all(isinstance(make(), RangeSketch) for make in tensors.values()) and _internal(model, tensors)
+    observers = {name: make() for name, make in tensors.items()}
+    in_graph = all(isinstance(each, RangeSketch) for each in observers.values()) and _internal(model, observers)
     lanes = min(threads or _cores(), _MOST_LANES) if in_graph and not batch_size and not samples.streamed else 1
     # They share the threads inside an operator, and each brings its own.
     inner = threads if lanes == 1 else (threads or _cores()) - lanes + 1
     observation = (InGraph if in_graph else Fetched)(model, list(tensors), inner)
     size = batch_size or _batch_size(observation, samples, _room(model) if in_graph else _ORDERED_BATCH_BYTES)
     identify = identify or checkpoint is not None
-    job = _Pass(observation, tensors, samples, size, checkpoint, progress or Silent(), identify, lanes)
+    job = _Pass(observation, observers, samples, size, checkpoint, progress or Silent(), identify, lanes)
     if checkpoint is not None:
         job.resume(_key(model, tensors, samples, size))
     return job.run()
@@ -82,7 +83,7 @@ def run(
 @dataclass
 class _Pass:
     observation: Observation
-    tensors: Mapping[str, Callable[[], Observer]]
+    observers: dict[str, Observer]
     samples: SampleSet
     batch_size: int
     checkpoint: Path | None
@@ -94,23 +95,21 @@ class _Pass:
         self.state, self.key = State(), ""
         self.position, self.whole = 0, True
         self.started = monotonic()
-        self.observers: dict[str, Observer] = {name: make() for name, make in self.tensors.items()}
 
     def resume(self, key: str) -> None:
         """Take up the state of an earlier pass, if there is one."""
         self.key = key
         assert self.checkpoint is not None
         found = read_checkpoint(self.checkpoint, key)
-        if set(found.observers) != set(self.tensors):
+        if set(found.observers) != set(self.observers):
             return
-        makers = self.tensors.items()
         try:
-            observers = {name: type(make()).from_bytes(found.observers[name]) for name, make in makers}
+            observers = {name: type(each).from_bytes(found.observers[name]) for name, each in self.observers.items()}
         except ValueError:
             # Damaged: begin anew, as without a checkpoint.
             return
         self.state = found
-        self.observers = dict(observers)
+        self.observers = observers
 
     def run(self) -> Calibration:
         """Take all samples that were not taken before."""
@@ -178,9 +177,9 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _internal(model: ir.Model, tensors: Mapping[str, Callable[[], Observer]]) -> bool:
+def _internal(model: ir.Model, tensors: Mapping[str, Observer]) -> bool:
     """Whether any of the tensors asks for a run of the model."""
-    return not set(tensors) <= {value.name for value in model.graph.inputs}
+    return not tensors.keys() <= {value.name for value in model.graph.inputs}
 
 
 def _room(model: ir.Model) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Session:
     Args:
         model: a model in memory, its serialized bytes, or the path of its file.
         outputs: names of the tensors to return, internal ones too; the graph's outputs by default.
+        edit: what is done to a copy of the model before it is opened.
         threads: threads inside an operator; ONNX Runtime's own choice by default.
         optimize: let ONNX Runtime rewrite the graph for speed.
         reuse: write outputs where those of the last run stood, if its inputs had the same shapes. A result
@@ -61,6 +62,7 @@ class Session:
         model: ir.Model | bytes | str | Path,
         *,
         outputs: Sequence[str] | None = None,
+        edit: Callable[[ir.Model], None] | None = None,
         threads: int | None = None,
         optimize: bool = True,
         reuse: bool = False,
@@ -73,10 +75,12 @@ class Session:
             options.intra_op_num_threads = threads
         if not optimize:
             options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        if outputs is not None:
-            model = _with_outputs(model, outputs)
-        elif isinstance(model, ir.Model):
-            model = model.clone()
+        if outputs is not None or edit is not None or isinstance(model, ir.Model):
+            model = _copy(model)
+            if outputs is not None:
+                _return(model, outputs)
+            if edit is not None:
+                edit(model)
         if not saturate and would_saturate(model):
             options.add_session_config_entry("session.disable_quant_qdq", "1")
         self._session = _open(model, options, operators)
@@ -138,7 +142,7 @@ def saturating(model: ir.Model | bytes | str | Path) -> list[str]:
     """
     if platform.machine().lower() not in _X86 or _VNNI & cpu_flags():
         return []
-    graph = _in_memory(model).graph
+    graph = _copy(model).graph
     wide = [node for node in graph if node.op_type == "DequantizeLinear" and _widest(node) > _SEVEN_BITS]
     return list(dict.fromkeys(use.node.name or "" for node in wide for use in node.outputs[0].uses()))
 
@@ -156,8 +160,8 @@ def _widest(node: ir.Node) -> int:
     return 0 if stored is None or stored.dtype != np.int8 else int(np.abs(stored.astype(np.int16)).max(initial=0))
 
 
-def _with_outputs(model: ir.Model | bytes | str | Path, outputs: Sequence[str]) -> ir.Model:
-    model = _in_memory(model)
+def _return(model: ir.Model, outputs: Sequence[str]) -> None:
+    """Make these tensors, internal ones too, the model's outputs."""
     values = {value.name: value for value in (*model.graph.inputs, *model.graph.initializers.values())}
     for node in model.graph:
         values.update({value.name: value for value in node.outputs})
@@ -166,10 +170,9 @@ def _with_outputs(model: ir.Model | bytes | str | Path, outputs: Sequence[str]) 
         raise ModelError(f"the model has no tensor '{missing[0]}'; octavo inspect lists its operators")
     model.graph.outputs.clear()
     model.graph.outputs.extend(values[name] for name in outputs)
-    return model
 
 
-def _in_memory(model: ir.Model | bytes | str | Path) -> ir.Model:
+def _copy(model: ir.Model | bytes | str | Path) -> ir.Model:
     if isinstance(model, ir.Model):
         return model.clone()
     try:
