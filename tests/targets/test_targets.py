@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -293,11 +294,12 @@ def test_cpu_flags_elsewhere_than_on_linux(monkeypatch: pytest.MonkeyPatch) -> N
     def missing(*_: object, **__: object) -> str:
         raise FileNotFoundError
 
-    monkeypatch.setattr(Path, "read_text", missing)
+    monkeypatch.setattr(Path, "open", missing)
     assert cpu_flags() == set()
 
 
 @pytest.mark.parametrize("line", ["flags\t\t: fpu avx2 avx_vnni", "Features\t: fp asimddp"])
 def test_cpu_flags_are_those_of_the_first_processor(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
-    monkeypatch.setattr(Path, "read_text", lambda *_, **__: f"processor\t: 0\n{line}\nprocessor\t: 1\nflags\t: other\n")
+    text = f"processor\t: 0\n{line}\nprocessor\t: 1\nflags\t: other\n"
+    monkeypatch.setattr(Path, "open", lambda *_, **__: StringIO(text))
     assert cpu_flags() == set(line.partition(":")[2].split())

@@ -1,8 +1,8 @@
 """Observe inside the model: an operator behind each tensor shows it to its range sketch.
 
 ONNX Runtime keeps the tensors between convolutions in a layout of its own. What a model returns it writes out anew, and
-all outputs together seldom fit in the cache: to return every tensor takes half as long again as the arithmetic of
-MobileNetV2. Where the operator stands, a tensor is read once more while it still is in the cache, and then let go.
+all outputs together seldom fit in the cache: MobileNetV2 takes half as long again when every tensor is returned. Where
+the operator stands, a tensor is read once more while it still is in the cache, and then let go.
 """
 
 from __future__ import annotations
