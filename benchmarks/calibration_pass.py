@@ -2,8 +2,8 @@
 
     python -m benchmarks.calibration_pass [CASE ...] [--samples N] [--seconds S] [--cases FOLDER] [--json PATH]
 
-The calibration samples of each case are repeated to 3,000, with noise; to fewer where the bare passes would take more
-than three seconds. In turn, round after round: the bare forward
+The calibration samples of each case, and a few random ones of each network of real size, are repeated to 3,000, with
+noise; to fewer where the bare passes would take more than three seconds. In turn, round after round: the bare forward
 passes in ONNX Runtime, the same with all tensors that calibration observes as outputs, and Octavo's pass, which also
 checks the samples and takes ranges and histograms. All open the model anew, and use all cores. A ratio is the median
 over the rounds of seconds / seconds of the bare passes; in brackets, its quartiles.
@@ -11,14 +11,20 @@ over the rounds of seconds / seconds of the bare passes; in brackets, its quarti
 
 from __future__ import annotations
 
+import argparse
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
-from benchmarks.cases import Arrays, Case, parser, selected
+from benchmarks.cases import Arrays, parser
+from benchmarks.cases import selected as cases
+from benchmarks.networks import NETWORKS
 from benchmarks.quantize_run import bare_forward
 from benchmarks.quantize_time import MANY, repeated
 from benchmarks.tables import machine_line, markdown, write_json
@@ -33,17 +39,42 @@ from octavo.targets import target
 
 _BATCH = 32
 _LONGEST_FORWARD = 3.0
+_NETWORK_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Given:
+    """A float model's file, and samples."""
+
+    name: str
+    model: Path
+    samples: Arrays
+
+
+def selected(options: argparse.Namespace) -> Iterator[Given]:
+    """The networks and cases that the options name, all by default."""
+    chosen = options.names
+    for network in NETWORKS.values():
+        if not chosen or network.name in chosen:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "model.onnx"
+                ir.save(network.model(), path)
+                yield Given(network.name, path, {"input": network.samples(_NETWORK_SAMPLES)})
+    options.names = [name for name in chosen if name not in NETWORKS]
+    if options.names or not chosen:
+        for case in cases(options):
+            yield Given(case.name, case.model, case.calibration)
 
 
 class Work:
-    """A case as calibration sees it: the prepared model, what is observed, samples."""
+    """What calibration sees: the prepared model, what is observed, samples."""
 
-    def __init__(self, case: Case, count: int) -> None:
-        self.path = case.model
-        self.model: ir.Model = prepare(load(case.model))
+    def __init__(self, given: Given, count: int) -> None:
+        self.path = given.model
+        self.model: ir.Model = prepare(load(given.model))
         plan = make_plan(self.model, target(TARGET))
         self.observers = {name: estimator(each.estimator).observer for name, each in plan.tensors.items()}
-        self.samples: Arrays = repeated(case.calibration, count)
+        self.samples: Arrays = repeated(given.samples, count)
 
     def forward(self) -> object:
         return bare_forward(self.path, self.samples)
@@ -62,12 +93,12 @@ class Work:
         )
 
 
-def measure(case: Case, count: int, seconds: float) -> dict[str, Any]:
+def measure(given: Given, count: int, seconds: float) -> dict[str, Any]:
     """Seconds of each, and the ratios."""
-    given = len(next(iter(case.calibration.values())))
-    each = timed(lambda: bare_forward(case.model, case.calibration)) / given
-    count = max(given, min(count, int(_LONGEST_FORWARD / each)))
-    work = Work(case, count)
+    fewest = len(next(iter(given.samples.values())))
+    each = timed(lambda: bare_forward(given.model, given.samples)) / fewest
+    count = max(fewest, min(count, int(_LONGEST_FORWARD / each)))
+    work = Work(given, count)
     runs: dict[str, Callable[[], object]] = {
         "forward": work.forward,
         "outputs": work.outputs,
@@ -80,7 +111,7 @@ def measure(case: Case, count: int, seconds: float) -> dict[str, Any]:
             taken[name].append(timed(run))
     ratios = {name: quartiles(taken[name], taken["forward"]) for name in ("outputs", "pass")}
     return {
-        "case": case.name,
+        "case": given.name,
         "samples": count,
         "rounds": len(taken["pass"]),
         "tensors": len(work.observers),
@@ -116,7 +147,7 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=10.0, help="how long to time each case; default 10")
     chosen = options.parse_args()
     quiet()
-    results = [measure(case, chosen.samples, chosen.seconds) for case in selected(chosen)]
+    results = [measure(given, chosen.samples, chosen.seconds) for given in selected(chosen)]
     if results:
         headers = ["case", "samples", "tensors", "forward ms", "outputs ÷ forward", "pass ÷ forward"]
         print(markdown(headers, [row(figures) for figures in results]))
