@@ -39,6 +39,8 @@ class Kernel {
     }
   }
 
+  const ort::Api& api() const { return api_; }
+
   void compute(ort::Context* context) const {
     const Tensor x = input(context, 0), samples = input(context, 1);
     if (samples.count != 2) throw Failure{api_.create_status(ort::kInvalidArgument, "samples are not two numbers")};
@@ -92,14 +94,13 @@ ort::Status* told(const ort::Api& api, const Work& work) noexcept {
   }
 }
 
-const ort::Api* runtime = nullptr;
-
 ort::Status* create(const ort::Operator*, const ort::Api* api, const ort::Info* info, void** kernel) {
   return told(*api, [&] { *kernel = new Kernel(*api, info); });
 }
 
 ort::Status* compute(void* kernel, ort::Context* context) {
-  return told(*runtime, [&] { static_cast<const Kernel*>(kernel)->compute(context); });
+  const Kernel& made = *static_cast<const Kernel*>(kernel);
+  return told(made.api(), [&] { made.compute(context); });
 }
 
 const ort::Operator sketch{
@@ -131,12 +132,12 @@ const ort::Operator sketch{
 extern "C" __attribute__((visibility("default"))) octavo::ort::Status* RegisterCustomOps(
     octavo::ort::Options* options, const octavo::ort::ApiBase* base) {
   using namespace octavo;
-  runtime = base->api(ort::kVersion);
-  if (runtime == nullptr) return nullptr;  // older than 1.16: the session then says that it lacks the operator
-  return told(*runtime, [&] {
+  const ort::Api* api = base->api(ort::kVersion);
+  if (api == nullptr) return nullptr;  // older than 1.16: the session then says that it lacks the operator
+  return told(*api, [&] {
     ort::Domain* domain = nullptr;
-    succeed(runtime->create_domain("octavo", &domain));
-    succeed(runtime->add_operator(domain, &sketch));
-    succeed(runtime->add_domain(options, domain));
+    succeed(api->create_domain("octavo", &domain));
+    succeed(api->add_operator(domain, &sketch));
+    succeed(api->add_domain(options, domain));
   });
 }

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxruntime
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 from tests import models
@@ -24,6 +25,13 @@ from octavo.progress import Silent
 from octavo.ranges import Observer, RangeSketch
 
 SAMPLES = 40
+# Of a sample: from few values to more than the histogram counts, and the edges between.
+SIZES = st.one_of(st.integers(1, 40), st.sampled_from([511, 512, 513, 1023, 1024, 1536, 5000]))
+
+
+def values(*shape: int) -> NDArray[np.float32]:
+    """Normal values, the same for the same shape."""
+    return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
 
 
 def unary(*ops: str, shape: models.Shape = ("N", 24)) -> ir.Model:

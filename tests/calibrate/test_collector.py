@@ -6,18 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.calibrate.calibrating import sketched
+from tests.calibrate.calibrating import SIZES, sketched, values
 
 from octavo.calibrate.collector import HISTOGRAM_VALUES, collect, stride_through
 from octavo.ranges import RangeSketch
 from octavo.ranges.fbgemm_histogram import FbgemmHistogram
 from octavo.ranges.moving_average import MovingAverage
-
-SIZES = st.one_of(st.integers(1, 40), st.sampled_from([511, 512, 513, 1023, 1024, 1536, 5000]))
-
-
-def values(*shape: int) -> np.ndarray:
-    return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
 
 
 def collected(*batches: tuple[np.ndarray, int]) -> RangeSketch:

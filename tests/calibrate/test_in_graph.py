@@ -10,7 +10,7 @@ import onnx_ir as ir
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.calibrate.calibrating import floats, inputs, prepared
+from tests.calibrate.calibrating import SIZES, floats, inputs, prepared, values
 from tests.models import PATTERNS, build, node
 
 from octavo.calibrate.collector import HISTOGRAM_VALUES, collect
@@ -20,15 +20,10 @@ from octavo.calibrate.observation import Observation
 from octavo.data import Batch
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError, ModelError
-from octavo.native import kernels, library
+from octavo.native import kernels, operator_library
 from octavo.ranges import RangeSketch
 
-SIZES = st.one_of(st.integers(1, 40), st.sampled_from([511, 512, 513, 1023, 1024, 1536, 5000]))
 SPECIAL = [np.nan, np.inf, -np.inf, -0.0, 3e38, 1e-45]
-
-
-def values(*shape: int) -> np.ndarray:
-    return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
 
 
 def negated(shape: list[Any], kind: int = ir.DataType.FLOAT) -> ir.Model:
@@ -161,7 +156,7 @@ class TestRefusals:
         number = kernels().sketches(1, HISTOGRAM_VALUES).publish()
         gc.collect()
         with pytest.raises(ModelError, match="these range sketches do not exist"):
-            Session(ANY, edit=lambda model: add_sketches(model, ["y"], number), operators=library())
+            Session(ANY, edit=lambda model: add_sketches(model, ["y"], number), operators=operator_library())
 
     @pytest.mark.parametrize(
         ("samples", "reason"),
@@ -180,7 +175,7 @@ class TestRefusals:
             add_sketches(model, ["y"], number)
             model.graph.inputs[-1].shape = ir.Shape([len(samples)])
 
-        session = Session(ANY, edit=edit, operators=library())
+        session = Session(ANY, edit=edit, operators=operator_library())
         with pytest.raises(DataError, match=reason):
             session.run({"x": values(2, 3), "octavo/samples": np.array(samples, np.int64)})
 

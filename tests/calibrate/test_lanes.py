@@ -70,6 +70,12 @@ def test_one_batch_waits_ready_for_the_next_free_lane_and_no_more() -> None:
     class Blocked:
         fixed_batch = None
 
+        def start(self, observers: object) -> None:
+            raise NotImplementedError
+
+        def nbytes(self, batch: Batch) -> int:
+            raise NotImplementedError
+
         def observe(self, batch: Batch) -> None:
             begun.append(batch.start)
             assert free.wait(PATIENCE)
@@ -77,7 +83,7 @@ def test_one_batch_waits_ready_for_the_next_free_lane_and_no_more() -> None:
         def settle(self) -> None:
             pass
 
-    with closing(Lanes(Blocked(), 1)) as lanes:  # type: ignore[arg-type]
+    with closing(Lanes(Blocked(), 1)) as lanes:
         first, second, third = batches(4)[:3]
         lanes.observe(first)
         lanes.observe(second)

@@ -16,8 +16,8 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from octavo.calibrate.collector import HISTOGRAM_VALUES
 from octavo.data import Batch, fixed_size, padded_parts
 from octavo.engines.onnxruntime import Session
-from octavo.errors import ModelError
-from octavo.native import kernels, library
+from octavo.graph.values import named_values
+from octavo.native import kernels, operator_library
 from octavo.ranges import Observer, RangeSketch
 
 _SAMPLES, _SIZES = "octavo/samples", "octavo/sizes"
@@ -42,15 +42,17 @@ class InGraph:
         self._observers: list[RangeSketch] = []
         number = self._sketches.publish()
         self._session = Session(
-            model, edit=lambda copy: add_sketches(copy, tensors, number), threads=threads, operators=library()
+            model, edit=lambda copy: add_sketches(copy, tensors, number), threads=threads, operators=operator_library()
         )
         self.fixed_batch = fixed_size([spec for spec in self._session.inputs if spec.name != _SAMPLES])
 
     def start(self, observers: Mapping[str, Observer]) -> None:
-        found = [observers[name] for name in self._tensors]
-        self._observers = [each for each in found if isinstance(each, RangeSketch)]
-        for tensor, observer in enumerate(self._observers):
+        self._observers = []
+        for tensor, name in enumerate(self._tensors):
+            observer = observers[name]
+            assert isinstance(observer, RangeSketch)
             observer.lend(self._sketches, tensor)
+            self._observers.append(observer)
 
     def observe(self, batch: Batch) -> None:
         self._run(batch)
@@ -81,11 +83,7 @@ def add_sketches(model: ir.Model, tensors: Sequence[str], number: int) -> None:
         ModelError: the model has no such tensor.
     """
     graph = model.graph
-    values = {value.name or "": value for value in graph.inputs}
-    values.update({value.name or "": value for node in graph for value in node.outputs})
-    for name in tensors:
-        if name not in values:
-            raise ModelError(f"the model has no tensor '{name}'; octavo inspect lists its operators")
+    values = named_values(graph, tensors)
     samples = _int64(_SAMPLES, 2)
     sizes = [_int64(f"{_SIZES}/{tensor}", 1) for tensor in range(len(tensors))]
     # ONNX Runtime takes up first what comes last: so each tensor is read as soon as it is there.

@@ -22,6 +22,7 @@ from octavo.calibrate.observation import Observation
 from octavo.data import Batch, SampleSet, sample_hashes
 from octavo.data.runner import DEFAULT_BATCH
 from octavo.errors import DataError, UserError
+from octavo.graph.size import tensor_bytes
 from octavo.progress import Progress, Silent
 from octavo.ranges import Observer, RangeSketch
 
@@ -72,7 +73,8 @@ def run(
     # They share the threads inside an operator, and each brings its own.
     inner = threads if lanes == 1 else (threads or _cores()) - lanes + 1
     observation = (InGraph if in_graph else Fetched)(model, list(tensors), inner)
-    size = batch_size or _batch_size(observation, samples, _room(model) if in_graph else _ORDERED_BATCH_BYTES)
+    room, most = (_room(model), _LARGEST_BATCH) if in_graph else (_ORDERED_BATCH_BYTES, DEFAULT_BATCH)
+    size = batch_size or _batch_size(observation, samples, room, most)
     identify = identify or checkpoint is not None
     job = _Pass(observation, observers, samples, size, checkpoint, progress or Silent(), identify, lanes)
     if checkpoint is not None:
@@ -184,18 +186,16 @@ def _internal(model: ir.Model, tensors: Mapping[str, Observer]) -> bool:
 
 def _room(model: ir.Model) -> int:
     """What the observed tensors of a batch may take, in bytes."""
-    weights = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
-    return int(np.clip(weights, _BATCH_BYTES, _MOST_BATCH_BYTES))
+    return int(np.clip(tensor_bytes(model), _BATCH_BYTES, _MOST_BATCH_BYTES))
 
 
-def _batch_size(observation: Observation, samples: SampleSet, room: int) -> int:
+def _batch_size(observation: Observation, samples: SampleSet, room: int, most: int) -> int:
     """As many samples as keep the observed tensors within bounds, told by the first; iterables bring their own."""
     if samples.length is None:
         return DEFAULT_BATCH
     if observation.fixed_batch:
         return observation.fixed_batch
     per_sample = observation.nbytes(next(iter(samples.batches(1))))
-    most = DEFAULT_BATCH if isinstance(observation, Fetched) else _LARGEST_BATCH
     return int(np.clip(room // max(per_sample, 1), 1, most))
 
 

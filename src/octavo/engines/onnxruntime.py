@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from octavo.errors import DataError, ModelError
 from octavo.graph.constants import constant
 from octavo.graph.spec import TensorSpec
+from octavo.graph.values import named_values
 from octavo.targets import cpu_flags
 
 _QUIET = 4
@@ -162,12 +163,7 @@ def _widest(node: ir.Node) -> int:
 
 def _return(model: ir.Model, outputs: Sequence[str]) -> None:
     """Make these tensors, internal ones too, the model's outputs."""
-    values = {value.name: value for value in (*model.graph.inputs, *model.graph.initializers.values())}
-    for node in model.graph:
-        values.update({value.name: value for value in node.outputs})
-    missing = [name for name in outputs if name not in values]
-    if missing:
-        raise ModelError(f"the model has no tensor '{missing[0]}'; octavo inspect lists its operators")
+    values = named_values(model.graph, outputs)
     model.graph.outputs.clear()
     model.graph.outputs.extend(values[name] for name in outputs)
 

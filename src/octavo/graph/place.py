@@ -12,6 +12,7 @@ from octavo.affine import QuantParams, real_range
 from octavo.graph.constants import drop_unused
 from octavo.graph.passes.raise_opset import raise_opset
 from octavo.graph.plan import LayerPlan, Plan
+from octavo.graph.values import named_values
 from octavo.graph.weights import Constants, QuantizedConstant
 
 _CLIPPED, _FLOAT = "_clipped", "_float"
@@ -50,7 +51,7 @@ class _Placer:
         self.model, self.graph = model, model.graph
         self.plan, self.activations, self.constants = plan, activations, constants
         self.nodes = {node.name or "": node for node in model.graph}
-        self.values = _values(model.graph)
+        self.values = named_values(model.graph)
         self.names = set(self.values) | set(self.nodes)
         self.written = self._written_by_integer_layers()
         self.shared: dict[tuple[str, str, tuple[int, ...], bytes], ir.Value] = {}
@@ -210,10 +211,3 @@ def _data_type(params: QuantParams) -> ir.DataType:
 def _trans_b(node: ir.Node) -> int:
     found = node.attributes.get("transB")
     return 0 if found is None else int(found.as_int())
-
-
-def _values(graph: ir.Graph) -> dict[str, ir.Value]:
-    values = {value.name or "": value for value in (*graph.inputs, *graph.initializers.values())}
-    for node in graph:
-        values.update({value.name or "": value for value in node.outputs})
-    return values

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octavo.native.cpu import Cpu, cpu
 from octavo.native.kernels import Kernels, Product, kernels
-from octavo.native.operators import Sketches, library
+from octavo.native.operators import Sketches, operator_library
 from octavo.native.runtime import BundleModel, BundleSession, open_bundle, open_session
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Sketches",
     "cpu",
     "kernels",
-    "library",
     "open_bundle",
     "open_session",
+    "operator_library",
 ]

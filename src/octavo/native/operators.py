@@ -5,10 +5,10 @@ from __future__ import annotations
 from octavo import _native
 from octavo._native import Sketches
 
-__all__ = ["Sketches", "library"]
+__all__ = ["Sketches", "operator_library"]
 
 
-def library() -> str:
+def operator_library() -> str:
     """The file that a session registers to know the operators of the domain "octavo"."""
     assert _native.__file__ is not None
     return _native.__file__
