@@ -11,11 +11,11 @@ over the rounds of seconds / seconds of the bare passes; in brackets, its quarti
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,9 @@ import numpy as np
 import onnx_ir as ir
 
 from benchmarks.cases import Arrays, parser
-from benchmarks.cases import selected as cases
-from benchmarks.networks import NETWORKS
+from benchmarks.cases import load as load_case
+from benchmarks.networks import Network
+from benchmarks.prepared import selected
 from benchmarks.quantize_run import bare_forward
 from benchmarks.quantize_time import MANY, repeated
 from benchmarks.tables import machine_line, markdown, write_json
@@ -51,19 +52,17 @@ class Given:
     samples: Arrays
 
 
-def selected(options: argparse.Namespace) -> Iterator[Given]:
-    """The networks and cases that the options name, all by default."""
-    chosen = options.names
-    for network in NETWORKS.values():
-        if not chosen or network.name in chosen:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "model.onnx"
-                ir.save(network.model(), path)
-                yield Given(network.name, path, {"input": network.samples(_NETWORK_SAMPLES)})
-    options.names = [name for name in chosen if name not in NETWORKS]
-    if options.names or not chosen:
-        for case in cases(options):
-            yield Given(case.name, case.model, case.calibration)
+def of_network(network: Network, folder: Path) -> Given:
+    """Its file is written into the folder."""
+    path = folder / f"{network.name}.onnx"
+    ir.save(network.model(), path)
+    return Given(network.name, path, {"input": network.samples(_NETWORK_SAMPLES)})
+
+
+def of_case(place: Path, name: str) -> Given:
+    """With its own samples."""
+    case = load_case(place, name)
+    return Given(name, case.model, case.calibration)
 
 
 class Work:
@@ -147,7 +146,9 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=10.0, help="how long to time each case; default 10")
     chosen = options.parse_args()
     quiet()
-    results = [measure(given, chosen.samples, chosen.seconds) for given in selected(chosen)]
+    with tempfile.TemporaryDirectory() as folder:
+        given = selected(chosen, partial(of_network, folder=Path(folder)), of_case)
+        results = [measure(each, chosen.samples, chosen.seconds) for each in given]
     if results:
         headers = ["case", "samples", "tensors", "forward ms", "outputs ÷ forward", "pass ÷ forward"]
         print(markdown(headers, [row(figures) for figures in results]))

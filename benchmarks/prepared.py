@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import onnx_ir as ir
@@ -22,6 +23,7 @@ from octavo.export import compile_model
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "prepared"
 _SAMPLES = 4
+T = TypeVar("T")
 # The targets of the model that Octavo compiles, and of the one that ONNX Runtime and OpenVINO run.
 OWN, PEERS = "octavo", "x86-vnni"
 
@@ -57,6 +59,13 @@ class Prepared:
 
 
 def prepared(options: argparse.Namespace) -> Iterator[Prepared]:
+    """The networks and cases that the options name, with their files."""
+    return selected(options, of_network, of_case)
+
+
+def selected(
+    options: argparse.Namespace, of_network: Callable[[Network], T], of_case: Callable[[Path, str], T]
+) -> Iterator[T]:
     """The networks and cases that the options name, all by default; says on stderr what is skipped, and why."""
     place = folder(options.cases)
     if place is None:
