@@ -49,7 +49,7 @@ fuzz: .venv/dev
 		-DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" \
 		-DCMAKE_CXX_FLAGS="$(SANITIZERS)" -DCMAKE_COMPILE_WARNING_AS_ERROR=ON
 	$(BIN)/cmake --build build/fuzz --parallel 2 --target octavo_fuzz
-	$(BIN)/python -m tests.native.corpus build/fuzz/corpus
+	$(BIN)/python -m tests.helpers.native_corpus build/fuzz/corpus
 	mkdir -p build/fuzz/found
 	build/fuzz/tests/fuzz/octavo_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=2000 \
 		-print_final_stats=1 -print_funcs=0 -verbosity=0 -artifact_prefix=build/fuzz/ build/fuzz/found build/fuzz/corpus

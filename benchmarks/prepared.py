@@ -17,8 +17,8 @@ import onnx_ir as ir
 import octavo
 from benchmarks.cases import Arrays, folder, load, names
 from benchmarks.networks import NETWORKS, Network
+from octavo.compiler import compile_model
 from octavo.errors import ModelError
-from octavo.export import compile_model
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "prepared"

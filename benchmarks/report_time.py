@@ -71,7 +71,7 @@ def network() -> onnx.ModelProto:
 
 def _bundled() -> float:
     """Seconds that bundling Vega takes where no cache has it; the user's own cache is filled too."""
-    from octavo.page.library import vega
+    from octavo.report.html.library import vega
 
     vega()
     with tempfile.TemporaryDirectory() as folder:

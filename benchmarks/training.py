@@ -19,7 +19,7 @@ import numpy as np
 import octavo
 from benchmarks import cases
 from octavo.engines.onnxruntime import Session
-from octavo.result import QuantizationResult
+from octavo.pipeline.result import QuantizationResult
 
 _RUNGS = "search,equalize,smooth,correct,round,reconstruct"
 _AT_ONCE = 50

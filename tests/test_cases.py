@@ -7,10 +7,10 @@ import onnx
 import onnx_ir as ir
 import pytest
 from benchmarks.cases import Case, folder
-from tests.real_cases import NAMES, real_case
+from tests.helpers.real_cases import NAMES, real_case
 
 import octavo
-from octavo.result import QuantizationResult
+from octavo.pipeline.result import QuantizationResult
 
 pytestmark = pytest.mark.slow
 

@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 import typer.main
 import yaml
-from tests.placeholders import GIVEN, SPECIAL, folder_for, lay_out
+from tests.helpers.placeholders import GIVEN, SPECIAL, folder_for, lay_out
 
 from octavo.affine import INT8
 from octavo.cli import app
+from octavo.pipeline.result import QuantizationResult
 from octavo.ranges import RangeSketch
-from octavo.result import QuantizationResult
 from octavo.targets import read_target, target_names
 from octavo.targets.target import Target
 

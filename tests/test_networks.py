@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("torch", reason="the networks need torch: pip install 'octavo[torch]'")
 
 from benchmarks.networks import NETWORKS
-from tests.models import Arrays
+from tests.helpers.models import Arrays
 
 from octavo.engines.onnxruntime import Session
 

@@ -12,15 +12,15 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tests.models import PATTERNS, Arrays, build, chain, feeds, node, random, run
-from tests.real_cases import real_case
-from tests.reference_run import Reference
+from tests.helpers.models import PATTERNS, Arrays, build, chain, feeds, node, random, run
+from tests.helpers.real_cases import real_case
+from tests.helpers.reference_run import Reference
 
 import octavo
 from octavo.engines.onnxruntime import would_saturate
 from octavo.graph import prepare
-from octavo.layers import TensorReport
-from octavo.result import QuantizationResult
+from octavo.pipeline.layers import TensorReport
+from octavo.pipeline.result import QuantizationResult
 from octavo.targets import target, target_names
 from octavo.targets.detect import this_machine
 

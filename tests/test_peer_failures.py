@@ -14,13 +14,23 @@ import onnxruntime
 import psutil
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tests.models import Arrays, batch_norm_weights, build, feeds, initializer_as_input, node, odd_names, random, run
+from tests.helpers.models import (
+    Arrays,
+    batch_norm_weights,
+    build,
+    feeds,
+    initializer_as_input,
+    node,
+    odd_names,
+    random,
+    run,
+)
 
 import octavo
 from octavo.affine.bias import BIAS_LIMIT
 from octavo.affine.params import SMALLEST_SCALE
 from octavo.engines.onnxruntime import Session
-from octavo.result import QuantizationResult
+from octavo.pipeline.result import QuantizationResult
 from octavo.targets import target, target_names
 from octavo.targets.detect import this_machine
 

@@ -9,8 +9,8 @@ from octavo.data import Preprocess
 from octavo.engines.native import load
 from octavo.measure import Evaluation, MetricResult, evaluation
 from octavo.native import Cpu, cpu
-from octavo.pipeline import quantize
-from octavo.result import QuantizationResult
+from octavo.pipeline.quantize import quantize
+from octavo.pipeline.result import QuantizationResult
 
 __version__ = version("octavo")
 

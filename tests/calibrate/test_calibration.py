@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.calibrate.calibrating import SAMPLES, calibrated, inputs, left, prepared
-from tests.models import conv_relu
+from tests.helpers.calibration import SAMPLES, calibrated, inputs, left, prepared
+from tests.helpers.models import conv_relu
 
 from octavo.calibrate import Calibration
 from octavo.errors import OptionError

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.calibrate.calibrating import sketched
+from tests.helpers.calibration import sketched
 
 from octavo.calibrate.checkpoint import State, read_checkpoint, remove_checkpoint, write_checkpoint
 from octavo.errors import OptionError

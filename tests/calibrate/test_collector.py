@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.calibrate.calibrating import SIZES, sketched, values
+from tests.helpers.calibration import SIZES, sketched, values
 
 from octavo.calibrate.collector import HISTOGRAM_VALUES, collect, stride_through
 from octavo.ranges import RangeSketch

@@ -10,8 +10,8 @@ import onnx_ir as ir
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.calibrate.calibrating import SIZES, floats, inputs, prepared, values
-from tests.models import PATTERNS, build, node
+from tests.helpers.calibration import SIZES, floats, inputs, prepared, values
+from tests.helpers.models import PATTERNS, build, node
 
 from octavo.calibrate.collector import HISTOGRAM_VALUES, collect
 from octavo.calibrate.fetched import Fetched

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.calibrate.calibrating import inputs, plain, prepared, sketched
-from tests.models import Arrays, conv_relu
+from tests.helpers.calibration import inputs, plain, prepared, sketched
+from tests.helpers.models import Arrays, conv_relu
 
 from octavo.calibrate.fetched import Fetched
 from octavo.calibrate.in_graph import InGraph

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tests.cli.running import DIGITS, UNTIMED, contents, only_sentence, process
-from tests.models import build, node, random
+from tests.helpers.command_line import DIGITS, UNTIMED, contents, only_sentence, process
+from tests.helpers.models import build, node, random
 
 pytestmark = pytest.mark.slow
 

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
-from tests import jobs
-from tests.calibrate.calibrating import (
+from tests.helpers import jobs
+from tests.helpers.calibration import (
     SAMPLES,
     Counter,
     Stopping,
@@ -37,16 +37,16 @@ from tests.calibrate.calibrating import (
     tokens,
     unary,
 )
-from tests.models import ONE, PATTERNS, build, conv_relu, mlp, node, random
+from tests.helpers.models import ONE, PATTERNS, build, conv_relu, mlp, node, random
 
 import octavo
 from octavo.calibrate.collector import HISTOGRAM_VALUES
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError, OptionError
-from octavo.progress import Silent
 from octavo.ranges import RangeSketch
 from octavo.ranges.fbgemm_histogram import FbgemmHistogram
 from octavo.ranges.moving_average import MovingAverage
+from octavo.system.progress import Silent
 
 MODULE = importlib.import_module("octavo.calibrate.run")
 MODEL = prepared(conv_relu())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.cli.running import UNTIMED, Ended, Octavo, Refused, contents, lay_out, only_sentence
+from tests.helpers.command_line import UNTIMED, Ended, Octavo, Refused, contents, lay_out, only_sentence
 
 from octavo.cli import run
 

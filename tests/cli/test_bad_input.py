@@ -16,11 +16,11 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tests import models
-from tests.cli.running import UNTIMED, Octavo, Refused, contents, only_sentence, process
+from tests.helpers import models
+from tests.helpers.command_line import UNTIMED, Octavo, Refused, contents, only_sentence, process
 
-from octavo import job
 from octavo.errors import BudgetNotMet, OctavoError
+from octavo.pipeline import job
 
 DATA = ("-c", "calib.npz", "-o", "out.onnx")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.running import Octavo, Refused
+from tests.helpers.command_line import Octavo, Refused
 
 import octavo as package
-from octavo.export import read_bundle
+from octavo.compiler import read_bundle
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from tests import models
-from tests.cli.running import DIGITS, Octavo, process
+from tests.helpers import models
+from tests.helpers.command_line import DIGITS, Octavo, process
 
 from octavo.engines.onnxruntime import Session
 from octavo.targets import target_names, this_machine

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.cli.running import UNTIMED, Octavo, Refused
+from tests.helpers.command_line import UNTIMED, Octavo, Refused
 
 from octavo.graph import load
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.cli.running import Octavo
+from tests.helpers.command_line import Octavo
 
 COMMAND = ("quantize", "digits.onnx", "-c", "calib.npz", "-o", "out.onnx", "-t", "octavo", "--threads", "1")
 

@@ -18,12 +18,13 @@ import onnxruntime
 import pytest
 from onnx import numpy_helper
 from PIL import Image
-from tests.cli.running import DIGITS, UNTIMED, Octavo, lay_out, process
+from tests.helpers.command_line import DIGITS, UNTIMED, Octavo, lay_out, process
 
-from octavo import job, targets
+from octavo import targets
 from octavo.cli import run
 from octavo.engines import onnxruntime as engine
 from octavo.engines.onnxruntime import Session
+from octavo.pipeline import job
 
 METRIC = {"name", "unit", "float", "quantized", "drop", "drop_ci95", "sqnr_db", "method", "samples", "groups"}
 LAYER = {

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.data.giving import LABELS, ROWS, VALUES, X, inputs, opened, refusal, spec
+from tests.helpers.sample_data import LABELS, ROWS, VALUES, X, inputs, opened, refusal, spec
 
 from octavo.errors import DataError
 

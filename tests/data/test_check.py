@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.data.giving import VALUES, X, inputs, opened, refusal, spec
+from tests.helpers.sample_data import VALUES, X, inputs, opened, refusal, spec
 
 from octavo.data import Preprocess
 from octavo.errors import DataError

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.data.giving import (
+from tests.helpers.sample_data import (
     LABELS,
     ROWS,
     VALUES,

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.data.giving import X, inputs, opened, read_or_refused, refusal, spec
+from tests.helpers.sample_data import X, inputs, opened, read_or_refused, refusal, spec
 
 from octavo.data import Preprocess
 from octavo.errors import DataError, DependencyError, OptionError

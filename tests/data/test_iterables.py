@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from onnxruntime.quantization import CalibrationDataReader
-from tests.data.giving import LABELS, ROWS, VALUES, X, inputs, opened, refusal, spec
+from tests.helpers.sample_data import LABELS, ROWS, VALUES, X, inputs, opened, refusal, spec
 from torch.utils.data import DataLoader, TensorDataset
 
 from octavo.data import concatenate, sample_hashes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.data.giving import refusal, spec
+from tests.helpers.sample_data import refusal, spec
 
 from octavo.data.names import match_names
 from octavo.errors import DataError

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.data.giving import VALUES, inputs, opened, refusal
+from tests.helpers.sample_data import VALUES, inputs, opened, refusal
 
 from octavo.errors import DataError, OptionError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.data.giving import refusal
+from tests.helpers.sample_data import refusal
 
 from octavo.data import Preprocess
 from octavo.errors import OptionError

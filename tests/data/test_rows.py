@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.data.giving import VALUES, headed, raw_header, read_or_refused, refusal, stored
+from tests.helpers.sample_data import VALUES, headed, raw_header, read_or_refused, refusal, stored
 
 from octavo.data.rows import RowReader
 from octavo.errors import DataError

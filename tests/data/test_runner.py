@@ -9,8 +9,8 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
-from tests.data.giving import LABELS, ROWS, VALUES, opened, spec
-from tests.models import Arrays, Shape, conv_clip, feeds, run
+from tests.helpers.models import Arrays, Shape, conv_clip, feeds, run
+from tests.helpers.sample_data import LABELS, ROWS, VALUES, opened, spec
 
 from octavo.data import SampleSet, choose_batch, concatenate, run_batches
 from octavo.engines.onnxruntime import Session

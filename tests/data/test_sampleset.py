@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.data.giving import LABELS, ROWS, VALUES, X, inputs, opened, refusal, spec
+from tests.helpers.sample_data import LABELS, ROWS, VALUES, X, inputs, opened, refusal, spec
 
 from octavo.data import Preprocess, SampleSet, sample_hashes
 from octavo.errors import DataError

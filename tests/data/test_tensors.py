@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.data.giving import VALUES, refusal
-from tests.models import conv_relu, mlp, random
+from tests.helpers.models import conv_relu, mlp, random
+from tests.helpers.sample_data import VALUES, refusal
 
 from octavo.data.tensors import read_tensor
 from octavo.errors import DataError, ModelError

@@ -15,12 +15,12 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
-from tests.export.qdq import Qdq
+from tests.helpers.qdq import Qdq
 
 import octavo
+from octavo.compiler import compile_model
 from octavo.engines.native import NativeSession
 from octavo.errors import DataError
-from octavo.export import compile_model
 
 Floats = NDArray[np.float32]
 

@@ -12,8 +12,8 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper
 from onnx.reference import ReferenceEvaluator
-from tests.jobs import quantized
-from tests.models import PATTERNS, build, conv_relu, feeds, if_subgraph, mlp, node, odd_names, random, run
+from tests.helpers.jobs import quantized
+from tests.helpers.models import PATTERNS, build, conv_relu, feeds, if_subgraph, mlp, node, odd_names, random, run
 
 from octavo.engines import onnxruntime as engine
 from octavo.engines.onnxruntime import Session

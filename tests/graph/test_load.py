@@ -12,7 +12,7 @@ import onnx
 import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from tests.models import PATTERNS, build, feeds, initializer_as_input, node, random, run
+from tests.helpers.models import PATTERNS, build, feeds, initializer_as_input, node, random, run
 
 from octavo.errors import ModelError
 from octavo.graph import input_specs, load, model_bytes, output_specs

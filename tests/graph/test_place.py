@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from tests import models
-from tests.graph.quantizing import SEEDS, Quantized, quantized
-from tests.models import PATTERNS, STEPS, Arrays, build, chain, feeds, node, random, run
+from tests.helpers import models
+from tests.helpers.models import PATTERNS, STEPS, Arrays, build, chain, feeds, node, random, run
+from tests.helpers.plain_quantization import SEEDS, Quantized, quantized
 
 from octavo.affine import Grid, bias_scale, dequantize, params_from_range
 from octavo.errors import ModelError

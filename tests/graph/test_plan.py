@@ -9,8 +9,8 @@ import onnx
 import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper
-from tests import models
-from tests.models import PATTERNS, build, node, random
+from tests.helpers import models
+from tests.helpers.models import PATTERNS, build, node, random
 
 from octavo.errors import OptionError
 from octavo.graph import operators as ops

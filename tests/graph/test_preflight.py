@@ -10,8 +10,8 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from tests import models
-from tests.graph.quantizing import quantized
+from tests.helpers import models
+from tests.helpers.plain_quantization import quantized
 
 from octavo.errors import TargetError
 from octavo.graph.preflight import check_target, violations

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
-from tests import models
-from tests.models import PATTERNS, STEPS, Arrays, Shape, build, chain, feeds, node, random, run
+from tests.helpers import models
+from tests.helpers.models import PATTERNS, STEPS, Arrays, Shape, build, chain, feeds, node, random, run
 
 from octavo.errors import ModelError
 from octavo.graph import prepare

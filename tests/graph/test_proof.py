@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
-from tests import models
-from tests.graph.quantizing import Quantized, quantized
-from tests.models import PATTERNS, Arrays, build, node, random, run
+from tests.helpers import models
+from tests.helpers.models import PATTERNS, Arrays, build, node, random, run
+from tests.helpers.plain_quantization import Quantized, quantized
 
 from octavo.graph import prepare, proof
 from octavo.graph.plan import make_plan

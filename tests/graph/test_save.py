@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
-from tests.models import PATTERNS, feeds, random, run
+from tests.helpers.models import PATTERNS, feeds, random, run
 
 from octavo.errors import OptionError
 from octavo.graph import load, save

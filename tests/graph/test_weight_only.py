@@ -11,15 +11,15 @@ import onnx_ir as ir
 import onnxruntime
 import pytest
 from onnx import numpy_helper
-from tests import models
-from tests.graph.quantizing import Quantized, quantized
-from tests.models import build, feeds, node, random, run
+from tests.helpers import models
+from tests.helpers.models import build, feeds, node, random, run
+from tests.helpers.plain_quantization import Quantized, quantized
 
 import octavo
 from octavo.affine import dequantize
 from octavo.errors import OptionError, TargetError
 from octavo.graph.preflight import violations
-from octavo.recipe import Recipe, read_recipe
+from octavo.pipeline.recipe import Recipe, read_recipe
 from octavo.targets import target
 
 NAME = "weight-only-int4"

@@ -11,7 +11,7 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from tests.models import PATTERNS, Arrays, conv_relu, feeds, run
+from tests.helpers.models import PATTERNS, Arrays, conv_relu, feeds, run
 
 import octavo
 from octavo.data import open_samples

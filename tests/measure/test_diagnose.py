@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from numpy.typing import NDArray
-from tests.models import build, node, random
+from tests.helpers.models import build, node, random
 
 import octavo
 from octavo.affine import UINT8, QuantParams

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score
-from tests.measure.fakes import Fake, noisy
+from tests.helpers.fake_engines import Fake, noisy
 
 from octavo.data import Preprocess, open_samples, sample_hashes
 from octavo.errors import DataError, OptionError

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 from sklearn.metrics import mean_squared_error, roc_auc_score, top_k_accuracy_score
-from tests.models import Arrays, build, node, random, run
+from tests.helpers.models import Arrays, build, node, random, run
 
 import octavo
 from octavo import evaluation

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 import pytest
-from tests.models import PATTERNS, run
+from tests.helpers.models import PATTERNS, run
 
 from octavo.errors import OptionError
 from octavo.graph import TensorSpec, input_specs

@@ -9,8 +9,8 @@ import onnx_ir as ir
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from tests.graph.quantizing import Quantized, observed, quantized
-from tests.models import PATTERNS, Arrays, build, node, random, run
+from tests.helpers.models import PATTERNS, Arrays, build, node, random, run
+from tests.helpers.plain_quantization import Quantized, observed, quantized
 
 from octavo.affine import INT8, QuantParams
 from octavo.data import open_samples

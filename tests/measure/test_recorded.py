@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from tests import models
-from tests.models import feeds
+from tests.helpers import models
+from tests.helpers.models import feeds
 
 from octavo.engines.onnxruntime import Session
 from octavo.measure.recorded import Recorded

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 import pytest
-from tests.models import build, node, random
+from tests.helpers.models import build, node, random
 
 import octavo
-from octavo.export import compile_model, read_bundle
-from octavo.export.work import bundle_work
+from octavo.compiler import compile_model, read_bundle
+from octavo.compiler.work import bundle_work
 from octavo.graph.work import Work
 from octavo.measure import estimate, model_work
 

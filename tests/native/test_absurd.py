@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import onnx_ir as ir
 import pytest
-from tests.export.qdq import Qdq, random_params, random_weights
+from tests.helpers.qdq import Qdq, random_params, random_weights
 
 import octavo
+from octavo.compiler import compile_model
+from octavo.compiler.bundle import with_checksum
 from octavo.errors import ModelError
-from octavo.export import compile_model
-from octavo.export.bundle import with_checksum
 
 # Channels, and a kernel's height and width, whose product is that many modulo 2^64.
 CHANNELS, HEIGHT, WIDTH, WRAPPED = 613981397, 4924781, 3483483, 2795

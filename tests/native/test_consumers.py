@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.native.building import ROOT, build, digits_bundle
-from tests.native.corpus import bundles
+from tests.helpers.native_build import ROOT, build, digits_bundle
+from tests.helpers.native_corpus import bundles
 
 import octavo
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from tests.native.corpus import bundles
+from tests.helpers.native_corpus import bundles
 
 import octavo
-from octavo.export import read_bundle
-from octavo.export.kinds import KINDS
+from octavo.compiler import read_bundle
+from octavo.compiler.kinds import KINDS
 
 
 def test_every_kind_of_operator_is_among_them() -> None:
     found = {operator.kind for content in bundles().values() for operator in read_bundle(content).operators}
-    assert found == set(KINDS), "give the new kind a tiny model in tests/native/corpus.py"
+    assert found == set(KINDS), "give the new kind a tiny model in tests/helpers/native_corpus.py"
 
 
 def test_they_are_small_and_run(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from tests.native.isas import each_isa
+from tests.helpers.instruction_sets import each_isa
 
 from octavo.native import kernels
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.native.isas import each_isa
+from tests.helpers.instruction_sets import each_isa
 
 from octavo import affine
 from octavo.affine import Grid, QuantParams

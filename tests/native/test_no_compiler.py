@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.native.building import CMAKE, ROOT
+from tests.helpers.native_build import CMAKE, ROOT
 
 
 def test_a_missing_compiler_is_named_in_one_sentence(tmp_path: Path) -> None:

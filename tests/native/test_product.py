@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.native.isas import each_isa
+from tests.helpers.instruction_sets import each_isa
 
 from octavo import affine
 from octavo.affine import Grid, QuantParams

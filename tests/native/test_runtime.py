@@ -12,14 +12,14 @@ import onnx_ir as ir
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.export.qdq import Qdq
-from tests.native.building import ROOT, build, digits_bundle, encoder_bundle
+from tests.helpers.native_build import ROOT, build, digits_bundle, encoder_bundle
+from tests.helpers.qdq import Qdq
 
 import octavo
 from octavo.affine import UINT8, QuantParams
+from octavo.compiler import compile_model
+from octavo.compiler.bundle import with_checksum
 from octavo.errors import OptionError
-from octavo.export import compile_model
-from octavo.export.bundle import with_checksum
 
 pytestmark = pytest.mark.slow
 SANITIZED = (

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.native.isas import each_isa
-from tests.ranges import numpy_sketch
+from tests.helpers import numpy_sketch
+from tests.helpers.instruction_sets import each_isa
 
 from octavo.native import kernels
 

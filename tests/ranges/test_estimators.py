@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tests.ranges.distributions import distributions, sketch_of
+from tests.helpers.distributions import distributions, sketch_of
 
 from octavo.affine import INT8, UINT4, UINT8, Grid, dequantize, params_from_range, quantize
 from octavo.errors import OptionError

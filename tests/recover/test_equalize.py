@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from tests.models import ONE, build, linear, node, random, residual
-from tests.recover.ladder_models import difference, sqnr, state_of
+from tests.helpers.ladder_models import difference, sqnr, state_of
+from tests.helpers.models import ONE, build, linear, node, random, residual
 
 from octavo.recover.equalize import equalize
 

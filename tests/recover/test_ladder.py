@@ -7,8 +7,8 @@ from pathlib import Path
 
 import onnx_ir as ir
 import pytest
-from tests.jobs import metric
-from tests.recover.states import FOUR_BITS, inputs, network, state
+from tests.helpers.jobs import metric
+from tests.helpers.states import FOUR_BITS, inputs, network, state
 
 from octavo.measure import MetricResult
 from octavo.recover import Climb, Memory, Outcome, Rung, State, climb, rungs_named
@@ -32,7 +32,7 @@ def climbed(plain: State, figures: list[MetricResult], budget: float | None, dea
         Rung(name, name, lambda s, spec=spec: Outcome(s.with_estimators({"x": spec}), spec), dear=dear)
         for name, spec in (("one", "minmax"), ("two", "percentile:99"), ("three", "percentile:98"))
     ]
-    return climb(lambda: plain, made, lambda _: next(given), budget, Memory(None, "", plain.work))
+    return climb(lambda: plain, made, lambda _: next(given), budget, Memory(None, "", plain.settings))
 
 
 def test_it_stops_at_the_first_rung_within_the_budget(plain: State) -> None:
@@ -54,7 +54,7 @@ def test_what_is_no_better_is_taken_back(plain: State) -> None:
 
 def test_a_rung_that_changes_nothing_is_not_measured(plain: State) -> None:
     idle = Rung("idle", "", lambda s: Outcome(s, "nothing to do"))
-    found = climb(lambda: plain, [idle], lambda _: measured(2), None, Memory(None, "", plain.work))
+    found = climb(lambda: plain, [idle], lambda _: measured(2), None, Memory(None, "", plain.settings))
     assert [step.drop for step in found.steps] == [2, None]
 
 
@@ -66,7 +66,7 @@ def test_finished_rungs_are_not_run_again_and_give_the_same_bytes(tmp_path: Path
 
     def run(key: str = "k", figures: list[MetricResult] = drops) -> Climb:
         given = iter(figures)
-        return climb(lambda: begun, rungs, lambda _: next(given), None, Memory(tmp_path / "kept", key, begun.work))
+        return climb(lambda: begun, rungs, lambda _: next(given), None, Memory(tmp_path / "kept", key, begun.settings))
 
     def content(found: Climb) -> bytes:
         return ir.to_proto(found.state.quantized).graph.SerializeToString(deterministic=True)

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 import pytest
-from tests.models import build, node, random
-from tests.recover import states
+from tests.helpers import states
+from tests.helpers.models import build, node, random
 
 from octavo.affine import Grid
 from octavo.graph import prepare
+from octavo.quantizer.state import State
 from octavo.recover import rungs_named
 from octavo.recover.blocks import blocks
-from octavo.recover.state import State
 from octavo.targets import target
 
 pytest.importorskip("torch")

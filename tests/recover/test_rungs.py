@@ -9,13 +9,14 @@ import onnx
 import onnx_ir as ir
 import pytest
 from onnx import helper, numpy_helper
-from tests.models import build, node, random
-from tests.recover.states import FOUR_BITS, inputs, network, outputs, sqnr, state
+from tests.helpers.models import build, node, random
+from tests.helpers.states import FOUR_BITS, inputs, network, outputs, sqnr, state
 
 from octavo.affine import UINT16
 from octavo.engines.onnxruntime import Session
 from octavo.errors import OptionError
 from octavo.measure import MetricResult
+from octavo.quantizer.state import State
 from octavo.recover import rung_names, rungs_named
 from octavo.recover.correct import correct, correct_analytic
 from octavo.recover.matrices import product
@@ -23,7 +24,6 @@ from octavo.recover.mix import mix
 from octavo.recover.round import round_weights
 from octavo.recover.search import search
 from octavo.recover.sensitivity import bit_operations, macs, own_errors, shares
-from octavo.recover.state import State
 from octavo.targets import target
 
 HELD_OUT = inputs(32, seed=9)
@@ -110,7 +110,7 @@ def test_a_planted_sensitive_layer_is_found_and_raised() -> None:
         return MetricResult("noise", "points", 100, 100 - drop, drop, (drop, drop), "", 32, 32)
 
     before = choose(plain.quantized).drop
-    ready = dataclasses.replace(plain, work=dataclasses.replace(plain.work, choose=choose, budget=before / 2))
+    ready = dataclasses.replace(plain, settings=dataclasses.replace(plain.settings, choose=choose, budget=before / 2))
     found = mix(ready)
     assert [name for name, grid in found.state.grids.items() if grid.bits == 16] == ["r"]
     assert found.details["pareto"][0]["layers"] == [worst]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from tests.models import build, node, random
-from tests.recover.ladder_models import difference, sqnr, state_of
+from tests.helpers.ladder_models import difference, sqnr, state_of
+from tests.helpers.models import build, node, random
 
 from octavo.recover.smooth import smooth
 

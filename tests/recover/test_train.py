@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
-from tests import models
-from tests.jobs import metric
-from tests.recover.states import inputs, network, outputs, sqnr, state
+from tests.helpers import models
+from tests.helpers.jobs import metric
+from tests.helpers.states import inputs, network, outputs, sqnr, state
 
 import octavo
 from octavo.measure import MetricResult
+from octavo.quantizer.state import State
 from octavo.recover import Memory, climb, registry, rungs_named
 from octavo.recover import train as train_rung
-from octavo.recover.state import State
 from octavo.recover.train import TRAIN, needed_by, train
 from octavo.targets import target
 
@@ -89,13 +89,15 @@ def test_long_training_asks_for_leave_and_is_not_remembered(plain: State, tmp_pa
             def advance(self, steps: int = 1) -> None: ...
             def done(self) -> None: ...
 
-        work = dataclasses.replace(plain.work, allow_training=allow, progress=Watch(), training=tmp_path / "k" / "t")
-        begun = dataclasses.replace(plain, work=work)
+        settings = dataclasses.replace(
+            plain.settings, allow_training=allow, progress=Watch(), training=tmp_path / "k" / "t"
+        )
+        begun = dataclasses.replace(plain, settings=settings)
 
         def choose(found: State) -> MetricResult:
             return metric(drop=5.0, ci95=(4.0, 6.0), sqnr_db=sqnr(found, plain, HELD_OUT))
 
-        return climb(lambda: begun, [rung], choose, None, Memory(tmp_path / "k", "key", work)), said
+        return climb(lambda: begun, [rung], choose, None, Memory(tmp_path / "k", "key", settings)), said
 
     asked, said = run(False)
     assert asked.state.trained == {}

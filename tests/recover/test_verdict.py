@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.jobs import metric
+from tests.helpers.jobs import metric
 
 from octavo.recover import judge
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 import pytest
-from tests import models
-from tests.models import feeds
-from tests.recover import states
+from tests.helpers import models, states
+from tests.helpers.models import feeds
 
 from octavo.data import open_samples
 from octavo.engines.onnxruntime import Session

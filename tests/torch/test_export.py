@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
-from tests.torch.nets import Branching, Encoder, Faulty, Residual, images, separable, settled, tokens
+from tests.helpers.torch_nets import Branching, Encoder, Faulty, Residual, images, separable, settled, tokens
 
 import octavo
 from octavo.engines.onnxruntime import Session

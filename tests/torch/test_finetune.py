@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests import models
-from tests.recover import states
+from tests.helpers import models, states
 
 from octavo.data import open_samples
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError, OptionError
 from octavo.graph import input_specs
-from octavo.recover.state import State
+from octavo.quantizer.state import State
 from octavo.targets import target
 from octavo.torch import Training, finetune, trainable
 
@@ -141,7 +140,7 @@ def test_interrupted_it_goes_on_to_the_same_weights(state: State, tmp_path: Path
 SCRIPT = """
 import sys
 import numpy as np
-from tests.recover import states
+from tests.helpers import states
 from octavo.targets import target
 from octavo.torch import distillation, finetune, trainable
 distillation._BETWEEN_WRITES = 0.0

@@ -9,15 +9,14 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
-from tests import models
-from tests.recover import states
+from tests.helpers import models, states
 
 import octavo
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError, DependencyError, ModelError, OptionError
 from octavo.graph.weights import quantize_constants
+from octavo.quantizer.state import State
 from octavo.recover import rungs_named
-from octavo.recover.state import State
 from octavo.targets import target, target_names
 from octavo.torch import as_module, convert, finetune, prepare, trainable
 

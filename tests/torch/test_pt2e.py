@@ -15,7 +15,7 @@ from octavo.torch import from_pt2e, verify
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torch.ao.quantization.fx._decomposed")
-converting = pytest.importorskip("tests.torch.converting")
+converting = pytest.importorskip("tests.helpers.torch_conversion")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 Q = torch.ops.quantized_decomposed

@@ -17,7 +17,7 @@ from octavo.affine import INT8, UINT8, QuantParams, bias_scale, conv, gemm, quan
 from octavo.torch import from_quantized, verify
 
 torch = pytest.importorskip("torch")
-converting = pytest.importorskip("tests.torch.converting")
+converting = pytest.importorskip("tests.helpers.torch_conversion")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 

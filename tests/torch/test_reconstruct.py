@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 import pytest
-from tests.models import build, node
+from tests.helpers.models import build, node
 
 from octavo.torch import Batch, Biased, Rounded, Task, block_error, corrected_biases, importance, learn_rounding
 

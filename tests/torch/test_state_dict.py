@@ -14,7 +14,7 @@ from octavo.targets import target
 from octavo.torch import from_state_dict, verify
 
 torch = pytest.importorskip("torch")
-converting = pytest.importorskip("tests.torch.converting")
+converting = pytest.importorskip("tests.helpers.torch_conversion")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 ADD = {"/Add": "skip"}

@@ -10,7 +10,7 @@ import onnx
 import onnx.parser
 import onnx_ir as ir
 import pytest
-from tests import models
+from tests.helpers import models
 
 import octavo
 from octavo.engines.onnxruntime import Session

@@ -13,7 +13,7 @@ from octavo.targets import target
 from octavo.torch import from_quantized, verify
 
 torch = pytest.importorskip("torch")
-converting = pytest.importorskip("tests.torch.converting")
+converting = pytest.importorskip("tests.helpers.torch_conversion")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 

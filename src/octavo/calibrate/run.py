@@ -23,8 +23,8 @@ from octavo.data import Batch, SampleSet, sample_hashes
 from octavo.data.runner import DEFAULT_BATCH
 from octavo.errors import DataError, UserError
 from octavo.graph.size import tensor_bytes
-from octavo.progress import Progress, Silent
 from octavo.ranges import Observer, RangeSketch
+from octavo.system.progress import Progress, Silent
 
 _SECONDS_BETWEEN_CHECKPOINTS = 2.0
 # What the observed tensors of one batch may take together: more would only push them out of the cache. But each run

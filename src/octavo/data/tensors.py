@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.errors import DataError, OptionError
-from octavo.files import write_bytes
 from octavo.graph import load
+from octavo.system.files import write_bytes
 
 
 def read_tensor(path: Path, name: str | None) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from octavo.graph.size import LARGEST_PROTO, model_bytes, tensor_bytes
 
 # Graphs of other frameworks may parse as protocol buffers by accident; ONNX files begin at version 3.
 _OLDEST_IR = 3
-_FILES = "octavo.files"
+_FILES = "octavo.system.files"
 
 
 def load(path: str | os.PathLike[str]) -> ir.Model:

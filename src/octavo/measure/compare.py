@@ -10,7 +10,7 @@ import onnx_ir as ir
 from octavo.data import SampleSet
 from octavo.graph.passes.shapes import infer_shapes
 from octavo.measure.layers import TensorError, counterparts, tensor_errors
-from octavo.progress import Progress
+from octavo.system.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from octavo.measure.evaluation import Evaluation
 from octavo.measure.interval import Interval, of_means, of_proportions, of_scores
 from octavo.measure.metrics import Metric, default_metric
 from octavo.measure.resample import Groups
-from octavo.progress import Progress, Silent
+from octavo.system.progress import Progress, Silent
 
 # Above so many bytes of outputs and references, recomputing a score a thousand times takes minutes.
 _LARGE = 1 << 22

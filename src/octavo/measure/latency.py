@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.engines import Engine
-from octavo.progress import Progress, Silent
+from octavo.system.progress import Progress, Silent
 
 _WARM_UP = 3
 

@@ -16,7 +16,7 @@ from octavo.data.runner import fixed_batch
 from octavo.engines.onnxruntime import Session
 from octavo.graph.place import put_on_grid
 from octavo.measure.decibels import decibels
-from octavo.progress import Progress, Silent
+from octavo.system.progress import Progress, Silent
 
 Doubles = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from octavo._native import compiled, runnable
+from octavo.native._native import compiled, runnable
 from octavo.native.kernels import kernels
 
 

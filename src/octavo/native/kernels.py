@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
-from octavo._native import Kernels, Product
-from octavo._native import kernels as _kernels
 from octavo.errors import OptionError
+from octavo.native._native import Kernels, Product
+from octavo.native._native import kernels as _kernels
 
 __all__ = ["Kernels", "Product", "kernels"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from octavo import _native
-from octavo._native import Sketches
+from octavo.native import _native
+from octavo.native._native import Sketches
 
 __all__ = ["Sketches", "operator_library"]
 

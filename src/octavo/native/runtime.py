@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from octavo._native import BundleModel, BundleSession
 from octavo.errors import ModelError, OptionError
+from octavo.native._native import BundleModel, BundleSession
 
 __all__ = ["BundleModel", "BundleSession", "open_bundle", "open_session"]
 

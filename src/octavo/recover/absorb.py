@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from octavo.quantizer.state import State
 from octavo.recover.channels import Doubles, Edit, rewrite
 from octavo.recover.pairs import Pair, pairs
 from octavo.recover.rows import Span, tensors
-from octavo.recover.state import State
 
 # A channel is worth it where its least value is such a share of its largest, a tensor where its range shrinks so.
 _SHARE, _SHRINKS = 1 / 3, 0.9
@@ -23,7 +23,7 @@ def absorb_biases(state: State, model: ir.Model) -> int:
     found = [pair for pair in pairs(model) if _fits(state, pair)]
     spans = [Span(pair.first.outputs, pair.first.node.op_type == "Gemm") for pair in found]
     names = [pair.first.node.outputs[0].name or "" for pair in found]
-    for batch in tensors(model, state.work, names) if found else ():
+    for batch in tensors(model, state.settings, names) if found else ():
         for name, span in zip(names, spans, strict=True):
             span.update(batch[name])
     changes: dict[tuple[ir.Node, int], Doubles] = {}

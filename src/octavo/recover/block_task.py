@@ -15,8 +15,8 @@ from octavo.graph.constants import constant
 from octavo.graph.extract import extract
 from octavo.graph.operators import bias_input, in_front_of_softmax
 from octavo.graph.weights import QuantizedConstant
+from octavo.quantizer.state import State
 from octavo.recover.blocks import Block
-from octavo.recover.state import State
 from octavo.recover.walk import Walk, calibration_batches
 from octavo.torch import Batch, Biased, Rounded, Task, importance, untranslatable
 
@@ -53,7 +53,7 @@ def block_task(
     weights = [_rounded(state, inside[name], constants[name]) for name in block.layers]
     biases = [bias for name in block.layers if (bias := _bias(state, model, inside[name])) is not None]
     exits = {value.name or "": _counterpart(model, value) for value in block.exits}
-    return Task(nodes, exits, weights, biases, steps, rows, state.work.seed)
+    return Task(nodes, exits, weights, biases, steps, rows, state.settings.seed)
 
 
 def turned(state: State, layer: str, array: NDArray[Any]) -> NDArray[Any]:
@@ -105,7 +105,7 @@ def block_batches(
     entry, outputs = block.entry.name or "", [node.outputs[0] for node in block.nodes if node.name in block.layers]
     exits = [*dict.fromkeys(value.name or "" for value in (*block.exits, *outputs))]
     dtypes = {name: ir.DataType.from_numpy(array.dtype) for name, array in right[0].items()}
-    session = Session(extract(state.reference, block.nodes, dtypes, exits), threads=state.work.threads)
+    session = Session(extract(state.reference, block.nodes, dtypes, exits), threads=state.settings.threads)
     wanted = {value.name or "" for value in block.exits}
     counts = [{name: array for name, array in each.items() if name in wanted} for each in weights]
     return _parted(
@@ -118,14 +118,14 @@ def block_batches(
 
 def importances(state: State, found: Sequence[Block]) -> list[Arrays]:
     """How much every exit counts, batch by batch; nothing where the model as a whole cannot be run in PyTorch."""
-    work, model = state.work, state.reference
-    batches = calibration_batches(work.samples, model, work.threads)
+    settings, model = state.settings, state.reference
+    batches = calibration_batches(settings.samples, model, settings.threads)
     nodes = list(model.graph)
     exits = [value.name or "" for block in found for value in block.exits]
     if untranslatable(nodes) or not any(array.dtype.kind == "f" for array in batches[0].values()):
         return [{} for _ in batches]
     outputs = [in_front_of_softmax(value).name or "" for value in model.graph.outputs]
-    raw = [_importance(nodes, batch, exits, outputs, work.seed) for batch in batches]
+    raw = [_importance(nodes, batch, exits, outputs, settings.seed) for batch in batches]
     sizes = {name: float(np.mean([each[name].mean() for each in raw])) for name in exits}
     return [{name: each[name] / size for name, size in sizes.items() if size > 0} for each in raw]
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.affine import dequantize
+from octavo.quantizer.state import State
 from octavo.recover.matrices import Product
 from octavo.recover.rung import Outcome, Rung, walking
-from octavo.recover.state import State
 from octavo.recover.visit import Visit, biased, visits
 
 Floats = NDArray[np.float32]

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
+from octavo.quantizer.state import State
 from octavo.recover.absorb import absorb_biases
 from octavo.recover.channels import Doubles, balanced, edits, normalized, rewrite
 from octavo.recover.pairs import Pair, pairs, upper_bound
 from octavo.recover.rows import Reader, Span, rounded, tensors
 from octavo.recover.rung import Outcome, Rung
-from octavo.recover.state import State
 
 _ALPHAS = (0.25, 0.5, 0.75, 1.0)
 _SWEEPS = 5
@@ -137,7 +137,7 @@ def _links(state: State, model: ir.Model) -> list[_Link]:
 
 def _measure(state: State, model: ir.Model, links: list[_Link]) -> None:
     watched = [each for link in links for each in link.watches()]
-    for found in tensors(model, state.work, [name for name, _ in watched]):
+    for found in tensors(model, state.settings, [name for name, _ in watched]):
         for name, each in watched:
             each.update(found[name])
 

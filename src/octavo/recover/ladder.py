@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from octavo.measure import MetricResult, peak_rss_bytes
+from octavo.quantizer.state import State
 from octavo.recover.memory import Memory
 from octavo.recover.rung import Outcome, Rung
-from octavo.recover.state import State
 from octavo.recover.step import Step
 from octavo.recover.verdict import standard_error
 
@@ -72,10 +72,10 @@ class _Climber:
         if rung.seconds is not None and known is None:
             seconds = rung.seconds(best)
             why = "" if rung.why is None else f"; it is for {rung.why(best)}"
-            if rung.unasked is not None and seconds > rung.unasked and not best.work.allow_training:
+            if rung.unasked is not None and seconds > rung.unasked and not best.settings.allow_training:
                 self.steps.append(_withheld(rung, seconds, why))
                 return best, measured
-            best.work.progress.announce(f"{rung.name}: {rung.title}, about {_duration(seconds)}{why}")
+            best.settings.progress.announce(f"{rung.name}: {rung.title}, about {_duration(seconds)}{why}")
         return self._take(rung.name, known, (best, measured), lambda: rung.apply(best))
 
     def _take(

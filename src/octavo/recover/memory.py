@@ -15,13 +15,13 @@ import numpy as np
 from octavo.affine import Grid, QuantParams
 from octavo.calibrate import Calibration
 from octavo.errors import UserError
-from octavo.files import write_text
 from octavo.graph import load, save
 from octavo.graph.weights import Constants, QuantizedConstant
 from octavo.measure import MetricResult
+from octavo.quantizer.state import Settings, State, restored
 from octavo.ranges import estimator
-from octavo.recover.state import State, Work, restored
 from octavo.recover.step import Step
+from octavo.system.files import write_text
 
 _VERSION = 2
 
@@ -33,12 +33,12 @@ class Memory:
     Attributes:
         folder: where; it is made when the first rung is done.
         key: what tells this job from others: model, data, settings.
-        work: what restored states work with.
+        settings: what restored states work with.
     """
 
     folder: Path | None
     key: str
-    work: Work
+    settings: Settings
 
     def recall(self, place: int, rung: str) -> tuple[Step, State | None, MetricResult] | None:
         """What is kept of the rung at that place; None where nothing is, or what there is belongs to another job."""
@@ -87,7 +87,7 @@ class Memory:
             given = _constants(kept["given"], arrays)
             calibration = _calibration(kept["estimators_read"], arrays)
         return restored(
-            self.work,
+            self.settings,
             load(path.with_suffix(".onnx")),
             load(path.with_suffix(".reference.onnx")),
             calibration,

@@ -6,9 +6,9 @@ from typing import Any
 
 from octavo.errors import OptionError
 from octavo.measure import MetricResult
+from octavo.quantizer.state import State
 from octavo.recover.rung import Outcome, Rung, walking
 from octavo.recover.sensitivity import bit_operations, macs, own_errors, raised, relieved
-from octavo.recover.state import State
 
 # So many layers are measured one at a time, those first that the proxy ranks first.
 _MEASURED = 32
@@ -23,8 +23,8 @@ def mix(state: State) -> Outcome:
     Raises:
         OptionError: there is no budget, or nothing to choose by.
     """
-    work = state.work
-    if work.choose is None or work.budget is None:
+    settings = state.settings
+    if settings.choose is None or settings.budget is None:
         raise OptionError("the rung mix needs a budget and samples to choose by; add --max-drop and --evaluate")
     proxy, counts = own_errors(state), macs(state)
     ranked = sorted(proxy, key=lambda name: -proxy[name])[:_MEASURED]
@@ -35,7 +35,7 @@ def mix(state: State) -> Outcome:
     now, then = (bit_operations(each, counts) for each in (state, raised(state, useful)))
     order = sorted(useful, key=lambda name: -measured[name] / max(then[name] - now[name], 1.0))
     curve = _Curve(state, order, counts)
-    best = curve.fewest(work.budget)
+    best = curve.fewest(settings.budget)
     details: dict[str, Any] = {"pareto": curve.points(), "sensitivity": measured, "proxy": proxy}
     share = curve.share(best)
     what = "float" if curve.state(best).left_out else "16-bit activations"
@@ -68,7 +68,7 @@ class _Curve:
 
     def metric(self, count: int) -> MetricResult:
         """Measured once."""
-        choose = self._start.work.choose
+        choose = self._start.settings.choose
         assert choose is not None
         if count not in self._metrics:
             self._metrics[count] = choose(self.state(count).quantized)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from octavo.affine import dequantize
 from octavo.graph.constants import new_constant
 from octavo.graph.weights import Constants
+from octavo.quantizer.state import State
 from octavo.recover.block_task import block_batches, block_task, importances, nodes_of, turned
 from octavo.recover.blocks import Block, blocks
 from octavo.recover.matrices import product
@@ -18,7 +19,6 @@ from octavo.recover.round import best_rounding
 from octavo.recover.round import forecast as rounding_takes
 from octavo.recover.rung import Outcome, Rung, walking
 from octavo.recover.sensitivity import macs, numbers
-from octavo.recover.state import State
 from octavo.recover.visit import biased, visit
 from octavo.recover.walk import Walk, calibration_batches
 from octavo.torch import block_error, corrected_biases, learn_rounding, untranslatable
@@ -44,13 +44,13 @@ def reconstruct(state: State) -> Outcome:
     """
     if find_spec("torch") is None:
         return Outcome(state, "PyTorch is not installed; pip install 'octavo[torch]' brings it")
-    work = _Reconstruction(state)
-    state.work.progress.start("reconstruct", len(work.blocks))
-    for block in work.blocks:
-        work.go_on(block)
-        state.work.progress.advance()
-    state.work.progress.done()
-    return work.outcome()
+    task = _Reconstruction(state)
+    state.settings.progress.start("reconstruct", len(task.blocks))
+    for block in task.blocks:
+        task.go_on(block)
+        state.settings.progress.advance()
+    state.settings.progress.done()
+    return task.outcome()
 
 
 def forecast(state: State) -> float:
@@ -66,8 +66,8 @@ class _Reconstruction:
     def __init__(self, state: State) -> None:
         self.state, self.blocks = state, _blocks(state)
         self.model = state.quantized.clone()
-        batches = calibration_batches(state.work.samples, state.reference, state.work.threads)
-        threads = state.work.threads
+        batches = calibration_batches(state.settings.samples, state.reference, state.settings.threads)
+        threads = state.settings.threads
         self.walks = Walk(state.reference, batches, threads), Walk(self.model, batches, threads)
         self.weights = importances(state, self.blocks)
         self.floats = {node.name: node for node in state.reference.graph}
@@ -104,7 +104,7 @@ class _Reconstruction:
         floats, integers = (walk.fork() for walk in self.walks)
         for name in block.layers:
             layer, node = self.state.plan.layers[name], self.nodes[name]
-            here = visit(layer, self.floats[name], node, floats, integers, self.model, self.state.work.seed)
+            here = visit(layer, self.floats[name], node, floats, integers, self.model, self.state.settings.seed)
             found = best_rounding(self.state, here)
             if found is None:
                 continue

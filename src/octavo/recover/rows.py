@@ -14,9 +14,9 @@ from octavo.data.runner import choose_batch, run_batch
 from octavo.engines.onnxruntime import Session
 from octavo.graph.plan import Plan
 from octavo.graph.weights import weight_params
+from octavo.quantizer.state import Settings, State
 from octavo.recover.channels import Doubles, Linear
 from octavo.recover.matrices import Product
-from octavo.recover.state import State, Work
 
 Floats = NDArray[np.float32]
 
@@ -26,11 +26,11 @@ _ROWS = 4096
 _SIZE = 1 << 20
 
 
-def tensors(model: ir.Model, work: Work, names: Sequence[str]) -> Iterator[dict[str, NDArray[Any]]]:
+def tensors(model: ir.Model, settings: Settings, names: Sequence[str]) -> Iterator[dict[str, NDArray[Any]]]:
     """Some tensors of a float model over up to 256 calibration samples, batch by batch, in one pass."""
-    session = Session(model, outputs=list(dict.fromkeys(names)), threads=work.threads)
+    session = Session(model, outputs=list(dict.fromkeys(names)), threads=settings.threads)
     count = 0
-    for batch in work.samples.batches(choose_batch(session, _BATCH)):
+    for batch in settings.samples.batches(choose_batch(session, _BATCH)):
         for _, outputs in run_batch(session, batch):
             yield outputs
         count += batch.size
@@ -63,7 +63,7 @@ class Reader:
         self.layer, self._plan = layer, state.plan
         self._layer_plan = state.plan.layers[layer.node.name or ""]
         self._tensor = state.plan.tensors[self._layer_plan.inputs[0]]
-        self._rng = np.random.default_rng(state.work.seed)
+        self._rng = np.random.default_rng(state.settings.seed)
         self.span = Span(layer.inputs, layer.node.op_type in ("Gemm", "MatMul"))
         self._parts: list[Floats] = []
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any
 
-from octavo.recover.state import State
+from octavo.quantizer.state import State
 from octavo.recover.walk import walkable
 
 

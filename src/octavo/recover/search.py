@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from octavo.affine import QuantParams, dequantize, fake_quantize, params_from_range, pytorch_params
 from octavo.graph.plan import LayerPlan, TensorPlan
+from octavo.quantizer.state import State
 from octavo.ranges import RangeSketch, estimator
 from octavo.recover.matrices import Product, product
 from octavo.recover.rung import Outcome, Rung, walking
-from octavo.recover.state import State
 from octavo.recover.walk import Walk, calibration_batches
 
 Floats = NDArray[np.float32]
@@ -45,25 +45,25 @@ def search(state: State) -> Outcome:
 
 def _costs(state: State) -> dict[str, dict[str, float]]:
     """For each tensor that is observed, what each candidate costs its readers."""
-    work, plan = state.work, state.plan
-    batches = calibration_batches(work.samples, state.model, work.threads)
+    settings, plan = state.settings, state.plan
+    batches = calibration_batches(settings.samples, state.model, settings.threads)
     nodes = {node.name: node for node in state.model.graph}
-    walk = Walk(state.model, batches, work.threads)
+    walk = Walk(state.model, batches, settings.threads)
     costs: dict[str, dict[str, float]] = {}
-    work.progress.start("search", len(plan.layers))
+    settings.progress.start("search", len(plan.layers))
     for layer in plan.layers.values():
-        work.progress.advance()
+        settings.progress.advance()
         readable = {i: plan.tensors[n] for i, n in layer.inputs.items() if _has_sketch(state, plan.tensors[n])}
         if layer.role in ("move", "embedding") or not readable:
             continue
         walk.until(layer.name)
         for index, tensor in readable.items():
             reader = _Reader(state, layer, product(nodes[layer.name], layer) if index == 0 else None)
-            rows = reader.rows(walk.tensor(layer.inputs[index]), work.seed)
+            rows = reader.rows(walk.tensor(layer.inputs[index]), settings.seed)
             found = costs.setdefault(tensor.source, {})
             for spec, params in _candidates(state, tensor):
                 found[spec] = found.get(spec, 0.0) + reader.cost(rows, params)
-    work.progress.done()
+    settings.progress.done()
     return costs
 
 

@@ -14,8 +14,8 @@ from octavo.data import Arrays
 from octavo.engines.onnxruntime import Session
 from octavo.graph.work import PRODUCTS
 from octavo.graph.work import macs as macs_of
+from octavo.quantizer.state import State
 from octavo.recover.matrices import product
-from octavo.recover.state import State
 from octavo.recover.walk import Walk, calibration_batches
 
 Floats = NDArray[np.float32]
@@ -32,9 +32,9 @@ def own_errors(state: State) -> dict[str, float]:
     One pass over some calibration samples. To first order such relative errors add up at the output, so
     they rank layers without quantizing one at a time.
     """
-    work = state.work
-    batches = calibration_batches(work.samples, state.model, work.threads)
-    walk = Walk(state.model, batches, work.threads)
+    settings = state.settings
+    batches = calibration_batches(settings.samples, state.model, settings.threads)
+    walk = Walk(state.model, batches, settings.threads)
     nodes = {node.name: node for node in state.model.graph}
     found: dict[str, float] = {}
     for layer in state.plan.layers.values():
@@ -44,7 +44,7 @@ def own_errors(state: State) -> dict[str, float]:
         walk.until(layer.name)
         value = each.node.inputs[0]
         assert value is not None
-        rows = each.rows(walk.tensor(value.name or ""), work.seed, _ROWS)
+        rows = each.rows(walk.tensor(value.name or ""), settings.seed, _ROWS)
         constant = state.constants[layer.name, 1]
         weights = dequantize(constant.integers, constant.params)
         hat = each.arranged(weights.T if constant.transposed else weights)
@@ -69,7 +69,7 @@ def raised(state: State, layers: Sequence[str]) -> State:
 
     A layer in float would still read what the layer before it writes in 8 bits.
     """
-    if _WIDE not in state.work.target.activation_widths:
+    if _WIDE not in state.settings.target.activation_widths:
         return state.with_left_out(dict.fromkeys(layers, RAISED))
     tensors = [state.plan.tensors[name] for layer in layers for name in state.plan.layers[layer].inputs.values()]
     return state.with_grids({each.source: INT16 if each.grid.signed else UINT16 for each in tensors})
@@ -80,17 +80,17 @@ def relieved(state: State, layers: Sequence[str]) -> dict[str, float]:
 
     Measured on up to 64 calibration samples; below 0 where it rises.
     """
-    work = state.work
-    batches = _some(calibration_batches(work.samples, state.model, work.threads))
-    right = _outputs(state.reference, batches, work.threads)
-    whole = _noise(right, _outputs(state.quantized, batches, work.threads))
+    settings = state.settings
+    batches = _some(calibration_batches(settings.samples, state.model, settings.threads))
+    right = _outputs(state.reference, batches, settings.threads)
+    whole = _noise(right, _outputs(state.quantized, batches, settings.threads))
     found: dict[str, float] = {}
-    work.progress.start("one layer at a time", len(layers))
+    settings.progress.start("one layer at a time", len(layers))
     for layer in layers:
-        noise = _noise(right, _outputs(raised(state, [layer]).quantized, batches, work.threads))
+        noise = _noise(right, _outputs(raised(state, [layer]).quantized, batches, settings.threads))
         found[layer] = 1.0 - noise / whole if whole > 0 else 0.0
-        work.progress.advance()
-    work.progress.done()
+        settings.progress.advance()
+    settings.progress.done()
     return found
 
 
@@ -112,7 +112,7 @@ def _products(state: State) -> list[ir.Node]:
 
 def _shapes(state: State) -> dict[str, tuple[int, ...]]:
     """Of all that products read and write, for one sample."""
-    batch = {name: array[:1] for name, array in next(iter(state.work.samples.batches(1))).inputs.items()}
+    batch = {name: array[:1] for name, array in next(iter(state.settings.samples.batches(1))).inputs.items()}
     nodes = _products(state)
     names = [node.outputs[0].name or "" for node in nodes]
     read = [value.name or "" for node in nodes for value in node.inputs[:2] if value and value.producer() is not None]

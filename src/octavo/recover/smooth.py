@@ -12,10 +12,10 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.graph.constants import constant, new_constant
+from octavo.quantizer.state import State
 from octavo.recover.channels import Doubles, Edit, balanced, edits, linear, rewrite
 from octavo.recover.rows import Reader, tensors
 from octavo.recover.rung import Outcome, Rung
-from octavo.recover.state import State
 
 _ALPHAS = (0.25, 0.4, 0.5, 0.6, 0.75, 0.85)
 # What the output error must fall by: for a change of constants alone, and for one more operator.
@@ -54,7 +54,7 @@ def smooth(state: State) -> Outcome:
     """
     model = state.model.clone()
     sites = _sites(state, model)
-    for found in tensors(model, state.work, [site.value.name or "" for site in sites]) if sites else ():
+    for found in tensors(model, state.settings, [site.value.name or "" for site in sites]) if sites else ():
         for site in sites:
             for reader in site.readers:
                 reader.update(found[site.value.name or ""])

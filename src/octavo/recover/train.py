@@ -7,9 +7,9 @@ from importlib.util import find_spec
 import numpy as np
 
 from octavo.graph.operators import is_depthwise
+from octavo.quantizer.state import State
 from octavo.recover.rung import Outcome, Rung
 from octavo.recover.sensitivity import macs, numbers, own_errors, shares
-from octavo.recover.state import State
 from octavo.torch import epoch_seconds, finetune, trainable, untranslatable
 
 # What all steps together may take, in multiply-accumulates forwards, and how many and how large they are.
@@ -33,17 +33,17 @@ def train(state: State) -> Outcome:
     why = _obstacle(state)
     if why is not None:
         return Outcome(state, why)
-    work, network = state.work, trainable(state)
+    settings, network = state.settings, trainable(state)
     epochs, rows = _effort(state)
     found = finetune(
         network,
-        work.samples,
+        settings.samples,
         epochs=epochs,
         batch_size=rows,
-        checkpoint=work.training,
-        seed=work.seed,
-        threads=work.threads,
-        progress=work.progress,
+        checkpoint=settings.training,
+        seed=settings.seed,
+        threads=settings.threads,
+        progress=settings.progress,
     )
     details = {"epochs": found.epochs, "best": found.best, "agreement_db": found.agreement_db}
     if not found.best:
@@ -62,7 +62,9 @@ def forecast(state: State) -> float:
     if _obstacle(state) is not None:
         return 0.0
     epochs, rows = _effort(state)
-    return epochs * epoch_seconds(trainable(state), state.work.samples, rows, state.work.seed, state.work.threads)
+    return epochs * epoch_seconds(
+        trainable(state), state.settings.samples, rows, state.settings.seed, state.settings.threads
+    )
 
 
 def needed_by(state: State) -> str:
@@ -92,7 +94,7 @@ def _effort(state: State) -> tuple[int, int]:
     each = sum(macs(state).values()) + _A_NUMBER * numbers(state)
     rows = int(np.clip(_WORK / (each * _STEPS), _LEAST_ROWS, _ROWS))
     steps = float(np.clip(_WORK / (each * rows), _LEAST_STEPS, _STEPS))
-    samples = state.work.samples.length or state.calibration.samples
+    samples = state.settings.samples.length or state.calibration.samples
     return max(round(steps * rows / (samples * (1 - _HELD_OUT))), 1), rows
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from octavo.graph.constants import drop_unused, new_constant
 from octavo.graph.operators import bias_input
 from octavo.graph.plan import LayerPlan
+from octavo.quantizer.state import State
 from octavo.recover.matrices import Product, product
-from octavo.recover.state import State
 from octavo.recover.walk import Walk, calibration_batches
 
 Floats = NDArray[np.float32]
@@ -53,18 +53,18 @@ def visits(state: State, stage: str) -> Iterator[Visit]:
         state: the state whose integers are worked on.
         stage: what to call the work where its course is shown.
     """
-    work, reference = state.work, state.reference
-    batches = calibration_batches(work.samples, reference, work.threads)
+    settings, reference = state.settings, state.reference
+    batches = calibration_batches(settings.samples, reference, settings.threads)
     quantized = state.quantized.clone()
     nodes = {node.name: node for node in quantized.graph}
-    floats, integers = Walk(reference, batches, work.threads), Walk(quantized, batches, work.threads)
+    floats, integers = Walk(reference, batches, settings.threads), Walk(quantized, batches, settings.threads)
     originals = {node.name: node for node in reference.graph}
     layers = [layer for layer in state.plan.layers.values() if product(originals[layer.name], layer) is not None]
-    work.progress.start(stage, len(layers))
+    settings.progress.start(stage, len(layers))
     for layer in layers:
-        yield visit(layer, originals[layer.name], nodes[layer.name], floats, integers, quantized, work.seed)
-        work.progress.advance()
-    work.progress.done()
+        yield visit(layer, originals[layer.name], nodes[layer.name], floats, integers, quantized, settings.seed)
+        settings.progress.advance()
+    settings.progress.done()
 
 
 def visit(

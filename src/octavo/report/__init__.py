@@ -1,1 +1,1 @@
-"""What a user sees in the terminal: progress on stderr, tables on stdout."""
+"""A result in words, once; the terminal and the HTML page print it."""

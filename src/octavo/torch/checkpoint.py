@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from octavo.files import write_bytes
+from octavo.system.files import write_bytes
 
 _VERSION = 1
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from octavo.graph.operators import in_front_of_softmax
-from octavo.progress import Progress
+from octavo.system.progress import Progress
 from octavo.torch.checkpoint import read_checkpoint, write_checkpoint
 from octavo.torch.examples import Examples, Tensors
 from octavo.torch.finetune import Training

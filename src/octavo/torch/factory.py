@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from octavo.errors import ModelError
-from octavo.imports import function_named
+from octavo.system.imports import function_named
 from octavo.torch.translate import pytorch
 
 _FACTORY = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")

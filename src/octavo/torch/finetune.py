@@ -12,7 +12,7 @@ from octavo.data import open_samples
 from octavo.data.runner import DEFAULT_BATCH, fixed_size
 from octavo.errors import OptionError
 from octavo.graph import input_specs
-from octavo.progress import Progress, Silent
+from octavo.system.progress import Progress, Silent
 from octavo.torch.translate import pytorch
 
 if TYPE_CHECKING:

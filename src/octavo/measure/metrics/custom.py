@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from octavo.data import Arrays
 from octavo.errors import DataError
-from octavo.imports import function_named
 from octavo.measure.metrics.metric import Metric
+from octavo.system.imports import function_named
 
 
 def custom(function: Callable[[Arrays, Arrays], float], name: str | None = None) -> Metric:

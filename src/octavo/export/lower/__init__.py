@@ -1,7 +1,0 @@
-"""From a QDQ graph to operators of the native runtime: one file a family of operators."""
-
-from __future__ import annotations
-
-from octavo.export.lower.graph import lower
-
-__all__ = ["lower"]

@@ -1,0 +1,1 @@
+"""The main job: options, prepared model, state, measurements, result."""

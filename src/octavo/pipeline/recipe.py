@@ -1,0 +1,192 @@
+"""Every decision of a quantization as a small YAML file that can be edited and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import onnx_ir as ir
+import yaml
+
+from octavo.affine import Grid
+from octavo.errors import OptionError
+from octavo.graph.plan import Plan, WeightPlan
+from octavo.system.files import write_text
+
+VERSION = 1
+
+# The fields of one decision, each with the types it may have.
+_TENSOR: Mapping[str, tuple[type, ...]] = {"grid": (str,), "symmetric": (bool,), "estimator": (str,)}
+_WEIGHTS: Mapping[str, tuple[type, ...]] = {"grid": (str,), "axis": (int, type(None)), "block_size": (int,)}
+_OPTIONAL = {"block_size"}
+_KINDS = {str: "text", bool: "true or false", int: "a whole number", type(None): "null"}
+
+
+@dataclass
+class Recipe:
+    """The decisions: target, seed, exclusions, and the grid and estimator of each tensor by name.
+
+    `tensors` maps an activation to `grid`, `symmetric` and `estimator`; `weights` maps a layer to
+    the `grid` and `axis` of its weights by input index (axis None is one scale for the tensor), and to
+    their `block_size` where they are in blocks.
+    `rungs` are those of the ladder that are climbed, whatever they bring.
+    """
+
+    target: str
+    seed: int = 0
+    exclude: list[str] = field(default_factory=list)
+    tensors: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weights: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    rungs: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, plan: Plan, exclude: list[str], seed: int) -> Recipe:
+        """Write down what a plan decided."""
+        tensors = {
+            name: {"grid": str(t.grid), "symmetric": t.symmetric, "estimator": t.estimator}
+            for name, t in plan.tensors.items()
+            if t.source == name
+        }
+        weights = {
+            layer.name: {w.index: _decision(w) for w in layer.weights}
+            for layer in plan.layers.values()
+            if layer.weights
+        }
+        return cls(plan.target.name, seed, exclude, tensors, weights)
+
+    def check(self) -> None:
+        """Hold every field against what it may be.
+
+        Raises:
+            OptionError: a field has a value that cannot be used.
+        """
+        for problem in _problems(self):
+            raise OptionError(f"in the recipe, {problem}")
+
+    def apply(self, plan: Plan, model: ir.Model) -> None:
+        """Put the recipe's decisions into a plan; those on what the plan leaves in float have no effect.
+
+        Args:
+            plan: what to change.
+            model: the model that was planned.
+
+        Raises:
+            OptionError: the recipe names what is not in the model, or weights cannot be as it says.
+        """
+        nodes = {node.name for node in model.graph}
+        values = {value.name for node in model.graph for value in (*node.inputs, *node.outputs) if value is not None}
+        for name, decision in self.tensors.items():
+            if name not in values:
+                raise OptionError(f"the recipe names tensor '{name}', which the model does not have; remove it")
+            for tensor in (t for t in plan.tensors.values() if t.source == name):
+                tensor.grid = Grid.parse(decision["grid"])
+                tensor.symmetric = decision["symmetric"]
+                tensor.estimator = decision["estimator"]
+        for name, by_index in self.weights.items():
+            if name not in nodes:
+                raise OptionError(f"the recipe names layer '{name}', which the model does not have; remove it")
+            weights = {weight.index: weight for weight in plan.layers[name].weights} if name in plan.layers else {}
+            for index, decision in by_index.items():
+                if weights and index not in weights:
+                    raise OptionError(f"the recipe names weights {index} of layer '{name}', which has none there")
+                if weights:
+                    _apply(name, weights[index], decision)
+
+    def write(self, path: Path) -> None:
+        """Write the recipe as YAML, whole or not at all.
+
+        Raises:
+            OptionError: the file cannot be written.
+        """
+        fields = {"octavo_recipe": VERSION, **self.__dict__}
+        write_text(path, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True))
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe that `Recipe.write` wrote, perhaps edited since.
+
+    Raises:
+        OptionError: the file cannot be read, is not YAML, or holds what a recipe does not.
+    """
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OptionError(f"recipe {path} cannot be read ({error.strerror}); check the path") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        line = str(error).splitlines()[0] if str(error) else "unreadable"
+        raise OptionError(f"recipe {path} is not valid YAML ({line}); mend it or write it anew") from None
+    if not isinstance(data, dict) or data.pop("octavo_recipe", None) != VERSION:
+        raise OptionError(f"{path} is not an Octavo recipe of version {VERSION}; write one with --recipe NEW.yaml")
+    known = [each.name for each in fields(Recipe)]
+    unknown = [name for name in data if name not in known]
+    if unknown:
+        raise OptionError(f"recipe {path} has a field '{unknown[0]}'; there are {', '.join(known)}")
+    if "target" not in data:
+        raise OptionError(f"recipe {path} names no target; add for example target: x86-vnni")
+    recipe = Recipe(**data)
+    for problem in _problems(recipe):
+        raise OptionError(f"in recipe {path}, {problem}")
+    return recipe
+
+
+def _decision(weight: WeightPlan) -> dict[str, Any]:
+    blocks = {} if weight.block_size is None else {"block_size": weight.block_size}
+    return {"grid": str(weight.grid), "axis": weight.axis, **blocks}
+
+
+def _apply(layer: str, weight: WeightPlan, decision: Mapping[str, Any]) -> None:
+    grid, axis = Grid.parse(decision["grid"]), decision["axis"]
+    if grid.signed != weight.grid.signed:
+        raise OptionError(f"the recipe gives {grid} to weights of '{layer}', which are {weight.grid} on this target")
+    if axis not in (None, weight.axis):
+        takes = "null" if weight.axis is None else f"{weight.axis} or null"
+        raise OptionError(f"the recipe gives axis {axis} to weights of '{layer}', which take {takes}")
+    size = decision.get("block_size")
+    if (size is None) != (weight.block_size is None) or (size is not None and size < 1):
+        takes = "no block_size" if weight.block_size is None else "a block_size of 16, 32, 64, 128 or 256"
+        raise OptionError(f"the recipe gives block_size {size} to weights of '{layer}', which take {takes}")
+    weight.grid, weight.axis, weight.block_size = grid, axis, size
+
+
+def _problems(recipe: Recipe) -> Iterator[str]:
+    # Values are not quoted: aliases make a small file a value of any length.
+    if not isinstance(recipe.target, str):
+        yield "the target is not text; write for example target: x86-vnni"
+    if type(recipe.seed) is not int or recipe.seed < 0:
+        yield "the seed is not a whole number from 0 up"
+    if not isinstance(recipe.exclude, list) or not all(isinstance(each, str) for each in recipe.exclude):
+        yield "exclude is not a list of names; write for example exclude: [Softmax]"
+    if not isinstance(recipe.rungs, list) or not all(isinstance(each, str) for each in recipe.rungs):
+        yield "rungs is not a list of names; write for example rungs: [equalize, correct]"
+    yield from _name_problems("tensors", recipe.tensors)
+    for name, decision in recipe.tensors.items():
+        yield from _decision_problems(f"tensor '{name}'", decision, _TENSOR)
+    yield from _name_problems("weights", recipe.weights)
+    for name, by_index in recipe.weights.items():
+        if not isinstance(by_index, dict) or any(type(index) is not int for index in by_index):
+            yield f"the weights of layer '{name}' are not listed by input index; write for example 1: {{...}}"
+        for index, decision in by_index.items():
+            yield from _decision_problems(f"weights {index} of layer '{name}'", decision, _WEIGHTS)
+
+
+def _name_problems(what: str, by_name: object) -> Iterator[str]:
+    if not isinstance(by_name, dict):
+        yield f"{what} is not a table of names; write for example {what}: {{}}"
+    elif not all(isinstance(name, str) for name in by_name):
+        odd = next(name for name in by_name if not isinstance(name, str))
+        yield f"the name {odd} in {what} is not text; put it in quotes"
+
+
+def _decision_problems(where: str, decision: object, kinds: Mapping[str, tuple[type, ...]]) -> Iterator[str]:
+    if not isinstance(decision, dict) or not set(kinds) - _OPTIONAL <= set(decision) <= set(kinds):
+        yield f"{where} does not have just the fields {', '.join(name for name in kinds if name not in _OPTIONAL)}"
+        return
+    for name, allowed in kinds.items():
+        if name in decision and type(decision[name]) not in allowed:
+            yield f"the {name} of {where} is not {' or '.join(_KINDS[kind] for kind in allowed)}"
+    try:
+        Grid.parse(decision["grid"])
+    except OptionError as error:
+        yield f"{where} has no usable grid: {error}"

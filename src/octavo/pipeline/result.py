@@ -1,0 +1,197 @@
+"""What a quantization gives back: the model, what was decided, and what was measured."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx_ir as ir
+
+from octavo.errors import OptionError
+from octavo.graph import save
+from octavo.graph.plan import LeftFloat
+from octavo.graph.proof import OverflowProof
+from octavo.measure import Diagnosis, MetricResult
+from octavo.pipeline.layers import LayerReport, TensorValues
+from octavo.pipeline.native_time import NativeTime
+from octavo.pipeline.recipe import Recipe
+from octavo.recover import State, Step, Verdict
+from octavo.report.html import Plots, result_fragment, result_page
+from octavo.system.files import write_text
+from octavo.torch import as_module
+
+if TYPE_CHECKING:
+    from octavo.torch.network import Network
+
+
+_MODELS = {"model", "float_model", "state"}
+
+
+@dataclass
+class QuantizationResult:
+    """The quantized model with everything that was decided and measured on the way.
+
+    Attributes:
+        model: the INT8 model in QDQ form.
+        target: the target's name.
+        metric: float and quantized metric with the paired interval; None without `evaluate`.
+        size_bytes: serialized size of both models, keys `float` and `quantized`.
+        latency_ms: median latency of both models here; None when it was not measured.
+        seconds: wall time by stage.
+        calibration_samples: how many samples the ranges were taken from.
+        layers: one report for each integer layer, in graph order.
+        left_float: operators that stay in float, each with the reason.
+        diagnosis: the worst layers with the likely causes, worst first.
+        warnings: one sentence each, for whoever reads the verdict.
+        native: what the native runtime takes for a run of that batch on one thread, by layer, or why the model does
+            not run there; None when it was not tried.
+        latency_batch: the batch size of `latency_ms`: 1, or the model's own where that is fixed.
+        steps: every rung of the ladder that was tried, in order; empty where none was asked for.
+        verdict: whether the budget is met, as far as the samples can tell; None without a budget.
+        tensors: the values of each tensor on a grid, activations and weights, by name; empty without `verify`.
+        operators: the names of all operators of the prepared model, in graph order.
+        command: the command line that made this; empty from Python.
+        float_model: what was quantized.
+        state: what training goes on from; None in a result that was read.
+    """
+
+    model: ir.Model
+    target: str
+    metric: MetricResult | None
+    size_bytes: dict[str, int]
+    latency_ms: dict[str, float] | None
+    seconds: dict[str, float]
+    peak_rss_bytes: int
+    calibration_samples: int
+    layers: list[LayerReport]
+    left_float: list[LeftFloat]
+    proofs: list[OverflowProof]
+    diagnosis: list[Diagnosis]
+    recipe: Recipe
+    versions: dict[str, str]
+    sha256: dict[str, str]
+    warnings: list[str] = field(default_factory=list)
+    latency_batch: int = 1
+    native: NativeTime | None = None
+    steps: list[Step] = field(default_factory=list)
+    verdict: Verdict | None = None
+    tensors: dict[str, TensorValues] = field(default_factory=dict)
+    operators: list[str] = field(default_factory=list)
+    command: str = ""
+    float_model: ir.Model | None = field(default=None, repr=False)
+    state: State | None = field(default=None, repr=False)
+
+    @property
+    def module(self) -> Network:
+        """The quantized model as a PyTorch module that computes the same integers.
+
+        Raises:
+            ModelError: the model has operators that are not translated to PyTorch.
+            DependencyError: PyTorch is not installed.
+        """
+        return as_module(self.model)
+
+    @property
+    def plot(self) -> Plots:
+        """Charts of the result: `layers()`, `histogram(name)`, `channels(name)`, `sensitivity()`, `pareto()`."""
+        return Plots(self.to_dict())
+
+    def report(self, path: str | os.PathLike[str], *, title: str = "", overwrite: bool = False) -> Path:
+        """Write the page that shows all of the result: one HTML file that needs no network.
+
+        Args:
+            path: the file to write.
+            title: what stands above it; the model's own name by default.
+            overwrite: replace a file that exists.
+
+        Raises:
+            OptionError: the file exists and `overwrite` is not set, or it cannot be written.
+            DependencyError: the plotting library is not installed.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise OptionError(f"{path} exists; choose another path or allow overwriting")
+        write_text(path, result_page(self.to_dict(), title or self.model.graph.name or "model"))
+        return path
+
+    def _repr_html_(self) -> str:
+        return result_fragment(self.to_dict())
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the quantized model, whole or not at all.
+
+        Raises:
+            OptionError: the file exists and `overwrite` is not set, or its folder cannot be written.
+        """
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise OptionError(f"{path} exists; choose another path or allow overwriting")
+        save(self.model, path)
+        return path
+
+    def to_dict(self) -> dict[str, Any]:
+        """The whole result, but for the model itself, in plain types, as `--json` writes it.
+
+        NaN and infinity, for which JSON has no word, are None.
+        """
+        metric = None if self.metric is None else metric_dict(self.metric)
+        plain = {key: value for key, value in self.__dict__.items() if key not in _MODELS}
+        lists = {key: [asdict(item) for item in plain[key]] for key in ("layers", "left_float", "diagnosis", "steps")}
+        proofs = [{**asdict(proof), "holds": proof.holds} for proof in self.proofs]
+        whole = {
+            **plain,
+            **lists,
+            "metric": metric,
+            "native": None if self.native is None else _native_dict(self.native),
+            "proofs": proofs,
+            "recipe": asdict(self.recipe),
+            "verdict": None if self.verdict is None else asdict(self.verdict),
+            "tensors": {name: asdict(values) for name, values in self.tensors.items()},
+        }
+        return {key: _finite(value) for key, value in whole.items()}
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+
+    def write_json(self, path: str | os.PathLike[str]) -> None:
+        """Write `to_json`, whole or not at all.
+
+        Raises:
+            OptionError: the file cannot be written.
+        """
+        write_text(Path(path), self.to_json() + "\n")
+
+
+def _native_dict(native: NativeTime) -> Mapping[str, Any]:
+    """Without the layers' own times, which stand with the layers."""
+    return {key: value for key, value in asdict(native).items() if key != "layers"}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def metric_dict(metric: MetricResult) -> Mapping[str, Any]:
+    """The metric under the names of the JSON result."""
+    return {
+        "name": metric.name,
+        "unit": metric.unit,
+        "float": metric.float_value,
+        "quantized": metric.quantized_value,
+        "drop": metric.drop,
+        "drop_ci95": None if metric.ci95 is None else list(metric.ci95),
+        "method": metric.method,
+        "sqnr_db": metric.sqnr_db,
+        "samples": metric.samples,
+        "groups": metric.groups,
+    }

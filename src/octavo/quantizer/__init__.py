@@ -1,0 +1,1 @@
+"""Plain quantization: plan, calibrate, ranges, parameters, constants, proof."""

@@ -1,0 +1,227 @@
+"""A result in words and figures: what the terminal prints and the page shows, from the plain form that JSON has."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import isfinite, nan, sqrt
+from typing import Any
+
+from octavo.report.text import decibels, milliseconds, number_of, size, times
+
+Plain = Mapping[str, Any]
+
+_INPUT = re.compile(r"its input '.*' is float \(from .*\)(?=, )")
+_BARS = "▁▂▃▄▅▆▇█"
+_WORST = 5
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One row of the verdict: what was measured, for the float and the quantized model, and what that means."""
+
+    name: str
+    float_value: str
+    quantized_value: str
+    note: str
+
+
+@dataclass(frozen=True)
+class RungRow:
+    """One rung that was tried, as it is shown."""
+
+    rung: str
+    drop: str
+    interval: str
+    sqnr: str
+    seconds: str
+    note: str
+    kept: bool
+
+
+@dataclass(frozen=True)
+class WorstLayer:
+    """One of the layers where most is lost."""
+
+    name: str
+    op: str
+    sqnr: str
+    share: str
+    causes: Sequence[str]
+    spark: str
+
+
+def figures(result: Plain) -> list[Figure]:
+    """Metric, size and latency, as far as they were measured."""
+    rows = [] if result["metric"] is None else [_metric(result["metric"])]
+    sizes = result["size_bytes"]
+    ratio = sizes["float"] / sizes["quantized"]
+    rows.append(Figure("size", size(sizes["float"]), size(sizes["quantized"]), times(ratio, "smaller", "larger")))
+    both = result["latency_ms"]
+    if both is not None:
+        note = f"{_speed(both)} here, at batch {result['latency_batch']}"
+        rows.append(Figure("latency", milliseconds(both["float"]), milliseconds(_number(both["quantized"])), note))
+    return rows
+
+
+def headline(result: Plain) -> str:
+    """The verdict in one sentence: the budget's where there is one, else what was lost and won."""
+    if result["verdict"] is not None:
+        return str(result["verdict"]["sentence"])
+    parts = ["accuracy was not measured; give --evaluate"]
+    if result["metric"] is not None:
+        row = _metric(result["metric"])
+        parts = [f"{row.name} {row.float_value} → {row.quantized_value}: {row.note}"]
+    sizes = result["size_bytes"]
+    parts.append(times(sizes["float"] / sizes["quantized"], "smaller", "larger"))
+    if result["latency_ms"] is not None:
+        parts.append(f"{_speed(result['latency_ms'])} here")
+    return "; ".join(parts)
+
+
+def verdict_kind(result: Plain) -> str:
+    """ "met", "not met" or "cannot tell" of a budget; "no budget" where none was given."""
+    return "no budget" if result["verdict"] is None else str(result["verdict"]["kind"])
+
+
+def rung_rows(result: Plain) -> list[RungRow]:
+    """Every rung that was tried; figures are those on the samples that chose."""
+    return [_rung(step) for step in result["steps"]]
+
+
+def ended_on(result: Plain) -> str:
+    """The last rung that was kept; the plain quantization where none was."""
+    return next((str(step["rung"]) for step in reversed(result["steps"]) if step["kept"]), "plain")
+
+
+def kinds(result: Plain) -> str:
+    """How many operators are integers, and of which kinds."""
+    found = Counter(layer["op"] for layer in result["layers"])
+    return f"{number_of(len(result['layers']), 'operator')} in integers: " + ", ".join(
+        f"{count} {op}" for op, count in found.items()
+    )
+
+
+def proof_line(result: Plain) -> str:
+    """What was proved of the accumulators."""
+    proofs = result["proofs"]
+    if not proofs:
+        return "no accumulators to prove"
+    worst = max(proof["bound"] for proof in proofs)
+    line = f"{number_of(len(proofs), 'accumulator')} proved to stay within 32 bits (at most {worst / 2**31:.1%} used)"
+    terms = [proof["terms"] for proof in proofs if proof["terms"] is not None]
+    return line + (f"; products of activations hold up to {min(terms)} terms" if terms else "")
+
+
+def left_float(result: Plain) -> list[tuple[str, str, list[str]]]:
+    """Operator type, reason and names of what stays in float, the most frequent first."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for left in result["left_float"]:
+        # Without the names that make each reason unlike its neighbours.
+        why = _INPUT.sub("its input is float", left["why"])
+        found.setdefault((left["op"], why), []).append(left["name"])
+    return [(op, why, names) for (op, why), names in sorted(found.items(), key=lambda each: -len(each[1]))]
+
+
+def worst_layers(result: Plain) -> list[WorstLayer]:
+    """Five layers: those that were diagnosed, worst first, then those with the lowest ratio."""
+    layers = {layer["name"]: layer for layer in result["layers"]}
+    diagnosed = {each["layer"]: each for each in result["diagnosis"]}
+    measured = [layer for layer in result["layers"] if layer["sqnr_db"] is not None and layer["name"] not in diagnosed]
+    rest = sorted(measured, key=lambda layer: layer["sqnr_db"])
+    found = [
+        _worst(each["layer"], each["op"], each, layers.get(each["layer"]), each["causes"], result)
+        for each in diagnosed.values()
+    ]
+    found += [_worst(layer["name"], layer["op"], layer, layer, [], result) for layer in rest]
+    return found[:_WORST]
+
+
+def native_line(result: Plain) -> str:
+    """What a run takes in the native runtime, or why there is no such figure."""
+    native = result["native"]
+    if native is None:
+        return "Layers were not timed in the native runtime."
+    if native["milliseconds"] is None:
+        return f"Layers were not timed in the native runtime: {native['why']}."
+    own = sum(layer["native_ms"] or 0.0 for layer in result["layers"])
+    rest = max(native["milliseconds"] - own, 0.0)
+    where = f"{native['isa']}, 1 thread, batch {result['latency_batch']}"
+    parts = f"{milliseconds(own)} in these layers, {milliseconds(rest)} in other operators"
+    return f"In the native runtime ({where}) a run takes {milliseconds(native['milliseconds'])} here: {parts}."
+
+
+def spent(result: Plain) -> str:
+    """Seconds by stage, and the highest memory."""
+    seconds = ", ".join(f"{stage} {taken:.1f}" for stage, taken in result["seconds"].items())
+    return f"{sum(result['seconds'].values()):.1f} s ({seconds}); peak memory {size(result['peak_rss_bytes'])}"
+
+
+def sparkline(shares: Sequence[float], width: int = 24) -> str:
+    """A histogram as a line of bars; heights are roots of shares, so that tails are seen."""
+    if not shares:
+        return ""
+    edges = [round(i * len(shares) / width) for i in range(width + 1)]
+    sums = [sum(shares[start:end]) for start, end in pairwise(edges)]
+    most = max(max(sums), 1e-30)
+    heights = [min(int(sqrt(each / most) * len(_BARS)), len(_BARS) - 1) for each in sums]
+    return "".join(_BARS[height] if each > 0 else " " for each, height in zip(sums, heights, strict=True))
+
+
+def main_values(layer: Plain, result: Plain) -> Plain | None:
+    """The values of the tensor whose grid a layer's own figures are: its output, else its first input or weights."""
+    tensor = next((each for each in [layer["output"], *layer["inputs"], *layer["weights"]] if each), None)
+    return None if tensor is None else result["tensors"].get(tensor["tensor"])
+
+
+def _metric(metric: Plain) -> Figure:
+    form = "z.2f" if metric["unit"] else "z.4g"
+    unit = f" {metric['unit']}" if metric["unit"] else ""
+    interval = "no interval"
+    if metric["drop_ci95"] is not None:
+        interval = "95% interval " + " to ".join(f"{_number(end):+{form}}" for end in metric["drop_ci95"])
+    samples = number_of(metric["samples"], "sample")
+    before, after, drop = (f"{_number(metric[which]):{form}}" for which in ("float", "quantized", "drop"))
+    return Figure(metric["name"], before, after, f"drop {drop}{unit} ({interval}; {samples})")
+
+
+def _speed(both: Plain) -> str:
+    quantized = _number(both["quantized"])
+    return times(both["float"] / quantized, "faster", "slower") if isfinite(quantized) else "not timed"
+
+
+def _rung(step: Plain) -> RungRow:
+    drop = step["drop"]
+    kept = step["kept"] or drop is None
+    ends = step["drop_ci95"]
+    return RungRow(
+        step["rung"],
+        "" if drop is None else f"{drop:+z.2f}",
+        "" if ends is None else " to ".join(f"{_number(end):+z.2f}" for end in ends),
+        decibels(step["sqnr_db"]),
+        f"{step['seconds']:.1f}",
+        step["note"] if kept else f"{step['note']}; no better, taken back",
+        step["kept"],
+    )
+
+
+def _worst(name: str, op: str, figure: Plain, layer: Plain | None, causes: Sequence[str], result: Plain) -> WorstLayer:
+    values = None if layer is None else main_values(layer, result)
+    histogram = None if values is None else values["histogram"]
+    share = figure["share"]
+    return WorstLayer(
+        name,
+        op,
+        decibels(figure["sqnr_db"]),
+        "" if share is None else f"{share:.0%}",
+        list(causes),
+        "" if histogram is None else sparkline(histogram["shares"]),
+    )
+
+
+def _number(value: float | None) -> float:
+    """JSON has no word for NaN and infinity."""
+    return nan if value is None else value

@@ -1,0 +1,90 @@
+"""The result of a quantization on one screen: figures, rungs, where accuracy went, and the verdict last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from octavo.pipeline.result import QuantizationResult
+from octavo.report import summary
+from octavo.report.summary import Plain
+from octavo.report.text import number_of
+
+_LARGEST_LIST = 12
+_COLOURS = {"met": "green", "not met": "red", "cannot tell": "yellow", "no budget": "bold"}
+
+
+def show_result(console: Console, result: QuantizationResult, output: Path) -> None:
+    """Print the figures, what explains them, the warnings, and the verdict in the last line."""
+    plain = result.to_dict()
+    console.print(_figures(plain, f"{output} for {result.target}"))
+    if result.steps:
+        console.print()
+        console.print(_rungs(summary.rung_rows(plain)))
+    console.print(f"\n{summary.kinds(plain)}")
+    console.print(summary.proof_line(plain))
+    _show_left_float(console, plain)
+    _show_worst(console, plain)
+    for warning in result.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
+    console.print(f"\n{summary.spent(plain)}")
+    colour = _COLOURS[summary.verdict_kind(plain)]
+    console.print(f"[{colour}]{escape(summary.headline(plain))}[/]", soft_wrap=True)
+
+
+def _figures(plain: Plain, title: str) -> Table:
+    table = Table(title=escape(title), title_justify="left")
+    table.add_column("", overflow="fold")
+    table.add_column("float", justify="right", no_wrap=True)
+    table.add_column("int8", justify="right", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for row in summary.figures(plain):
+        table.add_row(escape(row.name), row.float_value, row.quantized_value, escape(row.note))
+    return table
+
+
+def _rungs(rows: Sequence[summary.RungRow]) -> Table:
+    """One row a rung that was tried; figures are those on the samples that chose."""
+    table = Table(title="Rungs tried, on the samples to choose by", title_justify="left")
+    table.add_column("rung", no_wrap=True)
+    for heading in ("drop", "SQNR", "seconds"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("what it did", overflow="fold")
+    for row in rows:
+        style = None if row.kept else "dim"
+        table.add_row(row.rung, row.drop, row.sqnr, row.seconds, escape(row.note), style=style)
+    return table
+
+
+def _show_left_float(console: Console, plain: Plain) -> None:
+    reasons = summary.left_float(plain)
+    if not reasons:
+        console.print("nothing is left in float")
+        return
+    console.print(f"\n{number_of(len(plain['left_float']), 'operator')} left in float:")
+    for op, why, names in reasons[:_LARGEST_LIST]:
+        console.print(f"  {len(names)} {escape(op)}: {escape(why)}", soft_wrap=True)
+    if len(reasons) > _LARGEST_LIST:
+        console.print(f"  and {len(reasons) - _LARGEST_LIST} kinds more; --json lists all")
+
+
+def _show_worst(console: Console, plain: Plain) -> None:
+    rows = summary.worst_layers(plain)
+    if not rows:
+        return
+    table = Table(title="Where most is lost", title_justify="left")
+    table.add_column("layer", overflow="fold")
+    table.add_column("values on its grid", no_wrap=True)
+    table.add_column("SQNR", justify="right", no_wrap=True)
+    table.add_column("of the\nerror", justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(f"{escape(row.op)} {escape(row.name)}", row.spark, row.sqnr, row.share)
+    console.print()
+    console.print(table)
+    for row in rows:
+        for cause in row.causes:
+            console.print(f"  {escape(row.name)}: {escape(cause)}", soft_wrap=True)

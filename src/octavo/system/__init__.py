@@ -1,0 +1,1 @@
+"""What every room needs of the machine: atomic files, modules named by the user, progress."""

@@ -1,0 +1,160 @@
+"""A pass over a small model as the tests of this room see it: what it leaves, and what it ran."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxruntime
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+from tests.helpers import models
+from tests.helpers.models import Arrays, build, node, random
+
+from octavo.calibrate import Calibration, run
+from octavo.data import open_samples
+from octavo.engines.onnxruntime import Session
+from octavo.graph import input_specs, prepare
+from octavo.ranges import Observer, RangeSketch
+from octavo.system.progress import Silent
+
+SAMPLES = 40
+# Of a sample: from few values to more than the histogram counts, and the edges between.
+SIZES = st.one_of(st.integers(1, 40), st.sampled_from([511, 512, 513, 1023, 1024, 1536, 5000]))
+
+
+def values(*shape: int) -> NDArray[np.float32]:
+    """Normal values, the same for the same shape."""
+    return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
+
+
+def unary(*ops: str, shape: models.Shape = ("N", 24)) -> ir.Model:
+    """Operators of one operand, one behind the other: x, t1, t2, ..."""
+    nodes = [node(op, ["x" if i == 0 else f"t{i}"], f"t{i + 1}") for i, op in enumerate(ops)]
+    return prepared(build(nodes, {"x": shape}, {f"t{len(ops)}": shape}))
+
+
+def tokens() -> onnx.ModelProto:
+    """Sequences of any length, each token multiplied on its own: the first axis counts samples times tokens."""
+    nodes = [
+        node("Reshape", ["x", "flat"], "f"),
+        node("MatMul", ["f", "w"], "m"),
+        node("Relu", ["m"], "r"),
+        node("Shape", ["x"], "s"),
+        node("Reshape", ["r", "s"], "y"),
+    ]
+    weights = {"flat": np.array([-1, 64], np.int64), "w": random(64, 64)}
+    return build(nodes, {"x": ["N", "T", 64]}, {"y": ["N", "T", 64]}, weights)
+
+
+def time_first() -> onnx.ModelProto:
+    """Samples along the second axis, as recurrent networks have them."""
+    nodes = [node("Transpose", ["x"], "t", perm=[1, 0, 2]), node("Relu", ["t"], "y")]
+    return build(nodes, {"x": ["N", 30, 8]}, {"y": [30, "N", 8]})
+
+
+def prepared(model: onnx.ModelProto) -> ir.Model:
+    """The model as a pass takes it."""
+    return prepare(ir.from_proto(model))
+
+
+def inputs(model: ir.Model, samples: int = SAMPLES, **sizes: int) -> Arrays:
+    """Random inputs; a dimension of any size but the first takes its size from `sizes`."""
+    rng, found = np.random.default_rng(0), {}
+    for spec in input_specs(model):
+        shape = (samples, *(sizes[dim] if isinstance(dim, str) else dim for dim in spec.shape[1:]))
+        values = rng.normal(size=shape) if spec.dtype.kind == "f" else rng.integers(0, 8, shape)
+        found[spec.name] = values.astype(spec.dtype)
+    return found
+
+
+def floats(model: ir.Model) -> list[str]:
+    """The names of all float tensors, the inputs among them."""
+    values = [*model.graph.inputs, *(value for each in model.graph for value in each.outputs)]
+    return [value.name or "" for value in values if value.dtype == ir.DataType.FLOAT]
+
+
+def calibrated(
+    model: ir.Model,
+    source: Any,
+    names: Sequence[str] | None = None,
+    observer: Callable[[], Observer] = RangeSketch,
+    **options: Any,
+) -> Calibration:
+    """One pass over the float tensors, or over those of these names."""
+    tensors = dict.fromkeys(floats(model) if names is None else names, observer)
+    return run(model, tensors, open_samples(source, input_specs(model)), **{"threads": 1, **options})
+
+
+def left(calibration: Calibration) -> tuple[dict[str, bytes], list[bytes]]:
+    """All that must not depend on how the pass went."""
+    return {name: each.to_bytes() for name, each in calibration.observers.items()}, calibration.sample_hashes
+
+
+def sketched(*arrays: NDArray[Any]) -> RangeSketch:
+    """A sketch that counts every value."""
+    sketch = RangeSketch()
+    for array in arrays:
+        sketch.update(array)
+    return sketch
+
+
+def plain(model: ir.Model, feeds: Arrays, batch: int) -> Arrays:
+    """Every float tensor, straight from ONNX Runtime, `batch` samples at a time."""
+    proto = ir.to_proto(model)
+    inner = [name for name in floats(model) if name not in feeds]
+    del proto.graph.output[:]
+    proto.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inner)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    parts = [
+        session.run(inner, {name: array[start : start + batch] for name, array in feeds.items()})
+        for start in range(0, len(next(iter(feeds.values()))), batch)
+    ]
+    found = {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(inner)}
+    return {**found, **{name: array for name, array in feeds.items() if array.dtype == np.float32}}
+
+
+class Stopping(Silent):
+    """Progress that fails once so many samples are done."""
+
+    def __init__(self, after: int, error: BaseException) -> None:
+        self._left, self._error = after, error
+
+    def advance(self, steps: int = 1) -> None:
+        self._left -= steps
+        if self._left <= 0:
+            raise self._error
+
+
+class Counter:
+    """Session.run as it is, counting the samples that go through it."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self._run = Session.run
+
+    def patch(self) -> Callable[[Session, Arrays], Arrays]:
+        """What to put in its place."""
+
+        def counting(session: Session, feeds: Arrays) -> Arrays:
+            self.samples += len(next(iter(feeds.values())))
+            return self._run(session, feeds)
+
+        return counting
+
+
+def rewritten(path: Path, **members: bytes) -> None:
+    """Replace members of a checkpoint, as an honest writer would: with the right lengths and checksums."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in {**content, **members}.items():
+            archive.writestr(name, data)

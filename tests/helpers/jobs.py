@@ -1,0 +1,81 @@
+"""Small quantizations, with or without figures, for the tests of what stands above the rooms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from tests.helpers.models import Arrays, conv_relu
+
+import octavo
+from octavo.measure import Diagnosis, MetricResult
+from octavo.pipeline.recipe import Recipe
+from octavo.pipeline.result import QuantizationResult
+
+TARGET = "x86-vnni"
+
+
+def samples(count: int = 8, seed: int = 0) -> Arrays:
+    """Inputs of `conv_relu`, one row a sample."""
+    return {"x": np.random.default_rng(seed).normal(size=(count, 4, 8, 8)).astype(np.float32)}
+
+
+def quantized(model: Any = None, calibration: Any = None, target: str = TARGET, **options: Any) -> QuantizationResult:
+    """`octavo.quantize`, of `conv_relu` unless a model is given, without layer errors and timing unless asked for."""
+    chosen = {"verify": False, "threads": 1, **options}
+    return octavo.quantize(
+        conv_relu() if model is None else model, samples() if calibration is None else calibration, target, **chosen
+    )
+
+
+def graph_bytes(result: QuantizationResult) -> bytes:
+    """The graph of the quantized model, without the metadata that name the data."""
+    return proto(result).graph.SerializeToString(deterministic=True)
+
+
+def proto(result: QuantizationResult) -> onnx.ModelProto:
+    """The quantized model."""
+    return ir.to_proto(result.model)
+
+
+def stated(**figures: Any) -> QuantizationResult:
+    """A result that holds the figures given here and nothing else, for what prints them."""
+    empty: dict[str, Any] = {
+        "model": ir.from_proto(conv_relu()),
+        "target": TARGET,
+        "metric": None,
+        "size_bytes": {"float": 4_000, "quantized": 1_000},
+        "latency_ms": None,
+        "seconds": {"prepare": 0.25, "calibrate": 1.5},
+        "peak_rss_bytes": 123_456_789,
+        "calibration_samples": 8,
+        "recipe": Recipe(TARGET),
+        "versions": {},
+        "sha256": {},
+    }
+    lists: dict[str, Any] = {name: [] for name in ("layers", "left_float", "proofs", "diagnosis", "warnings")}
+    return QuantizationResult(**{**empty, **lists, **figures})
+
+
+def metric(**figures: Any) -> MetricResult:
+    """A metric's result."""
+    usual: dict[str, Any] = {
+        "name": "top1",
+        "unit": "points",
+        "float_value": 98.5,
+        "quantized_value": 98.25,
+        "drop": 0.25,
+        "ci95": (-0.125, 0.5),
+        "method": "bootstrap",
+        "samples": 400,
+        "groups": 400,
+    }
+    return MetricResult(**{**usual, **figures})
+
+
+def diagnosis(**figures: Any) -> Diagnosis:
+    """A layer among the worst."""
+    usual: dict[str, Any] = {"layer": "conv_c", "op": "Conv", "tensor": "c", "sqnr_db": 12.34, "causes": ["a cause"]}
+    return Diagnosis(**{**usual, **figures})

@@ -1,0 +1,150 @@
+"""The result: what is saved, what the JSON holds, and that both agree with the model."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from tests.helpers.jobs import diagnosis, metric, proto, quantized, samples, stated
+from tests.helpers.models import conv_relu, run
+
+from octavo.errors import OptionError
+from octavo.graph import save
+from octavo.graph.plan import LeftFloat
+from octavo.pipeline.result import QuantizationResult
+
+
+@pytest.fixture(scope="module")
+def result() -> QuantizationResult:
+    """`conv_relu`, quantized, evaluated and compared layer by layer."""
+    found = quantized(evaluate=samples(seed=1), verify=True, target="octavo")
+    assert found.latency_ms is None
+    return found
+
+
+def strict(text: str) -> Any:
+    """JSON without the NaN and Infinity that Python's reader would let pass."""
+
+    def refuse(token: str) -> None:
+        raise AssertionError(f"{token} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def test_the_saved_file_is_the_model_of_the_result(result: QuantizationResult, tmp_path: Path) -> None:
+    path = result.save(tmp_path / "out.onnx")
+    assert path == tmp_path / "out.onnx"
+    onnx.checker.check_model(path, full_check=True)
+    np.testing.assert_array_equal(run(onnx.load(path), samples())["y"], run(proto(result), samples())["y"])
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out.onnx"]
+
+
+def test_an_existing_file_stands_until_overwriting_is_allowed(result: QuantizationResult, tmp_path: Path) -> None:
+    path = tmp_path / "out.onnx"
+    path.write_text("precious")
+    with pytest.raises(OptionError, match=r"out\.onnx exists"):
+        result.save(path)
+    assert path.read_text() == "precious"
+    result.save(str(path), overwrite=True)
+    onnx.checker.check_model(path)
+
+
+def test_saving_into_no_folder_is_one_sentence(result: QuantizationResult, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="choose a folder that exists"):
+        result.save(tmp_path / "missing" / "out.onnx")
+    with pytest.raises(OptionError, match="cannot be written"):
+        result.write_json(tmp_path / "missing" / "out.json")
+
+
+def test_a_large_model_keeps_its_tensors_beside_it(
+    result: QuantizationResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(save.__globals__, "LARGEST_PROTO", 100)
+    expected = run(proto(result), samples())["y"]
+    path = result.save(tmp_path / "out.onnx")
+    result.save(path, overwrite=True)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out.onnx", "out.onnx.data"]
+    np.testing.assert_array_equal(run(onnx.load(path), samples())["y"], expected)
+
+
+def test_json_holds_every_field_and_reads_back(result: QuantizationResult, tmp_path: Path) -> None:
+    result.write_json(tmp_path / "out.json")
+    text = (tmp_path / "out.json").read_text(encoding="utf-8")
+    found = strict(text)
+    assert set(found) == set(result.__dict__) - {"model", "float_model", "state"}
+    assert found["recipe"]["tensors"] == result.recipe.tensors
+    assert found["metric"]["name"] == "agreement"
+    assert found["metric"]["samples"] == found["calibration_samples"] == 8
+    assert [layer["name"] for layer in found["layers"]] == ["conv_c", "conv_y"]
+    assert all(proof["holds"] and 0 < proof["bound"] < 2**31 for proof in found["proofs"])
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_json_writes_null_for_what_is_no_number(number: float) -> None:
+    found = stated(
+        metric=metric(quantized_value=number, drop=number, ci95=(number, 0.5)),
+        diagnosis=[diagnosis(sqnr_db=number)],
+        latency_ms={"float": 1.0, "quantized": number},
+    )
+    plain = strict(found.to_json())
+    assert plain["metric"]["quantized"] is None
+    assert plain["metric"]["drop"] is None
+    assert plain["metric"]["drop_ci95"] == [None, 0.5]
+    assert plain["diagnosis"][0]["sqnr_db"] is None
+    assert plain["latency_ms"] == {"float": 1.0, "quantized": None}
+
+
+def test_json_keeps_names_as_they_are() -> None:
+    left = LeftFloat('/层/"Conv"\n', "Conv", "excluded by 'été'")
+    assert strict(stated(left_float=[left]).to_json())["left_float"] == [left.__dict__]
+    assert "/层/" in stated(left_float=[left]).to_json()
+
+
+def test_json_names_the_drop_and_its_interval() -> None:
+    found = strict(stated(metric=metric()).to_json())["metric"]
+    assert (found["float"], found["quantized"], found["drop"]) == (98.5, 98.25, 0.25)
+    assert found["drop_ci95"] == [-0.125, 0.5]
+    assert strict(stated(metric=replace(metric(), ci95=None)).to_json())["metric"]["drop_ci95"] is None
+
+
+def test_layers_report_the_scales_that_are_in_the_model(result: QuantizationResult) -> None:
+    model = proto(result)
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    stored = set()
+    for node in model.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            scale, *zero_point = (held[name].reshape(-1).tolist() for name in node.input[1:])
+            stored.add((tuple(scale), tuple(zero_point[0] if zero_point else [0] * len(scale))))
+    for layer in result.layers:
+        for tensor in [*layer.inputs, *layer.weights, *([layer.output] if layer.output else [])]:
+            assert (tuple(tensor.scale), tuple(tensor.zero_point)) in stored, f"{layer.name}: {tensor.tensor}"
+
+
+def test_a_layers_own_figures_are_those_of_its_output(result: QuantizationResult) -> None:
+    first = result.layers[0]
+    assert first.output is not None
+    assert (first.grid, first.scale, first.zero_point) == ("uint8", first.output.scale, first.output.zero_point)
+    assert first.fused == ["relu_r"]
+    assert [weight.axis for weight in first.weights] == [0, 0]
+    assert [len(weight.scale) for weight in first.weights] == [8, 8]
+    assert [weight.grid for weight in first.weights] == ["int8[-127,127]", "int32"]
+
+
+def test_the_error_of_a_layer_is_that_of_its_result(result: QuantizationResult) -> None:
+    inputs = samples(seed=1)
+    exact, rounded = run(conv_relu(), inputs)["y"], run(proto(result), inputs)["y"]
+    noise = float(((exact - rounded).astype(np.float64) ** 2).sum())
+    expected = 10 * math.log10(float((exact.astype(np.float64) ** 2).sum()) / noise)
+    assert result.layers[-1].sqnr_db == pytest.approx(expected, abs=0.05)
+    assert [layer.sqnr_db for layer in quantized().layers] == [None, None]
+
+
+def test_the_quantized_size_is_that_of_its_file(result: QuantizationResult, tmp_path: Path) -> None:
+    assert result.size_bytes["quantized"] == result.save(tmp_path / "out.onnx").stat().st_size
