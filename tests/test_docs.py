@@ -22,7 +22,7 @@ import yaml
 from tests.helpers.placeholders import GIVEN, SPECIAL, folder_for, lay_out
 
 from octavo.affine import INT8
-from octavo.cli import app
+from octavo.cli.app import app
 from octavo.pipeline.result import QuantizationResult
 from octavo.ranges import RangeSketch
 from octavo.targets import read_target, target_names
