@@ -1,12 +1,15 @@
-"""The public surface: every name that is promised exists and says what it is."""
+"""The public surface: every public name exists, is typed and is documented."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import subprocess
 import sys
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -27,9 +30,33 @@ CALLABLES = [
 ]
 
 
-def test_the_promised_names_exist_and_are_sorted() -> None:
+def test_the_public_names_exist_and_are_sorted() -> None:
     assert octavo.__all__ == sorted(octavo.__all__)
     assert all(hasattr(octavo, name) for name in octavo.__all__)
+
+
+def test_dir_is_the_public_surface_after_any_import() -> None:
+    import_module("octavo.engines.onnxruntime")
+    assert dir(octavo) == octavo.__all__
+
+
+def test_type_checkers_see_the_modules_that_names_are_imported_from() -> None:
+    tree = ast.parse(Path(octavo.__file__).read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    stated = {
+        alias.asname or alias.name: (node.module, alias.name)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert sorted(stated) == octavo.__all__
+    for name, (module, attribute) in stated.items():
+        assert getattr(octavo, name) is getattr(import_module(module or ""), attribute)
+
+
+def test_an_unknown_name_is_an_attribute_error_that_lists_the_names() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'quantise'; it has Cpu, .*, quantize"):
+        _ = octavo.quantise
 
 
 def test_the_version_is_that_of_the_package() -> None:
@@ -71,10 +98,17 @@ def test_a_missing_dependency_names_what_to_install() -> None:
     )
 
 
-def test_importing_octavo_needs_no_optional_package_and_no_terminal() -> None:
-    code = (
-        "import sys, octavo;"
-        "print(sorted({'torch', 'PIL', 'openvino', 'sklearn', 'scipy', 'rich', 'typer'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def modules_after(code: str, names: set[str]) -> str:
+    """Which of these modules a new process has imported after running the code."""
+    code = f"{code}\nimport sys\nprint(sorted({names} & set(sys.modules)))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_importing_octavo_imports_no_dependency() -> None:
+    names = {"numpy", "onnx", "onnx_ir", "onnxruntime", "torch", "typer", "rich", "jinja2", "yaml", "psutil"}
+    assert modules_after("import octavo", names) == "[]"
+
+
+def test_quantize_needs_no_optional_package_and_no_terminal() -> None:
+    names = {"torch", "PIL", "openvino", "sklearn", "scipy", "rich", "typer"}
+    assert modules_after("import octavo; octavo.quantize", names) == "[]"

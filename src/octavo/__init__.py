@@ -1,18 +1,27 @@
-"""Post-training quantization, made whole: an FP32 model and a little data in, a verified INT8 model out."""
+"""Post-training quantization, made whole: an FP32 model and a little data in, a verified INT8 model out.
+
+`dir(octavo)` is the public surface. Every name is imported on first use, so that `import octavo` loads neither NumPy
+nor ONNX nor an engine.
+"""
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from octavo import errors, torch
-from octavo.data import Preprocess
-from octavo.engines.native import load
-from octavo.measure import Evaluation, MetricResult, evaluation
-from octavo.native import Cpu, cpu
-from octavo.pipeline.quantize import quantize
-from octavo.pipeline.result import QuantizationResult
+if TYPE_CHECKING:
+    from octavo import errors, report, targets, torch
+    from octavo.data import Preprocess
+    from octavo.engines.native import load
+    from octavo.measure import Evaluation, MetricResult, evaluation
+    from octavo.native import Cpu, cpu
+    from octavo.pipeline.inspection import inspect
+    from octavo.pipeline.quantize import quantize
+    from octavo.pipeline.recipe import Recipe
+    from octavo.pipeline.result import QuantizationResult
+    from octavo.targets import Target
 
-__version__ = version("octavo")
+    __version__: str
 
 __all__ = [
     "Cpu",
@@ -20,10 +29,51 @@ __all__ = [
     "MetricResult",
     "Preprocess",
     "QuantizationResult",
+    "Recipe",
+    "Target",
     "cpu",
     "errors",
     "evaluation",
+    "inspect",
     "load",
     "quantize",
+    "report",
+    "targets",
     "torch",
 ]
+
+# The module that defines each public name; a name without a line here is a submodule of this package.
+_MODULES = {
+    "Cpu": "octavo.native",
+    "Evaluation": "octavo.measure",
+    "MetricResult": "octavo.measure",
+    "Preprocess": "octavo.data",
+    "QuantizationResult": "octavo.pipeline.result",
+    "Recipe": "octavo.pipeline.recipe",
+    "Target": "octavo.targets",
+    "cpu": "octavo.native",
+    "evaluation": "octavo.measure",
+    "inspect": "octavo.pipeline.inspection",
+    "load": "octavo.engines.native",
+    "quantize": "octavo.pipeline.quantize",
+}
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        value: Any = version("octavo")
+    elif name in _MODULES:
+        value = getattr(import_module(_MODULES[name]), name)
+    elif name in __all__:
+        value = import_module(f"octavo.{name}")
+    else:
+        raise AttributeError(f"module 'octavo' has no attribute '{name}'; it has {', '.join(__all__)}")
+    globals()[name] = value
+    return value
