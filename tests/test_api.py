@@ -9,12 +9,14 @@ import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
 
 import octavo
 from octavo import errors, evaluation
+from octavo.cli.app import app
 
 CALLABLES = [
     *((name, getattr(octavo, name)) for name in octavo.__all__ if callable(getattr(octavo, name))),
@@ -28,6 +30,8 @@ CALLABLES = [
     ("QuantizationResult.to_json", octavo.QuantizationResult.to_json),
     ("QuantizationResult.write_json", octavo.QuantizationResult.write_json),
 ]
+# Verbs whose name is that of a package: the package holds the function.
+IN_PACKAGES = {"report": "report.html.result_page", "targets": "targets.target_names"}
 
 
 def test_the_public_names_exist_and_are_sorted() -> None:
@@ -82,6 +86,13 @@ def test_quantize_describes_each_of_its_arguments() -> None:
     text = inspect.getdoc(octavo.quantize) or ""
     described = re.findall(r"^    (\w+): ", text.split("Args:")[1].split("Returns:")[0], re.MULTILINE)
     assert described == list(inspect.signature(octavo.quantize).parameters)
+
+
+def test_every_verb_of_the_command_line_has_its_function() -> None:
+    verbs = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
+    assert len(verbs) >= 9
+    for verb in verbs:
+        assert callable(attrgetter(IN_PACKAGES.get(verb, verb))(octavo)), verb
 
 
 def test_every_error_of_the_user_is_one_class_and_exits_with_2() -> None:

@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     from octavo.engines.native import load
     from octavo.measure import Evaluation, MetricResult, evaluation
     from octavo.native import Cpu, cpu
+    from octavo.pipeline.bench import bench
+    from octavo.pipeline.compare import compare
+    from octavo.pipeline.compile import compile
+    from octavo.pipeline.explain import explain
     from octavo.pipeline.inspection import inspect
     from octavo.pipeline.quantize import quantize
     from octavo.pipeline.recipe import Recipe
     from octavo.pipeline.result import QuantizationResult
+    from octavo.pipeline.run import run
     from octavo.targets import Target
 
     __version__: str
@@ -31,13 +36,18 @@ __all__ = [
     "QuantizationResult",
     "Recipe",
     "Target",
+    "bench",
+    "compare",
+    "compile",
     "cpu",
     "errors",
     "evaluation",
+    "explain",
     "inspect",
     "load",
     "quantize",
     "report",
+    "run",
     "targets",
     "torch",
 ]
@@ -51,11 +61,16 @@ _MODULES = {
     "QuantizationResult": "octavo.pipeline.result",
     "Recipe": "octavo.pipeline.recipe",
     "Target": "octavo.targets",
+    "bench": "octavo.pipeline.bench",
+    "compare": "octavo.pipeline.compare",
+    "compile": "octavo.pipeline.compile",
     "cpu": "octavo.native",
     "evaluation": "octavo.measure",
+    "explain": "octavo.pipeline.explain",
     "inspect": "octavo.pipeline.inspection",
     "load": "octavo.engines.native",
     "quantize": "octavo.pipeline.quantize",
+    "run": "octavo.pipeline.run",
 }
 
 

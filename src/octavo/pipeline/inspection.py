@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,12 +9,15 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.affine import QuantParams
-from octavo.graph import TensorSpec, input_specs, load, output_specs, prepare
+from octavo.graph import TensorSpec, input_specs, output_specs, prepare
 from octavo.graph.plan import Plan, TensorPlan, make_plan
 from octavo.graph.proof import OverflowProof, prove
 from octavo.graph.size import tensor_bytes
 from octavo.graph.weights import quantize_constants
+from octavo.pipeline.model_source import read_model
+from octavo.pipeline.sources import OnnxSource
 from octavo.targets import Target
+from octavo.targets import target as find_target
 
 _SCALE_BYTES = 4
 
@@ -50,21 +52,28 @@ class Inspection:
         return sum(row.integer for row in self.operators)
 
 
-def inspect(model: str | os.PathLike[str] | ir.Model, target: Target, exclude: Sequence[str] = ()) -> Inspection:
-    """Plan a model's quantization for a target, without data.
+def inspect(model: OnnxSource, target: str | Target = "auto", exclude: Sequence[str] = ()) -> Inspection:
+    """Plan the quantization of a float model for a target, without data.
+
+    Args:
+        model: the path of an ONNX file, or the model in memory.
+        target: a target's name, "auto" for this machine's, the path of a target file, or a Target.
+        exclude: node names, operator types, or regular expressions of node names to leave in float.
 
     Raises:
         ModelError: the model cannot be read.
+        TargetError: the target is unknown.
         OptionError: an exclusion matches nothing.
     """
-    loaded = model if isinstance(model, ir.Model) else load(model)
+    chosen = find_target(target)
+    loaded, _ = read_model(model)
     prepared = prepare(loaded)
-    plan = make_plan(prepared, target, exclude)
+    plan = make_plan(prepared, chosen, exclude)
     proofs = {proof.layer: proof for proof in _proofs(prepared, plan)}
     rows = [_operator(node, plan, proofs.get(node.name or "")) for node in prepared.graph]
     stored = tensor_bytes(prepared)
     return Inspection(
-        target=target.name,
+        target=chosen.name,
         opset=loaded.opset_imports.get("", 0),
         inputs=input_specs(loaded),
         outputs=output_specs(loaded),

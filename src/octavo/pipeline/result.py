@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
-from octavo.errors import OptionError
 from octavo.graph import save
 from octavo.graph.plan import LeftFloat
 from octavo.graph.proof import OverflowProof
 from octavo.measure import Diagnosis, MetricResult
 from octavo.pipeline.layers import LayerReport, TensorValues
 from octavo.pipeline.native_time import NativeTime
+from octavo.pipeline.outputs import new_path
 from octavo.pipeline.recipe import Recipe
 from octavo.recover import State, Step, Verdict
 from octavo.report.html import Plots, result_fragment, result_page
@@ -113,9 +113,7 @@ class QuantizationResult:
             OptionError: the file exists and `overwrite` is not set, or it cannot be written.
             DependencyError: the plotting library is not installed.
         """
-        path = Path(path)
-        if path.exists() and not overwrite:
-            raise OptionError(f"{path} exists; choose another path or allow overwriting")
+        path = new_path(path, overwrite)
         write_text(path, result_page(self.to_dict(), title or self.model.graph.name or "model"))
         return path
 
@@ -128,9 +126,7 @@ class QuantizationResult:
         Raises:
             OptionError: the file exists and `overwrite` is not set, or its folder cannot be written.
         """
-        path = Path(path)
-        if path.exists() and not overwrite:
-            raise OptionError(f"{path} exists; choose another path or allow overwriting")
+        path = new_path(path, overwrite)
         save(self.model, path)
         return path
 
