@@ -25,8 +25,8 @@ def test_a_path_may_be_text_or_path(kind: Any, tmp_path: Path) -> None:
         ("gone/none.npz", None, ("does not exist",)),
         ("calib.npz", b"", ("calib.npz", "is empty")),
         ("calib.npy", b"", ("calib.npy", "is empty")),
-        ("calib.csv", b"1,2,3", ("calib.csv", "no known kind", ".npz")),
-        ("calib", b"1,2,3", ("calib", "no known kind")),
+        ("calib.csv", b"1,2,3", ("calib.csv", "unsupported format", "a .npz file")),
+        ("calib", b"1,2,3", ("calib", "unsupported format")),
         ("n" * 300, None, ("cannot be read", "too long")),
     ],
 )
@@ -53,7 +53,7 @@ def test_a_file_that_the_system_refuses_is_not_called_damaged(tmp_path: Path, mo
 
 @pytest.mark.parametrize(("source", "name"), [(None, "NoneType"), (3, "int"), (len, "builtin_function_or_method")])
 def test_what_holds_no_samples_is_refused_by_its_type(source: Any, name: str) -> None:
-    refusal(lambda: opened(source), DataError, name, "give a path")
+    refusal(lambda: opened(source), DataError, name, "unsupported format", "a .npz file")
 
 
 @pytest.mark.parametrize("limit", [0, -1])

@@ -199,7 +199,7 @@ def explain(
     import numpy as np
 
     from octavo.affine import Grid, derive, params_from_array
-    from octavo.data.tensors import read_tensor
+    from octavo.data.array_files import read_tensor
     from octavo.report.terminal.derivation import show_channels, show_derivation
 
     if (bounds is None) == (weights is None):
@@ -271,7 +271,7 @@ def run_bundle(
 ) -> None:
     """Run a bundle once."""
     _check_outputs([output], [bundle, given], force)
-    from octavo.data.tensors import read_arrays, write_arrays
+    from octavo.data.array_files import read_arrays, write_arrays
     from octavo.engines.native import load
 
     session = load(bundle, threads=threads)

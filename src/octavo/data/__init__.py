@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.data.first import first_inputs
+from octavo.data.first_inputs import first_inputs
 from octavo.data.open import open_samples
 from octavo.data.preprocess import Preprocess
 from octavo.data.runner import choose_batch, fixed_size, padded_parts, run_batch, run_batches, smallest_run

@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.models import conv_relu, mlp, random
 from tests.helpers.sample_data import VALUES, refusal
 
-from octavo.data.tensors import read_tensor
+from octavo.data.array_files import read_tensor
 from octavo.errors import DataError, ModelError
 
 

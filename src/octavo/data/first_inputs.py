@@ -1,59 +1,52 @@
-"""The first samples of a source, before there is a model to hold them against."""
+"""The first inputs of a source, read before there is a model to check them against."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from octavo.data.files import open_rows
-from octavo.data.iterables import unpacked
+from octavo.data.formats.registry import format_of, readable
+from octavo.data.items import unpack_labels
 from octavo.data.names import REFERENCE_NAMES
-from octavo.data.open import open_samples
 from octavo.data.preprocess import Preprocess
 from octavo.data.samples import Arrays, as_array
+from octavo.errors import DataError
 
 
 def first_inputs(
     source: Any, names: Sequence[str], required: Sequence[str], preprocess: Preprocess | None = None
 ) -> Arrays | None:
-    """A batch of inputs by name for what takes `names`, of which `required` cannot be left out.
+    """A batch of inputs by name for a function with the parameters `names`, of which `required` have no default.
 
-    Floats are float32, axis 0 counts samples. None where that needs a model (images), where looking would use
-    the samples up or their items may lack a batch axis (iterables but for a PyTorch DataLoader), or where it is
-    not plain which array is which input.
+    Floats are float32; axis 0 counts samples. None where the format cannot be read without the model or without
+    consuming the source, or where the assignment of arrays to inputs is ambiguous.
 
     Raises:
         DataError: the file is missing or damaged, or holds no arrays of numbers.
     """
-    item: Any
     if isinstance(source, str | os.PathLike):
-        item = _of_file(Path(source))
-    elif isinstance(source, Mapping):
-        item = {str(name): as_array(value, f"array '{name}'")[:1] for name, value in source.items()}
-    elif isinstance(source, np.ndarray):
-        item = source[:1]
-    elif getattr(source, "batch_sampler", None) is not None:
-        item = next(iter(source), None)
-    else:
+        source = Path(source)
+    with readable(source):
+        item = _peek(source)
+    arrays = _by_name(unpack_labels(item), names, required)
+    if arrays is None or any(array.size == 0 for array in arrays.values()):
         return None
-    found = _by_name(unpacked(item), names, required)
-    if found is None or any(array.size == 0 for array in found.values()):
-        return None
-    return {name: _prepared(array, preprocess) for name, array in found.items()}
+    return {name: _prepared(array, preprocess) for name, array in arrays.items()}
 
 
-def _of_file(path: Path) -> Arrays | None:
-    if path.is_dir():
+def _peek(source: Any) -> Any:
+    """The first item; None where the source is not a path and has no supported format."""
+    try:
+        known = format_of(source)
+    except DataError:
+        if isinstance(source, Path):
+            raise
         return None
-    if not path.exists() or path.suffix.lower() not in (".npz", ".npy"):
-        open_samples(path, ())  # says what is wrong with it
-    with ExitStack() as stack:
-        return {name: rows.read(1) for name, rows in open_rows(path, stack).items() if rows.shape}
+    return known.peek(source)
 
 
 def _by_name(item: Any, names: Sequence[str], required: Sequence[str]) -> Arrays | None:

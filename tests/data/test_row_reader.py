@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tests.helpers.sample_data import VALUES, headed, raw_header, read_or_refused, refusal, stored
 
-from octavo.data.rows import RowReader
+from octavo.data.row_reader import RowReader
 from octavo.errors import DataError
 
 _NUMBERS = hnp.boolean_dtypes() | hnp.integer_dtypes() | hnp.unsigned_integer_dtypes() | hnp.floating_dtypes()
