@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.affine import Derivation, Grid, QuantParams, derive, params_from_array
-from octavo.data.tensors import read_tensor
+from octavo.data.array_files import read_tensor
 from octavo.errors import DataError, OptionError
 from octavo.pipeline.sources import FilePath
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from octavo.data.tensors import read_arrays
+from octavo.data.array_files import read_arrays
 from octavo.engines.native import NativeSession
 from octavo.errors import DataError
 from octavo.pipeline.sources import FilePath
