@@ -21,9 +21,9 @@ from octavo.compiler.sizes import MOST_SIZES, Fixed, leave_open
 from octavo.errors import ModelError, OptionError
 from octavo.graph import load
 from octavo.graph.constants import new_constant
-from octavo.graph.passes.folding import fold_constants
-from octavo.graph.passes.rewrite import bypass
-from octavo.graph.passes.shapes import infer_shapes
+from octavo.graph.passes.fold_constants import FoldConstantsPass
+from octavo.graph.passes.infer_shapes import InferShapesPass
+from octavo.graph.rewrite import bypass
 
 Dims = Mapping[str, int | tuple[int, int]]
 
@@ -158,7 +158,7 @@ def _fix_shapes(model: ir.Model, shapes: Mapping[str, list[int | str]], sizes: M
     _infer_anew(model)
     # A shape that is known may be what the next one depends on.
     while _fold_shapes(model):
-        fold_constants(model)
+        FoldConstantsPass()(model)
         _infer_anew(model)
 
 
@@ -171,7 +171,7 @@ def _infer_anew(model: ir.Model) -> None:
     for node in model.graph:
         for output in node.outputs:
             output.shape = None
-    infer_shapes(model)
+    InferShapesPass()(model)
 
 
 def _fold_shapes(model: ir.Model) -> bool:

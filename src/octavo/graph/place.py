@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from octavo.affine import QuantParams, real_range
 from octavo.graph.constants import drop_unused
-from octavo.graph.passes.raise_opset import raise_opset
+from octavo.graph.passes.require_wide_opset import RequireWideOpsetPass
 from octavo.graph.plan import LayerPlan, Plan
 from octavo.graph.values import named_values
 from octavo.graph.weights import Constants, QuantizedConstant
@@ -67,7 +67,7 @@ class _Placer:
         for name in self.plan.tensors:
             self._place_activation(name)
         drop_unused(self.graph)
-        return raise_opset(self.model)
+        return RequireWideOpsetPass()(self.model).model
 
     def _constants_of(self, layer: LayerPlan) -> list[tuple[int, QuantizedConstant]]:
         return [(index, found) for (name, index), found in self.constants.items() if name == layer.name]

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from octavo.affine import Grid
 from octavo.errors import OptionError
 from octavo.graph import operators as ops
-from octavo.graph.passes.rewrite import sole_reader
+from octavo.graph.rewrite import sole_reader
 from octavo.targets import Target
 
 

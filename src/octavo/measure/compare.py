@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from octavo.data import SampleSet
-from octavo.graph.passes.shapes import infer_shapes
+from octavo.graph.passes.infer_shapes import InferShapesPass
 from octavo.measure.layers import TensorError, counterparts, tensor_errors
 from octavo.system.progress import Progress
 
@@ -83,7 +83,7 @@ def _float_tensors(model: ir.Model) -> dict[str, None]:
     """Names of the float32 tensors that operators write, constants and weights left out."""
     # Few exporters state the types of inner tensors.
     typed = model.clone()
-    infer_shapes(typed)
+    InferShapesPass()(typed)
     names: dict[str, None] = {}
     for node in typed.graph:
         if node.op_type == "Constant" or all(value is None or value.is_initializer() for value in node.inputs):

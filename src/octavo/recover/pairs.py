@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from octavo.graph.constants import constant
-from octavo.graph.passes.rewrite import sole_reader
+from octavo.graph.rewrite import sole_reader
 from octavo.recover.channels import Linear, linear
 
 _ELEMENTWISE = {"Relu", "LeakyRelu", "PRelu", "Identity", "Clip"}

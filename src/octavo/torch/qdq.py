@@ -10,8 +10,8 @@ from octavo.affine import GRIDS, QuantParams, bias_scale, pytorch_quantize, quan
 from octavo.graph import operators as ops
 from octavo.graph import prepare
 from octavo.graph.constants import constant, new_constant
-from octavo.graph.passes.folding import fold_constants
-from octavo.graph.passes.shapes import infer_shapes
+from octavo.graph.passes.fold_constants import FoldConstantsPass
+from octavo.graph.passes.infer_shapes import InferShapesPass
 
 
 def finish(model: ir.Model) -> ir.Model:
@@ -28,7 +28,7 @@ def finish(model: ir.Model) -> ir.Model:
         if node.op_type == "QuantizeLinear" and constant(node.inputs[0]) is not None:
             _fold_quantize(model.graph, node)
     # The bounds that the exporter has put behind such weights.
-    fold_constants(model)
+    FoldConstantsPass()(model)
     for node in list(model.graph):
         if node.op_type == "Transpose":
             _fold_transpose(model.graph, node)
@@ -38,7 +38,7 @@ def finish(model: ir.Model) -> ir.Model:
         elif ops.bias_input(node) is not None:
             _quantize_bias(model.graph, node)
     common.RemoveUnusedNodesPass()(model)
-    infer_shapes(model)
+    InferShapesPass()(model)
     return model
 
 

@@ -8,7 +8,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.graph.constants import constant
-from octavo.graph.passes.rewrite import sole_reader
+from octavo.graph.rewrite import sole_reader
 
 
 def producer(value: ir.Value | None, *op_types: str) -> ir.Node | None:

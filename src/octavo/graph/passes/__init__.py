@@ -1,1 +1,4 @@
-"""Rewrites of a float model that change nothing it computes; each is one file and a line in `prepare`."""
+"""Graph passes: one pass a file, each an `onnx_ir.passes` pass whose result says whether it modified the model.
+
+Those that `octavo.graph.prepare` runs rewrite a float model without changing the function it computes.
+"""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from octavo.graph.constants import constant, new_constant
 from octavo.graph.operators import attribute, bias_input
-from octavo.graph.passes.rewrite import absorb, sole_reader
+from octavo.graph.rewrite import absorb, sole_reader
 
 Doubles = NDArray[np.float64]
 
@@ -30,15 +30,20 @@ class _Affine:
     shift: Doubles
 
 
-def fold_channels(model: ir.Model) -> None:
+class FoldChannelsPass(ir.passes.InPlacePass):
     """Fold BatchNormalization and arithmetic with constants into the layers that feed them."""
-    for node in list(model.graph):
-        if node.op_type not in _ARITHMETIC | {"BatchNormalization"} or node.domain:
-            continue
-        layer = _layer_in_front(node)
-        affine = None if layer is None else _affine_of(node, layer)
-        if layer is not None and affine is not None:
-            _fold(model.graph, layer, node, affine)
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Run the pass."""
+        modified = False
+        for node in list(model.graph):
+            if node.op_type not in _ARITHMETIC | {"BatchNormalization"} or node.domain:
+                continue
+            layer = _layer_in_front(node)
+            affine = None if layer is None else _affine_of(node, layer)
+            if layer is not None and affine is not None:
+                modified |= _fold(model.graph, layer, node, affine)
+        return ir.passes.PassResult(model, modified)
 
 
 def _layer_in_front(node: ir.Node) -> ir.Node | None:
@@ -135,17 +140,17 @@ def _least_rank(layer: ir.Node) -> int:
     return len(weight.shape)
 
 
-def _fold(graph: ir.Graph, layer: ir.Node, node: ir.Node, affine: _Affine) -> None:
+def _fold(graph: ir.Graph, layer: ir.Node, node: ir.Node, affine: _Affine) -> bool:
     bias_index = bias_input(layer)
     old = None if bias_index is None else constant(layer.inputs[2])
     channels = affine.factor.size
     before = np.zeros(channels) if old is None else np.asarray(old, np.float64)
     if before.size not in (1, channels) or (before.ndim > 1 and before.shape[-1] != before.size):
-        return
+        return False
     bias = affine.factor * np.broadcast_to(before.reshape(-1), (channels,)) + affine.shift
     result = layer.outputs[0]
     if not absorb(node, result):
-        return
+        return False
     if not bool(np.all(affine.factor == 1.0)):
         weight = layer.inputs[1]
         array = constant(weight)
@@ -158,6 +163,7 @@ def _fold(graph: ir.Graph, layer: ir.Node, node: ir.Node, affine: _Affine) -> No
         if len(layer.inputs) < 3:
             layer.resize_inputs(3)
         layer.replace_input_with(2, value)
+    return True
 
 
 def _along_channels(factor: Doubles, layer: ir.Node, shape: tuple[int, ...]) -> Doubles:

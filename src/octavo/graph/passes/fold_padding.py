@@ -1,21 +1,26 @@
-"""Let a convolution do the zero padding in front of it."""
+"""Fold zero padding into the convolution behind it."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
 from octavo.graph.constants import constant
-from octavo.graph.passes.rewrite import bypass, set_attribute, sole_reader
+from octavo.graph.rewrite import bypass, set_attribute, sole_reader
 
 
-def fold_pads(model: ir.Model) -> None:
+class FoldPaddingPass(ir.passes.InPlacePass):
     """Fold a Pad of zeros along spatial axes into the one Conv that reads it."""
-    for node in list(model.graph):
-        if node.op_type == "Pad" and not node.domain:
-            conv = sole_reader(node.outputs[0])
-            pads = _spatial_zeros(node)
-            if conv is not None and pads is not None and _is_data_of(node, conv):
-                _fold(node, conv, pads)
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Run the pass."""
+        modified = False
+        for node in list(model.graph):
+            if node.op_type == "Pad" and not node.domain:
+                conv = sole_reader(node.outputs[0])
+                pads = _spatial_zeros(node)
+                if conv is not None and pads is not None and _is_data_of(node, conv):
+                    modified |= _fold(node, conv, pads)
+        return ir.passes.PassResult(model, modified)
 
 
 def _is_data_of(node: ir.Node, conv: ir.Node) -> bool:
@@ -24,7 +29,7 @@ def _is_data_of(node: ir.Node, conv: ir.Node) -> bool:
 
 
 def _spatial_zeros(node: ir.Node) -> list[int] | None:
-    """The pads of the spatial axes (begins, then ends) when nothing else is padded, and with zeros only."""
+    """The pads of the spatial axes (begins, then ends); None if other axes are padded or the value is not zero."""
     mode = node.attributes.get("mode")
     pads = constant(node.inputs[1]) if len(node.inputs) > 1 else None
     if (mode is not None and mode.as_string() != "constant") or pads is None or len(node.inputs) > 3:
@@ -41,14 +46,16 @@ def _spatial_zeros(node: ir.Node) -> list[int] | None:
     return amounts[2:rank] + amounts[rank + 2 :]
 
 
-def _fold(node: ir.Node, conv: ir.Node, pads: list[int]) -> None:
+def _fold(node: ir.Node, conv: ir.Node, pads: list[int]) -> bool:
     auto = conv.attributes.get("auto_pad")
     value = node.inputs[0]
     if (auto is not None and auto.as_string() not in ("NOTSET", "VALID")) or value is None:
-        return
+        return False
     own = conv.attributes.get("pads")
     explicit = own is not None and (auto is None or auto.as_string() == "NOTSET")
     before = list(own.as_ints()) if explicit and own is not None else [0] * len(pads)
-    if bypass(node, value):
-        conv.attributes.pop("auto_pad", None)
-        set_attribute(conv, ir.AttrInt64s("pads", [a + b for a, b in zip(pads, before, strict=True)]))
+    if not bypass(node, value):
+        return False
+    conv.attributes.pop("auto_pad", None)
+    set_attribute(conv, ir.AttrInt64s("pads", [a + b for a, b in zip(pads, before, strict=True)]))
+    return True

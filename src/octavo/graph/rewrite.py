@@ -1,4 +1,4 @@
-"""The few moves that all rewrites are made of."""
+"""The elementary graph edits that rewriting passes are made of."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 
 def sole_reader(value: ir.Value) -> ir.Node | None:
-    """The one node that reads the value, when nothing else sees it."""
+    """The node that reads the value if it has exactly one use and is no graph output; else None."""
     uses = list(value.uses())
     return uses[0].node if len(uses) == 1 and not value.is_graph_output() else None
 
@@ -14,8 +14,11 @@ def sole_reader(value: ir.Value) -> ir.Node | None:
 def bypass(node: ir.Node, value: ir.Value) -> bool:
     """Let every reader of the node's first output read `value` instead, and remove the node.
 
-    A graph output keeps its name: `value` takes it. Where that cannot be, because the value is an
-    input, a constant or an output itself, the node stays and the answer is False.
+    If that output is a graph output, `value` takes its name.
+
+    Returns:
+        False, with the graph unchanged, if `value` cannot take the name of a graph output because it is an
+        input, a constant or a graph output itself.
     """
     output = node.outputs[0]
     public = output.is_graph_output()
@@ -35,9 +38,12 @@ def bypass(node: ir.Node, value: ir.Value) -> bool:
 
 
 def absorb(node: ir.Node, value: ir.Value) -> bool:
-    """Bypass a node whose work the producer of `value` takes over; `value` takes its name, for that is what it is now.
+    """Bypass a node whose computation moves into the producer of `value`; `value` takes the node's output name.
 
-    A name then means the same numbers before and after, so that models can be compared tensor by tensor.
+    A name then refers to the same tensor before and after, so models can be compared tensor by tensor.
+
+    Returns:
+        False, with the graph unchanged, where `bypass` does.
     """
     name = node.outputs[0].name
     if not bypass(node, value):
