@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: one file a verb, which parses, calls the library and prints."""
 
 from __future__ import annotations
 

@@ -1,0 +1,17 @@
+"""Models as the command line names them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+
+def open_model(path: Path) -> Any:
+    """The path of a file, or the model that a user's own `package.module:factory` makes, as ONNX.
+
+    Raises:
+        ModelError: the factory cannot be imported, or its module cannot be exported.
+    """
+    from octavo.torch import is_factory, made, to_onnx
+
+    return to_onnx(*made(str(path))) if not path.exists() and is_factory(str(path)) else path

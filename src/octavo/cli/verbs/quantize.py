@@ -1,0 +1,133 @@
+"""`octavo quantize`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from octavo.cli.models import open_model
+from octavo.cli.options import (
+    BatchSize,
+    Exclude,
+    Force,
+    ImageSize,
+    InputOffset,
+    InputScale,
+    Layout,
+    Mean,
+    ModelPath,
+    Report,
+    Std,
+    TargetName,
+    Threads,
+)
+from octavo.cli.outputs import check_outputs, check_page
+from octavo.cli.preprocess import parse_preprocess
+from octavo.errors import BudgetNotMet, OptionError
+from octavo.report.terminal.console import stdout
+
+
+def command(
+    context: typer.Context,
+    model: ModelPath,
+    calibration: Annotated[
+        Path, typer.Option("--calibration", "-c", help="Samples: .npz, .npy or a folder of images.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The INT8 model to write.", show_default=False)],
+    evaluate: Annotated[
+        Path | None, typer.Option("--evaluate", "-e", help="Held-out samples, with labels if there are any.")
+    ] = None,
+    target: TargetName = "auto",
+    metric: Annotated[
+        str | None,
+        typer.Option("--metric", help="top1, top5, auc, mse, psnr, cosine, agreement or module:function."),
+    ] = None,
+    exclude: Exclude = None,
+    estimator: Annotated[
+        str | None, typer.Option("--estimator", help="minmax, percentile[:P], mse, entropy, moving_average, ...")
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option("--max-drop", help="How much the metric may lose; the ladder is climbed as far as that needs."),
+    ] = None,
+    rungs: Annotated[
+        str | None, typer.Option("--rungs", help="Rungs to try: auto, none, or some as equalize,correct.")
+    ] = None,
+    weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Bits of the weights: 8, 6 or 4.")] = None,
+    activation_bits: Annotated[
+        int | None, typer.Option("--activation-bits", help="Bits of the activations: 16, 8 or 4.")
+    ] = None,
+    block_size: Annotated[
+        int | None, typer.Option("--block-size", help="Weights that share a scale, for weight-only targets.")
+    ] = None,
+    allow_training: Annotated[
+        bool, typer.Option("--allow-training", help="Let the last rung train for more than a few minutes.")
+    ] = False,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="Decisions: read if the file exists, else written.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the whole result there.")] = None,
+    report: Report = None,
+    input_scale: InputScale = None,
+    input_offset: InputOffset = 0.0,
+    image_size: ImageSize = None,
+    mean: Mean = None,
+    std: Std = None,
+    layout: Layout = "NCHW",
+    samples: Annotated[int | None, typer.Option("--samples", min=1, help="Calibrate on the first so many.")] = None,
+    batch_size: BatchSize = None,
+    threads: Threads = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the resampling behind intervals.")] = 0,
+    force: Force = False,
+) -> None:
+    """Quantize a model, measure what that cost, and write it."""
+    known = recipe is not None and recipe.exists()
+    check_outputs([output, json, report, None if known else recipe], [model, calibration, evaluate], force)
+    check_page(report)
+    from octavo.measure import Evaluation
+    from octavo.measure.metrics import metric as find_metric
+    from octavo.pipeline.quantize import quantize as run
+    from octavo.report.terminal.progress import watcher
+    from octavo.report.terminal.result import show_result
+
+    if metric is not None and evaluate is None:
+        raise OptionError("--metric needs --evaluate; give held-out samples to measure on")
+    chosen = None if metric is None else find_metric(metric)
+    float_model = open_model(model)
+    with watcher() as progress:
+        result = run(
+            float_model,
+            calibration,
+            target,
+            evaluate=None if evaluate is None else Evaluation(evaluate, chosen),
+            exclude=exclude or (),
+            estimator=estimator,
+            recipe=recipe if known else None,
+            preprocess=parse_preprocess(input_scale, input_offset, image_size, mean, std, layout),
+            limit=samples,
+            batch_size=batch_size,
+            threads=threads,
+            seed=seed,
+            checkpoint=output.with_name(f".{output.name}.checkpoint"),
+            progress=progress,
+            max_drop=max_drop,
+            rungs=rungs,
+            weight_bits=weight_bits,
+            activation_bits=activation_bits,
+            block_size=block_size,
+            allow_training=allow_training,
+        )
+    result.command = shlex.join(["octavo", *context.obj])
+    result.save(output, overwrite=force)
+    if recipe is not None and not known:
+        result.recipe.write(recipe)
+    if json is not None:
+        result.write_json(json)
+    if report is not None:
+        result.report(report, title=output.name, overwrite=force)
+    show_result(stdout(), result, output)
+    if result.verdict is not None and result.verdict.kind == "not met":
+        raise BudgetNotMet(f"{result.verdict.sentence}; {output} holds the best model found")
