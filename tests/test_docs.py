@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from octavo.affine import INT8
 from octavo.cli.app import app
 from octavo.pipeline.result import QuantizationResult
 from octavo.ranges import RangeSketch
-from octavo.targets import read_target, target_names
+from octavo.targets import read_target, target, target_names
 from octavo.targets.target import Target
 
 ROOT = Path(__file__).parents[1]
@@ -145,10 +146,15 @@ def test_reference_names_every_field_of_the_result() -> None:
     assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == expected
 
 
-def test_reference_names_every_target() -> None:
-    page = text(DOCS / "reference" / "targets.md")
+def test_reference_names_every_target_with_its_grids() -> None:
+    targets_hook = runpy.run_path(str(DOCS / "targets_hook.py"))
+    page = targets_hook["on_page_markdown"](text(DOCS / "reference" / "targets.md"))
     before_the_file = page.split("## The file")[0]
-    assert sorted(re.findall(r"^\| `([\w-]+)`", before_the_file, re.MULTILINE)) == target_names()
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", before_the_file, re.MULTILINE))
+    assert sorted(rows) == target_names()
+    for name, row in rows.items():
+        assert target(name).title in row
+        assert f"`{target(name).weights}`" in row
 
 
 def test_contributing_shows_an_estimator_that_works() -> None:
@@ -167,10 +173,10 @@ def test_contributing_shows_a_target_that_loads(tmp_path: Path) -> None:
     tomllib.loads(block)
     file = tmp_path / "my-board.toml"
     file.write_text(block, encoding="utf-8")
-    target = read_target(file)
-    assert isinstance(target, Target)
-    assert target.name == "my-board"
-    assert target.activations.symmetric
+    board = read_target(file)
+    assert isinstance(board, Target)
+    assert board.name == "my-board"
+    assert board.activations.symmetric
 
 
 def test_what_is_not_run_is_still_shown() -> None:

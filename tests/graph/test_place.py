@@ -338,6 +338,8 @@ def test_biases_have_the_scale_of_the_accumulator(to: str) -> None:
 def test_biases_never_overflow_however_small_the_scales(to: str, size: float, pattern: str) -> None:
     """Weights far smaller than the bias would need a bias of more than 32 bits: their scale is widened."""
     model = PATTERNS[pattern]()
+    if not {"Conv", "ConvTranspose", "Gemm"} & {n.op_type for n in model.graph.node} <= target(to).compute:
+        pytest.skip(f"{to} computes this operator in float")
     for tensor in model.graph.initializer:
         if tensor.name in ("w", "w1", "w2"):
             array = numpy_helper.to_array(tensor) * np.float32(size)
@@ -354,7 +356,7 @@ def test_biases_never_overflow_however_small_the_scales(to: str, size: float, pa
     assert np.abs(expected - given).max() < 0.05
 
 
-@pytest.mark.parametrize("to", INTEGER)
+@pytest.mark.parametrize("to", [name for name in INTEGER if "MatMul" in target(name).compute])
 def test_the_accumulators_step_is_a_normal_number_without_bias_too(to: str) -> None:
     tiny = np.float32(1e-36)
     model = build([node("MatMul", ["x", "w"], "y")], {"x": [4, 8]}, {"y": [4, 6]}, {"w": random(8, 6) * tiny})

@@ -1,4 +1,4 @@
-"""What to measure on which data: `octavo.evaluation.top1("eval.npz")` and its siblings."""
+"""Evaluation data with a metric: `octavo.evaluation.top1("eval.npz")`, and one function for every other metric."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 from octavo.data import Arrays
 from octavo.measure.metrics import Metric, metric
 from octavo.measure.metrics.custom import custom as custom_metric
+from octavo.measure.metrics.registry import factories
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Held-out data and the metric to judge by.
+    """Held-out data and the metric to judge them by.
 
     Attributes:
-        data: whatever `octavo.quantize` takes as calibration, with the reference arrays beside the
-            inputs; an array named `groups` says which samples belong together.
-        metric: None chooses top1 where there are integer labels and agreement where there are none.
+        data: any source that `octavo.quantize` accepts as calibration data, with the reference arrays beside the
+            inputs; an array named `groups` assigns samples to groups that are resampled as a whole.
+        metric: None selects top1 where there are integer labels and agreement where there are no labels.
     """
 
     data: Any
@@ -26,12 +27,12 @@ class Evaluation:
 
 
 def top1(data: Any) -> Evaluation:
-    """How often the largest output is the label's, in points."""
+    """Top-1 accuracy in points."""
     return Evaluation(data, metric("top1"))
 
 
 def top5(data: Any) -> Evaluation:
-    """How often the label's output is among the five largest, in points."""
+    """Top-5 accuracy in points."""
     return Evaluation(data, metric("top5"))
 
 
@@ -56,10 +57,27 @@ def cosine(data: Any) -> Evaluation:
 
 
 def agreement(data: Any) -> Evaluation:
-    """Agreement with the float model: no labels needed."""
+    """Agreement with the float model in points; needs no labels."""
     return Evaluation(data, metric("agreement"))
 
 
 def custom(function: Callable[[Arrays, Arrays], float], data: Any) -> Evaluation:
-    """`function(outputs, reference) -> float`, higher is better; both are {name: array}, one row a sample."""
+    """`function(outputs, reference) -> float`, higher is better; both are {name: array}, one row per sample."""
     return Evaluation(data, custom_metric(function))
+
+
+def __getattr__(name: str) -> Callable[[Any], Evaluation]:
+    """The function of a registered metric that has none above."""
+    if name not in factories():
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'; it has {', '.join(__dir__())}")
+
+    def evaluation(data: Any) -> Evaluation:
+        return Evaluation(data, metric(name))
+
+    evaluation.__name__, evaluation.__doc__ = name, factories()[name].__doc__
+    return evaluation
+
+
+def __dir__() -> list[str]:
+    """The names of the public functions."""
+    return sorted({"Evaluation", "custom", *factories()})

@@ -43,7 +43,7 @@ def command(
     target: TargetName = "auto",
     metric: Annotated[
         str | None,
-        typer.Option("--metric", help="top1, top5, auc, mse, psnr, cosine, agreement or module:function."),
+        typer.Option("--metric", help="A metric (top1, mse, agreement, ...) or module:function."),
     ] = None,
     exclude: Exclude = None,
     estimator: Annotated[

@@ -1,8 +1,8 @@
-"""Metrics by name. A new one is a function beside these and a line here."""
+"""Registry of metrics. A new metric is a file in this folder and its entry in `_METRICS`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from octavo.data import Arrays
 from octavo.errors import OptionError
@@ -24,13 +24,18 @@ _METRICS: dict[str, Callable[[], Metric]] = {
 }
 
 
+def factories() -> Mapping[str, Callable[[], Metric]]:
+    """The registered metrics by name."""
+    return _METRICS
+
+
 def metric_names() -> list[str]:
-    """The names that `metric` takes."""
+    """The registered names, sorted."""
     return sorted(_METRICS)
 
 
 def metric(name: str) -> Metric:
-    """The metric of a name, or of `module:function`.
+    """The metric with this name, or a function given as `module:function`.
 
     Raises:
         OptionError: there is no such metric.
@@ -43,14 +48,14 @@ def metric(name: str) -> Metric:
 
 
 def default_metric(reference: Arrays) -> Metric:
-    """top1 with integer labels, agreement with the float model without labels.
+    """top1 for integer labels, agreement with the float model where there are no labels.
 
     Raises:
-        OptionError: there are labels, but not of classes.
+        OptionError: the labels are not one integer per sample.
     """
     labels = reference.get("labels")
     if labels is None:
         return agreement()
     if labels.dtype.kind in "iu" and labels.size == len(labels):
         return top1()
-    raise OptionError("the labels are not integers, one a sample; state what to measure with --metric")
+    raise OptionError("the labels are not one integer per sample; choose a metric with --metric")
