@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from octavo.pipeline.compile import compile
     from octavo.pipeline.explain import explain
     from octavo.pipeline.inspection import inspect
+    from octavo.pipeline.options import Budget
     from octavo.pipeline.quantize import quantize
     from octavo.pipeline.recipe import Recipe
     from octavo.pipeline.result import QuantizationResult
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Budget",
     "Cpu",
     "Evaluation",
     "MetricResult",
@@ -54,6 +56,7 @@ __all__ = [
 
 # The module that defines each public name; a name without a line here is a submodule of this package.
 _MODULES = {
+    "Budget": "octavo.pipeline.options",
     "Cpu": "octavo.native",
     "Evaluation": "octavo.measure",
     "MetricResult": "octavo.measure",

@@ -20,7 +20,7 @@ from tests.helpers import models
 from tests.helpers.command_line import UNTIMED, Octavo, Refused, contents, only_sentence, process
 
 from octavo.errors import BudgetNotMet, OctavoError
-from octavo.pipeline import job
+from octavo.pipeline import planner
 
 DATA = ("-c", "calib.npz", "-o", "out.onnx")
 
@@ -473,7 +473,7 @@ def test_a_fault_of_our_own_shows_its_traceback(
     def fail(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr(job, "make_plan", fail)
+    monkeypatch.setattr(planner, "make_plan", fail)
     before = contents(work)
     ended = octavo("quantize", "digits.onnx", *DATA)
     assert (ended.code, ended.out) == (1, "")
@@ -487,7 +487,7 @@ def test_a_budget_not_met_has_its_own_code(octavo: Octavo, work: Path, monkeypat
     def fail(*_: object) -> None:
         raise BudgetNotMet("the drop is 3 points, the budget 1")
 
-    monkeypatch.setattr(job, "make_plan", fail)
+    monkeypatch.setattr(planner, "make_plan", fail)
     ended = octavo("quantize", "digits.onnx", *DATA)
     assert ended.code == 3
     assert only_sentence(ended.err) == "the drop is 3 points, the budget 1"

@@ -24,7 +24,7 @@ from octavo import targets
 from octavo.cli import run
 from octavo.engines import onnxruntime as engine
 from octavo.engines.onnxruntime import Session
-from octavo.pipeline import job
+from octavo.pipeline import measure
 
 METRIC = {"name", "unit", "float", "quantized", "drop", "drop_ci95", "sqnr_db", "method", "samples", "groups"}
 LAYER = {
@@ -101,8 +101,8 @@ def finished(folder: Path, *options: str) -> Finished:
     lay_out(folder)
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.setenv("COLUMNS", "200")
-        timed = job.latencies
-        patch.setattr(job, "latencies", lambda *args, **given: timed(*args, **{**given, "seconds": 0.05}))
+        timed = measure.latencies
+        patch.setattr(measure, "latencies", lambda *args, **given: timed(*args, **{**given, "seconds": 0.05}))
         inputs = (f"{folder}/digits.onnx", "-c", f"{folder}/calib.npz", "--threads", "1")
         assert run(["quantize", *inputs, "-o", f"{folder}/out.onnx", "--json", f"{folder}/out.json", *options]) == 0
     return Finished(folder, out.getvalue())

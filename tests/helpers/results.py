@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,7 @@ def _digits() -> str:
         max_drop=0.0,
         threads=1,
     )
-    result.command = "octavo quantize digits.onnx -c calib.npz"
-    return result.to_json()
+    return replace(result, command="octavo quantize digits.onnx -c calib.npz").to_json()
 
 
 def digits() -> dict[str, Any]:

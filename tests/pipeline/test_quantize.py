@@ -87,7 +87,7 @@ class TestModels:
             quantized(proto(quantized()))
 
     def test_what_is_no_model_is_refused(self) -> None:
-        with pytest.raises(ModelError, match="a model of type int cannot be read"):
+        with pytest.raises(ModelError, match="a model of type int is not supported; give the path of an ONNX file"):
             quantized(3)
 
     def test_a_model_with_nothing_to_quantize_says_what_and_why(self) -> None:
@@ -359,10 +359,10 @@ class TestWarnings:
 
     def test_a_slower_model_is_warned_of(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from octavo.measure import Latency
-        from octavo.pipeline import job
+        from octavo.pipeline import measure
 
         found = [Latency(1.0, 0.9, 1.1, 10), Latency(2.0, 1.8, 2.2, 10)]
-        monkeypatch.setattr(job, "latencies", lambda *args, **options: found)
+        monkeypatch.setattr(measure, "latencies", lambda *args, **options: found)
         slower = quantized(verify=True)
         assert slower.latency_ms == {"float": 1.0, "quantized": 2.0}
         assert any("INT8 is slower than FP32 on this machine (2 against 1 ms" in each for each in slower.warnings)

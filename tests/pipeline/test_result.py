@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from octavo.errors import OptionError
 from octavo.graph import save
 from octavo.graph.plan import LeftFloat
 from octavo.pipeline.result import QuantizationResult
+from octavo.recover import Step, Verdict
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,34 @@ def test_an_existing_file_stands_until_overwriting_is_allowed(result: Quantizati
     assert path.read_text() == "precious"
     result.save(str(path), overwrite=True)
     onnx.checker.check_model(path)
+
+
+def test_its_text_is_at_most_ten_lines(result: QuantizationResult) -> None:
+    text = repr(result)
+    assert text == str(result)
+    assert len(text.splitlines()) <= 10
+    assert text.startswith("QuantizationResult for octavo: agreement")
+    assert "2 operators in integers: 2 Conv" in text
+
+
+def test_a_text_with_everything_to_tell_is_at_most_ten_lines() -> None:
+    found = stated(
+        metric=metric(),
+        latency_ms={"float": 2.0, "quantized": 1.0},
+        left_float=[LeftFloat("softmax_y", "Softmax", "exponential")] * 3,
+        warnings=["8 samples are too few to tell the drop from noise", "INT8 is slower"],
+        steps=[Step("plain", "the target's grids", True, 0.25, [0.0, 0.5], 30.0, 1.0, 1)],
+        verdict=Verdict(1.0, "met", 400, None, "budget of 1 points met: top1 drops by 0.25"),
+    )
+    lines = repr(found).splitlines()
+    assert len(lines) <= 10
+    assert lines[0] == "QuantizationResult for x86-vnni: budget of 1 points met: top1 drops by 0.25"
+    assert lines[-1] == "  2 warnings, the first: 8 samples are too few to tell the drop from noise"
+
+
+def test_a_result_cannot_be_changed(result: QuantizationResult) -> None:
+    with pytest.raises(FrozenInstanceError):
+        result.target = "x86-vnni"  # type: ignore[misc]
 
 
 def test_saving_into_no_folder_is_one_sentence(result: QuantizationResult, tmp_path: Path) -> None:

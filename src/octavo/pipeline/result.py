@@ -22,6 +22,7 @@ from octavo.pipeline.outputs import new_path
 from octavo.pipeline.recipe import Recipe
 from octavo.recover import State, Step, Verdict
 from octavo.report.html import Plots, result_fragment, result_page
+from octavo.report.summary import brief
 from octavo.system.files import write_text
 from octavo.torch import as_module
 
@@ -29,35 +30,40 @@ if TYPE_CHECKING:
     from octavo.torch.network import Network
 
 
-_MODELS = {"model", "float_model", "state"}
+_NOT_IN_JSON = {"model", "float_model", "state"}
 
 
-@dataclass
+@dataclass(frozen=True, repr=False)
 class QuantizationResult:
-    """The quantized model with everything that was decided and measured on the way.
+    """The quantized model with everything that was decided and measured.
 
     Attributes:
         model: the INT8 model in QDQ form.
         target: the target's name.
         metric: float and quantized metric with the paired interval; None without `evaluate`.
         size_bytes: serialized size of both models, keys `float` and `quantized`.
-        latency_ms: median latency of both models here; None when it was not measured.
+        latency_ms: median latency of both models on this machine; None when it was not measured.
         seconds: wall time by stage.
-        calibration_samples: how many samples the ranges were taken from.
+        peak_rss_bytes: peak memory of the process.
+        calibration_samples: number of samples the ranges were taken from.
         layers: one report for each integer layer, in graph order.
-        left_float: operators that stay in float, each with the reason.
-        diagnosis: the worst layers with the likely causes, worst first.
-        warnings: one sentence each, for whoever reads the verdict.
-        native: what the native runtime takes for a run of that batch on one thread, by layer, or why the model does
-            not run there; None when it was not tried.
-        latency_batch: the batch size of `latency_ms`: 1, or the model's own where that is fixed.
-        steps: every rung of the ladder that was tried, in order; empty where none was asked for.
+        left_float: operators left in float, each with the reason.
+        proofs: the overflow proof of each accumulator.
+        diagnosis: the worst layers with likely causes, worst first.
+        recipe: the decisions, to repeat or edit them.
+        versions: versions of Octavo, its dependencies and Python.
+        sha256: digests of the model and the data.
+        warnings: one sentence each.
+        native: time of a run in the native runtime at `latency_batch` on one thread, by layer, or why the model does
+            not run there; None when it was not measured.
+        latency_batch: batch size of `latency_ms`: 1, or the model's own where that is fixed.
+        steps: every rung of the ladder that was tried, in order; empty where none was.
         verdict: whether the budget is met, as far as the samples can tell; None without a budget.
         tensors: the values of each tensor on a grid, activations and weights, by name; empty without `verify`.
-        operators: the names of all operators of the prepared model, in graph order.
-        command: the command line that made this; empty from Python.
-        float_model: what was quantized.
-        state: what training goes on from; None in a result that was read.
+        operators: names of all operators of the prepared model, in graph order.
+        command: the command line that made the result; empty from Python.
+        float_model: the float model.
+        state: the quantization state that training continues from.
     """
 
     model: ir.Model
@@ -83,8 +89,11 @@ class QuantizationResult:
     tensors: dict[str, TensorValues] = field(default_factory=dict)
     operators: list[str] = field(default_factory=list)
     command: str = ""
-    float_model: ir.Model | None = field(default=None, repr=False)
-    state: State | None = field(default=None, repr=False)
+    float_model: ir.Model | None = None
+    state: State | None = None
+
+    def __repr__(self) -> str:
+        return "\n".join(brief(self.to_dict()))
 
     @property
     def module(self) -> Network:
@@ -136,7 +145,7 @@ class QuantizationResult:
         NaN and infinity, for which JSON has no word, are None.
         """
         metric = None if self.metric is None else metric_dict(self.metric)
-        plain = {key: value for key, value in self.__dict__.items() if key not in _MODELS}
+        plain = {key: value for key, value in self.__dict__.items() if key not in _NOT_IN_JSON}
         lists = {key: [asdict(item) for item in plain[key]] for key in ("layers", "left_float", "diagnosis", "steps")}
         proofs = [{**asdict(proof), "holds": proof.holds} for proof in self.proofs]
         whole = {

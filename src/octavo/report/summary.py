@@ -82,6 +82,22 @@ def headline(result: Plain) -> str:
     return "; ".join(parts)
 
 
+def brief(result: Plain) -> list[str]:
+    """The result in at most ten lines: the verdict, figures, operators, and what to look at next."""
+    lines = [f"QuantizationResult for {result['target']}: {headline(result)}"]
+    lines += [f"  {row.name}: {row.float_value} -> {row.quantized_value} ({row.note})" for row in figures(result)]
+    lines.append(f"  {kinds(result)}")
+    lines.append(f"  {proof_line(result)}")
+    if result["left_float"]:
+        lines.append(f"  {number_of(len(result['left_float']), 'operator')} left in float")
+    if result["steps"]:
+        tried = number_of(len(result["steps"]), "rung")
+        lines.append(f"  {tried} tried, ended on {ended_on(result)}")
+    if result["warnings"]:
+        lines.append(f"  {number_of(len(result['warnings']), 'warning')}, the first: {result['warnings'][0]}")
+    return lines
+
+
 def verdict_kind(result: Plain) -> str:
     """ "met", "not met" or "cannot tell" of a budget; "no budget" where none was given."""
     return "no budget" if result["verdict"] is None else str(result["verdict"]["kind"])

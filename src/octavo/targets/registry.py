@@ -16,14 +16,32 @@ def target_names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
-def target(name: str | Target) -> Target:
-    """The target of that name; `auto` reads this machine, a path ending in .toml reads that file.
+def target(
+    name: str | Target,
+    *,
+    weight_bits: int | None = None,
+    activation_bits: int | None = None,
+    block_size: int | None = None,
+) -> Target:
+    """Find a target by name, and set its bit widths.
+
+    Args:
+        name: a name; "auto" detects this machine; a path that ends in .toml reads that file; a Target is taken as it
+            is.
+        weight_bits: bits of the weights; None keeps the target's own.
+        activation_bits: bits of the activations; None keeps the target's own.
+        block_size: weights that share a scale; None keeps the target's own.
 
     Raises:
-        TargetError: there is no such target, or its file is not valid.
+        TargetError: the target is unknown, its file is not valid, or it does not accept a width.
     """
-    if isinstance(name, Target):
-        return name
+    found = name if isinstance(name, Target) else _named(name)
+    if weight_bits is not None or activation_bits is not None:
+        found = found.with_bits(weight_bits, activation_bits)
+    return found if block_size is None else found.with_block_size(block_size)
+
+
+def _named(name: str) -> Target:
     if name == "auto":
         name = this_machine()
     if name.endswith(".toml"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -120,7 +121,7 @@ def command(
             block_size=block_size,
             allow_training=allow_training,
         )
-    result.command = shlex.join(["octavo", *context.obj])
+    result = replace(result, command=shlex.join(["octavo", *context.obj]))
     result.save(output, overwrite=force)
     if recipe is not None and not known:
         result.recipe.write(recipe)
