@@ -25,8 +25,8 @@ from octavo.pipeline.seconds import Seconds, timed, total
 from octavo.pipeline.state import Quantized
 from octavo.ranges import RangeSketch
 from octavo.recover import Verdict, judge
-from octavo.recover.sensitivity import own_errors, shares
-from octavo.recover.walk import walkable
+from octavo.recover.layers.sensitivity import own_errors, shares
+from octavo.recover.layers.walk import walkable
 
 _HAZARD = (
     "16-bit saturation hazard: its weights exceed 7 bits, so without VNNI pairs of products can saturate; "

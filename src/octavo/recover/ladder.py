@@ -8,7 +8,7 @@ from time import perf_counter
 
 from octavo.measure import MetricResult, peak_rss_bytes
 from octavo.quantizer.state import State
-from octavo.recover.memory import Memory
+from octavo.recover.checkpoint import Memory
 from octavo.recover.rung import Outcome, Rung
 from octavo.recover.step import Step
 from octavo.recover.verdict import standard_error

@@ -8,7 +8,7 @@ from functools import wraps
 from typing import Any
 
 from octavo.quantizer.state import State
-from octavo.recover.walk import walkable
+from octavo.recover.layers.walk import walkable
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from octavo.affine import dequantize
 from octavo.quantizer.state import State
-from octavo.recover.matrices import Product
+from octavo.recover.layers.matrices import Product
+from octavo.recover.layers.visit import Visit, biased, visits
 from octavo.recover.rung import Outcome, Rung, walking
-from octavo.recover.visit import Visit, biased, visits
 
 Floats = NDArray[np.float32]
 

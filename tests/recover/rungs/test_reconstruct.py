@@ -15,7 +15,7 @@ from octavo.affine import Grid
 from octavo.graph import prepare
 from octavo.quantizer.state import State
 from octavo.recover import rungs_named
-from octavo.recover.blocks import blocks
+from octavo.recover.layers.blocks import blocks
 from octavo.targets import target
 
 pytest.importorskip("torch")

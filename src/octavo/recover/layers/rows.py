@@ -15,8 +15,8 @@ from octavo.engines.onnxruntime import Session
 from octavo.graph.plan import Plan
 from octavo.graph.weights import weight_params
 from octavo.quantizer.state import Settings, State
-from octavo.recover.channels import Doubles, Linear
-from octavo.recover.matrices import Product
+from octavo.recover.layers.channels import Doubles, Linear
+from octavo.recover.layers.matrices import Product
 
 Floats = NDArray[np.float32]
 

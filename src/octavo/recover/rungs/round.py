@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from octavo.affine import QuantParams, dequantize, spread
 from octavo.graph.weights import Constants, QuantizedConstant
 from octavo.quantizer.state import State
-from octavo.recover.correct import corrected_bias
-from octavo.recover.matrices import Product
-from octavo.recover.rounding import Quadratic, best_integers, best_scales, descend, error, quadratic, refit
+from octavo.recover.layers.matrices import Product
+from octavo.recover.layers.rounding import Quadratic, best_integers, best_scales, descend, error, quadratic, refit
+from octavo.recover.layers.visit import Visit, biased, visits
 from octavo.recover.rung import Outcome, Rung, walking
-from octavo.recover.visit import Visit, biased, visits
+from octavo.recover.rungs.correct import corrected_bias
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from octavo.graph.constants import constant
 from octavo.graph.rewrite import sole_reader
-from octavo.recover.channels import Linear, linear
+from octavo.recover.layers.channels import Linear, linear
 
 _ELEMENTWISE = {"Relu", "LeakyRelu", "PRelu", "Identity", "Clip"}
 _SPATIAL = {"MaxPool", "AveragePool", "GlobalAveragePool", "Pad"}

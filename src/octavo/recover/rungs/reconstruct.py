@@ -12,15 +12,15 @@ from octavo.affine import dequantize
 from octavo.graph.constants import new_constant
 from octavo.graph.weights import Constants
 from octavo.quantizer.state import State
-from octavo.recover.block_task import block_batches, block_task, importances, nodes_of, turned
-from octavo.recover.blocks import Block, blocks
-from octavo.recover.matrices import product
-from octavo.recover.round import best_rounding
-from octavo.recover.round import forecast as rounding_takes
+from octavo.recover.layers.block_task import block_batches, block_task, importances, nodes_of, turned
+from octavo.recover.layers.blocks import Block, blocks
+from octavo.recover.layers.matrices import product
+from octavo.recover.layers.sensitivity import macs, numbers
+from octavo.recover.layers.visit import biased, visit
+from octavo.recover.layers.walk import Walk, calibration_batches
 from octavo.recover.rung import Outcome, Rung, walking
-from octavo.recover.sensitivity import macs, numbers
-from octavo.recover.visit import biased, visit
-from octavo.recover.walk import Walk, calibration_batches
+from octavo.recover.rungs.round import best_rounding
+from octavo.recover.rungs.round import forecast as rounding_takes
 from octavo.torch import block_error, corrected_biases, learn_rounding, untranslatable
 
 _STEPS, _LEAST_STEPS = 1000, 100

@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.ladder_models import difference, sqnr, state_of
 from tests.helpers.models import ONE, build, linear, node, random, residual
 
-from octavo.recover.equalize import equalize
+from octavo.recover.rungs.equalize import equalize
 
 SHAPES = {"x": ["N", 8, 8, 8]}
 

@@ -16,9 +16,10 @@ from tests.helpers.states import inputs, network, outputs, sqnr, state
 import octavo
 from octavo.measure import MetricResult
 from octavo.quantizer.state import State
-from octavo.recover import Memory, climb, registry, rungs_named
-from octavo.recover import train as train_rung
-from octavo.recover.train import TRAIN, needed_by, train
+from octavo.recover import Memory, climb, rungs_named
+from octavo.recover.rungs import registry
+from octavo.recover.rungs import train as train_rung
+from octavo.recover.rungs.train import TRAIN, needed_by, train
 from octavo.targets import target
 
 torch = pytest.importorskip("torch")

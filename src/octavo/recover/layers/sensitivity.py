@@ -15,8 +15,8 @@ from octavo.engines.onnxruntime import Session
 from octavo.graph.work import PRODUCTS
 from octavo.graph.work import macs as macs_of
 from octavo.quantizer.state import State
-from octavo.recover.matrices import product
-from octavo.recover.walk import Walk, calibration_batches
+from octavo.recover.layers.matrices import product
+from octavo.recover.layers.walk import Walk, calibration_batches
 
 Floats = NDArray[np.float32]
 RAISED = "raised to float by mixed precision, for its rounding costs the most accuracy for its work"

@@ -7,8 +7,8 @@ from typing import Any
 from octavo.errors import OptionError
 from octavo.measure import MetricResult
 from octavo.quantizer.state import State
+from octavo.recover.layers.sensitivity import bit_operations, macs, own_errors, raised, relieved
 from octavo.recover.rung import Outcome, Rung, walking
-from octavo.recover.sensitivity import bit_operations, macs, own_errors, raised, relieved
 
 # So many layers are measured one at a time, those first that the proxy ranks first.
 _MEASURED = 32

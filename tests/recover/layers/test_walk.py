@@ -12,7 +12,7 @@ from octavo.data import open_samples
 from octavo.engines.onnxruntime import Session
 from octavo.graph import input_specs, prepare
 from octavo.graph.constants import constant, new_constant
-from octavo.recover.walk import Walk, calibration_batches, walkable
+from octavo.recover.layers.walk import Walk, calibration_batches, walkable
 
 
 @pytest.mark.parametrize("pattern", ["residual", "attention", "gate", "movers", "embedding", "layer_norm"])

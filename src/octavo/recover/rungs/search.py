@@ -12,9 +12,9 @@ from octavo.affine import QuantParams, dequantize, fake_quantize, params_from_ra
 from octavo.graph.plan import LayerPlan, TensorPlan
 from octavo.quantizer.state import State
 from octavo.ranges import RangeSketch, estimator
-from octavo.recover.matrices import Product, product
+from octavo.recover.layers.matrices import Product, product
+from octavo.recover.layers.walk import Walk, calibration_batches
 from octavo.recover.rung import Outcome, Rung, walking
-from octavo.recover.walk import Walk, calibration_batches
 
 Floats = NDArray[np.float32]
 

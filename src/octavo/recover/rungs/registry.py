@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from octavo.errors import OptionError
-from octavo.recover.correct import CORRECT, CORRECT_ANALYTIC
-from octavo.recover.equalize import EQUALIZE
-from octavo.recover.mix import MIX
-from octavo.recover.reconstruct import RECONSTRUCT
-from octavo.recover.round import ROUND
 from octavo.recover.rung import Rung
-from octavo.recover.search import SEARCH
-from octavo.recover.smooth import SMOOTH
-from octavo.recover.train import TRAIN
+from octavo.recover.rungs.correct import CORRECT, CORRECT_ANALYTIC
+from octavo.recover.rungs.equalize import EQUALIZE
+from octavo.recover.rungs.mix import MIX
+from octavo.recover.rungs.reconstruct import RECONSTRUCT
+from octavo.recover.rungs.round import ROUND
+from octavo.recover.rungs.search import SEARCH
+from octavo.recover.rungs.smooth import SMOOTH
+from octavo.recover.rungs.train import TRAIN
 
 _RUNGS = (SEARCH, EQUALIZE, SMOOTH, CORRECT, ROUND, RECONSTRUCT, MIX, TRAIN)
 # Another form of a rung, which takes its place where it is named.

@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.ladder_models import difference, sqnr, state_of
 from tests.helpers.models import build, node, random
 
-from octavo.recover.smooth import smooth
+from octavo.recover.rungs.smooth import smooth
 
 
 def _block(outlier: float, residual: bool = False) -> onnx.ModelProto:

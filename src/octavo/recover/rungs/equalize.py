@@ -12,10 +12,10 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.quantizer.state import State
-from octavo.recover.absorb import absorb_biases
-from octavo.recover.channels import Doubles, balanced, edits, normalized, rewrite
-from octavo.recover.pairs import Pair, pairs, upper_bound
-from octavo.recover.rows import Reader, Span, rounded, tensors
+from octavo.recover.layers.absorb import absorb_biases
+from octavo.recover.layers.channels import Doubles, balanced, edits, normalized, rewrite
+from octavo.recover.layers.pairs import Pair, pairs, upper_bound
+from octavo.recover.layers.rows import Reader, Span, rounded, tensors
 from octavo.recover.rung import Outcome, Rung
 
 _ALPHAS = (0.25, 0.5, 0.75, 1.0)

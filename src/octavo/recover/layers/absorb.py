@@ -6,9 +6,9 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.quantizer.state import State
-from octavo.recover.channels import Doubles, Edit, rewrite
-from octavo.recover.pairs import Pair, pairs
-from octavo.recover.rows import Span, tensors
+from octavo.recover.layers.channels import Doubles, Edit, rewrite
+from octavo.recover.layers.pairs import Pair, pairs
+from octavo.recover.layers.rows import Span, tensors
 
 # A channel is worth it where its least value is such a share of its largest, a tensor where its range shrinks so.
 _SHARE, _SHRINKS = 1 / 3, 0.9

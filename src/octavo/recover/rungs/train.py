@@ -8,8 +8,8 @@ import numpy as np
 
 from octavo.graph.operators import is_depthwise
 from octavo.quantizer.state import State
+from octavo.recover.layers.sensitivity import macs, numbers, own_errors, shares
 from octavo.recover.rung import Outcome, Rung
-from octavo.recover.sensitivity import macs, numbers, own_errors, shares
 from octavo.torch import epoch_seconds, finetune, trainable, untranslatable
 
 # What all steps together may take, in multiply-accumulates forwards, and how many and how large they are.

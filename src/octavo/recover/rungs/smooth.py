@@ -13,8 +13,8 @@ import onnx_ir as ir
 
 from octavo.graph.constants import constant, new_constant
 from octavo.quantizer.state import State
-from octavo.recover.channels import Doubles, Edit, balanced, edits, linear, rewrite
-from octavo.recover.rows import Reader, tensors
+from octavo.recover.layers.channels import Doubles, Edit, balanced, edits, linear, rewrite
+from octavo.recover.layers.rows import Reader, tensors
 from octavo.recover.rung import Outcome, Rung
 
 _ALPHAS = (0.25, 0.4, 0.5, 0.6, 0.75, 0.85)

@@ -18,12 +18,12 @@ from octavo.errors import OptionError
 from octavo.measure import MetricResult
 from octavo.quantizer.state import State
 from octavo.recover import rung_names, rungs_named
-from octavo.recover.correct import correct, correct_analytic
-from octavo.recover.matrices import product
-from octavo.recover.mix import mix
-from octavo.recover.round import round_weights
-from octavo.recover.search import search
-from octavo.recover.sensitivity import bit_operations, macs, own_errors, shares
+from octavo.recover.layers.matrices import product
+from octavo.recover.layers.sensitivity import bit_operations, macs, own_errors, shares
+from octavo.recover.rungs.correct import correct, correct_analytic
+from octavo.recover.rungs.mix import mix
+from octavo.recover.rungs.round import round_weights
+from octavo.recover.rungs.search import search
 from octavo.targets import target
 
 HELD_OUT = inputs(32, seed=9)

@@ -16,8 +16,8 @@ from octavo.graph.extract import extract
 from octavo.graph.operators import bias_input, in_front_of_softmax
 from octavo.graph.weights import QuantizedConstant
 from octavo.quantizer.state import State
-from octavo.recover.blocks import Block
-from octavo.recover.walk import Walk, calibration_batches
+from octavo.recover.layers.blocks import Block
+from octavo.recover.layers.walk import Walk, calibration_batches
 from octavo.torch import Batch, Biased, Rounded, Task, importance, untranslatable
 
 Arrays = Mapping[str, NDArray[Any]]

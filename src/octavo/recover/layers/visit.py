@@ -13,8 +13,8 @@ from octavo.graph.constants import drop_unused, new_constant
 from octavo.graph.operators import bias_input
 from octavo.graph.plan import LayerPlan
 from octavo.quantizer.state import State
-from octavo.recover.matrices import Product, product
-from octavo.recover.walk import Walk, calibration_batches
+from octavo.recover.layers.matrices import Product, product
+from octavo.recover.layers.walk import Walk, calibration_batches
 
 Floats = NDArray[np.float32]
 

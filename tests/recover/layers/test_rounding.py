@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from octavo.recover.rounding import Quadratic, best_integers, best_scales, descend, error, gptq, quadratic, refit
+from octavo.recover.layers.rounding import Quadratic, best_integers, best_scales, descend, error, gptq, quadratic, refit
 
 QMIN, QMAX = -7, 7
 

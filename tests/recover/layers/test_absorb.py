@@ -8,7 +8,7 @@ import pytest
 from tests.helpers.ladder_models import difference, state_of
 from tests.helpers.models import build, node, random
 
-from octavo.recover.absorb import absorb_biases
+from octavo.recover.layers.absorb import absorb_biases
 
 
 def _high(pads: int) -> onnx.ModelProto:

@@ -1,0 +1,1 @@
+"""The rungs, one a file, and their registry."""
