@@ -20,7 +20,7 @@ from benchmarks.cases import Case, parser, selected
 from benchmarks.tables import machine_line, markdown, write_json
 from benchmarks.tools import TOOLS, quiet
 from octavo.engines.onnxruntime import Session
-from octavo.measure import rounds
+from octavo.measure.latency import rounds
 
 COMPARED = ("octavo", "ort-default", "ort-minmax")
 

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.helpers.calibration import sketched
 
-from octavo.calibrate.checkpoint import State, read_checkpoint, remove_checkpoint, write_checkpoint
+from octavo.calibrate.checkpoint import PassState, read_checkpoint, remove_checkpoint, write_checkpoint
 from octavo.errors import OptionError
 
 OBSERVERS = {"x": sketched(np.float32([1, -2, 0.5])), "/层/y 1": sketched(np.float32([3]))}
-STATE = State([b"12345678", b"abcdefgh"], {name: each.to_bytes() for name, each in OBSERVERS.items()}, 1.25)
+STATE = PassState([b"12345678", b"abcdefgh"], {name: each.to_bytes() for name, each in OBSERVERS.items()}, 1.25)
 KEY = "key"
 
 
@@ -49,12 +49,12 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 )
 def test_what_was_written_is_read(hashes, values, seconds, key):
     observers = {name: sketched(np.array(each, np.float32)) for name, each in values.items()}
-    state = State(hashes, {name: each.to_bytes() for name, each in observers.items()}, seconds)
+    state = PassState(hashes, {name: each.to_bytes() for name, each in observers.items()}, seconds)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"
         write_checkpoint(path, key, observers, state)
         assert read_checkpoint(path, key) == state
-        assert read_checkpoint(path, key + "!") == State()
+        assert read_checkpoint(path, key + "!") == PassState()
         assert os.listdir(folder) == ["state"]
 
 
@@ -62,23 +62,23 @@ def test_what_was_written_is_read(hashes, values, seconds, key):
 def test_a_flipped_bit_is_harmless_or_noticed(good, data):
     damaged = bytearray(good)
     damaged[data.draw(st.integers(0, len(good) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    assert read(bytes(damaged)) in (STATE, State())
+    assert read(bytes(damaged)) in (STATE, PassState())
 
 
 @given(st.data())
 def test_a_part_of_a_checkpoint_is_none(good, data):
     cut = data.draw(st.integers(0, len(good) - 1))
-    assert read(good[:cut]) == State()
+    assert read(good[:cut]) == PassState()
     zeroed = good[:cut] + bytes(len(good) - cut)
-    assert zeroed == good or read(zeroed) == State()
+    assert zeroed == good or read(zeroed) == PassState()
 
 
 @given(st.binary(max_size=500))
 def test_junk_is_no_checkpoint(junk):
-    assert read(junk) == State()
+    assert read(junk) == PassState()
 
 
-def read(content: bytes) -> State:
+def read(content: bytes) -> PassState:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"
         path.write_bytes(content)
@@ -126,14 +126,14 @@ HOSTILE: dict[str, dict[str, bytes]] = {
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_an_archive_that_is_no_checkpoint_counts_as_none(kind: str, path: Path) -> None:
     archive(path, HOSTILE[kind])
-    assert read_checkpoint(path, KEY) == State()
+    assert read_checkpoint(path, KEY) == PassState()
 
 
 def test_what_would_unpack_to_more_than_the_file_is_not_unpacked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive(path, {"header.json": header(), "hashes": bytes(1 << 24), "0": b""}, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 1 << 16
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("unpacked"))
-    assert read_checkpoint(path, KEY) == State()
+    assert read_checkpoint(path, KEY) == PassState()
 
 
 def test_nothing_is_unpickled(path: Path, tmp_path: Path) -> None:
@@ -142,14 +142,14 @@ def test_nothing_is_unpickled(path: Path, tmp_path: Path) -> None:
         archive(path, members)
         read_checkpoint(path, KEY)
     path.write_bytes(bomb)
-    assert read_checkpoint(path, KEY) == State()
+    assert read_checkpoint(path, KEY) == PassState()
     assert not (tmp_path / "trace").exists()
 
 
 def test_a_folder_a_loop_of_links_and_nothing_at_all_are_no_checkpoints(path: Path, tmp_path: Path) -> None:
     path.symlink_to(path)
     for place in (tmp_path, path, tmp_path / "missing", tmp_path / "missing" / "state"):
-        assert read_checkpoint(place, KEY) == State()
+        assert read_checkpoint(place, KEY) == PassState()
         remove_checkpoint(place / "none")
 
 
@@ -176,7 +176,7 @@ def test_a_write_that_fails_leaves_the_last_checkpoint(
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(raised):
-        write_checkpoint(path, KEY, {"x": OBSERVERS["x"]}, State())
+        write_checkpoint(path, KEY, {"x": OBSERVERS["x"]}, PassState())
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
 

@@ -498,7 +498,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
 ) -> None:
     quantize("--batch-size", 6, output="whole.onnx")
     calibration = importlib.import_module("octavo.calibrate.run")
-    in_graph = importlib.import_module("octavo.calibrate.in_graph")
+    in_graph = importlib.import_module("octavo.calibrate.graph_observation")
     padded_parts, runs = in_graph.padded_parts, []
 
     def interrupted(*arguments: object) -> object:

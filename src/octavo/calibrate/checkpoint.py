@@ -18,7 +18,7 @@ _HASH = 8
 
 
 @dataclass
-class State:
+class PassState:
     """How far a pass has come: the hashes of the samples seen, the observers' bytes, the seconds spent."""
 
     hashes: list[bytes] = field(default_factory=list)
@@ -26,7 +26,7 @@ class State:
     seconds: float = 0.0
 
 
-def write_checkpoint(path: Path, key: str, observers: Mapping[str, Observer], state: State) -> None:
+def write_checkpoint(path: Path, key: str, observers: Mapping[str, Observer], state: PassState) -> None:
     """Replace the checkpoint as a whole.
 
     Raises:
@@ -50,25 +50,25 @@ def write_checkpoint(path: Path, key: str, observers: Mapping[str, Observer], st
         remove_checkpoint(beside)
 
 
-def read_checkpoint(path: Path, key: str) -> State:
+def read_checkpoint(path: Path, key: str) -> PassState:
     """The state that was written for the same model, data and settings; an empty one otherwise, or if it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
                 # Not ours, and a few bytes could unpack to more than there is memory.
-                return State()
+                return PassState()
             header = json.loads(archive.read("header.json"))
             if (header["version"], header["key"]) != (_VERSION, key):
-                return State()
+                return PassState()
             joined = archive.read("hashes")
             if len(joined) % _HASH:
-                return State()
+                return PassState()
             hashes = [joined[i : i + _HASH] for i in range(0, len(joined), _HASH)]
             observers = {name: archive.read(str(index)) for index, name in enumerate(header["tensors"])}
-            return State(hashes, observers, float(header["seconds"]))
+            return PassState(hashes, observers, float(header["seconds"]))
     except Exception:
         # A damaged archive fails in many ways, from zipfile's own errors to a recursion in JSON.
-        return State()
+        return PassState()
 
 
 def remove_checkpoint(path: Path) -> None:

@@ -14,11 +14,11 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.calibrate.calibration import Calibration
-from octavo.calibrate.checkpoint import State, read_checkpoint, remove_checkpoint, write_checkpoint
-from octavo.calibrate.fetched import Fetched
-from octavo.calibrate.in_graph import InGraph
-from octavo.calibrate.lanes import Lanes
+from octavo.calibrate.checkpoint import PassState, read_checkpoint, remove_checkpoint, write_checkpoint
+from octavo.calibrate.graph_observation import GraphObservation
 from octavo.calibrate.observation import Observation
+from octavo.calibrate.output_observation import OutputObservation
+from octavo.calibrate.workers import BatchWorkers
 from octavo.data import Batch, SampleSet, sample_hashes
 from octavo.data.runner import DEFAULT_BATCH
 from octavo.errors import DataError, UserError
@@ -32,7 +32,7 @@ _SECONDS_BETWEEN_CHECKPOINTS = 2.0
 # the batches.
 _BATCH_BYTES, _MOST_BATCH_BYTES, _ORDERED_BATCH_BYTES = 1 << 23, 1 << 25, 1 << 25
 _LARGEST_BATCH = 256
-_MOST_LANES = 4
+_MAX_WORKERS = 4
 
 
 def run(
@@ -69,14 +69,14 @@ def run(
     """
     observers = {name: make() for name, make in tensors.items()}
     in_graph = all(isinstance(each, RangeSketch) for each in observers.values()) and _internal(model, observers)
-    lanes = min(threads or _cores(), _MOST_LANES) if in_graph and not batch_size and not samples.streamed else 1
+    workers = min(threads or _cores(), _MAX_WORKERS) if in_graph and not batch_size and not samples.streamed else 1
     # They share the threads inside an operator, and each brings its own.
-    inner = threads if lanes == 1 else (threads or _cores()) - lanes + 1
-    observation = (InGraph if in_graph else Fetched)(model, list(tensors), inner)
+    inner = threads if workers == 1 else (threads or _cores()) - workers + 1
+    observation = (GraphObservation if in_graph else OutputObservation)(model, list(tensors), inner)
     room, most = (_room(model), _LARGEST_BATCH) if in_graph else (_ORDERED_BATCH_BYTES, DEFAULT_BATCH)
     size = batch_size or _batch_size(observation, samples, room, most)
     identify = identify or checkpoint is not None
-    job = _Pass(observation, observers, samples, size, checkpoint, progress or Silent(), identify, lanes)
+    job = _Pass(observation, observers, samples, size, checkpoint, progress or Silent(), identify, workers)
     if checkpoint is not None:
         job.resume(_key(model, tensors, samples, size))
     return job.run()
@@ -91,10 +91,10 @@ class _Pass:
     checkpoint: Path | None
     progress: Progress
     identify: bool
-    lanes: int
+    workers: int
 
     def __post_init__(self) -> None:
-        self.state, self.key = State(), ""
+        self.state, self.key = PassState(), ""
         self.position, self.whole = 0, True
         self.started = monotonic()
 
@@ -116,25 +116,25 @@ class _Pass:
     def run(self) -> Calibration:
         """Take all samples that were not taken before."""
         self.observation.start(self.observers)
-        with closing(Lanes(self.observation, self.lanes)) as lanes:
-            self._run(lanes)
+        with closing(BatchWorkers(self.observation, self.workers)) as workers:
+            self._run(workers)
         if self.checkpoint:
             remove_checkpoint(self.checkpoint)
         return Calibration(self.observers, self.state.hashes, self._seconds())
 
-    def _run(self, lanes: Lanes) -> None:
+    def _run(self, workers: BatchWorkers) -> None:
         done = len(self.state.hashes)
         self.progress.start("calibrate", self.samples.length)
         written = monotonic()
         try:
             for batch in self.samples.batches(self.batch_size):
-                self._take(batch, done, lanes)
+                self._take(batch, done, workers)
                 if self.checkpoint and monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
-                    self._write(lanes)
+                    self._write(workers)
                     written = monotonic()
             if self.position < done:
                 raise self._changed()
-            lanes.wait()
+            workers.wait()
         except UserError:
             # Other data, or another place, are needed to go on: what was kept helps no more.
             if self.checkpoint and not done:
@@ -144,11 +144,11 @@ class _Pass:
             # An interrupt while a batch is handed over leaves in doubt whether it counts: the last checkpoint stands.
             if self.checkpoint and self.whole and self.position >= done:
                 with suppress(UserError):
-                    self._write(lanes)
+                    self._write(workers)
             raise
         self.progress.done()
 
-    def _take(self, batch: Batch, done: int, lanes: Lanes) -> None:
+    def _take(self, batch: Batch, done: int, workers: BatchWorkers) -> None:
         hashes = sample_hashes(batch) if self.identify else [b""] * batch.size
         if self.position < done:
             known = self.state.hashes[self.position : self.position + len(hashes)]
@@ -156,7 +156,7 @@ class _Pass:
                 raise self._changed()
         else:
             self.whole = False
-            lanes.observe(batch)
+            workers.observe(batch)
             self.state.hashes.extend(hashes)
             self.whole = True
         self.position += len(hashes)
@@ -168,10 +168,10 @@ class _Pass:
     def _seconds(self) -> float:
         return self.state.seconds + monotonic() - self.started
 
-    def _write(self, lanes: Lanes) -> None:
+    def _write(self, workers: BatchWorkers) -> None:
         assert self.checkpoint is not None
-        lanes.wait()
-        write_checkpoint(self.checkpoint, self.key, self.observers, State(self.state.hashes, {}, self._seconds()))
+        workers.wait()
+        write_checkpoint(self.checkpoint, self.key, self.observers, PassState(self.state.hashes, {}, self._seconds()))
 
 
 def _cores() -> int:

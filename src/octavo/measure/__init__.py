@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from octavo.measure.counter import EnergyCounter, energy_counter, joules
 from octavo.measure.diagnose import Diagnosis, Evidence, diagnose
 from octavo.measure.energy import Energy, estimate
 from octavo.measure.evaluate import MetricResult, evaluate
 from octavo.measure.evaluation import Evaluation
-from octavo.measure.latency import Latency, latencies, rounds
+from octavo.measure.latency import Latency, latencies
 from octavo.measure.layers import TensorError, counterparts, tensor_errors
-from octavo.measure.memory import peak_rss_bytes
-from octavo.measure.work import model_work
+from octavo.measure.peak_rss import peak_rss_bytes
+from octavo.measure.powercap import EnergyCounter, energy_counter, joules
+from octavo.measure.work_count import model_work
 
 __all__ = [
     "Diagnosis",
@@ -30,6 +30,5 @@ __all__ = [
     "latencies",
     "model_work",
     "peak_rss_bytes",
-    "rounds",
     "tensor_errors",
 ]

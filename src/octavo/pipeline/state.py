@@ -11,8 +11,8 @@ import onnx_ir as ir
 from octavo.data import split
 from octavo.engines.onnxruntime import Session
 from octavo.measure import Evaluation, MetricResult
+from octavo.measure.caching_engine import CachingEngine
 from octavo.measure.evaluation import agreement
-from octavo.measure.recorded import Recorded
 from octavo.pipeline import provenance
 from octavo.pipeline.metric import measure_metric
 from octavo.pipeline.planner import planner
@@ -125,7 +125,7 @@ def _climb(prepared: Prepared) -> _Decided:
     """The accuracy ladder: rungs are chosen on the selection set, and the judging set is left."""
     options, checkpoint = prepared.options, prepared.options.checkpoint
     selection, judging, warnings = _split(prepared)
-    float_engine = Recorded(Session(prepared.float_model, threads=options.threads))
+    float_engine = CachingEngine(Session(prepared.float_model, threads=options.threads))
 
     def choose(model: ir.Model) -> MetricResult:
         return measure_metric(options, selection, float_engine, model)

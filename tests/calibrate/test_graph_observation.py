@@ -14,9 +14,9 @@ from tests.helpers.calibration import SIZES, floats, inputs, prepared, values
 from tests.helpers.models import PATTERNS, build, node
 
 from octavo.calibrate.collector import HISTOGRAM_VALUES, collect
-from octavo.calibrate.fetched import Fetched
-from octavo.calibrate.in_graph import InGraph, add_sketches
+from octavo.calibrate.graph_observation import GraphObservation, add_sketches
 from octavo.calibrate.observation import Observation
+from octavo.calibrate.output_observation import OutputObservation
 from octavo.data import Batch
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError, ModelError
@@ -36,7 +36,7 @@ def negated(shape: list[Any], kind: int = ir.DataType.FLOAT) -> ir.Model:
 
 def observed(model: ir.Model, *batches: np.ndarray, name: str = "y") -> RangeSketch:
     """The sketch of one tensor after these batches of the input x."""
-    observation, sketch = InGraph(model, [name], 1), RangeSketch()
+    observation, sketch = GraphObservation(model, [name], 1), RangeSketch()
     observation.start({name: sketch})
     for batch in batches:
         observation.observe(Batch({"x": batch}, {}, 0))
@@ -109,7 +109,7 @@ class TestValues:
         model = prepared(PATTERNS[name]())
         batch, names = Batch(inputs(model, 8), {}, 0), floats(model)
         left = []
-        for kind in (InGraph, Fetched):
+        for kind in (GraphObservation, OutputObservation):
             observation: Observation = kind(model, names, 1)
             found = {each: RangeSketch() for each in names}
             observation.start(found)
@@ -121,7 +121,7 @@ class TestValues:
 
 class TestStart:
     def test_nothing_is_taken_in_before_it_and_the_sizes_are_told(self) -> None:
-        observation, sketch = InGraph(ANY, ["x", "y"], 1), RangeSketch()
+        observation, sketch = GraphObservation(ANY, ["x", "y"], 1), RangeSketch()
         assert observation.nbytes(Batch({"x": values(2, 30)}, {}, 0)) == 2 * 2 * 30 * 4
         observation.start({"x": RangeSketch(), "y": sketch})
         observation.settle()
@@ -129,7 +129,7 @@ class TestStart:
 
     def test_a_sketch_goes_on_from_what_it_has_seen(self) -> None:
         one, two = values(4, 50), values(3, 50) * 9
-        observation, sketch = InGraph(ANY, ["x"], 1), RangeSketch()
+        observation, sketch = GraphObservation(ANY, ["x"], 1), RangeSketch()
         sketch.update(one)
         observation.start({"x": sketch})
         observation.observe(Batch({"x": two}, {}, 0))
@@ -150,7 +150,7 @@ class TestStart:
 class TestRefusals:
     def test_a_tensor_that_the_model_lacks(self) -> None:
         with pytest.raises(ModelError, match="no tensor 'z'"):
-            InGraph(ANY, ["x", "z"], 1)
+            GraphObservation(ANY, ["x", "z"], 1)
 
     def test_sketches_that_live_no_longer(self) -> None:
         number = kernels().sketches(1, HISTOGRAM_VALUES).publish()
@@ -191,5 +191,5 @@ class TestRefusals:
 
 def test_the_model_itself_is_not_changed() -> None:
     before = ir.to_proto(ANY).SerializeToString()
-    InGraph(ANY, ["x", "y"], 1)
+    GraphObservation(ANY, ["x", "y"], 1)
     assert ir.to_proto(ANY).SerializeToString() == before

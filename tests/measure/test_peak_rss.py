@@ -26,7 +26,7 @@ def test_memory_that_was_given_back_still_counts() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere getrusage is all there is")
 def test_what_the_parent_held_does_not_count() -> None:
     block = np.ones(1 << 27, np.uint8)
-    code = "from octavo.measure.memory import peak_rss_bytes; print(peak_rss_bytes())"
+    code = "from octavo.measure.peak_rss import peak_rss_bytes; print(peak_rss_bytes())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     here = psutil.Process().memory_info().rss
     assert here > block.nbytes

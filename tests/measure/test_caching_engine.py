@@ -7,13 +7,13 @@ from tests.helpers import models
 from tests.helpers.models import feeds
 
 from octavo.engines.onnxruntime import Session
-from octavo.measure.recorded import Recorded
+from octavo.measure.caching_engine import CachingEngine
 
 
 def test_the_same_batch_is_run_once_and_another_anew() -> None:
     model = models.mlp()
     engine = Session(model.SerializeToString())
-    recorded, first, second = Recorded(engine), feeds(model, 0), feeds(model, 1)
+    recorded, first, second = CachingEngine(engine), feeds(model, 0), feeds(model, 1)
     runs: list[int] = []
     plain = engine.run
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from octavo.measure import EnergyCounter, counter, energy_counter, joules
+from octavo.measure import EnergyCounter, energy_counter, joules, powercap
 
 LARGEST = 262_143_328_850
 
@@ -76,7 +76,7 @@ def test_a_counter_that_asks_for_permission_says_how(root: Path, monkeypatch: py
     path = zone(root, "intel-rapl:0", "package-0", 1)
     (path / "energy_uj").chmod(0)
     if os.access(path / "energy_uj", os.R_OK):  # as root is allowed everything
-        monkeypatch.setattr(counter.Zone, "read", lambda _: (_ for _ in ()).throw(PermissionError()))
+        monkeypatch.setattr(powercap.Zone, "read", lambda _: (_ for _ in ()).throw(PermissionError()))
     assert "sudo chmod a+r" in str(energy_counter(root))
 
 
@@ -104,7 +104,7 @@ class Burner:
 
 def test_each_engine_is_charged_with_its_own_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr(counter, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(powercap, "perf_counter", lambda: clock[0])
     # So that the counter begins anew on the way.
     path = zone(root, "intel-rapl:0", "package-0", LARGEST - 10_000)
     engines = [Burner(path, clock, 700), Burner(path, clock, 100)]

@@ -13,7 +13,7 @@ from octavo.engines.onnxruntime import Session
 from octavo.ranges import Observer
 
 
-class Fetched:
+class OutputObservation:
     """For observers of any kind, one batch at a time.
 
     Args:

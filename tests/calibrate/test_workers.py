@@ -12,10 +12,10 @@ import pytest
 from tests.helpers.calibration import inputs, plain, prepared, sketched
 from tests.helpers.models import Arrays, conv_relu
 
-from octavo.calibrate.fetched import Fetched
-from octavo.calibrate.in_graph import InGraph
-from octavo.calibrate.lanes import Lanes
+from octavo.calibrate.graph_observation import GraphObservation
 from octavo.calibrate.observation import Observation
+from octavo.calibrate.output_observation import OutputObservation
+from octavo.calibrate.workers import BatchWorkers
 from octavo.data import Batch
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError
@@ -32,15 +32,17 @@ def batches(size: int) -> list[Batch]:
 
 
 @pytest.mark.parametrize("size", [1, 7])
-@pytest.mark.parametrize(("kind", "count"), [(InGraph, 1), (InGraph, 2), (InGraph, 4), (Fetched, 1)])
+@pytest.mark.parametrize(
+    ("kind", "count"), [(GraphObservation, 1), (GraphObservation, 2), (GraphObservation, 4), (OutputObservation, 1)]
+)
 def test_every_batch_is_observed_once(kind: type, count: int, size: int) -> None:
     observation: Observation = kind(MODEL, TENSORS, 1)
     observers = {name: RangeSketch() for name in TENSORS}
     observation.start(observers)
-    with closing(Lanes(observation, count)) as lanes:
+    with closing(BatchWorkers(observation, count)) as workers:
         for batch in batches(size):
-            lanes.observe(batch)
-        lanes.wait()
+            workers.observe(batch)
+        workers.wait()
     expected = plain(MODEL, {"x": X}, len(X))
     assert {name: each.to_bytes() for name, each in observers.items()} == {
         name: sketched(expected[name]).to_bytes() for name in TENSORS
@@ -56,10 +58,10 @@ def test_as_many_batches_run_at_a_time_as_there_are_lanes(monkeypatch: pytest.Mo
         return honest(session, feeds)
 
     monkeypatch.setattr(Session, "run", waiting)
-    with closing(Lanes(InGraph(MODEL, TENSORS, 1), 3)) as lanes:
+    with closing(BatchWorkers(GraphObservation(MODEL, TENSORS, 1), 3)) as workers:
         for batch in batches(10)[:3]:
-            lanes.observe(batch)
-        lanes.wait()
+            workers.observe(batch)
+        workers.wait()
     assert not together.broken
 
 
@@ -83,44 +85,44 @@ def test_one_batch_waits_ready_for_the_next_free_lane_and_no_more() -> None:
         def settle(self) -> None:
             pass
 
-    with closing(Lanes(Blocked(), 1)) as lanes:
+    with closing(BatchWorkers(Blocked(), 1)) as workers:
         first, second, third = batches(4)[:3]
-        lanes.observe(first)
-        lanes.observe(second)
-        blocked = threading.Thread(target=lanes.observe, args=[third])
+        workers.observe(first)
+        workers.observe(second)
+        blocked = threading.Thread(target=workers.observe, args=[third])
         blocked.start()
         blocked.join(0.2)
         assert blocked.is_alive()
         assert begun == [0]
         free.set()
         blocked.join(PATIENCE)
-        lanes.wait()
+        workers.wait()
     assert begun == [0, 4, 8]
 
 
-@pytest.mark.parametrize("kind", [InGraph, Fetched])
+@pytest.mark.parametrize("kind", [GraphObservation, OutputObservation])
 def test_a_failure_comes_out_at_a_later_batch_or_when_waited_for(kind: type) -> None:
     wrong = Batch({"x": X[:2, :1]}, {}, 0)
     good = batches(4)[0]
 
-    def more(lanes: Lanes) -> None:
-        lanes.observe(good)
-        lanes.observe(good)
+    def more(workers: BatchWorkers) -> None:
+        workers.observe(good)
+        workers.observe(good)
 
-    for then in (Lanes.wait, more):
-        with closing(Lanes(kind(MODEL, TENSORS, 1), 1)) as lanes:
-            lanes.observe(wrong)
+    for then in (BatchWorkers.wait, more):
+        with closing(BatchWorkers(kind(MODEL, TENSORS, 1), 1)) as workers:
+            workers.observe(wrong)
             with pytest.raises(DataError, match="could not run the model"):
-                then(lanes)
+                then(workers)
 
 
 def test_observers_know_of_all_batches_once_they_were_waited_for() -> None:
-    observation = InGraph(MODEL, TENSORS, 1)
+    observation = GraphObservation(MODEL, TENSORS, 1)
     observers = {name: RangeSketch() for name in TENSORS}
     observation.start(observers)
-    with closing(Lanes(observation, 2)) as lanes:
+    with closing(BatchWorkers(observation, 2)) as workers:
         for count, batch in enumerate(batches(8), 1):
-            lanes.observe(batch)
-            lanes.wait()
+            workers.observe(batch)
+            workers.wait()
             assert observers["x"].count == X[: 8 * count].size
             assert observers["x"].min == np.min(X[: 8 * count])

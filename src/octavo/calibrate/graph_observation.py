@@ -24,7 +24,7 @@ _SAMPLES, _SIZES = "octavo/samples", "octavo/sizes"
 _DOMAIN = "octavo"
 
 
-class InGraph:
+class GraphObservation:
     """For range sketches alone, of any number of batches at a time.
 
     Args:

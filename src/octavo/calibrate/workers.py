@@ -9,7 +9,7 @@ from octavo.calibrate.observation import Observation
 from octavo.data import Batch
 
 
-class Lanes:
+class BatchWorkers:
     """So many batches under way at a time."""
 
     def __init__(self, observation: Observation, count: int) -> None:
@@ -19,7 +19,7 @@ class Lanes:
         self._running: deque[Future[None]] = deque()
 
     def observe(self, batch: Batch) -> None:
-        """Take a batch as soon as a lane has at most one waiting.
+        """Take a batch as soon as a worker has at most one waiting.
 
         Raises:
             DataError: the model could not run on an earlier batch.

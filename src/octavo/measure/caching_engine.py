@@ -14,7 +14,7 @@ from octavo.engines import Engine
 _LARGEST = 1 << 29
 
 
-class Recorded:
+class CachingEngine:
     """Another engine's outputs, kept by the digest of the inputs while they fit in `largest` bytes."""
 
     def __init__(self, engine: Engine, largest: int = _LARGEST) -> None:
