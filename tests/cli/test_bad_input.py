@@ -412,7 +412,7 @@ BAD_OPTIONS: dict[str, tuple[tuple[object, ...], str]] = {
     "empty dimension": (("bench", "digits.onnx", "--dim", "batch=0"), "batch=0"),
     "unknown dimension": (("bench", "digits.onnx", "--dim", "time=3"), "'time'"),
     "no time": (("bench", "digits.onnx", "--seconds", "0"), "--seconds"),
-    "one model to compare": (("compare", "digits.onnx", "-d", "eval.npz"), "another model"),
+    "one model to compare": (("compare", "digits.onnx", "-d", "eval.npz"), "no model to compare with the first"),
     "a page over the data": (
         ("compare", "digits.onnx", "digits.onnx", "-d", "eval.npz", "--report", "eval.npz", "--force"),
         "eval.npz",

@@ -11,7 +11,9 @@ from typing import Any
 
 import typer
 from rich.markup import escape
+from typer.main import get_command
 
+from octavo.cli.flags import flags_of, with_flags
 from octavo.errors import OctavoError
 from octavo.report.terminal.console import stderr
 
@@ -51,7 +53,7 @@ def run(arguments: list[str]) -> int:
             raise KeyboardInterrupt
         return 0 if arguments else 2
     except OctavoError as error:
-        _print_error(str(error))
+        _print_error(with_flags(str(error), flags_of(get_command(app))))
         if error.exit_code == 1:
             traceback.print_exc()
         return error.exit_code

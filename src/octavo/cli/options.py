@@ -36,4 +36,4 @@ BatchSize = Annotated[int | None, typer.Option("--batch-size", min=1, help="Samp
 Report = Annotated[
     Path | None, typer.Option("--report", help="Write an HTML page that shows the result.", show_default=False)
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite output files that exist.")]
+Overwrite = Annotated[bool, typer.Option("--force", help="Overwrite output files that exist.")]

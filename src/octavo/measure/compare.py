@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -29,28 +28,6 @@ class Comparison:
 
     outputs: list[ComparedTensor]
     layers: list[ComparedTensor]
-
-
-@dataclass(frozen=True)
-class SharedTensor:
-    """A tensor of the first model with its error in each of the others, None where one has no such tensor."""
-
-    name: str
-    op: str
-    layer: str
-    output: bool
-    errors: list[TensorError | None]
-
-
-def shared(found: Sequence[Comparison]) -> list[SharedTensor]:
-    """The tensors that any of the compared models shares with the first: inner ones, then outputs."""
-    rows: dict[str, SharedTensor] = {}
-    for output in (False, True):
-        for place, comparison in enumerate(found):
-            for each in comparison.outputs if output else comparison.layers:
-                blank = SharedTensor(each.name, each.op, each.layer, output, [None] * len(found))
-                rows.setdefault(each.name, blank).errors[place] = each.error
-    return list(rows.values())
 
 
 def compare(first: ir.Model, second: ir.Model, samples: SampleSet, *, progress: Progress | None = None) -> Comparison:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from octavo.compiler import read_bundle
 from octavo.compiler.work import bundle_work
@@ -15,7 +17,8 @@ from octavo.engines.onnxruntime import Session
 from octavo.errors import OptionError
 from octavo.graph import load, stored_bytes
 from octavo.graph.work import Work
-from octavo.measure import EnergyCounter, Latency, energy_counter, joules, latencies, model_work
+from octavo.measure import Energy, EnergyCounter, Latency, energy_counter, estimate, joules, latencies, model_work
+from octavo.measure.energy import SOURCE
 from octavo.measure.feeds import random_feeds
 from octavo.pipeline.sources import FilePath
 from octavo.system.progress import Progress
@@ -36,8 +39,8 @@ class Timing:
         latency: milliseconds of a run.
         operators: time of each operator of a bundle; None where it was not measured.
         joules: measured energy of a run; None where it was not measured.
-        work: operations and bytes of a run, for an estimate of its energy; None where energy was measured or is not
-            wanted.
+        work: operations and bytes of a run; None where energy was measured or is not wanted.
+        estimate: the energy that follows from `work`; None where `work` is None.
     """
 
     model: Path
@@ -47,6 +50,7 @@ class Timing:
     operators: list[OperatorCost] | None = None
     joules: float | None = None
     work: Work | None = None
+    estimate: Energy | None = None
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,34 @@ class Benchmark:
         batch_size: size of a dynamic first axis.
         threads: as given; None for the default of each engine.
         no_counter: why energy was not measured; empty where it was, or is not wanted.
+        energy_source: where the energies of one operation come from, for estimates.
     """
 
     timings: list[Timing]
     batch_size: int
     threads: int | None
     no_counter: str = ""
+    energy_source: str = SOURCE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Latencies and times of operators in the types of JSON, as `octavo bench --json` writes them.
+
+        `threads` is None where none was given, and `operators` where operators were not timed.
+        """
+        models = [
+            {
+                "model": str(timing.model),
+                "size_bytes": timing.size_bytes,
+                **asdict(timing.latency),
+                "operators": _plain_costs(timing.operators),
+            }
+            for timing in self.timings
+        ]
+        return {"batch": self.batch_size, "threads": self.threads, "models": models}
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
 
 
 def bench(
@@ -112,10 +138,15 @@ def bench(
             costs[i],
             taken[i] if taken else None,
             works[i] if works else None,
+            estimate(works[i]) if works else None,
         )
         for i, path in enumerate(paths)
     ]
     return Benchmark(timings, batch_size, threads, no_counter)
+
+
+def _plain_costs(costs: Sequence[OperatorCost] | None) -> list[dict[str, Any]] | None:
+    return None if costs is None else [{**asdict(cost), "gops": cost.gops} for cost in costs]
 
 
 def _open(path: Path, threads: int | None) -> tuple[Engine, int]:

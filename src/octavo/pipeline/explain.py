@@ -11,10 +11,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.affine import Derivation, Grid, QuantParams, derive, params_from_array
+from octavo.affine import Derivation, Grid, QuantParams, dequantize, derive, params_from_array, quantize
 from octavo.data.array_files import read_tensor
 from octavo.errors import DataError, OptionError
 from octavo.pipeline.sources import FilePath
+
+
+@dataclass(frozen=True)
+class ChannelError:
+    """Range and parameters of one channel, and the error of its values.
+
+    Attributes:
+        low: smallest value, at most 0.
+        high: largest value, at least 0.
+        scale: S.
+        zero_point: Z.
+        largest_error: largest absolute error, in units of S.
+        sqnr_db: signal-to-quantization-noise ratio; None where no value has an error.
+    """
+
+    low: float
+    high: float
+    scale: float
+    zero_point: int
+    largest_error: float
+    sqnr_db: float | None
 
 
 @dataclass(frozen=True)
@@ -32,6 +53,19 @@ class Explanation:
     array: NDArray[np.float32]
     channels: QuantParams | None
     axis: int | None
+
+    def channel_errors(self) -> list[ChannelError]:
+        """The error of each channel along `axis`; empty without an axis."""
+        if self.channels is None or self.axis is None:
+            return []
+        count = self.array.shape[self.axis]
+        restored = dequantize(quantize(self.array, self.channels), self.channels)
+        rows = np.moveaxis(self.array, self.axis, 0).reshape(count, -1).astype(np.float64)
+        errors = rows - np.moveaxis(restored, self.axis, 0).reshape(count, -1)
+        return [
+            _channel_error(*row)
+            for row in zip(rows, errors, self.channels.scale.tolist(), self.channels.zero_point.tolist(), strict=True)
+        ]
 
 
 def explain(
@@ -71,6 +105,20 @@ def explain(
     low, high = bounds or (float(array.min()), float(array.max()))
     derivation = derive(low, high, grid, symmetric=symmetric, values=values)
     return Explanation(derivation, array, channels, None if axis is None else axis % array.ndim)
+
+
+def _channel_error(
+    values: NDArray[np.float64], error: NDArray[np.float64], scale: float, zero_point: int
+) -> ChannelError:
+    noise, signal = float((error**2).sum()), float((values**2).sum())
+    return ChannelError(
+        low=float(values.min(initial=0)),
+        high=float(values.max(initial=0)),
+        scale=scale,
+        zero_point=zero_point,
+        largest_error=float(np.abs(error).max(initial=0)) / scale,
+        sqnr_db=None if noise == 0 else float(10 * np.log10(max(signal, 1e-300) / noise)),
+    )
 
 
 def _array(source: object, tensor: str | None) -> NDArray[np.float32]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, nan, sqrt
-from typing import Any
 
+from octavo.report.plain import Plain
 from octavo.report.text import decibels, milliseconds, number_of, size, times
-
-Plain = Mapping[str, Any]
 
 _INPUT = re.compile(r"its input '.*' is float \(from .*\)(?=, )")
 _BARS = "▁▂▃▄▅▆▇█"

@@ -15,6 +15,7 @@ from tests.helpers.results import ATTACK, attacked, digits, large
 from octavo.measure.compare import ComparedTensor, Comparison
 from octavo.measure.layers import TensorError
 from octavo.report.html import comparison_page, result_page
+from octavo.report.plain import plain
 
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
@@ -33,7 +34,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     error = TensorError(30.0, 0.99, None, 0.0, np.zeros(0), 0.0)
     tensors = [ComparedTensor(name, "Conv", name, error) for name in ("first", "second", ATTACK)]
-    both = [Comparison(tensors[:1], tensors[1:])] * 2
+    both = plain([Comparison(tensors[:1], tensors[1:])] * 2)
     found = {
         "digits": result_page(digits(), "digits.int8.onnx"),
         "attacked": result_page(attacked(), ATTACK),

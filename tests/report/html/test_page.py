@@ -27,6 +27,7 @@ from octavo.report.html import comparison_page, read_result, result_fragment, re
 from octavo.report.html.colours import colour
 from octavo.report.html.library import vega
 from octavo.report.html.panel import derivation
+from octavo.report.plain import plain
 from octavo.report.terminal.result import show_result
 
 pytest.importorskip("altair")
@@ -91,7 +92,7 @@ def test_terminal_page_and_json_have_the_same_figures(tmp_path: Path) -> None:
     result.write_json(tmp_path / "result.json")
     stored = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
     shown = Text(result_page(read_result(tmp_path / "result.json"), "model")).text
-    printed = rendered(show_result, result, Path("out.onnx"), width=250)
+    printed = rendered(show_result, result.to_dict(), Path("out.onnx"), width=250)
     expected = [summary.headline(stored), summary.kinds(stored), summary.proof_line(stored), summary.spent(stored)]
     for row in summary.figures(stored):
         expected += [row.float_value, row.quantized_value, row.note]
@@ -200,7 +201,7 @@ def tensor(name: str, sqnr_db: float) -> ComparedTensor:
 def test_the_page_of_a_comparison_has_a_column_a_model() -> None:
     one = Comparison([tensor("y", 30.25)], [tensor("a", 40.0), tensor(ATTACK, 35.0)])
     two = Comparison([tensor("y", 20.75)], [tensor("a", 25.0)])
-    page = comparison_page("float.onnx", ["same.onnx", "same.onnx"], [one, two], ["1 MB", "300 kB", "200 kB"])
+    page = comparison_page("float.onnx", ["same.onnx", "same.onnx"], plain([one, two]), ["1 MB", "300 kB", "200 kB"])
     text = Text(page).text
     assert "same.onnx (1) 30.2 dB at y; same.onnx (2) 20.8 dB at y" in text
     assert all(each in text for each in ("1 MB", "300 kB", "200 kB", "40.0 dB", "25.0 dB", "35.0 dB"))
@@ -208,7 +209,7 @@ def test_the_page_of_a_comparison_has_a_column_a_model() -> None:
 
 
 def test_models_that_share_nothing_have_a_page_that_says_so() -> None:
-    page = comparison_page("a.onnx", ["b.onnx"], [Comparison([], [])], ["1 MB", "1 MB"])
+    page = comparison_page("a.onnx", ["b.onnx"], plain([Comparison([], [])]), ["1 MB", "1 MB"])
     assert "share no tensor names" in Text(page).text
 
 

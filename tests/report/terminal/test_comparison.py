@@ -8,6 +8,7 @@ from tests.helpers.consoles import WIDE, WIDTHS, rendered, rows, words
 
 from octavo.measure.compare import ComparedTensor, Comparison
 from octavo.measure.layers import TensorError
+from octavo.report.plain import plain
 from octavo.report.terminal.comparison import show_comparisons
 
 
@@ -22,7 +23,7 @@ FOUND = Comparison([tensor("logits", 38.46, 0.99993, "Gemm")], LAYERS)
 
 
 def test_outputs_and_layers_have_their_figures_in_order() -> None:
-    text = rendered(show_comparisons, ["int8.onnx"], [FOUND], width=WIDE)
+    text = rendered(show_comparisons, ["int8.onnx"], plain([FOUND]), width=WIDE)
     assert rows(text, "Outputs") == [["logits", "Gemm", "38.5 dB", "0.999930"]]
     assert rows(text, "Layers in order") == [
         ["a", "Conv", "44.9 dB", "0.999930"],
@@ -34,12 +35,12 @@ def test_outputs_and_layers_have_their_figures_in_order() -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_number_is_cut(width: int) -> None:
-    text = rendered(show_comparisons, ["int8.onnx"], [FOUND], width=width)
+    text = rendered(show_comparisons, ["int8.onnx"], plain([FOUND]), width=width)
     assert {"38.5", "44.9", "-3.1", "0.999930", "0.500000", "1.000000", "GlobalAveragePool"} <= words(text)
 
 
 def test_what_cannot_be_compared_is_said_without_an_empty_table() -> None:
-    text = rendered(show_comparisons, ["int8.onnx"], [Comparison([], [])])
+    text = rendered(show_comparisons, ["int8.onnx"], plain([Comparison([], [])]))
     assert text.splitlines() == [
         "the models share no output names",
         "the models share no inner tensor names, so only outputs can be compared",
@@ -48,7 +49,7 @@ def test_what_cannot_be_compared_is_said_without_an_empty_table() -> None:
 
 def test_several_models_stand_side_by_side() -> None:
     other = Comparison(FOUND.outputs, [tensor("a", 20.0)])
-    text = rendered(show_comparisons, ["one.onnx", "two.onnx"], [FOUND, other], width=WIDE)
+    text = rendered(show_comparisons, ["one.onnx", "two.onnx"], plain([FOUND, other]), width=WIDE)
     assert rows(text, "Layers in order") == [
         ["a", "Conv", "44.9 dB", "0.999930", "20.0 dB", "0.999930"],
         [LONG, "Conv", "-3.1 dB", "0.500000", "", ""],

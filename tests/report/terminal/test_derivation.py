@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from tests.helpers.consoles import WIDE, WIDTHS, rendered, rows, words
 
-from octavo.affine import INT8, UINT8, derive, params_from_array
+from octavo.affine import INT8, UINT8, derive
+from octavo.pipeline.explain import explain
+from octavo.report.plain import plain
 from octavo.report.terminal.derivation import show_channels, show_derivation
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_scale_and_zero_point_are_shown_in_full(width: int) -> None:
     derivation = derive(-1.3, 2.7, INT8)
-    found = words(rendered(show_derivation, derivation, width=width))
+    found = words(rendered(show_derivation, plain(derivation), width=width))
     assert f"{float(derivation.params.scale):.17g}" in found
     assert str(int(derivation.params.zero_point)) == "-45"
     assert "-45" in found
@@ -21,7 +23,7 @@ def test_scale_and_zero_point_are_shown_in_full(width: int) -> None:
 
 
 def test_values_go_there_and_back() -> None:
-    text = rendered(show_derivation, derive(0.0, 2.55, UINT8, values=[0.5, -1.0, 3.0, 0.0]), width=WIDE)
+    text = rendered(show_derivation, plain(derive(0.0, 2.55, UINT8, values=[0.5, -1.0, 3.0, 0.0])), width=WIDE)
     found = rows(text, "Values")
     scale = float(np.float32(0.01))
     assert [row[2] for row in found] == ["50", "0", "255", "0"]
@@ -32,12 +34,12 @@ def test_values_go_there_and_back() -> None:
 
 
 def test_without_values_there_is_no_table_of_them() -> None:
-    assert "Values" not in rendered(show_derivation, derive(-1.0, 1.0, INT8))
+    assert "Values" not in rendered(show_derivation, plain(derive(-1.0, 1.0, INT8)))
 
 
 def channels(array: np.ndarray, axis: int, width: int = WIDE) -> str:
-    params = params_from_array(array, INT8, symmetric=True, axis=axis)
-    return rendered(show_channels, array, params, axis, width=width)
+    explanation = explain(weights=array, symmetric=True, axis=axis)
+    return rendered(show_channels, plain(explanation.channel_errors()), axis, width=width)
 
 
 def test_each_channel_has_its_range_scale_and_error() -> None:

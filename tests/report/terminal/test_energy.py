@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from tests.helpers.consoles import WIDE, WIDTHS, rendered, rows, words
 
 from octavo.graph.work import Work
-from octavo.measure import Energy
-from octavo.report.terminal.energy import show_estimated, show_measured
+from octavo.measure import Energy, Latency
+from octavo.pipeline.bench import Benchmark, Timing
+from octavo.report.plain import Plain, plain
+from octavo.report.terminal.energy import show_energy
 
 NAMES = ["model.onnx", "model.int8.onnx"]
 WORKS = [Work(0, 4.09e9, 102e6, 135e6), Work(3.97e9, 0.118e9, 25.9e6, 34.3e6)]
@@ -15,15 +20,24 @@ ENERGIES = [Energy(18.8e-3, 16.6e-3, 1.7e-3), Energy(1.73e-3, 4.21e-3, 0.43e-3)]
 WHY = "the system shows no energy counter"
 
 
+def benchmark(energies: list[dict[str, Any]], no_counter: str = "") -> Plain:
+    timed = Latency(1.0, 1.0, 1.0, 10)
+    timings = [Timing(Path(name), False, 1, timed, **energy) for name, energy in zip(NAMES, energies, strict=True)]
+    return plain(Benchmark(timings, 1, None, no_counter))  # type: ignore[no-any-return]
+
+
+ESTIMATED = benchmark([{"work": w, "estimate": e} for w, e in zip(WORKS, ENERGIES, strict=True)], WHY)
+
+
 def test_measured() -> None:
-    text = rendered(show_measured, NAMES, [0.5, 0.125], width=WIDE)
+    text = rendered(show_energy, benchmark([{"joules": 0.5}, {"joules": 0.125}]), width=WIDE)
     assert "Energy of a run, measured" in text
     assert "(RAPL)" in text
     assert rows(text) == [["model.onnx", "500", ""], ["model.int8.onnx", "125", "4.00x less"]]
 
 
 def test_an_estimate_is_called_one_and_names_its_source() -> None:
-    text = rendered(show_estimated, NAMES, WORKS, ENERGIES, WHY, width=WIDE)
+    text = rendered(show_energy, ESTIMATED, width=WIDE)
     assert "Energy of a run, estimated" in text
     assert f"An estimate, from operations and bytes with the energies of Horowitz, ISSCC 2014, 45 nm: {WHY}." in text
     assert rows(text) == [
@@ -34,5 +48,5 @@ def test_an_estimate_is_called_one_and_names_its_source() -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_number_is_cut(width: int) -> None:
-    text = rendered(show_estimated, NAMES, WORKS, ENERGIES, WHY, width=width)
+    text = rendered(show_energy, ESTIMATED, width=width)
     assert {"4.09", "0.118", "37.1", "6.37"} <= words(text)

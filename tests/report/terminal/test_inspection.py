@@ -8,6 +8,7 @@ from tests.helpers.consoles import WIDE, WIDTHS, rendered, rows, words
 
 from octavo.graph import TensorSpec
 from octavo.pipeline.inspection import Inspection, Operator
+from octavo.report.plain import plain
 from octavo.report.terminal.inspection import show_inspection
 
 LONG = "/features/" + "block/" * 9 + "Conv"
@@ -17,14 +18,16 @@ OPERATORS = [
     Operator("relu", "Relu", True, "fused", None, f"into Conv '{LONG}'"),
     Operator("pool", "GlobalAveragePool", True, "uint8 (carry)", None, ""),
 ]
-FOUND = Inspection(
-    "x86-vnni",
-    17,
-    (TensorSpec("image", np.dtype("float32"), ("batch", 3, None)),),
-    (TensorSpec("out[0]", np.dtype("int64"), (1,)),),
-    OPERATORS,
-    97_800_000,
-    24_500_000,
+FOUND = plain(
+    Inspection(
+        "x86-vnni",
+        17,
+        (TensorSpec("image", np.dtype("float32"), ("batch", 3, None)),),
+        (TensorSpec("out[0]", np.dtype("int64"), (1,)),),
+        OPERATORS,
+        97_800_000,
+        24_500_000,
+    )
 )
 
 

@@ -26,7 +26,7 @@ FULL: dict[str, Any] = {
 
 
 def shown(width: int = WIDE, **figures: Any) -> str:
-    return rendered(show_result, stated(**{**FULL, **figures}), OUTPUT, width=width)
+    return rendered(show_result, stated(**{**FULL, **figures}).to_dict(), OUTPUT, width=width)
 
 
 def test_the_verdict_holds_metric_size_and_latency() -> None:
@@ -128,7 +128,7 @@ def test_time_is_shown_by_stage() -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_real_result_is_shown_whole(width: int) -> None:
     result: QuantizationResult = quantized(evaluate=samples(seed=1), verify=True, target="octavo")
-    text = rendered(show_result, result, Path("/a/rather/long/folder/" * 5) / OUTPUT, width=width)
+    text = rendered(show_result, result.to_dict(), Path("/a/rather/long/folder/" * 5) / OUTPUT, width=width)
     assert "2 operators in integers: 2 Conv" in text
     assert "agreement" in text
     assert f"{result.diagnosis[0].sqnr_db:.1f} dB" in text

@@ -9,11 +9,12 @@ import pytest
 from tests.helpers.consoles import WIDE, WIDTHS, rendered, rows, words
 
 import octavo
+from octavo.report.plain import plain
 from octavo.report.terminal.targets import show_targets
 from octavo.targets import target, target_names
 
 FILES = Path(octavo.__file__).parent / "targets"
-ALL = [target(name) for name in target_names()]
+ALL = [plain(target(name)) for name in target_names()]
 
 
 @pytest.mark.parametrize("name", target_names())

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from octavo.cli.options import Force, ImageSize, InputOffset, InputScale, Layout, Mean, Report, Std
+from octavo.cli.options import ImageSize, InputOffset, InputScale, Layout, Mean, Overwrite, Report, Std
 from octavo.cli.outputs import check_outputs, check_page
 from octavo.cli.preprocess import parse_preprocess
-from octavo.errors import OptionError
 from octavo.report.terminal.console import stdout
 
 
@@ -29,30 +28,33 @@ def command(
     mean: Mean = None,
     std: Std = None,
     layout: Layout = "NCHW",
-    samples: Annotated[int, typer.Option("--samples", min=1, help="Compare on the first so many.")] = 64,
-    force: Force = False,
+    limit: Annotated[int, typer.Option("--samples", min=1, help="Compare on the first so many.")] = 64,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compare models with the first one: outputs, and layer by layer SQNR and cosine."""
-    if len(models) < 2:
-        raise OptionError(f"there is only {models[0]} to compare; name another model behind it")
-    check_outputs([report], [*models, data], force)
+    check_outputs([report], [*models, data], overwrite)
     check_page(report)
-    from octavo.data import open_samples
-    from octavo.graph import input_specs, load, stored_bytes
-    from octavo.measure.compare import compare as run
+    import octavo
+    from octavo.graph import load, stored_bytes
     from octavo.report.html import comparison_page
+    from octavo.report.plain import plain
     from octavo.report.terminal.comparison import show_comparisons
     from octavo.report.terminal.progress import watcher
     from octavo.report.text import size
     from octavo.system.files import write_text
 
-    first, *others = loaded = [load(path) for path in models]
-    preprocess = parse_preprocess(input_scale, input_offset, image_size, mean, std, layout)
-    opened = open_samples(data, input_specs(first), preprocess=preprocess, limit=samples)
+    loaded = [load(path) for path in models]
     with watcher() as progress:
-        found = [run(first, each, opened, progress=progress) for each in others]
-    names = [str(path) for path in models]
+        comparisons = octavo.compare(
+            *loaded,
+            data=data,
+            preprocess=parse_preprocess(input_scale, input_offset, image_size, mean, std, layout),
+            limit=limit,
+            progress=progress,
+        )
+    first, *others = (str(path) for path in models)
+    tables = plain(comparisons)
     if report is not None:
-        sizes = [size(stored_bytes(each)) for each in loaded]
-        write_text(report, comparison_page(names[0], names[1:], found, sizes))
-    show_comparisons(stdout(), names[1:], found)
+        sizes = [size(stored_bytes(model)) for model in loaded]
+        write_text(report, comparison_page(first, others, tables, sizes))
+    show_comparisons(stdout(), others, tables)

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from octavo.cli.dims import parse_dims_or_bounds
-from octavo.cli.options import Force
+from octavo.cli.options import Overwrite
 from octavo.cli.outputs import check_outputs
 from octavo.report.terminal.console import stdout
 
@@ -21,23 +21,21 @@ def command(
         int | None,
         typer.Option("--batch", min=1, help="Fix a dynamic first axis at this size.", show_default=False),
     ] = None,
-    dim: Annotated[
+    dims: Annotated[
         list[str] | None,
         typer.Option(
             "--dim", help="Fix a dynamic dimension, as NAME=SIZE, or bound it, as NAME=LEAST..MOST; repeatable."
         ),
     ] = None,
-    force: Force = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compile a quantized model into a bundle for the native runtime.
 
     Dynamic dimensions stay open, so that the bundle takes inputs of any length.
     """
-    check_outputs([output], [model], force)
-    from octavo.compiler import compile_model
+    check_outputs([output], [model], overwrite)
+    import octavo
     from octavo.report.text import size
-    from octavo.system.files import write_bytes
 
-    content = compile_model(model, batch=batch, dims=parse_dims_or_bounds(dim))
-    write_bytes(output, content)
+    content = octavo.compile(model, output, batch=batch, dims=parse_dims_or_bounds(dims), overwrite=overwrite)
     stdout().print(f"{escape(str(output))} holds {escape(str(model))} in {size(len(content))}", soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from octavo.cli.models import open_model
@@ -15,20 +16,25 @@ def command(model: ModelPath, target: TargetName = "auto", exclude: Exclude = No
     Of a bundle: its operators and its memory plan.
     """
     if model.suffix == BUNDLE:
-        _inspect_bundle(model)
-        return
-    from octavo.pipeline.inspection import inspect as look
+        _show_bundle(model)
+    else:
+        _show_model(model, target, exclude or ())
+
+
+def _show_model(model: Path, target: str, exclude: Sequence[str]) -> None:
+    import octavo
+    from octavo.report.plain import plain
     from octavo.report.terminal.inspection import show_inspection
-    from octavo.targets import target as find_target
 
-    show_inspection(stdout(), look(open_model(model), find_target(target), exclude or ()))
+    show_inspection(stdout(), plain(octavo.inspect(open_model(model), target, exclude)))
 
 
-def _inspect_bundle(path: Path) -> None:
+def _show_bundle(path: Path) -> None:
+    import octavo
     from octavo.compiler import read_bundle
-    from octavo.engines.native import load
+    from octavo.report.plain import plain
     from octavo.report.terminal.bundle import show_bundle
 
-    # The runtime checks what is then read.
-    session = load(path)
-    show_bundle(stdout(), read_bundle(path.read_bytes()), session.memory_bytes)
+    # The runtime checks the file, so that its tables can be read without checks.
+    session = octavo.load(path)
+    show_bundle(stdout(), plain(read_bundle(path.read_bytes())), session.memory_bytes)

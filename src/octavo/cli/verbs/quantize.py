@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from octavo.cli.flags import flags_of, with_flags
 from octavo.cli.models import open_model
 from octavo.cli.options import (
     BatchSize,
     Exclude,
-    Force,
     ImageSize,
     InputOffset,
     InputScale,
     Layout,
     Mean,
     ModelPath,
+    Overwrite,
     Report,
     Std,
     TargetName,
@@ -78,37 +80,36 @@ def command(
     mean: Mean = None,
     std: Std = None,
     layout: Layout = "NCHW",
-    samples: Annotated[int | None, typer.Option("--samples", min=1, help="Calibrate on the first so many.")] = None,
+    limit: Annotated[int | None, typer.Option("--samples", min=1, help="Calibrate on the first so many.")] = None,
     batch_size: BatchSize = None,
     threads: Threads = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the resampling behind intervals.")] = 0,
-    force: Force = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Quantize a model, measure what that cost, and write it."""
     known = recipe is not None and recipe.exists()
-    check_outputs([output, json, report, None if known else recipe], [model, calibration, evaluate], force)
+    check_outputs([output, json, report, None if known else recipe], [model, calibration, evaluate], overwrite)
     check_page(report)
-    from octavo.measure import Evaluation
+    import octavo
     from octavo.measure.metrics import metric as find_metric
-    from octavo.pipeline.quantize import quantize as run
     from octavo.report.terminal.progress import watcher
     from octavo.report.terminal.result import show_result
 
     if metric is not None and evaluate is None:
         raise OptionError("--metric needs --evaluate; give held-out samples to measure on")
     chosen = None if metric is None else find_metric(metric)
-    float_model = open_model(model)
+    source = open_model(model)
     with watcher() as progress:
-        result = run(
-            float_model,
+        result = octavo.quantize(
+            source,
             calibration,
             target,
-            evaluate=None if evaluate is None else Evaluation(evaluate, chosen),
+            evaluate=None if evaluate is None else octavo.Evaluation(evaluate, chosen),
             exclude=exclude or (),
             estimator=estimator,
             recipe=recipe if known else None,
             preprocess=parse_preprocess(input_scale, input_offset, image_size, mean, std, layout),
-            limit=samples,
+            limit=limit,
             batch_size=batch_size,
             threads=threads,
             seed=seed,
@@ -122,13 +123,14 @@ def command(
             allow_training=allow_training,
         )
     result = replace(result, command=shlex.join(["octavo", *context.obj]))
-    result.save(output, overwrite=force)
+    result.save(output, overwrite=overwrite)
     if recipe is not None and not known:
         result.recipe.write(recipe)
     if json is not None:
         result.write_json(json)
     if report is not None:
-        result.report(report, title=output.name, overwrite=force)
-    show_result(stdout(), result, output)
+        result.report(report, title=output.name, overwrite=overwrite)
+    flags = flags_of(context.find_root().command)
+    show_result(stdout(partial(with_flags, flags=flags)), result.to_dict(), output)
     if result.verdict is not None and result.verdict.kind == "not met":
         raise BudgetNotMet(f"{result.verdict.sentence}; {output} holds the best model found")

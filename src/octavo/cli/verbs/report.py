@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from octavo.cli.options import Force
+from octavo.cli.options import Overwrite
 from octavo.cli.outputs import check_outputs
 from octavo.report.terminal.console import stdout
 
@@ -18,13 +18,13 @@ def command(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The page to write; RESULT with .html by default.")
     ] = None,
-    force: Force = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make the HTML page of a result that was written as JSON."""
     from octavo.report.html import read_result, result_page
     from octavo.system.files import write_text
 
     path = output or result.with_suffix(".html")
-    check_outputs([path], [result], force)
+    check_outputs([path], [result], overwrite)
     write_text(path, result_page(read_result(result), result.stem))
     stdout().print(f"{escape(str(path))} shows {escape(str(result))}", soft_wrap=True)

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from octavo.measure.compare import Comparison, shared
+from octavo.report.comparison import shared_tensors
 from octavo.report.html import charts
 from octavo.report.html.colours import colour
 from octavo.report.html.environment import chart, rendered
 from octavo.report.html.library import vega
+from octavo.report.plain import Plain
 from octavo.report.text import decibels
 
 
-def comparison_page(first: str, others: Sequence[str], found: Sequence[Comparison], sizes: Sequence[str]) -> str:
+def comparison_page(first: str, others: Sequence[str], comparisons: Sequence[Plain], sizes: Sequence[str]) -> str:
     """One HTML file that holds everything it shows.
 
     Args:
-        first: the name of the model that the others are held against.
-        others: their names.
-        found: a comparison for each of them.
-        sizes: of all models, the first one's too, in words.
+        first: name of the reference model.
+        others: names of the compared models.
+        comparisons: the plain form of one `Comparison` for each of them.
+        sizes: sizes of all models as text, the reference first.
 
     Raises:
         DependencyError: the plotting library is not installed.
     """
     names = _distinct(others)
-    rows = shared(found)
+    rows = shared_tensors(comparisons)
     lines = [
-        {"place": place + 1, "layer": row.layer, "model": name, "sqnr": error.sqnr_db}
+        {"place": place + 1, "layer": row.layer, "model": name, "sqnr": error["sqnr_db"]}
         for place, row in enumerate(rows)
         for name, error in zip(names, row.errors, strict=True)
         if error is not None

@@ -9,7 +9,7 @@ import numpy as np
 from octavo.affine import Grid, QuantParams, derive, real_range
 from octavo.report.html.plots import tensors_of
 from octavo.report.html.tensor import record
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 from octavo.report.text import decibels, milliseconds
 
 Facts = list[tuple[str, str]]

@@ -8,7 +8,7 @@ from typing import Any
 from octavo.errors import OptionError
 from octavo.report.html import charts
 from octavo.report.html.library import altair
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from octavo.errors import DependencyError, OptionError
 from octavo.report.html.plots import tensors_of
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 
 _LARGEST = 2**63
 

@@ -12,7 +12,8 @@ from octavo.report.html.library import altair, vega
 from octavo.report.html.panel import layer_panels, tensor_panels
 from octavo.report.html.plots import pareto_points, tensors_of
 from octavo.report.html.strip import strip
-from octavo.report.summary import Plain, main_values
+from octavo.report.plain import Plain
+from octavo.report.summary import main_values
 from octavo.report.text import decibels, short
 
 _STEPS = 11

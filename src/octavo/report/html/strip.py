@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from octavo.report.html.colours import colour
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 from octavo.report.text import decibels
 
 

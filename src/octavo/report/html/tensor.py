@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from octavo.affine import Grid
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 
 
 def record(tensor: Plain, values: Plain) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Models compared with one: outputs first, then layer by layer."""
+"""Tables of models that are compared with a reference model: outputs first, then inner tensors."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from octavo.measure.compare import Comparison, SharedTensor, shared
-from octavo.measure.layers import TensorError
+from octavo.report.comparison import SharedTensor, shared_tensors
+from octavo.report.plain import Plain
 from octavo.report.text import decibels
 
 
-def show_comparisons(console: Console, names: Sequence[str], found: Sequence[Comparison]) -> None:
-    """Print both tables; a layer far below its neighbours is where accuracy goes.
+def show_comparisons(console: Console, names: Sequence[str], comparisons: Sequence[Plain]) -> None:
+    """Print the error of each shared tensor in each compared model, and the layer with the lowest SQNR.
 
     Args:
-        names: of the models that were compared with the first.
-        found: one comparison for each.
+        console: where to print.
+        names: names of the compared models.
+        comparisons: the plain form of one `Comparison` for each of them.
     """
-    tensors = shared(found)
-    outputs, layers = ([each for each in tensors if each.output is output] for output in (True, False))
+    tensors = shared_tensors(comparisons)
+    outputs, layers = ([tensor for tensor in tensors if tensor.output is output] for output in (True, False))
     if outputs:
         console.print(_table("Outputs", names, outputs))
     else:
@@ -30,12 +31,12 @@ def show_comparisons(console: Console, names: Sequence[str], found: Sequence[Com
         console.print("the models share no inner tensor names, so only outputs can be compared")
         return
     console.print(_table("Layers in order", names, layers))
-    for name, comparison in zip(names, found, strict=True):
-        if comparison.layers:
-            worst = min(comparison.layers, key=lambda each: each.error.sqnr_db)
+    for name, comparison in zip(names, comparisons, strict=True):
+        if comparison["layers"]:
+            lowest = min(comparison["layers"], key=lambda tensor: tensor["error"]["sqnr_db"])
             of = f" of {escape(name)}" if len(names) > 1 else ""
-            ratio = decibels(worst.error.sqnr_db)
-            console.print(f"lowest{of}: {escape(worst.op)} '{escape(worst.layer)}' with {ratio}")
+            sqnr = decibels(lowest["error"]["sqnr_db"])
+            console.print(f"lowest{of}: {escape(lowest['op'])} '{escape(lowest['layer'])}' with {sqnr}")
 
 
 def _table(title: str, names: Sequence[str], tensors: Sequence[SharedTensor]) -> Table:
@@ -43,14 +44,14 @@ def _table(title: str, names: Sequence[str], tensors: Sequence[SharedTensor]) ->
     table.add_column("tensor", overflow="fold")
     table.add_column("written by", no_wrap=True)
     for name in names:
-        before = f"{escape(name)}\n" if len(names) > 1 else ""
-        table.add_column(f"{before}SQNR", justify="right", overflow="fold")
+        prefix = f"{escape(name)}\n" if len(names) > 1 else ""
+        table.add_column(f"{prefix}SQNR", justify="right", overflow="fold")
         table.add_column("cosine", justify="right", no_wrap=True)
-    for each in tensors:
-        cells = [cell for error in each.errors for cell in _cells(error)]
-        table.add_row(escape(each.name), escape(each.op), *cells)
+    for tensor in tensors:
+        cells = [cell for error in tensor.errors for cell in _cells(error)]
+        table.add_row(escape(tensor.name), escape(tensor.op), *cells)
     return table
 
 
-def _cells(error: TensorError | None) -> tuple[str, str]:
-    return ("", "") if error is None else (decibels(error.sqnr_db), f"{error.cosine:.6f}")
+def _cells(error: Plain | None) -> tuple[str, str]:
+    return ("", "") if error is None else (decibels(error["sqnr_db"]), f"{error['cosine']:.6f}")

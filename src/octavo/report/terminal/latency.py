@@ -1,59 +1,53 @@
-"""Latencies side by side."""
+"""Latencies of several models side by side."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+import os
+from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from octavo.engines.native import OperatorCost
-from octavo.measure import Latency
-from octavo.report.text import short, size, times
+from octavo.report.plain import Plain
+from octavo.report.text import number_of, short, size, times
 
 
-def bench_json(
-    paths: Sequence[Path],
-    sizes: Sequence[int],
-    found: Sequence[Latency],
-    batch: int,
-    threads: int | None,
-    costs: Mapping[Path, Sequence[OperatorCost]],
-) -> str:
-    """All of it as JSON text; `operators` is null where they were not timed, and `threads` where none were named."""
-    models = [
-        {"model": str(path), "size_bytes": stored, **asdict(each), "operators": _operators(costs.get(path))}
-        for path, stored, each in zip(paths, sizes, found, strict=True)
-    ]
-    return json.dumps({"batch": batch, "threads": threads, "models": models}, indent=2, ensure_ascii=False) + "\n"
+def show_latencies(console: Console, benchmark: Plain, isa: str) -> None:
+    """Print one row for each model; ratios are relative to the first.
 
-
-def _operators(costs: Sequence[OperatorCost] | None) -> list[dict[str, Any]] | None:
-    return None if costs is None else [{**asdict(cost), "gops": cost.gops} for cost in costs]
-
-
-def show_latencies(
-    console: Console,
-    names: Sequence[str],
-    sizes: Sequence[int],
-    found: Sequence[Latency],
-    batch: int,
-    threads: str,
-    engines: str = "ONNX Runtime",
-) -> None:
-    """Print one row a model; ratios are against the first."""
-    title = f"Latency in ms, {engines}, batch {batch}, {threads}, {found[0].runs} rounds interleaved"
+    Args:
+        console: where to print.
+        benchmark: the plain form of a `Benchmark`.
+        isa: instruction set of the native runtime.
+    """
+    timings = benchmark["timings"]
+    native = [timing["native"] for timing in timings]
+    rounds = timings[0]["latency"]["runs"]
+    settings = f"batch {benchmark['batch_size']}, {_threads(native, benchmark['threads'])}"
+    title = f"Latency in ms, {_engines(native, isa)}, {settings}, {rounds} rounds interleaved"
     table = Table(title=title, title_justify="left")
     table.add_column("model", overflow="fold")
     for heading in ("size", "median", "quartiles", "against\nthe first"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for name, stored, each in zip(names, sizes, found, strict=True):
-        ratio = "" if each is found[0] else times(found[0].median_ms / each.median_ms, "faster", "slower")
-        spread = f"{short(each.low_ms)} … {short(each.high_ms)}"
-        table.add_row(escape(name), size(stored), short(each.median_ms), spread, ratio)
+    first = timings[0]["latency"]["median_ms"]
+    for number, timing in enumerate(timings):
+        latency = timing["latency"]
+        median = latency["median_ms"]
+        quartiles = f"{short(latency['low_ms'])} … {short(latency['high_ms'])}"
+        ratio = "" if number == 0 else times(first / median, "faster", "slower")
+        table.add_row(escape(timing["model"]), size(timing["size_bytes"]), short(median), quartiles, ratio)
     console.print(table)
+
+
+def _engines(native: Sequence[bool], isa: str) -> str:
+    """The engines that time the models."""
+    names = ["ONNX Runtime"] * (not all(native)) + [f"native ({isa})"] * any(native)
+    return " and ".join(names)
+
+
+def _threads(native: Sequence[bool], threads: int | None) -> str:
+    """The number of threads of each engine."""
+    if threads is not None or all(native):
+        return number_of(threads or 1, "thread")
+    return f"{'1 thread native, ' * any(native)}threads as ONNX Runtime chooses ({os.cpu_count()} cores)"

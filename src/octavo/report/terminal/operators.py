@@ -1,4 +1,4 @@
-"""What the operators of a bundle take, those that cost most first."""
+"""Time of each operator of a bundle, the slowest first."""
 
 from __future__ import annotations
 
@@ -8,25 +8,32 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from octavo.engines.native import OperatorCost
+from octavo.report.plain import Plain
 from octavo.report.text import number_of, short, size
 
 _SHOWN = 20
 
 
-def show_operators(console: Console, name: str, costs: Sequence[OperatorCost]) -> None:
-    """Print a row for each of the operators that cost most, and one for all others together."""
-    total = sum(cost.milliseconds for cost in costs) or 1.0
+def show_operators(console: Console, name: str, costs: Sequence[Plain]) -> None:
+    """Print a row for each of the slowest operators, and one row for all others together.
+
+    Args:
+        console: where to print.
+        name: name of the bundle.
+        costs: the operators as the JSON of a benchmark lists them.
+    """
+    total = sum(cost["milliseconds"] for cost in costs) or 1.0
     table = Table(title=f"Operators of {escape(name)}, {short(total)} ms together", title_justify="left")
     table.add_column("operator", overflow="fold", min_width=20)
     for heading in ("share", "ms", "bytes", "GOPS"):
         table.add_column(heading, justify="right", no_wrap=True)
-    ranked = sorted(costs, key=lambda cost: -cost.milliseconds)
+    ranked = sorted(costs, key=lambda cost: -cost["milliseconds"])
     for cost in ranked[:_SHOWN]:
-        label = f"[bold]{cost.kind}[/] {escape(cost.name)}"
-        gops = "" if cost.gops is None else short(cost.gops)
-        table.add_row(label, f"{cost.milliseconds / total:.1%}", short(cost.milliseconds), size(cost.bytes), gops)
-    rest = sum(cost.milliseconds for cost in ranked[_SHOWN:])
+        taken = cost["milliseconds"]
+        label = f"[bold]{cost['kind']}[/] {escape(cost['name'])}"
+        gops = "" if cost["gops"] is None else short(cost["gops"])
+        table.add_row(label, f"{taken / total:.1%}", short(taken), size(cost["bytes"]), gops)
+    rest = sum(cost["milliseconds"] for cost in ranked[_SHOWN:])
     if len(ranked) > _SHOWN:
         others = number_of(len(ranked) - _SHOWN, "other operator")
         table.add_row(others, f"{rest / total:.1%}", short(rest), "", "", style="dim")

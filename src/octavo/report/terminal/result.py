@@ -9,40 +9,44 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from octavo.pipeline.result import QuantizationResult
 from octavo.report import summary
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 from octavo.report.text import number_of
 
 _LARGEST_LIST = 12
-_COLOURS = {"met": "green", "not met": "red", "cannot tell": "yellow", "no budget": "bold"}
+_COLORS = {"met": "green", "not met": "red", "cannot tell": "yellow", "no budget": "bold"}
 
 
-def show_result(console: Console, result: QuantizationResult, output: Path) -> None:
-    """Print the figures, what explains them, the warnings, and the verdict in the last line."""
-    plain = result.to_dict()
-    console.print(_figures(plain, f"{output} for {result.target}"))
-    if result.steps:
+def show_result(console: Console, result: Plain, output: Path) -> None:
+    """Print the figures, what explains them, the warnings, and the verdict in the last line.
+
+    Args:
+        console: where to print.
+        result: the plain form of a `QuantizationResult`.
+        output: path of the quantized model.
+    """
+    console.print(_figures(result, f"{output} for {result['target']}"))
+    if result["steps"]:
         console.print()
-        console.print(_rungs(summary.rung_rows(plain)))
-    console.print(f"\n{summary.kinds(plain)}")
-    console.print(summary.proof_line(plain))
-    _show_left_float(console, plain)
-    _show_worst(console, plain)
-    for warning in result.warnings:
+        console.print(_rungs(summary.rung_rows(result)))
+    console.print(f"\n{summary.kinds(result)}")
+    console.print(summary.proof_line(result))
+    _show_left_float(console, result)
+    _show_worst(console, result)
+    for warning in result["warnings"]:
         console.print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
-    console.print(f"\n{summary.spent(plain)}")
-    colour = _COLOURS[summary.verdict_kind(plain)]
-    console.print(f"[{colour}]{escape(summary.headline(plain))}[/]", soft_wrap=True)
+    console.print(f"\n{summary.spent(result)}")
+    color = _COLORS[summary.verdict_kind(result)]
+    console.print(f"[{color}]{escape(summary.headline(result))}[/]", soft_wrap=True)
 
 
-def _figures(plain: Plain, title: str) -> Table:
+def _figures(result: Plain, title: str) -> Table:
     table = Table(title=escape(title), title_justify="left")
     table.add_column("", overflow="fold")
     table.add_column("float", justify="right", no_wrap=True)
     table.add_column("int8", justify="right", no_wrap=True)
     table.add_column("", overflow="fold")
-    for row in summary.figures(plain):
+    for row in summary.figures(result):
         table.add_row(escape(row.name), row.float_value, row.quantized_value, escape(row.note))
     return table
 
@@ -60,20 +64,20 @@ def _rungs(rows: Sequence[summary.RungRow]) -> Table:
     return table
 
 
-def _show_left_float(console: Console, plain: Plain) -> None:
-    reasons = summary.left_float(plain)
+def _show_left_float(console: Console, result: Plain) -> None:
+    reasons = summary.left_float(result)
     if not reasons:
         console.print("nothing is left in float")
         return
-    console.print(f"\n{number_of(len(plain['left_float']), 'operator')} left in float:")
+    console.print(f"\n{number_of(len(result['left_float']), 'operator')} left in float:")
     for op, why, names in reasons[:_LARGEST_LIST]:
         console.print(f"  {len(names)} {escape(op)}: {escape(why)}", soft_wrap=True)
     if len(reasons) > _LARGEST_LIST:
         console.print(f"  and {len(reasons) - _LARGEST_LIST} kinds more; --json lists all")
 
 
-def _show_worst(console: Console, plain: Plain) -> None:
-    rows = summary.worst_layers(plain)
+def _show_worst(console: Console, result: Plain) -> None:
+    rows = summary.worst_layers(result)
     if not rows:
         return
     table = Table(title="Where most is lost", title_justify="left")

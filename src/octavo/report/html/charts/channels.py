@@ -6,7 +6,7 @@ from typing import Any
 
 from octavo.report.html.library import BLUE, altair
 from octavo.report.html.tensor import record
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 
 
 def channels(tensor: Plain, values: Plain) -> Any:

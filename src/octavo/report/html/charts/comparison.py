@@ -7,7 +7,7 @@ from typing import Any
 
 from octavo.report.html.charts.scale import ratio_axis
 from octavo.report.html.library import BLUE, GREEN, ORANGE, RED, altair
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 
 _COLOURS = [BLUE, ORANGE, GREEN, RED]
 _SHAPES = ["circle", "diamond", "square", "triangle-up"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from octavo.report.html.library import BLUE, GREY, RED, altair
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 
 
 def drop(metric: Plain, budget: float | None) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from octavo.report.html.library import BLUE, GREY, ORANGE, RED, altair
 from octavo.report.html.tensor import record
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 
 _ENDS = ["the grid’s ends", "zero"]
 # More ticks than pixels tell nothing.

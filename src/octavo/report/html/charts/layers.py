@@ -6,7 +6,8 @@ from typing import Any
 
 from octavo.report.html.charts.scale import ratio_axis
 from octavo.report.html.library import BLUE, ORANGE, altair
-from octavo.report.summary import Plain, main_values
+from octavo.report.plain import Plain
+from octavo.report.summary import main_values
 
 _SERIES = ["with what came in", "its own grid alone"]
 

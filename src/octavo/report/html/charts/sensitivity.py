@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from octavo.report.html.library import BLUE, altair
-from octavo.report.summary import Plain
+from octavo.report.plain import Plain
 
 _MOST = 20
 
