@@ -7,7 +7,6 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DIGITS := examples/digits
 
 FUZZ_SECONDS ?= 60
-SANITIZERS := -fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all
 
 .PHONY: demo test bench docs lint fuzz
 
@@ -42,16 +41,13 @@ lint: .venv/dev
 	$(BIN)/mypy
 	find native -name '*.h' -o -name '*.cc' | xargs $(BIN)/clang-format --dry-run --Werror
 
-# Bundles that nobody vouches for, for so many seconds; needs clang++ and its runtime. What it keeps in build/fuzz/found
-# is where the next run begins; what breaks is written to build/fuzz.
+# Fuzzes the runtime with malformed bundles for FUZZ_SECONDS; needs clang++ and its runtime. The inputs kept in
+# build/fuzz/found are the start of the next run; what crashes is written to build/fuzz.
 fuzz: .venv/dev
-	$(BIN)/cmake -S native -B build/fuzz -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-		-DCMAKE_CXX_FLAGS_RELWITHDEBINFO="-O1 -g1" \
-		-DCMAKE_CXX_FLAGS="$(SANITIZERS)" -DCMAKE_COMPILE_WARNING_AS_ERROR=ON
-	$(BIN)/cmake --build build/fuzz --parallel 2 --target octavo_fuzz
-	$(BIN)/python -m tests.helpers.native_corpus build/fuzz/corpus
 	mkdir -p build/fuzz/found
-	build/fuzz/tests/fuzz/octavo_fuzz -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=2000 \
+	$(BIN)/python -m tests.helpers.native_corpus build/fuzz/corpus
+	$$($(BIN)/python -m tests.helpers.native_build sanitized octavo_fuzz) \
+		-max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=20 -rss_limit_mb=2000 \
 		-print_final_stats=1 -print_funcs=0 -verbosity=0 -artifact_prefix=build/fuzz/ build/fuzz/found build/fuzz/corpus
 
 .venv/python:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import re
 import runpy
 import shlex
@@ -22,6 +24,7 @@ import typer.main
 import yaml
 from tests.helpers.placeholders import GIVEN, SPECIAL, folder_for, lay_out
 
+import octavo.cli
 from octavo.affine import INT8
 from octavo.cli.app import app
 from octavo.pipeline.result import QuantizationResult
@@ -220,12 +223,19 @@ def test_site_builds_strictly(tmp_path: Path) -> None:
 
 
 def run_command(line: str, folder: Path) -> None:
-    """A command line of octavo, in whose place no output of an earlier one stands."""
+    """Run an octavo command; outputs of an earlier one of the same name are removed first."""
     _, *words = shlex.split(line, comments=True)
     for option, value in pairwise(words):
         if option in ("-o", "--output", "--json", "--report"):
             (folder / value).unlink(missing_ok=True)
-    run([sys.executable, "-c", "from octavo.cli import main; main()", *words], folder)
+    if any(re.fullmatch(r"[a-z_]+:[a-z_]+", word) for word in words):
+        # It imports a module of the page, which must not stay imported for the next page.
+        run([sys.executable, "-c", "from octavo.cli import main; main()", *words], folder)
+        return
+    errors = io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(errors):
+        code = octavo.cli.run(words)
+    assert code == 0, f"{line}\n{errors.getvalue()}"
 
 
 def run_block(code: str, given: str, folder: Path) -> None:

@@ -4,65 +4,37 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.helpers.native_build import ROOT, build, digits_bundle
+from tests.helpers.native_build import AARCH64, RELEASE, ROOT, Variant, built, digits_bundle
 from tests.helpers.native_corpus import bundles
 
 import octavo
 
 pytestmark = pytest.mark.slow
-SOURCE = ROOT / "tests" / "native" / "consumers"
 LARGEST_LIBRARY = 1_000_000
-CROSS_COMPILER, EMULATOR = "aarch64-linux-gnu-g++", "qemu-aarch64-static"
-CROSS = (
-    "-DCMAKE_SYSTEM_NAME=Linux",
-    "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
-    "-DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc",
-    f"-DCMAKE_CXX_COMPILER={CROSS_COMPILER}",
-)
-EMULATED = (EMULATOR, "-cpu", "max", "-L", "/usr/aarch64-linux-gnu")
 
 
 @dataclass(frozen=True)
 class Built:
-    """A folder of programs, and what runs them."""
+    """The programs of a variant, and what runs them."""
 
-    place: Path
-    prefix: tuple[str, ...] = ()
+    variant: Variant
     nm: str = "nm"
 
     def run(self, program: str, *arguments: str | Path, isa: str = "") -> subprocess.CompletedProcess[str]:
-        command = [*self.prefix, self.place / program, *arguments]
+        command = [*self.variant.prefix, built(self.variant, program), *arguments]
         environment = {**os.environ, "OCTAVO_ISA": isa}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module")
-def native(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    place = tmp_path_factory.mktemp("native")
-    build(SOURCE, place, "all")
-    return Built(place)
-
-
-@pytest.fixture(scope="module")
-def crossed(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    for tool in (CROSS_COMPILER, EMULATOR):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
-    place = tmp_path_factory.mktemp("aarch64")
-    build(SOURCE, place, "all", *CROSS)
-    return Built(place, EMULATED, "aarch64-linux-gnu-nm")
-
-
-@pytest.fixture(params=["native", "crossed"])
-def built(request: pytest.FixtureRequest) -> Built:
-    found: Built = request.getfixturevalue(request.param)
+@pytest.fixture(params=[Built(RELEASE), Built(AARCH64, "aarch64-linux-gnu-nm")], ids=["native", "crossed"])
+def programs(request: pytest.FixtureRequest) -> Built:
+    found: Built = request.param
     return found
 
 
@@ -97,54 +69,54 @@ def outputs_of(path: Path, inputs: list[np.ndarray]) -> bytes:
     return b"".join(each.tobytes() for each in (found if isinstance(found, tuple) else (found,)))
 
 
-def given_to(built: Built, program: str, path: Path, inputs: list[np.ndarray], folder: Path, isa: str = "") -> bytes:
+def given_to(programs: Built, program: str, path: Path, inputs: list[np.ndarray], folder: Path, isa: str = "") -> bytes:
     (folder / "inputs.raw").write_bytes(b"".join(each.tobytes() for each in inputs))
-    done = built.run(program, path, folder / "inputs.raw", folder / "outputs.raw", isa=isa)
+    done = programs.run(program, path, folder / "inputs.raw", folder / "outputs.raw", isa=isa)
     assert (done.returncode, done.stderr) == (0, "")
     return (folder / "outputs.raw").read_bytes()
 
 
 @pytest.mark.parametrize("program", ["outputs_octavo", "outputs_octavo_static"])
-def test_strict_c_gives_what_python_gives(built: Built, program: str, models: dict[str, Path], tmp_path: Path) -> None:
+def test_strict_c_gives_what_python_gives(
+    programs: Built, program: str, models: dict[str, Path], tmp_path: Path
+) -> None:
     inputs = inputs_of(models["digits"])
-    assert given_to(built, program, models["digits"], inputs, tmp_path) == outputs_of(models["digits"], inputs)
+    assert given_to(programs, program, models["digits"], inputs, tmp_path) == outputs_of(models["digits"], inputs)
 
 
 def test_a_program_without_exceptions_opens_and_is_refused(
-    built: Built, models: dict[str, Path], tmp_path: Path
+    programs: Built, models: dict[str, Path], tmp_path: Path
 ) -> None:
-    assert built.run("without_exceptions", models["digits"]).stdout == "image\n"
+    assert programs.run("without_exceptions", models["digits"]).stdout == "image\n"
     (tmp_path / "broken.oct").write_bytes(models["digits"].read_bytes()[:-64])
-    done = built.run("without_exceptions", tmp_path / "broken.oct")
+    done = programs.run("without_exceptions", tmp_path / "broken.oct")
     assert (done.returncode, done.stdout) == (2, "the bundle is damaged: its size is not what its header says\n")
 
 
 @pytest.mark.parametrize("isa", ["scalar", "neon", "neon_dotprod", "neon_i8mm"])
 def test_every_level_of_neon_gives_the_bytes_of_this_processor(
-    crossed: Built, isa: str, models: dict[str, Path], tmp_path: Path
+    isa: str, models: dict[str, Path], tmp_path: Path
 ) -> None:
     for name, path in models.items():
         inputs = inputs_of(path)
-        found = given_to(crossed, "outputs_octavo", path, inputs, tmp_path, isa)
+        found = given_to(Built(AARCH64), "outputs_octavo", path, inputs, tmp_path, isa)
         assert found == outputs_of(path, inputs), name
 
 
-def test_the_example_in_c_runs_on_aarch64(crossed: Built, models: dict[str, Path], tmp_path: Path) -> None:
-    build(ROOT / "examples" / "c", tmp_path, "classify", *CROSS)
+def test_the_example_in_c_runs_on_aarch64(models: dict[str, Path], tmp_path: Path) -> None:
     (image,) = inputs_of(models["digits"])
     image.tofile(tmp_path / "image.raw")
-    example = Built(tmp_path, crossed.prefix)
     scores = octavo.load(models["digits"])(image)
     assert isinstance(scores, np.ndarray)
     for isa in ("neon", "neon_dotprod", "neon_i8mm"):
-        done = example.run("classify", models["digits"], tmp_path / "image.raw", isa=isa)
+        done = Built(AARCH64).run("classify", models["digits"], tmp_path / "image.raw", isa=isa)
         assert done.stdout == f"{scores.argmax()} {scores.max():.6f}\n"
 
 
-def test_the_library_is_small_and_shows_octavo_h_alone(built: Built) -> None:
-    library = built.place / "native" / "runtime" / "liboctavo.so"
+def test_the_library_is_small_and_shows_octavo_h_alone(programs: Built) -> None:
+    library = built(programs.variant, "octavo")
     assert library.stat().st_size <= LARGEST_LIBRARY
-    listed = subprocess.run([built.nm, "-D", "--defined-only", library], capture_output=True, text=True, check=True)
+    listed = subprocess.run([programs.nm, "-D", "--defined-only", library], capture_output=True, text=True, check=True)
     shown = {line.split()[-1] for line in listed.stdout.splitlines()}
     header = (ROOT / "native" / "include" / "octavo.h").read_text(encoding="utf-8")
     assert shown == set(re.findall(r"^OCTAVO_API .*?(\w+)\(", header, re.MULTILINE))

@@ -12,7 +12,7 @@ import onnx_ir as ir
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.helpers.native_build import ROOT, build, digits_bundle, encoder_bundle
+from tests.helpers.native_build import RACES, RELEASE, ROOT, SANITIZED, built, digits_bundle, encoder_bundle
 from tests.helpers.qdq import Qdq
 
 import octavo
@@ -22,12 +22,6 @@ from octavo.compiler.bundle import with_checksum
 from octavo.errors import OptionError
 
 pytestmark = pytest.mark.slow
-SANITIZED = (
-    "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-    "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1",  # more takes minutes to compile
-    "-DCMAKE_CXX_FLAGS=-fsanitize=address,undefined -fno-sanitize-recover",
-)
-RACES = (*SANITIZED[:2], "-DCMAKE_CXX_FLAGS=-fsanitize=thread")
 WIDE = 600
 
 
@@ -78,10 +72,8 @@ class Judge:
 
 
 @pytest.fixture(scope="module")
-def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Judge]:
-    place = tmp_path_factory.mktemp("sanitized")
-    build(ROOT / "native", place, "octavo_hostile", *SANITIZED)
-    found = Judge(place / "tests" / "runtime" / "octavo_hostile")
+def judge() -> Iterator[Judge]:
+    found = Judge(built(SANITIZED, "octavo_hostile"))
     yield found
     assert found.process.stdin is not None
     found.process.stdin.close()
@@ -147,9 +139,8 @@ def test_tables_that_lie_are_refused_or_harmless(
     assert answer == "ran" or answer.startswith("refused: ")
 
 
-def test_a_run_allocates_nothing(long_bundle: Path, encoder: Path, tmp_path: Path) -> None:
-    build(ROOT / "native", tmp_path, "octavo_allocations")
-    program = tmp_path / "tests" / "runtime" / "octavo_allocations"
+def test_a_run_allocates_nothing(long_bundle: Path, encoder: Path) -> None:
+    program = built(RELEASE, "octavo_allocations")
     for arguments in ((long_bundle, "1"), (long_bundle, "3"), (encoder, "2", "fixed")):
         done = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
         at_opening, at_first, when_known = (int(each) for each in done.stdout.split())
@@ -158,10 +149,9 @@ def test_a_run_allocates_nothing(long_bundle: Path, encoder: Path, tmp_path: Pat
         assert when_known == 0
 
 
-def test_threads_race_nowhere_and_change_nothing(bundle: Path, long_bundle: Path, tmp_path: Path) -> None:
+def test_threads_race_nowhere_and_change_nothing(bundle: Path, long_bundle: Path) -> None:
     """Jobs, sessions of several threads in several threads, and a fork, under the thread sanitizer."""
-    build(ROOT / "native", tmp_path, "octavo_threads", *RACES)
-    program = tmp_path / "tests" / "runtime" / "octavo_threads"
+    program = built(RACES, "octavo_threads")
     environment = {"TSAN_OPTIONS": "die_after_fork=0"}
     for each in (bundle, long_bundle):
         done = subprocess.run([program, each], env=environment, capture_output=True, text=True, check=False)
@@ -186,12 +176,11 @@ def test_a_number_of_threads_that_cannot_be_is_refused(bundle: Path) -> None:
 
 
 def test_the_example_in_c_names_the_digit(bundle: Path, tmp_path: Path) -> None:
-    build(ROOT / "examples" / "c", tmp_path, "classify")
     with np.load(ROOT / "examples" / "digits" / "eval.npz") as file:
         image = file["image"][:1]
     image.tofile(tmp_path / "image.raw")
     expected = octavo.load(bundle)(image)
-    program = tmp_path / "classify"
+    program = built(RELEASE, "classify")
     done = subprocess.run([program, bundle, tmp_path / "image.raw"], capture_output=True, text=True, check=True)
     assert int(done.stdout.split()[0]) == expected.argmax()
     missing = subprocess.run([program, "none.oct", "image.raw"], capture_output=True, text=True, check=False)
