@@ -175,14 +175,16 @@ def test_a_size_is_fixed_or_bounded_where_that_is_asked(digits: ir.Model, tmp_pa
 def test_what_cannot_stay_open_is_named_with_what_to_do() -> None:
     node = models.node("Relu", ["x"], "y")
     three = models.build([node], {"x": ["a", "b", "c"]}, {"y": ["a", "b", "c"]})
-    with pytest.raises(ModelError, match=r"3 dimensions of the inputs are dynamic \(a, b, c\) .* --dim c=128"):
+    with pytest.raises(ModelError, match=r"3 dimensions of the inputs are dynamic \(a, b, c\) .* `dims=\{'c': 128\}`"):
         compile_model(ir.from_proto(three))
-    with pytest.raises(OptionError, match=r"the constant 'places' grows with 'sequence'; .*--dim sequence=1\.\.512"):
+    with pytest.raises(
+        OptionError, match=r"the constant 'places' grows with 'sequence'; .*`dims=\{'sequence': \(1, 512\)\}`"
+    ):
         compile_model(ir.from_proto(encoder(48)))
     pool = models.build(
         [models.node("MaxPool", ["x"], "y", kernel_shape=[2], strides=[2])], {"x": [1, 3, "time"]}, {"y": [1, 3, "t"]}
     )
-    with pytest.raises(ModelError, match=r"'time' cannot stay open \(.* evenly with it\); fix it with --dim time"):
+    with pytest.raises(ModelError, match=r"'time' cannot stay open \(.* evenly with it\); fix it with `dims=\{'time'"):
         compile_model(ir.from_proto(pool))
     cut = {name: np.array([each]) for name, each in (("zero", 0), ("most", 100), ("axis", 1))}
     head = models.build(
@@ -193,7 +195,7 @@ def test_what_cannot_stay_open_is_named_with_what_to_do() -> None:
     assert compile_model(ir.from_proto(head), dims={"time": (1, 100)})
     shape = {"shape": np.array([1, 12])}
     single = models.build([models.node("Reshape", ["x", "shape"], "y")], {"x": ["n", 3, 4]}, {"y": [1, 12]}, shape)
-    with pytest.raises(ModelError, match=r"'n' cannot stay open \(.*Reshape.*\); fix it with --batch 1"):
+    with pytest.raises(ModelError, match=r"'n' cannot stay open \(.*Reshape.*\); fix it with `batch=1`"):
         compile_model(ir.from_proto(single))
     assert compile_model(ir.from_proto(single), batch=1)
 

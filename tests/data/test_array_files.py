@@ -26,7 +26,7 @@ def test_one_of_several_is_taken_by_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", v=VALUES + 1, w=VALUES)
     np.testing.assert_array_equal(read_tensor(tmp_path / "two.npz", "w"), VALUES)
     for name in (None, "x", "W"):
-        with pytest.raises(DataError, match=r"two\.npz needs --tensor .*: 'v', 'w'"):
+        with pytest.raises(DataError, match=r"two\.npz needs `tensor` .*: 'v', 'w'"):
             read_tensor(tmp_path / "two.npz", name)
 
 

@@ -90,8 +90,8 @@ def test_what_fits_the_models_type_is_converted(stored: Any, wanted: Any) -> Non
         (VALUES.astype(str), np.float32, "<U"),
         (np.zeros((2, 3), "M8[s]"), np.float32, "datetime64"),
         (np.zeros((2, 3), [("a", "f4")]), np.float32, "'a'"),
-        (VALUES.astype(np.uint8), np.float32, "--input-scale"),
-        (VALUES > 0, np.float32, "--input-scale"),
+        (VALUES.astype(np.uint8), np.float32, "`preprocess.scale`"),
+        (VALUES > 0, np.float32, "`preprocess.scale`"),
     ],
 )
 def test_what_would_change_in_the_models_type_is_refused(source: np.ndarray, wanted: Any, part: str) -> None:

@@ -158,4 +158,4 @@ def test_weights_on_few_levels_are_told_to_be_rounded_for_their_output() -> None
     result = octavo.quantize(model, quiet, "octavo", weight_bits=4, evaluate=quiet, threads=1)
     assert result.diagnosis[0].sqnr_db < 20
     assert "its weights have 15 levels only" in result.diagnosis[0].causes[0]
-    assert "--rungs round" in result.diagnosis[0].causes[0]
+    assert "`rungs='round'`" in result.diagnosis[0].causes[0]

@@ -122,7 +122,7 @@ def test_without_a_stated_metric_integer_labels_decide(key: str, name: str) -> N
 
 
 def test_labels_of_no_classes_ask_for_a_metric() -> None:
-    with pytest.raises(OptionError, match="--metric"):
+    with pytest.raises(OptionError, match="`metric`"):
         judge(None, data() | {"labels": np.ones(60)})
 
 

@@ -23,7 +23,7 @@ ALIASES = {
     "budget.rungs": "--rungs",
     "budget.allow_training": "--allow-training",
     "result.recipe.write": "--recipe NEW.yaml",
-    "result.write_json": "--json",
+    "result.write_json": "octavo quantize --json",
 }
 
 _NAME = re.compile(r"`([a-z_.]+)(?:=([^`]+))?`")

@@ -117,7 +117,7 @@ def _sizes(shapes: Mapping[str, list[int | str]], batch: int | None, dims: dict[
     if len(opened) > MOST_SIZES:
         raise ModelError(
             f"{len(opened)} dimensions of the inputs are dynamic ({', '.join(opened)}) and {MOST_SIZES} may be; fix "
-            f"others: --dim {opened[-1]}=128"
+            f"others: `dims={{'{opened[-1]}': 128}}`"
         )
     return found
 
@@ -144,7 +144,7 @@ def _opened(lowered: Callable[[Sequence[int]], Program], sizes: list[Size], batc
         # Where the model does not run at fixed sizes either, that is what is wrong with it.
         lowered(defaults)
     fix = " ".join(
-        f"--batch {default}" if size.name in batches else f"--dim {size.name}={default}"
+        f"`batch={default}`" if size.name in batches else f"`dims={{'{size.name}': {default}}}`"
         for size, default in zip(sizes, defaults, strict=True)
     )
     names = " and ".join(f"'{size.name}'" for size in sizes)

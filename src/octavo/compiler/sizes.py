@@ -186,7 +186,7 @@ def _refuse_growth(programs: Mapping[Lengths, Program], firsts: Lengths, unbound
             if size.most == unbounded:
                 raise OptionError(
                     f"the constant '{tensor.name}' grows with '{size.name}'; say how long that may be: "
-                    f"--dim {size.name}=1..512"
+                    f"`dims={{'{size.name}': (1, 512)}}`"
                 )
 
 

@@ -27,7 +27,7 @@ def read_tensor(path: Path, name: str | None) -> NDArray[np.float32]:
         name = next(iter(arrays))
     if name not in arrays:
         known = ", ".join(f"'{each}'" for each in list(arrays)[:20])
-        raise DataError(f"{path} needs --tensor with the name of one of its arrays: {known}")
+        raise DataError(f"{path} needs `tensor` with the name of one of its arrays: {known}")
     array = arrays[name]
     if array.dtype.kind not in "fiub":
         raise DataError(f"array '{name}' of {path} holds {array.dtype}; give one of real numbers")

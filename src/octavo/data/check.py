@@ -68,7 +68,7 @@ def _convert(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | Non
     if wanted.kind == "f" and array.dtype.kind in "iub":
         raise DataError(
             f"input '{spec.name}' holds {array.dtype} but the model takes {wanted}; "
-            "state how to convert it with --input-scale and --input-offset, or store floats"
+            "state how to convert it with `preprocess.scale` and `preprocess.offset`, or store floats"
         )
     if wanted.kind == array.dtype.kind == "f":
         with np.errstate(over="ignore"):

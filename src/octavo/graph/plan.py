@@ -116,7 +116,7 @@ def excluded_nodes(model: ir.Model, exclude: Sequence[str]) -> dict[str, str]:
         matched = [n.name or "" for n in model.graph if _matches(n, pattern)]
         if not matched:
             raise OptionError(
-                f"--exclude '{pattern}' matches no node name and no operator type of the model; "
+                f"`exclude` '{pattern}' matches no node name and no operator type of the model; "
                 "octavo inspect lists both"
             )
         found.update(dict.fromkeys(matched, pattern))
@@ -129,7 +129,7 @@ def _matches(node: ir.Node, pattern: str) -> bool:
     try:
         return re.fullmatch(pattern, node.name or "") is not None
     except re.error as error:
-        raise OptionError(f"--exclude '{pattern}' is not a valid regular expression ({error})") from None
+        raise OptionError(f"`exclude` '{pattern}' is not a valid regular expression ({error})") from None
 
 
 class _Planner:

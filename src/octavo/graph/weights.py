@@ -104,7 +104,7 @@ def _quantize_layer(
         try:
             integers = quantize_bias(bias, input_scale, scale)
         except OverflowError as error:
-            raise ModelError(f"{node.op_type} '{node.name}': {error}; leave it in float with --exclude") from None
+            raise ModelError(f"{node.op_type} '{node.name}': {error}; leave it in float with `exclude`") from None
         bias_scale = (input_scale * scale).astype(np.float32)
         found[layer.name, layer.bias] = QuantizedConstant(
             source.name or "" if source is not None else "",
@@ -122,7 +122,7 @@ def _array(node: ir.Node, index: int) -> np.ndarray:
     if not bool(np.all(np.isfinite(array))):
         raise ModelError(
             f"constant '{value.name}' of {node.op_type} '{node.name}' holds NaN or infinity; mend the model, or leave "
-            "the operator in float with --exclude"
+            "the operator in float with `exclude`"
         )
     return np.asarray(array, np.float32)
 

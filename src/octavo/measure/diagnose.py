@@ -134,7 +134,9 @@ def _hidden_causes(
             return quiet
         few = min((weight.grid.levels for weight in layer.weights), default=_MANY_LEVELS)
         if few < _MANY_LEVELS:
-            return [f"its weights have {few} levels only: round them by their output (--rungs round), or use more bits"]
+            return [
+                f"its weights have {few} levels only: round them by their output (`rungs='round'`) or use more bits"
+            ]
     return ["no single cause: rounding of weights and activations adds up"]
 
 

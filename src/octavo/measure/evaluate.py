@@ -175,7 +175,7 @@ def _check_finite(metric: Metric, values: tuple[float, float]) -> None:
         if not isfinite(value):
             raise DataError(
                 f"metric {metric.name} of the {which} model is {value}; look for NaN and infinity in its outputs "
-                "and in the reference, or choose another --metric"
+                "and in the reference, or choose another `metric`"
             )
 
 

@@ -153,7 +153,7 @@ def resolve_options(
 
 def _check_budget(budget: Budget, evaluated: bool) -> None:
     if budget.max_drop is not None and not evaluated:
-        raise OptionError("a budget needs held-out samples to be judged by; give --evaluate with --max-drop")
+        raise OptionError("a budget needs held-out samples to be judged by; give `evaluate` with `max_drop`")
     if budget.max_drop is not None and not budget.max_drop >= 0:
         raise OptionError(f"a budget of {budget.max_drop:g} cannot be met by any model; give 0 or more")
 

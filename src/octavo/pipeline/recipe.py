@@ -118,7 +118,7 @@ def read_recipe(path: Path) -> Recipe:
         line = str(error).splitlines()[0] if str(error) else "unreadable"
         raise OptionError(f"recipe {path} is not valid YAML ({line}); mend it or write it anew") from None
     if not isinstance(data, dict) or data.pop("octavo_recipe", None) != VERSION:
-        raise OptionError(f"{path} is not an Octavo recipe of version {VERSION}; write one with --recipe NEW.yaml")
+        raise OptionError(f"{path} is not an Octavo recipe of version {VERSION}; write one with `result.recipe.write`")
     known = [each.name for each in fields(Recipe)]
     unknown = [name for name in data if name not in known]
     if unknown:

@@ -132,7 +132,7 @@ def _step(name: str, outcome: Outcome, kept: bool, metric: MetricResult | None, 
 
 
 def _withheld(rung: Rung, seconds: float, why: str) -> Step:
-    note = f"not begun: it would take about {_duration(seconds)}; --allow-training lets it{why}"
+    note = f"not begun: it would take about {_duration(seconds)}; `allow_training` allows it{why}"
     return Step(rung.name, note, False, None, None, None, 0.0, peak_rss_bytes(), withheld=True)
 
 

@@ -69,7 +69,7 @@ def headline(result: Plain) -> str:
     """The verdict in one sentence: the budget's where there is one, else what was lost and won."""
     if result["verdict"] is not None:
         return str(result["verdict"]["sentence"])
-    parts = ["accuracy was not measured; give --evaluate"]
+    parts = ["accuracy was not measured; give `evaluate`"]
     if result["metric"] is not None:
         row = _metric(result["metric"])
         parts = [f"{row.name} {row.float_value} → {row.quantized_value}: {row.note}"]

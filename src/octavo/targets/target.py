@@ -126,7 +126,7 @@ class Target:
             TargetError: the target's weights are not in blocks, or the number is none that engines take.
         """
         if self.block_size is None:
-            raise TargetError(f"{self.name} has no blocks of weights; use --block-size with weight-only-int4")
+            raise TargetError(f"{self.name} has no blocks of weights; use `block_size` with weight-only-int4")
         if block_size < _LEAST_BLOCK or block_size & (block_size - 1):
             raise TargetError(f"a block of {block_size} weights is none that engines take; use 16, 32, 64, 128 or 256")
         return replace(self, block_size=block_size)

@@ -131,7 +131,7 @@ def test_images_are_resized_to_the_models_size_or_the_stated_one(tmp_path: Path)
 @pytest.mark.parametrize(
     ("specs", "steps", "kind", "parts"),
     [
-        (DYNAMIC, Preprocess(), OptionError, ("any size", "--image-size")),
+        (DYNAMIC, Preprocess(), OptionError, ("any size", "`preprocess.size`")),
         (NCHW, Preprocess(size=(8, 8)), DataError, ("'image'", "8 on axis 2")),
         ((spec("image", ("N", 32, 32, 3)),), Preprocess(), DataError, ("32 channels", "the other layout")),
         (NCHW, Preprocess(mean=(0.5, 0.5)), OptionError, ("mean has 2 numbers", "give 3")),

@@ -31,5 +31,5 @@ def test_integer_labels_mean_top1_and_none_agreement(reference: dict[str, np.nda
 
 @pytest.mark.parametrize("labels", [np.ones(3), np.zeros((3, 2), int), np.ones(3, bool)])
 def test_labels_that_are_not_classes_need_a_stated_metric(labels: np.ndarray) -> None:
-    with pytest.raises(OptionError, match="--metric"):
+    with pytest.raises(OptionError, match="`metric`"):
         default_metric({"labels": labels})

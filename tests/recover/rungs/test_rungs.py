@@ -117,7 +117,7 @@ def test_a_planted_sensitive_layer_is_found_and_raised() -> None:
     assert found.details["pareto"][0]["share_of_macs"] == pytest.approx(macs(plain)[worst] / sum(macs(plain).values()))
     more = macs(plain)[worst] / sum(macs(plain).values())
     assert found.details["pareto"][0]["bit_operations"] == pytest.approx(1 + more)
-    with pytest.raises(OptionError, match="--max-drop"):
+    with pytest.raises(OptionError, match="`max_drop`"):
         mix(plain)
 
 

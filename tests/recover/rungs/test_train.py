@@ -104,7 +104,7 @@ def test_long_training_asks_for_leave_and_is_not_remembered(plain: State, tmp_pa
     assert asked.state.trained == {}
     assert asked.steps[-1].withheld
     assert "not begun: it would take about" in asked.steps[-1].note
-    assert "--allow-training lets it; it is for '" in asked.steps[-1].note
+    assert "`allow_training` allows it; it is for '" in asked.steps[-1].note
     assert said == []
     trained, said = run(True)
     assert trained.steps[-1].kept

@@ -39,7 +39,7 @@ def test_the_pareto_curve_holds_every_point_of_mix() -> None:
 
 
 def test_without_mix_there_is_no_curve() -> None:
-    with pytest.raises(OptionError, match="--rungs mix"):
+    with pytest.raises(OptionError, match='`rungs="mix"`'):
         Plots(stated().to_dict()).pareto()
 
 

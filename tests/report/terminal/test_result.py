@@ -151,4 +151,4 @@ def test_the_verdict_stands_in_the_last_line() -> None:
     assert last.startswith("top1 98.50 → 98.25: drop 0.25 points (95% interval -0.12 to +0.50; 400 samples); ")
     assert last.endswith("; 3.82x smaller; 3.20x faster here")
     blind = shown(metric=None, latency_ms=None).splitlines()[-1]
-    assert blind == "accuracy was not measured; give --evaluate; 3.82x smaller"
+    assert blind == "accuracy was not measured; give `evaluate`; 3.82x smaller"

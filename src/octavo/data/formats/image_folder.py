@@ -76,7 +76,7 @@ class ImageSamples:
         if self._preprocess.size is not None:
             return self._preprocess.size, channels
         if not isinstance(height, int) or not isinstance(width, int):
-            raise OptionError("the model takes images of any size; set one with --image-size HEIGHTxWIDTH")
+            raise OptionError("the model takes images of any size; set one with `preprocess.size`")
         return (height, width), channels
 
     def _load(self, path: Path) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ def _auc(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
     wanted, scores = labels(reference, "auc").reshape(-1), only_output(outputs)
     scores = scores.reshape(len(scores), -1)
     if scores.shape[1] > 2 or len(wanted) != len(scores):
-        raise DataError("metric auc needs one score and one label a sample; choose another --metric")
+        raise DataError("metric auc needs one score and one label a sample; choose another `metric`")
     positive = wanted == wanted.max()
     count = int(positive.sum())
     others = len(wanted) - count

@@ -58,4 +58,4 @@ def default_metric(reference: Arrays) -> Metric:
         return agreement()
     if labels.dtype.kind in "iu" and labels.size == len(labels):
         return top1()
-    raise OptionError("the labels are not one integer per sample; choose a metric with --metric")
+    raise OptionError("the labels are not one integer per sample; choose a metric with `metric`")

@@ -24,7 +24,7 @@ def _hits(outputs: Arrays, reference: Arrays, k: int) -> Doubles:
     if scores.ndim != 2 or scores.shape[1] < 2:
         raise DataError(
             f"metric top{k} needs an output of one score a class, but the first output has shape "
-            f"{list(scores.shape)}; choose another --metric"
+            f"{list(scores.shape)}; choose another `metric`"
         )
     if wanted.dtype.kind not in "iu" or len(wanted) != len(scores):
         raise DataError(f"metric top{k} needs one integer label a sample; mend the array 'labels'")

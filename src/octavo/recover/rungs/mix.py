@@ -25,7 +25,7 @@ def mix(state: State) -> Outcome:
     """
     settings = state.settings
     if settings.choose is None or settings.budget is None:
-        raise OptionError("the rung mix needs a budget and samples to choose by; add --max-drop and --evaluate")
+        raise OptionError("the rung mix needs a budget and samples to choose by; add `max_drop` and `evaluate`")
     proxy, counts = own_errors(state), macs(state)
     ranked = sorted(proxy, key=lambda name: -proxy[name])[:_MEASURED]
     measured = relieved(state, ranked)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
+
+_BACKQUOTED = re.compile(r"`([^`]+)`")
 
 # Colours follow the page's own, so that charts change with it to dark, and to paper.
 _CONFIG: dict[str, Any] = {
@@ -53,6 +56,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters["json"] = _json
+    made.filters["code"] = _code
     made.globals["file"] = _file
     return made
 
@@ -61,6 +65,11 @@ def _json(value: Any) -> Markup:
     """JSON that can stand inside a script element: nothing in it can end that element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+
+
+def _code(text: str) -> Markup:
+    """The text, escaped, with the parts in backquotes as code."""
+    return Markup(_BACKQUOTED.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def _file(name: str) -> Markup:

@@ -36,7 +36,7 @@ class Plots:
         """
         points = pareto_points(self.result)
         if not points:
-            raise OptionError("mixed precision was not measured; quantize with --rungs mix and a budget")
+            raise OptionError('mixed precision was not measured; quantize with `rungs="mix"` and a budget')
         return charts.pareto(points)
 
     def histogram(self, name: str) -> Any:

@@ -29,10 +29,12 @@ def read_result(path: Path) -> Plain:
     except OSError as error:
         raise OptionError(f"result {path} cannot be read ({error.strerror}); check the path") from None
     except (ValueError, RecursionError) as error:
-        raise OptionError(f"{path} is not JSON ({error}); give what octavo quantize --json wrote") from None
+        raise OptionError(f"{path} is not JSON ({error}); give what `result.write_json` wrote") from None
     wrong = _problem(found)
     if wrong is not None:
-        raise OptionError(f"{path} is not a result of this version of Octavo: {wrong}; write it anew with --json")
+        raise OptionError(
+            f"{path} is not a result of this version of Octavo: {wrong}; write it again with `result.write_json`"
+        )
     return found  # type: ignore[no-any-return]
 
 
