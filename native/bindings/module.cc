@@ -18,6 +18,7 @@
 #include "bindings/sketches.h"
 #include "kernels/dispatch.h"
 #include "kernels/histogram.h"
+#include "runtime/schema.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -83,6 +84,24 @@ nb::tuple sketch(const Kernels& kernels, Read<float> x, std::size_t rows, std::s
   return nb::make_tuple(ends.low, ends.high, ends.nans, ends.infs);
 }
 
+// Name, type, repeat (numbered as the enumerations are) and the names that a choice selects from.
+using AttributeRow = std::tuple<std::string, int, int, std::vector<std::string>>;
+// Number, name, whether 16-bit tensors are taken, attributes.
+using OperatorRow = std::tuple<int, std::string, bool, std::vector<AttributeRow>>;
+
+std::vector<OperatorRow> operators() {
+  std::vector<OperatorRow> rows;
+  for (const schema::Operator* each : kSchema) {
+    std::vector<AttributeRow> attributes;
+    for (const schema::Attribute& attribute : each->attributes()) {
+      attributes.emplace_back(attribute.name, static_cast<int>(attribute.type), static_cast<int>(attribute.repeat),
+                              std::vector<std::string>(attribute.choices.begin(), attribute.choices.end()));
+    }
+    rows.emplace_back(each->number, each->name, (each->flags & schema::kTakes16Bit) != 0, std::move(attributes));
+  }
+  return rows;
+}
+
 std::shared_ptr<Sketches> sketches(const Kernels& kernels, std::size_t tensors, std::size_t histogram_values) {
   require(histogram_values > 0, "no value of a sample would enter the histogram");
   return std::make_shared<Sketches>(kernels, tensors, histogram_values);
@@ -139,6 +158,7 @@ NB_MODULE(_native, module) {
   using namespace octavo;
   module.def("compiled", [] { return names(compiled()); });
   module.def("runnable", [] { return names(runnable()); });
+  module.def("operators", operators);
 
   nb::class_<Kernels>(module, "Kernels")
       .def_prop_ro("name", [](const Kernels& kernels) { return kernels.name; })

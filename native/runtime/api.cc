@@ -253,7 +253,7 @@ octavo_status octavo_operator_info(const octavo_session* session, size_t index, 
   const Op& op = own.model().ops[index];
   const View view(own.model(), op);
   const Session::Spent spent = own.spent(index);
-  *info = {op.name, op.kind->name, spent.runs, spent.nanoseconds, view.out().bytes, 0};
+  *info = {op.name, op.kind->schema.name.data(), spent.runs, spent.nanoseconds, view.out().bytes, 0};
   for (std::size_t i = 0; i < view.inputs(); ++i) info->bytes += view.in(i).bytes;
   if (op.kind->multiply_adds != nullptr) info->multiply_adds = static_cast<uint64_t>(op.kind->multiply_adds(view));
   return OCTAVO_OK;

@@ -216,20 +216,26 @@ class Reader {
     return true;
   }
 
-  static bool has_strange_shorts(const View& view, const OpKind& kind) {
-    if (kind.takes_shorts) return false;
+  static bool has_unsupported_16_bit(const View& view, const schema::Operator& schema) {
+    if ((schema.flags & schema::kTakes16Bit) != 0) return false;
     for (std::size_t i = 0; i < view.inputs(); ++i) {
       if (view.in(i).is_short()) return true;
     }
     return view.out().is_short();
   }
 
+  static const char* check_operator(const View& view, const OpKind& kind) {
+    if (has_unsupported_16_bit(view, kind.schema)) return "16-bit tensors are not supported";
+    if (!kind.schema.accepts(view.attributes())) return "wrong number of attributes";
+    return kind.check(view);
+  }
+
   bool check_kernels() {
     for (const Op& op : model_.ops) {
       const View view(model_, op);
-      const char* fault = has_strange_shorts(view, *op.kind) ? "it takes no integers of 16 bits" : op.kind->check(view);
-      if (fault != nullptr) {
-        return fail("operator " + std::to_string(&op - model_.ops.data()) + " (" + op.kind->name + "): " + fault);
+      if (const char* fault = check_operator(view, *op.kind)) {
+        return fail("operator " + std::to_string(&op - model_.ops.data()) + " (" + std::string(op.kind->schema.name) +
+                    "): " + fault);
       }
       if (op.kind->scratch == nullptr) continue;
       model_.scratch_bytes = std::max(model_.scratch_bytes, op.kind->scratch(view, kernels_));

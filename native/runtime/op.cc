@@ -1,59 +1,30 @@
 #include "runtime/op.h"
 
 #include <bit>
+#include <iterator>
 
 #include "runtime/ops/ops.h"
 
 namespace octavo {
 namespace {
 
-// The bundle's numbers for them, from 1; a new one is added at the end.
-const OpKind* const kKinds[] = {&kCopy,
-                                &kQuantize,
-                                &kDequantize,
-                                &kLookup,
-                                &kConv,
-                                &kMatMul,
-                                &kAdd,
-                                &kMul,
-                                &kMaxPool,
-                                &kAveragePool,
-                                &kTranspose,
-                                &kConcat,
-                                &kConvFloat,
-                                &kMatMulFloat,
-                                &kBinary,
-                                &kUnary,
-                                &kSoftmax,
-                                &kReduce,
-                                &kDepthwise,
-                                &kSlice,
-                                &kPad,
-                                &kBatchMatMul,
-                                &kAttention,
-                                &kMatMulFunction,
-                                &kLayerNorm,
-                                &kGather,
-                                &kCast,
-                                &kCompare,
-                                &kInteger,
-                                &kWhere,
-                                &kExpand,
-                                &kConvTranspose,
-                                &kConvTransposeFloat,
-                                &kResample,
-                                &kMatMulInteger,
-                                &kPatches,
-                                &kQuantizeBlocks,
-                                &kDequantizeBlocks,
-                                &kRange,
-                                &kRangeScale,
-                                &kRangeZeroPoint,
-                                &kQuantizeRange};
+const OpKind* const kKinds[] = {
+#define OCTAVO_OPERATOR(number, name, ...) &k##name,
+#include "runtime/operators.def"
+#undef OCTAVO_OPERATOR
+};
+
+consteval bool is_numbered_from_one() {
+  for (std::size_t i = 0; i < std::size(kSchema); ++i) {
+    if (kSchema[i]->number != i + 1) return false;
+  }
+  return true;
+}
+static_assert(is_numbered_from_one(), "a bundle stores the numbers: add new operators at the end of operators.def");
 
 }  // namespace
 
-float View::number(std::size_t i) const { return std::bit_cast<float>(static_cast<std::uint32_t>(attribute(i))); }
+float View::real(std::size_t i) const { return std::bit_cast<float>(static_cast<std::uint32_t>(attribute(i))); }
 
 const OpKind* kind_of(std::uint16_t number) {
   return number == 0 || number > std::size(kKinds) ? nullptr : kKinds[number - 1];

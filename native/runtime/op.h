@@ -4,6 +4,7 @@
 #include "kernels/kernels.h"
 #include "runtime/model.h"
 #include "runtime/pool.h"
+#include "runtime/schema.h"
 
 namespace octavo {
 
@@ -18,7 +19,7 @@ class View {
   const Tensor& in(std::size_t i) const { return model_.tensors[op_.inputs[i]]; }
   const Tensor& out() const { return model_.tensors[op_.outputs[0]]; }
   std::int64_t attribute(std::size_t i) const { return op_.attributes[i]; }
-  float number(std::size_t i) const;
+  float real(std::size_t i) const;
 
  protected:
   const Model& model_;
@@ -77,13 +78,11 @@ class Call : public View {
 // wrong. `run` may then trust all of it. `scratch` is what each thread needs, in bytes; `multiply_adds` are those of
 // the mathematics.
 struct OpKind {
-  const char* name;
+  const schema::Operator& schema;
   const char* (*check)(const View& view);
   void (*run)(const Call& call);
   std::size_t (*scratch)(const View& view, const Kernels& kernels) = nullptr;
   std::int64_t (*multiply_adds)(const View& view) = nullptr;
-  // Whether its tensors may be of 16 bits; those of the others never are.
-  bool takes_shorts = false;
 };
 
 inline void Call::run() const { op_.kind->run(*this); }

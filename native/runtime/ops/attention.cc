@@ -51,7 +51,7 @@ Dtype share_type(const View& view) { return static_cast<Dtype>(view.attribute(kS
 bool is_share_grid(const View& view) {
   if (share_type(view) != Dtype::kU8 && share_type(view) != Dtype::kS8) return false;
   const std::int64_t least = share_type(view) == Dtype::kS8 ? -128 : 0, zero = view.attribute(kZero);
-  return is_scale(view.number(kScale)) && zero >= least && zero <= least + 255 &&
+  return is_scale(view.real(kScale)) && zero >= least && zero <= least + 255 &&
          are_bounds(view.attribute(kShareLow), view.attribute(kShareHigh), share_type(view));
 }
 
@@ -105,8 +105,8 @@ class Attention {
         queries_(size_at(call, kQueries)),
         count_(size_at(call, kKeys)),
         memory_(scratch),
-        keys_(memory_, call.in(1), call.number(kScores), size_at(call, kDepth), count_),
-        values_(memory_, call.in(2), call.number(kMultiplier), count_, size_at(call, kWidth)),
+        keys_(memory_, call.in(1), call.real(kScores), size_at(call, kDepth), count_),
+        values_(memory_, call.in(2), call.real(kMultiplier), count_, size_at(call, kWidth)),
         scores_(memory_.take<float>(std::min(kRows, queries_) * count_)),
         shares_(memory_.take<std::uint8_t>(std::min(kRows, queries_) * count_)) {}
 
@@ -142,7 +142,7 @@ class Attention {
   }
 
   void share(std::int64_t head, std::size_t row, std::size_t rows) {
-    const Mapping mapping{call_.number(kScale), static_cast<std::int32_t>(call_.attribute(kZero)),
+    const Mapping mapping{call_.real(kScale), static_cast<std::int32_t>(call_.attribute(kZero)),
                           static_cast<std::int32_t>(call_.attribute(kShareLow)),
                           static_cast<std::int32_t>(call_.attribute(kShareHigh))};
     const float* mask = call_.inputs() == 4 ? at<float>(kMask, head) + row * size_at(call_, kMaskRow) : nullptr;
@@ -187,6 +187,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kAttention{"Attention", check, run, scratch, multiply_adds};
+const OpKind kAttention{schema::Attention, check, run, scratch, multiply_adds};
 
 }  // namespace octavo

@@ -104,6 +104,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kAveragePool{"AveragePool", check, run};
+const OpKind kAveragePool{schema::AveragePool, check, run};
 
 }  // namespace octavo

@@ -46,7 +46,7 @@ void run_some(const Call& call, std::int64_t first, std::int64_t last, std::byte
   const Tensor &a = call.in(0), &c = call.out();
   const auto k = static_cast<std::size_t>(call.attribute(kK)), n = static_cast<std::size_t>(call.attribute(kN));
   Scratch memory(scratch);
-  RightMatrix right(memory, call.in(1), call.number(kMultiplier), k, n);
+  RightMatrix right(memory, call.in(1), call.real(kMultiplier), k, n);
   Gemm gemm = right.gemm();
   gemm.m = static_cast<std::size_t>(call.attribute(kM));
   gemm.a_stride = static_cast<std::size_t>(call.attribute(kLeftRow));
@@ -81,6 +81,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kBatchMatMul{"BatchMatMul", check, run, scratch, multiply_adds};
+const OpKind kBatchMatMul{schema::BatchMatMul, check, run, scratch, multiply_adds};
 
 }  // namespace octavo

@@ -54,6 +54,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kBinary{"BinaryFloat", check, run};
+const OpKind kBinaryFloat{schema::BinaryFloat, check, run};
 
 }  // namespace octavo

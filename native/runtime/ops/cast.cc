@@ -42,6 +42,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kCast{"Cast", check, run, nullptr, nullptr, true};
+const OpKind kCast{schema::Cast, check, run};
 
 }  // namespace octavo

@@ -43,6 +43,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kCompare{"Compare", check, run};
+const OpKind kCompare{schema::Compare, check, run};
 
 }  // namespace octavo

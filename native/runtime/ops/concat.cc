@@ -45,6 +45,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kConcat{"Concat", check, run};
+const OpKind kConcat{schema::Concat, check, run};
 
 }  // namespace octavo

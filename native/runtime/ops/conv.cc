@@ -125,6 +125,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kConv{"Conv", check, run, scratch, multiply_adds};
+const OpKind kConv{schema::Conv, check, run, scratch, multiply_adds};
 
 }  // namespace octavo

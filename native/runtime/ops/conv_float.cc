@@ -94,6 +94,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kConvFloat{"ConvFloat", check, run, nullptr, multiply_adds};
+const OpKind kConvFloat{schema::ConvFloat, check, run, nullptr, multiply_adds};
 
 }  // namespace octavo

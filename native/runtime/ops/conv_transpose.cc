@@ -173,6 +173,6 @@ void run(const Call& call) { ConvTranspose(call).run(); }
 
 }  // namespace
 
-const OpKind kConvTranspose{"ConvTranspose", check, run, scratch};
+const OpKind kConvTranspose{schema::ConvTranspose, check, run, scratch};
 
 }  // namespace octavo

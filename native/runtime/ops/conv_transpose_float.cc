@@ -61,6 +61,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kConvTransposeFloat{"ConvTransposeFloat", check, run};
+const OpKind kConvTransposeFloat{schema::ConvTransposeFloat, check, run};
 
 }  // namespace octavo

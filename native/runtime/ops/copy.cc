@@ -21,6 +21,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kCopy{"Copy", check, run, nullptr, nullptr, true};
+const OpKind kCopy{schema::Copy, check, run};
 
 }  // namespace octavo

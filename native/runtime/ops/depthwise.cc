@@ -77,6 +77,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kDepthwise{"DepthwiseConv", check, run, scratch, multiply_adds};
+const OpKind kDepthwiseConv{schema::DepthwiseConv, check, run, scratch, multiply_adds};
 
 }  // namespace octavo

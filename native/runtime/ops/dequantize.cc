@@ -21,6 +21,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kDequantize{"Dequantize", check, run};
+const OpKind kDequantize{schema::Dequantize, check, run};
 
 }  // namespace octavo

@@ -63,6 +63,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kDequantizeBlocks{"DequantizeBlocks", check, run, scratch, nullptr, true};
+const OpKind kDequantizeBlocks{schema::DequantizeBlocks, check, run, scratch};
 
 }  // namespace octavo

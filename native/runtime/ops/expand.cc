@@ -24,6 +24,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kExpand{"Expand", check, run};
+const OpKind kExpand{schema::Expand, check, run};
 
 }  // namespace octavo

@@ -44,6 +44,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kGather{"Gather", check, run};
+const OpKind kGather{schema::Gather, check, run};
 
 }  // namespace octavo

@@ -65,6 +65,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kInteger{"BinaryInteger", check, run};
+const OpKind kBinaryInteger{schema::BinaryInteger, check, run};
 
 }  // namespace octavo

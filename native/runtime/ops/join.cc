@@ -89,7 +89,7 @@ void run_mul(const Call& call) { run(call, true); }
 
 }  // namespace
 
-const OpKind kAdd{"Add", check, run_add};
-const OpKind kMul{"Mul", check, run_mul};
+const OpKind kAdd{schema::Add, check, run_add};
+const OpKind kMul{schema::Mul, check, run_mul};
 
 }  // namespace octavo

@@ -56,7 +56,7 @@ void run(const Call& call) {
   rows.shift = optional(kShift);
   rows.bias = optional(kBias);
   rows.skip = optional(kSkip);
-  rows.epsilon = call.number(kEpsilon);
+  rows.epsilon = call.real(kEpsilon);
   rows.mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
   const std::size_t all = static_cast<std::size_t>(x.count) / rows.size;
   const std::size_t work = static_cast<std::size_t>(x.count) * 2 * kElementWork;
@@ -78,6 +78,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kLayerNorm{"LayerNorm", check, run, scratch};
+const OpKind kLayerNorm{schema::LayerNorm, check, run, scratch};
 
 }  // namespace octavo

@@ -22,6 +22,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kLookup{"Lookup", check, run};
+const OpKind kLookup{schema::Lookup, check, run};
 
 }  // namespace octavo

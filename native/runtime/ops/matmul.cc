@@ -46,6 +46,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kMatMul{"MatMul", check, run, scratch, multiply_adds};
+const OpKind kMatMul{schema::MatMul, check, run, scratch, multiply_adds};
 
 }  // namespace octavo

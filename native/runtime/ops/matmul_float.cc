@@ -42,6 +42,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kMatMulFloat{"MatMulFloat", check, run, nullptr, multiply_adds};
+const OpKind kMatMulFloat{schema::MatMulFloat, check, run, nullptr, multiply_adds};
 
 }  // namespace octavo

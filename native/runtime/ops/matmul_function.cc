@@ -63,8 +63,8 @@ void run_piece(const Call& call, const Plan& plan, std::size_t row, std::size_t 
                         call.read<float>(kProductInputs) + column,
                         gemm.n,
                         static_cast<Function>(call.attribute(0)),
-                        call.number(1),
-                        call.number(2),
+                        call.real(1),
+                        call.real(2),
                         mapping_of(call.out(), call.attribute(3), call.attribute(4)),
                         call.write<std::uint8_t>() + row * plan.n + column};
   for (std::size_t i = 0; i < gemm.m; ++i, activation.x += gemm.n, activation.q += plan.n) {
@@ -85,6 +85,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kMatMulFunction{"MatMulFunction", check, run, scratch, multiply_adds};
+const OpKind kMatMulFunction{schema::MatMulFunction, check, run, scratch, multiply_adds};
 
 }  // namespace octavo

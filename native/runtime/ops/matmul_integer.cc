@@ -105,6 +105,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kMatMulInteger{"MatMulInteger", check, run, scratch, multiply_adds};
+const OpKind kMatMulInteger{schema::MatMulInteger, check, run, scratch, multiply_adds};
 
 }  // namespace octavo

@@ -99,6 +99,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kMaxPool{"MaxPool", check, run};
+const OpKind kMaxPool{schema::MaxPool, check, run};
 
 }  // namespace octavo

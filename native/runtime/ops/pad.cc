@@ -40,6 +40,6 @@ void run(const Call& call) { return call.in(0).is_byte() ? run_on<std::uint8_t>(
 
 }  // namespace
 
-const OpKind kPad{"Pad", check, run};
+const OpKind kPad{schema::Pad, check, run};
 
 }  // namespace octavo

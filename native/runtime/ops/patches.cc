@@ -69,6 +69,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kPatches{"Patches", check, run};
+const OpKind kPatches{schema::Patches, check, run};
 
 }  // namespace octavo

@@ -21,7 +21,7 @@ const char* check_addend(const View& view) {
   const Tensor& addend = view.in(kProductInputs);
   if (!view.out().is_byte() || addend.count != view.out().count) return "its addend does not fit";
   const std::size_t own = bounds_at(view) + 2;
-  const float scale = view.number(own);
+  const float scale = view.real(own);
   const std::int64_t zero = view.attribute(own + 1), low = view.attribute(own + 2), high = view.attribute(own + 3);
   const bool sound = scale > 0 && scale <= std::numeric_limits<float>::max() && -128 <= low && low <= high &&
                      high <= 255 && -128 <= zero && zero <= 255;
@@ -86,7 +86,7 @@ const Addend* addend_of(const Call& call, const Gemm& gemm, Addend& addend) {
             other.dtype == Dtype::kS8,
             other.scale,
             other.zero_point,
-            call.number(bounds + 2),
+            call.real(bounds + 2),
             result};
   return &addend;
 }

@@ -23,6 +23,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kQuantize{"Quantize", check, run};
+const OpKind kQuantize{schema::Quantize, check, run};
 
 }  // namespace octavo

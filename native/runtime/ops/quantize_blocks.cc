@@ -68,6 +68,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kQuantizeBlocks{"QuantizeBlocks", check, run, nullptr, nullptr, true};
+const OpKind kQuantizeBlocks{schema::QuantizeBlocks, check, run};
 
 }  // namespace octavo

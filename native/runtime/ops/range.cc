@@ -82,9 +82,9 @@ void run_quantize(const Call& call) {
 
 }  // namespace
 
-const OpKind kRange{"Range", check, run};
-const OpKind kRangeScale{"RangeScale", check_scale, run_scale};
-const OpKind kRangeZeroPoint{"RangeZeroPoint", check_zero_point, run_zero_point};
-const OpKind kQuantizeRange{"QuantizeRange", check_quantize, run_quantize};
+const OpKind kRange{schema::Range, check, run};
+const OpKind kRangeScale{schema::RangeScale, check_scale, run_scale};
+const OpKind kRangeZeroPoint{schema::RangeZeroPoint, check_zero_point, run_zero_point};
+const OpKind kQuantizeRange{schema::QuantizeRange, check_quantize, run_quantize};
 
 }  // namespace octavo

@@ -60,6 +60,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kReduce{"ReduceFloat", check, run};
+const OpKind kReduceFloat{schema::ReduceFloat, check, run};
 
 }  // namespace octavo

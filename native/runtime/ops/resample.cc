@@ -45,6 +45,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kResample{"Resample", check, run};
+const OpKind kResample{schema::Resample, check, run};
 
 }  // namespace octavo

@@ -34,6 +34,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kSlice{"Slice", check, run};
+const OpKind kSlice{schema::Slice, check, run};
 
 }  // namespace octavo

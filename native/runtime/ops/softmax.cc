@@ -70,6 +70,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kSoftmax{"SoftmaxFloat", check, run, scratch};
+const OpKind kSoftmaxFloat{schema::SoftmaxFloat, check, run, scratch};
 
 }  // namespace octavo

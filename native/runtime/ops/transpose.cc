@@ -30,6 +30,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kTranspose{"Transpose", check, run};
+const OpKind kTranspose{schema::Transpose, check, run};
 
 }  // namespace octavo

@@ -15,13 +15,13 @@ const char* check(const View& view) {
 
 void run(const Call& call) {
   share_elements(call, static_cast<std::size_t>(call.out().count), [&](std::size_t i, std::size_t end) {
-    call.kernels.apply(static_cast<Function>(call.attribute(0)), call.number(1), call.number(2),
-                       call.read<float>(0) + i, end - i, call.write<float>() + i);
+    call.kernels.apply(static_cast<Function>(call.attribute(0)), call.real(1), call.real(2), call.read<float>(0) + i,
+                       end - i, call.write<float>() + i);
   });
 }
 
 }  // namespace
 
-const OpKind kUnary{"UnaryFloat", check, run};
+const OpKind kUnaryFloat{schema::UnaryFloat, check, run};
 
 }  // namespace octavo

@@ -55,6 +55,6 @@ void run(const Call& call) {
 
 }  // namespace
 
-const OpKind kWhere{"Where", check, run};
+const OpKind kWhere{schema::Where, check, run};
 
 }  // namespace octavo

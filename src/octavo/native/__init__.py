@@ -5,7 +5,7 @@ from __future__ import annotations
 from octavo.native.cpu import Cpu, cpu
 from octavo.native.kernels import Kernels, Product, kernels
 from octavo.native.operators import Sketches, operator_library
-from octavo.native.runtime import BundleModel, BundleSession, open_bundle, open_session
+from octavo.native.runtime import BundleModel, BundleSession, open_bundle, open_session, operator_schema
 
 __all__ = [
     "BundleModel",
@@ -19,4 +19,5 @@ __all__ = [
     "open_bundle",
     "open_session",
     "operator_library",
+    "operator_schema",
 ]

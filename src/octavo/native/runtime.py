@@ -6,8 +6,9 @@ import os
 
 from octavo.errors import ModelError, OptionError
 from octavo.native._native import BundleModel, BundleSession
+from octavo.native._native import operators as operator_schema
 
-__all__ = ["BundleModel", "BundleSession", "open_bundle", "open_session"]
+__all__ = ["BundleModel", "BundleSession", "open_bundle", "open_session", "operator_schema"]
 
 _MOST_THREADS = 256
 
