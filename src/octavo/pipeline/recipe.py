@@ -1,4 +1,4 @@
-"""Every decision of a quantization as a small YAML file that can be edited and read back."""
+"""Recipes: every decision of a quantization as a small YAML file that can be edited and read back."""
 
 from __future__ import annotations
 
@@ -17,21 +17,26 @@ from octavo.system.files import write_text
 
 VERSION = 1
 
-# The fields of one decision, each with the types it may have.
+# The fields of one decision, with the types of each.
 _TENSOR: Mapping[str, tuple[type, ...]] = {"grid": (str,), "symmetric": (bool,), "estimator": (str,)}
 _WEIGHTS: Mapping[str, tuple[type, ...]] = {"grid": (str,), "axis": (int, type(None)), "block_size": (int,)}
 _OPTIONAL = {"block_size"}
-_KINDS = {str: "text", bool: "true or false", int: "a whole number", type(None): "null"}
+_LINE_BREAKS = {"\x85", "\u2028", "\u2029"}
+_TYPE_NAMES = {str: "a string", bool: "true or false", int: "an integer", type(None): "null"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Recipe:
-    """The decisions: target, seed, exclusions, and the grid and estimator of each tensor by name.
+    """The decisions of a quantization; the same recipe, model and data give the same bytes.
 
-    `tensors` maps an activation to `grid`, `symmetric` and `estimator`; `weights` maps a layer to
-    the `grid` and `axis` of its weights by input index (axis None is one scale for the tensor), and to
-    their `block_size` where they are in blocks.
-    `rungs` are those of the ladder that are climbed, whatever they bring.
+    Attributes:
+        target: the target's name.
+        seed: seed of every random draw.
+        exclude: node names, operator types and regular expressions to leave in float.
+        tensors: for each activation, its `grid`, `symmetric` and `estimator`.
+        weights: for each layer and input index of its weights, their `grid`, the channel `axis` (None for one scale
+            per tensor), and the `block_size` of weights in blocks.
+        rungs: rungs of the accuracy ladder to apply, without measuring them.
     """
 
     target: str
@@ -43,7 +48,7 @@ class Recipe:
 
     @classmethod
     def of(cls, plan: Plan, exclude: list[str], seed: int) -> Recipe:
-        """Write down what a plan decided."""
+        """The recipe of a plan."""
         tensors = {
             name: {"grid": str(t.grid), "symmetric": t.symmetric, "estimator": t.estimator}
             for name, t in plan.tensors.items()
@@ -57,23 +62,24 @@ class Recipe:
         return cls(plan.target.name, seed, exclude, tensors, weights)
 
     def check(self) -> None:
-        """Hold every field against what it may be.
+        """Check every field.
 
         Raises:
-            OptionError: a field has a value that cannot be used.
+            OptionError: a field has an invalid value.
         """
         for problem in _problems(self):
             raise OptionError(f"in the recipe, {problem}")
 
     def apply(self, plan: Plan, model: ir.Model) -> None:
-        """Put the recipe's decisions into a plan; those on what the plan leaves in float have no effect.
+        """Change the grids and estimators of a plan; decisions about layers left in float have no effect.
 
         Args:
-            plan: what to change.
-            model: the model that was planned.
+            plan: changed in place.
+            model: the planned model.
 
         Raises:
-            OptionError: the recipe names what is not in the model, or weights cannot be as it says.
+            OptionError: the recipe names a tensor or layer that the model does not have, or the target does not
+                accept its decision on weights.
         """
         nodes = {node.name for node in model.graph}
         values = {value.name for node in model.graph for value in (*node.inputs, *node.outputs) if value is not None}
@@ -95,20 +101,30 @@ class Recipe:
                     _apply(name, weights[index], decision)
 
     def write(self, path: Path) -> None:
-        """Write the recipe as YAML, whole or not at all.
+        """Write the recipe as YAML, atomically.
 
         Raises:
             OptionError: the file cannot be written.
         """
         fields = {"octavo_recipe": VERSION, **self.__dict__}
-        write_text(path, yaml.safe_dump(fields, sort_keys=False, allow_unicode=True))
+        write_text(path, yaml.dump(fields, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes Unicode line breaks as escapes; PyYAML alone folds them into spaces."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style='"' if _LINE_BREAKS & set(data) else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read a recipe that `Recipe.write` wrote, perhaps edited since.
+    """Read a recipe file.
 
     Raises:
-        OptionError: the file cannot be read, is not YAML, or holds what a recipe does not.
+        OptionError: the file cannot be read, is not YAML, or has an unknown field or an invalid value.
     """
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -116,15 +132,15 @@ def read_recipe(path: Path) -> Recipe:
         raise OptionError(f"recipe {path} cannot be read ({error.strerror}); check the path") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         line = str(error).splitlines()[0] if str(error) else "unreadable"
-        raise OptionError(f"recipe {path} is not valid YAML ({line}); mend it or write it anew") from None
+        raise OptionError(f"recipe {path} is not valid YAML ({line}); fix or regenerate it") from None
     if not isinstance(data, dict) or data.pop("octavo_recipe", None) != VERSION:
         raise OptionError(f"{path} is not an Octavo recipe of version {VERSION}; write one with `result.recipe.write`")
-    known = [each.name for each in fields(Recipe)]
+    known = [field.name for field in fields(Recipe)]
     unknown = [name for name in data if name not in known]
     if unknown:
-        raise OptionError(f"recipe {path} has a field '{unknown[0]}'; there are {', '.join(known)}")
+        raise OptionError(f"recipe {path} has an unknown field '{unknown[0]}'; the fields are {', '.join(known)}")
     if "target" not in data:
-        raise OptionError(f"recipe {path} names no target; add for example target: x86-vnni")
+        raise OptionError(f"recipe {path} has no target; add one, for example target: x86-vnni")
     recipe = Recipe(**data)
     for problem in _problems(recipe):
         raise OptionError(f"in recipe {path}, {problem}")
@@ -139,26 +155,28 @@ def _decision(weight: WeightPlan) -> dict[str, Any]:
 def _apply(layer: str, weight: WeightPlan, decision: Mapping[str, Any]) -> None:
     grid, axis = Grid.parse(decision["grid"]), decision["axis"]
     if grid.signed != weight.grid.signed:
-        raise OptionError(f"the recipe gives {grid} to weights of '{layer}', which are {weight.grid} on this target")
+        raise OptionError(
+            f"the recipe sets grid {grid} for weights of '{layer}', which are {weight.grid} on this target"
+        )
     if axis not in (None, weight.axis):
-        takes = "null" if weight.axis is None else f"{weight.axis} or null"
-        raise OptionError(f"the recipe gives axis {axis} to weights of '{layer}', which take {takes}")
+        accepted = "null" if weight.axis is None else f"{weight.axis} or null"
+        raise OptionError(f"the recipe sets axis {axis} for weights of '{layer}', which accept {accepted}")
     size = decision.get("block_size")
     if (size is None) != (weight.block_size is None) or (size is not None and size < 1):
-        takes = "no block_size" if weight.block_size is None else "a block_size of 16, 32, 64, 128 or 256"
-        raise OptionError(f"the recipe gives block_size {size} to weights of '{layer}', which take {takes}")
+        accepted = "no block_size" if weight.block_size is None else "a block_size of 16, 32, 64, 128 or 256"
+        raise OptionError(f"the recipe sets block_size {size} for weights of '{layer}', which accept {accepted}")
     weight.grid, weight.axis, weight.block_size = grid, axis, size
 
 
 def _problems(recipe: Recipe) -> Iterator[str]:
-    # Values are not quoted: aliases make a small file a value of any length.
+    # Messages do not quote values: with YAML aliases a small file can hold a value of any length.
     if not isinstance(recipe.target, str):
-        yield "the target is not text; write for example target: x86-vnni"
+        yield "the target is not a string; write for example target: x86-vnni"
     if type(recipe.seed) is not int or recipe.seed < 0:
-        yield "the seed is not a whole number from 0 up"
-    if not isinstance(recipe.exclude, list) or not all(isinstance(each, str) for each in recipe.exclude):
+        yield "the seed is not an integer of 0 or more"
+    if not isinstance(recipe.exclude, list) or not all(isinstance(name, str) for name in recipe.exclude):
         yield "exclude is not a list of names; write for example exclude: [Softmax]"
-    if not isinstance(recipe.rungs, list) or not all(isinstance(each, str) for each in recipe.rungs):
+    if not isinstance(recipe.rungs, list) or not all(isinstance(name, str) for name in recipe.rungs):
         yield "rungs is not a list of names; write for example rungs: [equalize, correct]"
     yield from _name_problems("tensors", recipe.tensors)
     for name, decision in recipe.tensors.items():
@@ -166,27 +184,27 @@ def _problems(recipe: Recipe) -> Iterator[str]:
     yield from _name_problems("weights", recipe.weights)
     for name, by_index in recipe.weights.items():
         if not isinstance(by_index, dict) or any(type(index) is not int for index in by_index):
-            yield f"the weights of layer '{name}' are not listed by input index; write for example 1: {{...}}"
+            yield f"the weights of layer '{name}' are not a mapping by input index; write for example 1: {{...}}"
         for index, decision in by_index.items():
             yield from _decision_problems(f"weights {index} of layer '{name}'", decision, _WEIGHTS)
 
 
 def _name_problems(what: str, by_name: object) -> Iterator[str]:
     if not isinstance(by_name, dict):
-        yield f"{what} is not a table of names; write for example {what}: {{}}"
+        yield f"{what} is not a mapping by name; write for example {what}: {{}}"
     elif not all(isinstance(name, str) for name in by_name):
-        odd = next(name for name in by_name if not isinstance(name, str))
-        yield f"the name {odd} in {what} is not text; put it in quotes"
+        invalid = next(name for name in by_name if not isinstance(name, str))
+        yield f"the name {invalid} in {what} is not a string; put it in quotes"
 
 
 def _decision_problems(where: str, decision: object, kinds: Mapping[str, tuple[type, ...]]) -> Iterator[str]:
     if not isinstance(decision, dict) or not set(kinds) - _OPTIONAL <= set(decision) <= set(kinds):
-        yield f"{where} does not have just the fields {', '.join(name for name in kinds if name not in _OPTIONAL)}"
+        yield f"{where} must have exactly the fields {', '.join(name for name in kinds if name not in _OPTIONAL)}"
         return
     for name, allowed in kinds.items():
         if name in decision and type(decision[name]) not in allowed:
-            yield f"the {name} of {where} is not {' or '.join(_KINDS[kind] for kind in allowed)}"
+            yield f"the {name} of {where} is not {' or '.join(_TYPE_NAMES[kind] for kind in allowed)}"
     try:
         Grid.parse(decision["grid"])
     except OptionError as error:
-        yield f"{where} has no usable grid: {error}"
+        yield f"{where} has an invalid grid: {error}"
