@@ -1,4 +1,4 @@
-"""Look at a float model as quantization will: what becomes integer, what does not and why, how large."""
+"""Inspect a float model before quantization: which operators become integer, sizes, and overflow bounds."""
 
 from __future__ import annotations
 
@@ -24,7 +24,16 @@ _SCALE_BYTES = 4
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator of the prepared model; `bound` is what its accumulator can reach without bias."""
+    """An operator of the prepared model.
+
+    Attributes:
+        name: name of the node.
+        op: operator type.
+        integer: whether it becomes integer.
+        becomes: grids of its operands, "fused" or "float".
+        bound: largest magnitude of its accumulator without bias; None where it has none.
+        why: why it stays in float, or what it is fused into; empty for a layer.
+    """
 
     name: str
     op: str
@@ -36,7 +45,17 @@ class Operator:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is known of a model before any data is seen; sizes in bytes of stored tensors."""
+    """What is known of a model without data.
+
+    Attributes:
+        target: the target's name.
+        opset: version of the ONNX operator set.
+        inputs: the model's inputs.
+        outputs: the model's outputs.
+        operators: the operators of the prepared model, in graph order.
+        float_bytes: size of the stored tensors.
+        integer_bytes: size of the stored tensors after quantization.
+    """
 
     target: str
     opset: int
@@ -48,8 +67,8 @@ class Inspection:
 
     @property
     def integer_operators(self) -> int:
-        """How many operators will run in integers."""
-        return sum(row.integer for row in self.operators)
+        """Number of operators that become integer."""
+        return sum(operator.integer for operator in self.operators)
 
 
 def inspect(model: OnnxSource, target: str | Target = "auto", exclude: Sequence[str] = ()) -> Inspection:
@@ -70,29 +89,28 @@ def inspect(model: OnnxSource, target: str | Target = "auto", exclude: Sequence[
     prepared = prepare(loaded)
     plan = make_plan(prepared, chosen, exclude)
     proofs = {proof.layer: proof for proof in _proofs(prepared, plan)}
-    rows = [_operator(node, plan, proofs.get(node.name or "")) for node in prepared.graph]
     stored = tensor_bytes(prepared)
     return Inspection(
         target=chosen.name,
         opset=loaded.opset_imports.get("", 0),
         inputs=input_specs(loaded),
         outputs=output_specs(loaded),
-        operators=rows,
+        operators=[_operator(node, plan, proofs.get(node.name or "")) for node in prepared.graph],
         float_bytes=stored,
-        integer_bytes=stored - _saved(prepared, plan),
+        integer_bytes=stored - _saved_bytes(prepared, plan),
     )
 
 
 def _proofs(model: ir.Model, plan: Plan) -> list[OverflowProof]:
-    """Bounds with the widest distance that an input can have from its zero point; biases need data."""
-    worst = {name: _farthest(tensor) for name, tensor in plan.tensors.items()}
+    """Bounds for the worst zero point of each input; biases are left out, for they need data."""
+    worst = {name: _worst_parameters(tensor) for name, tensor in plan.tensors.items()}
     constants = quantize_constants(model, plan, worst)
-    weights = {key: found for key, found in constants.items() if found.params.grid.dtype != "int32"}
+    weights = {key: constant for key, constant in constants.items() if constant.params.grid.dtype != "int32"}
     return prove(model, plan, worst, weights)
 
 
-def _farthest(tensor: TensorPlan) -> QuantParams:
-    """Parameters whose zero point is as far from an end of the grid as it can be."""
+def _worst_parameters(tensor: TensorPlan) -> QuantParams:
+    """Parameters with the zero point as far from an end of the grid as possible."""
     zero_point = tensor.grid.middle if tensor.symmetric else tensor.grid.qmin
     return QuantParams(tensor.grid, np.ones((), np.float32), np.array(zero_point, np.int32))
 
@@ -106,15 +124,15 @@ def _operator(node: ir.Node, plan: Plan, proof: OverflowProof | None) -> Operato
         grids += [str(plan.tensors[tensor].grid) for tensor in layer.inputs.values()]
         kind = "" if layer.role == "compute" else f" ({layer.role})"
         return Operator(name, node.op_type, True, f"{'·'.join(dict.fromkeys(grids))}{kind}", bound, "")
-    host = next((each for each in plan.layers.values() if name in each.fused), None)
+    host = next((layer for layer in plan.layers.values() if name in layer.fused), None)
     if host is not None:
         return Operator(name, node.op_type, True, "fused", None, f"into {host.op} '{host.name}'")
     why = next((left.why for left in plan.left_float if left.name == name), "works on shapes or indices")
     return Operator(name, node.op_type, False, "float", None, why)
 
 
-def _saved(model: ir.Model, plan: Plan) -> int:
-    """Bytes that float32 weights lose as integers, each shared tensor counted once."""
+def _saved_bytes(model: ir.Model, plan: Plan) -> int:
+    """Bytes saved by storing weights as integers; a shared tensor counts once."""
     weights = {weight.tensor: weight for layer in plan.layers.values() for weight in layer.weights}
     saved = 0
     for name, weight in weights.items():

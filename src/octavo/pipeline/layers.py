@@ -1,4 +1,4 @@
-"""What was decided and measured of each layer, and of each tensor on a grid."""
+"""Reports of each integer layer and each quantized tensor."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from octavo.measure.distribution import (
 from octavo.ranges import RangeSketch
 from octavo.recover import State
 
-# What stands in the place of an estimator where a range was learnt.
+# The estimator of a tensor whose range was learned in training.
 _TRAINED = "trained"
 
 
-@dataclass
+@dataclass(frozen=True)
 class TensorReport:
-    """One tensor on its grid: `scale` and `zero_point` hold one number, or one a channel along `axis`."""
+    """Parameters of a quantized tensor; `scale` and `zero_point` have one element, or one per channel along `axis`."""
 
     tensor: str
     grid: str
@@ -41,15 +41,23 @@ class TensorReport:
     estimator: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class LayerReport:
-    """One integer layer: its result on its grid, its operands, and its error on held-out samples.
+    """An integer layer: parameters of its output and operands, and its measured error.
 
-    `grid`, `scale`, `zero_point` and `estimator` are those of the layer's output, or of its first
-    input when the layer writes floats. `sqnr_db` is the signal-to-quantization-noise ratio of the
-    layer's result against the float model, in decibels; `share` is the layer's own part of the output's
-    error, from 0 to 1; `native_ms` are the milliseconds of its operators in a run of the native runtime. They are None
-    when they were not measured.
+    Attributes:
+        name: name of the node.
+        op: operator type.
+        grid, scale, zero_point, estimator: those of the output, or of the first input where the layer writes floats.
+        sqnr_db: signal-to-quantization-noise ratio of the output against the float model, in dB; None where it was
+            not measured.
+        cosine: cosine similarity of the output to the float model's; None where it was not measured.
+        output: parameters of the output; None where the layer writes floats.
+        inputs: parameters of the quantized inputs.
+        weights: parameters of the constants.
+        fused: names of the nodes fused into the layer.
+        share: the layer's own part of the error of the model's outputs, from 0 to 1; None where it was not measured.
+        native_ms: milliseconds of its operators in a run of the native runtime; None where it was not measured.
     """
 
     name: str
@@ -68,24 +76,24 @@ class LayerReport:
     native_ms: float | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class TensorValues:
-    """The values of one tensor on a grid, in the float model.
+    """The distribution of a quantized tensor's values in the float model.
 
     Attributes:
         kind: "activation" or "weights".
-        low, high: the smallest and largest value; of an activation over the calibration samples. None where
-            the estimator keeps none.
-        range: the ends that scale and zero point were derived from, of the widest channel where each has its
-            own; None where they were learnt, or stand for blocks.
-        channel: that channel; None where one scale holds for all.
+        low, high: smallest and largest value; of an activation over the calibration samples, None where its observer
+            does not record them.
+        range: the range that scale and zero point were derived from, of the widest channel with scales per channel;
+            None where they were learned, or weights are in blocks.
+        channel: the widest channel; None with one scale per tensor.
         symmetric: whether the zero point is fixed at the grid's middle.
-        histogram: how the values are spread; None where the estimator keeps none.
-        own_sqnr_db: signal-to-quantization-noise ratio, in decibels, of the tensor on its own grid alone; of an
-            activation over the samples that were compared, None where there were none.
-        sqnr_db: the same with all that came in from the layers before; None for weights.
-        clipped: share of the values beyond the grid's ends, from 0 to 1, over the samples that were compared.
-        channels: ends of each channel, of an activation by magnitude; None where there are no channels.
+        histogram: histogram of the values; None where the observer keeps none.
+        own_sqnr_db: signal-to-quantization-noise ratio, in dB, of quantizing this tensor alone; of an activation over
+            the compared samples, None where there were none.
+        sqnr_db: the same with the errors of all layers before; None for weights.
+        clipped: share of the values outside the grid, from 0 to 1, over the compared samples.
+        channels: range of each channel, of an activation by magnitude; None without channels.
     """
 
     kind: str
@@ -110,7 +118,17 @@ def layer_reports(
     trained: Container[str] = (),
     native_ms: Mapping[str, float] | None = None,
 ) -> list[LayerReport]:
-    """One report for each layer of a plan, in graph order."""
+    """One report for each layer of a plan, in graph order.
+
+    Args:
+        plan: layers and tensors.
+        activations: parameters of each quantized activation.
+        constants: integers and parameters of each constant.
+        errors: measured error of each compared tensor.
+        shares: each layer's own part of the error of the model's outputs.
+        trained: activations whose range was learned in training.
+        native_ms: milliseconds of each layer in the native runtime.
+    """
 
     def activation(name: str) -> TensorReport:
         tensor = plan.tensors[name]
@@ -119,8 +137,8 @@ def layer_reports(
     reports: list[LayerReport] = []
     for layer in plan.layers.values():
         weights = [
-            _tensor_report(found.tensor, found.params, "minmax")
-            for (name, _), found in constants.items()
+            _tensor_report(constant.tensor, constant.params, "minmax")
+            for (name, _), constant in constants.items()
             if name == layer.name
         ]
         inputs = [activation(name) for name in layer.inputs.values()]
@@ -149,34 +167,34 @@ def layer_reports(
 
 
 def tensor_values(state: State, errors: Mapping[str, TensorError]) -> dict[str, TensorValues]:
-    """The values of every tensor that a state puts on a grid; int32 biases are left out.
+    """The values of every quantized tensor, without int32 biases.
 
     Args:
         state: a quantization.
-        errors: of its activations, as far as they were measured.
+        errors: measured error of each compared activation.
     """
-    found = {name: _activation(state, name, errors.get(name)) for name in state.plan.tensors}
+    values = {name: _activation(state, name, errors.get(name)) for name in state.plan.tensors}
     for layer in state.plan.layers.values():
         for weight in layer.weights:
             stored = state.constants[layer.name, weight.index].as_in_model()
             array = constant(state.model.graph.initializers.get(stored.tensor))
-            if array is not None and array.size and stored.tensor not in found:
+            if array is not None and array.size and stored.tensor not in values:
                 symmetric = layer.role != "carry" or state.plan.target.activations.symmetric
-                found[stored.tensor] = _weights(np.asarray(array, np.float32), stored, symmetric)
-    return found
+                values[stored.tensor] = _weights(np.asarray(array, np.float32), stored, symmetric)
+    return values
 
 
 def _activation(state: State, name: str, error: TensorError | None) -> TensorValues:
     tensor, params = state.plan.tensors[name], state.activations[name]
     observer = state.calibration.observers.get(tensor.source)
-    ends = (observer.min, observer.max) if isinstance(observer, RangeSketch) else (None, None)
-    chosen = state.ranges.get(tensor.source)
+    low, high = (observer.min, observer.max) if isinstance(observer, RangeSketch) else (None, None)
+    bounds = state.ranges.get(tensor.source)
     magnitudes = None if error is None or error.channel_ranges.size == 0 else error.channel_ranges
     return TensorValues(
         kind="activation",
-        low=ends[0],
-        high=ends[1],
-        range=None if chosen is None else [float(end) for end in chosen],
+        low=low,
+        high=high,
+        range=None if bounds is None else [float(bound) for bound in bounds],
         channel=None,
         symmetric=tensor.symmetric,
         histogram=None if observer is None else of_observer(observer, params),
@@ -190,13 +208,13 @@ def _activation(state: State, name: str, error: TensorError | None) -> TensorVal
 def _weights(array: NDArray[np.float32], stored: QuantizedConstant, symmetric: bool) -> TensorValues:
     params = stored.params
     axis = params.axis if params.block_size is None else None
-    widest = None if axis is None else int(np.argmax(np.abs(array).max(axis=_others(array, axis))))
-    derived = array if axis is None or widest is None else array.take(widest, axis)
+    widest = None if axis is None else int(np.argmax(np.abs(array).max(axis=_other_axes(array, axis))))
+    ranged = array if axis is None or widest is None else array.take(widest, axis)
     return TensorValues(
         kind="weights",
         low=float(array.min()),
         high=float(array.max()),
-        range=None if params.block_size else [float(derived.min()), float(derived.max())],
+        range=None if params.block_size else [float(ranged.min()), float(ranged.max())],
         channel=widest,
         symmetric=symmetric,
         histogram=of_integers(stored.integers, params),
@@ -207,12 +225,12 @@ def _weights(array: NDArray[np.float32], stored: QuantizedConstant, symmetric: b
     )
 
 
-def _others(array: NDArray[np.float32], axis: int) -> tuple[int, ...]:
-    return tuple(i for i in range(array.ndim) if i != axis % array.ndim)
+def _other_axes(array: NDArray[np.float32], axis: int) -> tuple[int, ...]:
+    return tuple(other for other in range(array.ndim) if other != axis % array.ndim)
 
 
-def _tensor_report(name: str, params: QuantParams, chosen_by: str) -> TensorReport:
+def _tensor_report(name: str, params: QuantParams, estimator: str) -> TensorReport:
     scale, zero_point = params.scale.reshape(-1), params.zero_point.reshape(-1)
     return TensorReport(
-        name, str(params.grid), [float(s) for s in scale], [int(z) for z in zero_point], params.axis, chosen_by
+        name, str(params.grid), [float(s) for s in scale], [int(z) for z in zero_point], params.axis, estimator
     )

@@ -1,4 +1,4 @@
-"""What each layer takes in the native runtime, on this machine."""
+"""Time of each layer in the native runtime on this machine."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from octavo.native import cpu
 _MOST_RUNS = 20
 
 
-@dataclass
+@dataclass(frozen=True)
 class NativeTime:
-    """Milliseconds of one run of the native runtime on one thread, and of its parts.
+    """Time of one run of the native runtime on one thread.
 
     Attributes:
-        milliseconds: of all operators; None where the model does not run there.
-        isa: the instruction set whose kernels ran; empty where none did.
-        layers: of each layer, by its name, with what is fused into it.
-        why: one sentence, where the model does not run there.
+        milliseconds: of all operators; None where the model does not run in the native runtime.
+        isa: instruction set of the kernels; empty where the model does not run.
+        layers: milliseconds of each layer by name, fused operators included.
+        why: one sentence on why the model does not run; empty where it does.
     """
 
     milliseconds: float | None = None
@@ -40,26 +40,26 @@ class NativeTime:
 def native_time(
     model: ir.Model, layers: Iterable[LayerPlan], samples: SampleSet, batch: int, seconds: float
 ) -> NativeTime:
-    """Compile a quantized model, and time a few runs operator by operator.
+    """Compile a quantized model and time it operator by operator; never raises, the reason is in the result.
 
     Args:
         model: in QDQ form.
         layers: its integer layers.
-        samples: to run on the first of.
-        batch: the size of a dynamic first axis.
-        seconds: about how long the runs may take; one is made however long that is.
+        samples: the first sample is the input.
+        batch: size of a dynamic first axis.
+        seconds: about how long the runs may take together; there is at least one.
     """
     try:
         return _by_layer(_costs(model, samples, batch, seconds), layers, model)
     except OctavoError as error:
         return NativeTime(why=str(error))
     except Exception as error:
-        # A figure more is not worth the work of hours that stands behind the result.
+        # This time is optional: a bug here must not lose a quantization that may have taken hours.
         return NativeTime(why=f"the model could not be timed there ({type(error).__name__}: {error})")
 
 
 def _costs(model: ir.Model, samples: SampleSet, batch: int, seconds: float) -> list[OperatorCost]:
-    content = compile_model(model, batch=batch, dims=_lengths(model, samples))
+    content = compile_model(model, batch=batch, dims=_dynamic_sizes(model, samples))
     with TemporaryDirectory() as folder:
         path = Path(folder) / "model.oct"
         path.write_bytes(content)
@@ -70,8 +70,8 @@ def _costs(model: ir.Model, samples: SampleSet, batch: int, seconds: float) -> l
         return session.time_operators(feeds, max(runs, 1))
 
 
-def _lengths(model: ir.Model, samples: SampleSet) -> dict[str, int]:
-    """The sizes of dynamic dimensions that are no batch, as the first sample has them."""
+def _dynamic_sizes(model: ir.Model, samples: SampleSet) -> dict[str, int]:
+    """Sizes of the dynamic dimensions except the batch, from the first sample."""
     first = next(iter(samples.batches(1))).inputs
     return {
         dim or f"{spec.name}_{axis}": first[spec.name].shape[axis]
@@ -82,28 +82,28 @@ def _lengths(model: ir.Model, samples: SampleSet) -> dict[str, int]:
 
 
 def _by_layer(costs: list[OperatorCost], layers: Iterable[LayerPlan], model: ir.Model) -> NativeTime:
-    """Operators carry the names of nodes that they were made from; what stands between layers is nobody's."""
+    """Sum the time of each layer's operators by node name; operators between layers belong to no layer."""
     owners = {name: layer.name for layer in layers for name in (layer.name, *layer.fused)}
     nodes = {node.name or "": node for node in model.graph}
-    found = NativeTime(sum(cost.milliseconds for cost in costs), cpu().runs)
+    by_layer: dict[str, float] = {}
     for cost in costs:
         owner = owners.get(cost.name)
         if owner is None and cost.multiply_adds:
             owner = _layer_before(nodes.get(cost.name), owners)
         if owner is not None:
-            found.layers[owner] = found.layers.get(owner, 0.0) + cost.milliseconds
-    return found
+            by_layer[owner] = by_layer.get(owner, 0.0) + cost.milliseconds
+    return NativeTime(sum(cost.milliseconds for cost in costs), cpu().runs, by_layer)
 
 
 def _layer_before(node: ir.Node | None, owners: Mapping[str, str]) -> str | None:
-    """The layer whose product a merged operator holds, which may bear the name of any node behind it."""
-    waiting, seen = [node], set[ir.Node]()
-    while waiting:
-        each = waiting.pop(0)
-        if each is None or each in seen or each.op_type == "DequantizeLinear":
+    """The nearest layer upstream: a fused operator may have the name of any node after its GEMM."""
+    queue, seen = [node], set[ir.Node]()
+    while queue:
+        current = queue.pop(0)
+        if current is None or current in seen or current.op_type == "DequantizeLinear":
             continue
-        if (each.name or "") in owners:
-            return owners[each.name or ""]
-        seen.add(each)
-        waiting += [value.producer() for value in each.inputs if value is not None]
+        if (current.name or "") in owners:
+            return owners[current.name or ""]
+        seen.add(current)
+        queue += [value.producer() for value in current.inputs if value is not None]
     return None

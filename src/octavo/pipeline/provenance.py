@@ -1,4 +1,4 @@
-"""What a quantized model was made of: versions, and digests of the model and the data."""
+"""Provenance of a quantized model: versions, and digests of the float model and the data."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _PREFIX = "octavo."
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of Octavo, of what it stands on, and of Python."""
+    """Versions of Octavo, its dependencies and Python."""
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
 
 def model_sha256(model: ir.Model, files: Sequence[Path]) -> str:
-    """SHA-256 of the files that the model was read from, one after the other, or of the model as serialized."""
+    """SHA-256 of the model's files, concatenated; of the serialized model where there are no files."""
     if not files:
         return hashlib.sha256(ir.to_proto(model).SerializeToString(deterministic=True)).hexdigest()
     digest = hashlib.sha256()
-    for part in files:
-        with open(part, "rb") as file:
+    for path in files:
+        with open(path, "rb") as file:
             hashlib.file_digest(file, lambda: digest)
     return digest.hexdigest()
 
 
 def write_metadata(model: ir.Model, target: str, sha256: Mapping[str, str]) -> None:
-    """Write provenance into the model's metadata, under keys that begin with `octavo.`."""
+    """Write provenance into the model's metadata, in place, under keys with the prefix `octavo.`."""
     model.metadata_props[f"{_PREFIX}target"] = target
     model.metadata_props[f"{_PREFIX}versions"] = json.dumps(versions(), sort_keys=True)
     for name, digest in sha256.items():
