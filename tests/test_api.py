@@ -31,7 +31,7 @@ CALLABLES = [
     ("QuantizationResult.write_json", octavo.QuantizationResult.write_json),
 ]
 # Verbs whose name is that of a package: the package holds the function.
-IN_PACKAGES = {"report": "report.html.result_page", "targets": "targets.target_names"}
+IN_PACKAGES = {"report": "report.write_page", "targets": "targets.target_names"}
 
 
 def test_the_public_names_exist_and_are_sorted() -> None:
@@ -93,6 +93,12 @@ def test_every_verb_of_the_command_line_has_its_function() -> None:
     assert len(verbs) >= 9
     for verb in verbs:
         assert callable(attrgetter(IN_PACKAGES.get(verb, verb))(octavo)), verb
+
+
+def test_the_reference_documents_every_name() -> None:
+    page = (Path(octavo.__file__).parents[2] / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^::: octavo\.(\w+)", page, re.MULTILINE))
+    assert set(octavo.__all__) <= documented
 
 
 def test_every_error_of_the_user_is_one_class_and_exits_with_2() -> None:

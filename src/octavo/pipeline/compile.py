@@ -5,10 +5,9 @@ from __future__ import annotations
 from octavo.compiler import compile_model
 from octavo.compiler.compile import Dims
 from octavo.pipeline.model_source import read_model
-from octavo.pipeline.outputs import new_path
 from octavo.pipeline.result import QuantizationResult
 from octavo.pipeline.sources import FilePath, OnnxSource
-from octavo.system.files import write_bytes
+from octavo.system.files import new_path, write_bytes
 
 
 def compile(

@@ -100,7 +100,7 @@ def measure(quantized: Quantized) -> Measured:
         samples = prepared.samples if held_out is None or held_out.one_pass else held_out
         batch = fixed_size(input_specs(prepared.float_model)) or 1
         if samples.one_pass:
-            warnings.append("layers were not compared and nothing was timed, for the samples can be read only once")
+            warnings.append("layers were not compared and nothing was timed, because the samples can be read only once")
         else:
             errors, hazards = _compare_layers(quantized, samples, seconds)
             latency, slower = _time(quantized, samples, batch, seconds)

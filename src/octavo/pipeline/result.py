@@ -18,12 +18,11 @@ from octavo.graph.proof import OverflowProof
 from octavo.measure import Diagnosis, MetricResult
 from octavo.pipeline.layers import LayerReport, TensorValues
 from octavo.pipeline.native_time import NativeTime
-from octavo.pipeline.outputs import new_path
 from octavo.pipeline.recipe import Recipe
 from octavo.recover import State, Step, Verdict
 from octavo.report.html import Plots, result_fragment, result_page
 from octavo.report.summary import brief
-from octavo.system.files import write_text
+from octavo.system.files import new_path, write_text
 from octavo.torch import as_module
 
 if TYPE_CHECKING:

@@ -149,7 +149,7 @@ def _split(prepared: Prepared) -> tuple[Evaluation, Evaluation | None, tuple[str
     """What to select rungs by, what to judge the result by, and warnings."""
     evaluation, held_out = prepared.evaluation, prepared.held_out
     if evaluation is None or held_out is None:
-        warning = "rungs were chosen by agreement on the calibration samples, for want of held-out ones"
+        warning = "rungs were selected by agreement on the calibration samples, because there are no held-out samples"
         return agreement(prepared.samples), None, (warning,)
     share = _SELECTION_SHARE
     if held_out.length is not None:

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from octavo.cli.options import Overwrite
 from octavo.cli.outputs import check_outputs
+from octavo.report import write_page
 from octavo.report.terminal.console import stdout
 
 
@@ -21,10 +22,7 @@ def command(
     overwrite: Overwrite = False,
 ) -> None:
     """Make the HTML page of a result that was written as JSON."""
-    from octavo.report.html import read_result, result_page
-    from octavo.system.files import write_text
-
     path = output or result.with_suffix(".html")
     check_outputs([path], [result], overwrite)
-    write_text(path, result_page(read_result(result), result.stem))
+    write_page(result, path, overwrite=overwrite)
     stdout().print(f"{escape(str(path))} shows {escape(str(result))}", soft_wrap=True)
