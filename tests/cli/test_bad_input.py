@@ -231,7 +231,7 @@ def test_compared_data_that_do_not_fit(kind: str, refused: Refused) -> None:
     [
         ("bad.npy", b"\x93NUMPY\x01\x00", "not a readable NumPy array"),
         ("bad.npy", b"no array at all", "not a readable NumPy array"),
-        ("bad.csv", b"1,2,3\n", "unsupported format"),
+        ("bad.unknown", b"1,2,3\n", "unsupported format"),
         ("bad.npz", b"PK\x03\x04 and then nothing", "not a readable .npz"),
         ("photos/notes.txt", b"no image", "holds no images"),
         ("photos/1.png", b"\x89PNG\r\n\x1a\n", "1.png cannot be read"),

@@ -25,7 +25,7 @@ def test_a_path_may_be_text_or_path(kind: Any, tmp_path: Path) -> None:
         ("gone/none.npz", None, ("does not exist",)),
         ("calib.npz", b"", ("calib.npz", "is empty")),
         ("calib.npy", b"", ("calib.npy", "is empty")),
-        ("calib.csv", b"1,2,3", ("calib.csv", "unsupported format", "a .npz file")),
+        ("calib.unknown", b"1,2,3", ("calib.unknown", "unsupported format", "a .npz file")),
         ("calib", b"1,2,3", ("calib", "unsupported format")),
         ("n" * 300, None, ("cannot be read", "too long")),
     ],
