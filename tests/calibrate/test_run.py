@@ -290,11 +290,21 @@ class TestResume:
             assert attempt() == whole, line
             assert not path.exists()
 
-    def test_the_time_of_all_parts_is_counted(self, path: Path) -> None:
+    def test_the_time_of_all_parts_is_counted(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Clock(Silent):
+            """Seconds that pass between the start and the end of the pass only."""
+
+            now = 7.0
+
+            def done(self) -> None:
+                self.now += 2.5
+
+        clock = Clock()
         stopped(path)
         key = json.loads(member(path, "header.json"))
         rewritten(path, **{"header.json": json.dumps({**key, "seconds": 1000.0}).encode()})
-        assert 1000 < calibrated(MODEL, X, checkpoint=path, batch_size=BATCH).seconds < 1100
+        monkeypatch.setattr(MODULE, "monotonic", lambda: clock.now)
+        assert calibrated(MODEL, X, checkpoint=path, batch_size=BATCH, progress=clock).seconds == 1002.5
 
     def test_progress_passes_over_what_was_done(self, path: Path) -> None:
         stopped(path)

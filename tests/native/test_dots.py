@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import thread_time
 
 from tests.helpers.instruction_sets import each_isa
 
@@ -19,11 +19,11 @@ def test_counts_the_multiply_adds_of_its_rounds(isa: str) -> None:
 
 @each_isa
 def test_every_round_is_run(isa: str) -> None:
-    """A compiler that found out what the rounds give would take no longer for more of them."""
+    """The CPU time of this thread grows with the rounds: the compiler did not replace the loop by its result."""
 
-    def seconds(rounds: int) -> float:
-        start = perf_counter()
+    def cpu_seconds(rounds: int) -> float:
+        start = thread_time()
         kernels(isa).dots(rounds)
-        return perf_counter() - start
+        return thread_time() - start
 
-    assert min(seconds(500_000) for _ in range(5)) > 20 * min(seconds(5_000) for _ in range(5))
+    assert min(cpu_seconds(500_000) for _ in range(5)) > 20 * min(cpu_seconds(5_000) for _ in range(5))

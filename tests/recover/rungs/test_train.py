@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 import pytest
+from onnx import numpy_helper
 from tests.helpers import models
 from tests.helpers.jobs import metric
 from tests.helpers.states import inputs, network, outputs, sqnr, state
@@ -56,7 +57,7 @@ def test_layers_are_named_with_their_share(plain: State) -> None:
     unequal = network()
     kernel = next(each for each in unequal.graph.initializer if each.name == "k")
     scales = np.logspace(-2, 0, 12, dtype=np.float32)[:, None, None, None]
-    kernel.CopyFrom(models.numpy_helper.from_array(models.random(12, 1, 3, 3, seed=1) * scales, "k"))
+    kernel.CopyFrom(numpy_helper.from_array(models.random(12, 1, 3, 3, seed=1) * scales, "k"))
     said = needed_by(state(unequal, inputs(), target("per-tensor")))
     assert said.startswith("'conv_d' (depthwise Conv, ")
     assert said.split("% of the error)")[0][-2:].isdigit()
