@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.native import _native
+import octavo.native._native as _native
 from octavo.native._native import Sketches
 
 __all__ = ["Sketches", "operator_library"]
