@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import octavo.native._native as _native
 from octavo.native._native import Sketches
+from octavo.native._native import __file__ as _library
 
 __all__ = ["Sketches", "operator_library"]
 
 
 def operator_library() -> str:
     """The file that a session registers to know the operators of the domain "octavo"."""
-    assert _native.__file__ is not None
-    return _native.__file__
+    return _library
