@@ -302,10 +302,10 @@ def test_a_constant_that_is_expanded_to_the_batch_stays_in_float(to: str) -> Non
     assert {"matmul_m", "matmul_y"} <= set(plan.layers)
 
 
-def test_places_of_maxima_are_no_real_numbers() -> None:
+def test_the_indices_of_a_max_pool_keep_it_in_float() -> None:
     plan = _plan(models.pool_with_indices())
     assert "places" not in plan.tensors
-    assert "places of the maxima" in _why(plan, "MaxPool")
+    assert "indices of the maxima" in _why(plan, "MaxPool")
 
 
 # Roles and grids

@@ -9,9 +9,9 @@ from tests.helpers.models import build, node, random
 
 import octavo
 from octavo.compiler import compile_model, read_bundle
-from octavo.compiler.work import bundle_work
-from octavo.graph.work import Work
-from octavo.measure import estimate, model_work
+from octavo.compiler.workload import bundle_workload
+from octavo.graph.workload import Workload
+from octavo.measure import estimate, model_workload
 
 N, C, M, SIDE, CLASSES = 2, 16, 32, 8, 10
 CONV_MACS = N * M * SIDE * SIDE * C * 9
@@ -44,7 +44,7 @@ def network() -> ir.Model:
 
 
 def test_a_float_model() -> None:
-    found = model_work(network(), {"x": X})
+    found = model_workload(network(), {"x": X})
     assert (found.int8_macs, found.float_macs) == (0, CONV_MACS + DEPTHWISE_MACS + GEMM_MACS)
     assert found.weight_bytes == WEIGHTS
     # Of c1 the Relu takes the place; f is p under another shape.
@@ -54,14 +54,14 @@ def test_a_float_model() -> None:
 
 def test_a_quantized_model_and_its_bundle() -> None:
     quantized = octavo.quantize(network(), {"x": X}, "octavo", verify=False).model
-    found = model_work(quantized, {"x": X})
+    found = model_workload(quantized, {"x": X})
     assert (found.int8_macs, found.float_macs) == (CONV_MACS + DEPTHWISE_MACS + GEMM_MACS, 0)
     assert WEIGHTS / 4 < found.weight_bytes < WEIGHTS / 2
-    floats = model_work(network(), {"x": X}).activation_bytes
+    floats = model_workload(network(), {"x": X}).activation_bytes
     ends = X.nbytes + 4 * N * CLASSES
     assert found.activation_bytes - ends < 0.6 * (floats - ends)
 
-    bundle = bundle_work(read_bundle(compile_model(quantized, batch=N)))
+    bundle = bundle_workload(read_bundle(compile_model(quantized, batch=N)))
     assert bundle.float_macs == 0
     # Weights are padded to multiples of eight, as K here is but for nothing.
     assert bundle.int8_macs == pytest.approx(found.int8_macs, rel=0.02)
@@ -71,11 +71,11 @@ def test_products_of_activations_are_counted() -> None:
     nodes = [node("Transpose", ["x"], "t", perm=[0, 2, 1]), node("MatMul", ["x", "t"], "y")]
     model = ir.from_proto(build(nodes, {"x": ["N", 5, 7]}, {"y": ["N", 5, 5]}))
     x = np.zeros((3, 5, 7), np.float32)
-    assert model_work(model, {"x": x}).float_macs == 3 * 5 * 5 * 7
+    assert model_workload(model, {"x": x}).float_macs == 3 * 5 * 5 * 7
 
 
 def test_an_estimate_adds_up_and_rises_with_each_part() -> None:
-    work = Work(1e9, 1e9, 1e6, 1e6)
+    work = Workload(1e9, 1e9, 1e6, 1e6)
     found = estimate(work)
     assert found.arithmetic == pytest.approx((0.3 + 4.6) * 1e-3)
     assert found.weights == pytest.approx(162.5e-6)

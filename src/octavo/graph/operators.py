@@ -1,56 +1,33 @@
-"""What ONNX's operators mean to quantization: which inputs carry data, weights and bias, on which axis."""
+"""What ONNX operators mean for quantization: which inputs carry data or weights, and what forbids an integer form."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
+from octavo.graph.attributes import attribute, text
 from octavo.graph.constants import constant
+from octavo.graph.linear import LINEAR_OPS, bias_input, is_linear, output_axis
 
-# Data inputs of operators that take more than their first input from the activations.
+# Elementwise operators and Concat take all their inputs from the activations.
 _ALL_INPUTS = {"Add", "Mul", "Concat"}
-_TWO_INPUTS = {"MatMul", "Gemm", "Conv", "ConvTranspose"}
-_BIASED = {"Conv", "ConvTranspose", "Gemm"}
 
 
 def data_inputs(node: ir.Node) -> list[int]:
-    """Indices of the inputs that hold real numbers to be put on a grid (activations or weights)."""
+    """Indices of the inputs that hold real numbers to quantize (activations or weights)."""
     if node.op_type in _ALL_INPUTS:
         return list(range(len(node.inputs)))
-    return [0, 1] if node.op_type in _TWO_INPUTS else [0]
-
-
-def bias_input(node: ir.Node) -> int | None:
-    """Index of the bias input, or None when the node has none."""
-    has = node.op_type in _BIASED and len(node.inputs) > 2 and node.inputs[2] is not None
-    return 2 if has else None
+    return [0, 1] if node.op_type in LINEAR_OPS else [0]
 
 
 def channel_axis(node: ir.Node, index: int, rank: int) -> int | None:
-    """The axis of a weight that counts output channels; None where one scale must serve the whole tensor."""
-    match node.op_type:
-        case "Conv":
-            return 0
-        case "ConvTranspose":
-            return 1
-        case "Gemm":
-            transposed = attribute(node, "transB", 0)
-            return (0 if transposed else 1) if index == 1 else None
-        case "MatMul":
-            return rank - 1 if index == 1 and rank >= 2 else None
-        case "Gather":
-            return 1 if rank == 2 and attribute(node, "axis", 0) == 0 else None
-    return None
-
-
-def summed_axis(node: ir.Node, rank: int) -> int:
-    """The axis of the second operand of a Gemm or MatMul that is summed over."""
-    if node.op_type == "Gemm":
-        return 1 if attribute(node, "transB", 0) else 0
-    return max(rank - 2, 0)
+    """The axis of the constant at input `index` that can have a scale for each of its indices; None if none can."""
+    if is_linear(node):
+        return output_axis(node, index, rank)
+    return 1 if node.op_type == "Gather" and rank == 2 and attribute(node, "axis", 0) == 0 else None
 
 
 def input_channels(node: ir.Node) -> int | None:
-    """How many input channels a Conv with one group has; None for other nodes."""
+    """The number of input channels of a Conv with one group; None for other nodes."""
     weight = node.inputs[1] if node.op_type == "Conv" else None
     if weight is None or weight.shape is None or attribute(node, "group", 1) != 1:
         return None
@@ -59,27 +36,21 @@ def input_channels(node: ir.Node) -> int | None:
 
 
 def is_depthwise(node: ir.Node) -> bool:
-    """Whether the node is a Conv in which each input channel has filters of its own."""
+    """Whether the node is a Conv in which each output channel reads one input channel only."""
     weight = node.inputs[1] if node.op_type == "Conv" else None
     return weight is not None and weight.shape is not None and weight.shape[1] == 1 and attribute(node, "group", 1) > 1
 
 
 def in_front_of_softmax(value: ir.Value) -> ir.Value:
-    """What the Softmax reads that writes the value, else the value itself: where it is sure, one hardly moves."""
+    """The input of the Softmax that writes the value, else the value itself; a saturated Softmax hides its input."""
     producer = value.producer()
-    inside = producer.inputs[0] if producer is not None and producer.op_type == "Softmax" else None
-    return value if inside is None else inside
+    logits = producer.inputs[0] if producer is not None and producer.op_type == "Softmax" else None
+    return value if logits is None else logits
 
 
 def weight_size(value: ir.Value | None) -> int:
-    """How many numbers a constant holds."""
+    """The number of elements of a constant; 0 if the value is not stored."""
     return 0 if value is None or value.const_value is None else value.const_value.size
-
-
-def attribute(node: ir.Node, name: str, default: int | float) -> int | float:
-    """A number among the node's attributes, or `default`."""
-    found = node.attributes.get(name)
-    return default if found is None else found.value
 
 
 def is_float32(value: ir.Value | None) -> bool:
@@ -88,7 +59,7 @@ def is_float32(value: ir.Value | None) -> bool:
 
 
 def is_constant(value: ir.Value | None) -> bool:
-    """Whether the value is a weight: known before any input is given."""
+    """Whether the value is stored in the model, rather than computed or an input."""
     return value is not None and value.is_initializer() and not value.is_graph_input()
 
 
@@ -105,7 +76,7 @@ def obstacle(node: ir.Node) -> str | None:
     inputs = [node.inputs[i] for i in data_inputs(node)]
     if any(value is None for value in inputs):
         return "a data input is missing"
-    # An embedding looks rows of a constant up; whatever else reads constants alone has no activation to observe.
+    # An embedding looks up rows of a constant; any other operator of constants has no activation to calibrate.
     if node.op_type != "Gather" and all(is_constant(value) for value in inputs):
         return "all its inputs are constants"
     unknown = [value for value in inputs if value is not None and value.dtype is None]
@@ -130,20 +101,16 @@ def _obstacle_of_type(node: ir.Node) -> str | None:
             return _obstacle_of_pad(node)
         case "MaxPool":
             if any(output.name for output in node.outputs[1:]):
-                return "its second output gives the places of the maxima, not real numbers"
+                return "its second output gives the indices of the maxima, not real numbers"
         case "Resize":
-            mode = node.attributes.get("mode")
-            if mode is not None and mode.as_string() == "cubic":
+            if text(node, "mode", "nearest") == "cubic":
                 return "cubic Resize overshoots the range of its input"
     return None
 
 
 def _obstacle_of_pad(node: ir.Node) -> str | None:
-    mode = node.attributes.get("mode")
-    if mode is not None and mode.as_string() != "constant":
-        return None
     fill = node.inputs[2] if len(node.inputs) > 2 else None
-    if fill is None:
+    if text(node, "mode", "constant") != "constant" or fill is None:
         return None
     array = constant(fill)
     if array is None or float(array.reshape(-1)[0]) != 0.0:

@@ -11,6 +11,7 @@ import onnx_ir as ir
 from octavo.affine import Grid
 from octavo.errors import OptionError
 from octavo.graph import operators as ops
+from octavo.graph.linear import MATRIX_PRODUCTS, bias_input, stores_transposed, summed_axes
 from octavo.graph.rewrite import sole_reader
 from octavo.targets import Target
 
@@ -223,7 +224,7 @@ class _Planner:
             role,
             inputs,
             weights,
-            ops.bias_input(node),
+            bias_input(node),
             last.outputs[0].name or "",
         )
         if tail is not None:
@@ -254,13 +255,13 @@ class _Planner:
         if role == "carry":
             return WeightPlan(value.name or "", index, self.target.activations.grid, None)
         if self.target.block_size is not None:
-            summed = ops.summed_axis(node, rank)
-            return WeightPlan(value.name or "", index, self.target.weights, summed, self.target.block_size)
-        axis = ops.channel_axis(node, index, rank)
+            (axis,) = summed_axes(node, index, rank)
+            return WeightPlan(value.name or "", index, self.target.weights, axis, self.target.block_size)
+        channels = ops.channel_axis(node, index, rank)
         allowed = self.target.per_channel and (
-            self.target.weight_axes is None or axis in self.target.weight_axes or node.op_type == "Gemm"
+            self.target.weight_axes is None or channels in self.target.weight_axes or stores_transposed(node.op_type)
         )
-        return WeightPlan(value.name or "", index, self.target.weights, axis if allowed else None)
+        return WeightPlan(value.name or "", index, self.target.weights, channels if allowed else None)
 
     def _without_fused_branch(self, node: ir.Node, inputs: dict[int, str]) -> dict[int, str]:
         """Where Q/DQ stand only in front, an Add keeps its convolution's branch in float to fuse with it."""
@@ -369,7 +370,7 @@ class _Planner:
         reads: dict[str, set[bool]] = {}
         for layer in self.layers.values():
             for index, name in layer.inputs.items():
-                is_second = layer.op in ("MatMul", "Gemm") and index == 1
+                is_second = layer.op in MATRIX_PRODUCTS and index == 1
                 if layer.role != "move":
                     reads.setdefault(source.get(name, name), set()).add(is_second)
         return {name for name, kinds in reads.items() if kinds == {True}}

@@ -10,9 +10,8 @@ import onnx_ir as ir
 from octavo.affine import GRIDS
 from octavo.errors import TargetError
 from octavo.graph.constants import constant
+from octavo.graph.linear import is_linear
 from octavo.targets import Target
-
-_WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
 def check_target(model: ir.Model, target: Target) -> None:
@@ -36,7 +35,7 @@ def violations(model: ir.Model, target: Target) -> Iterator[str]:
     for node in model.graph:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             yield from _check_pair(node, target)
-        if node.op_type in _WEIGHTED and not target.weights_only:
+        if is_linear(node) and not target.weights_only:
             yield from _check_operands(node)
 
 

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from octavo.affine import QuantParams, accumulator_bound
-from octavo.graph import operators as ops
+from octavo.graph.linear import LINEAR_OPS, summed_axes
 from octavo.graph.plan import LayerPlan, Plan
 from octavo.graph.weights import Constants
 
 LIMIT = 2**31 - 1
-_PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def prove(
 ) -> list[OverflowProof]:
     """One proof for each layer of the plan that accumulates products of 8-bit integers; the others add floats."""
     nodes = {node.name or "": node for node in model.graph}
-    products = [layer for layer in plan.layers.values() if layer.op in _PRODUCTS]
+    products = [layer for layer in plan.layers.values() if layer.op in LINEAR_OPS]
     layers = [layer for layer in products if layer.inputs and not plan.reads_wide(layer)]
     return [_prove(nodes[layer.name], layer, activations, constants) for layer in layers]
 
@@ -53,25 +52,14 @@ def _prove(
     if not layer.weights:
         return _prove_product_of_activations(node, layer, activations)
     index = layer.weights[0].index
-    weight = constants[layer.name, index]
+    weight = constants[layer.name, index].as_in_model()
     bias = constants.get((layer.name, layer.bias)) if layer.bias is not None else None
-    summed = _contraction(node, index, weight.integers.ndim, weight.transposed)
+    summed = summed_axes(node, index, weight.integers.ndim)
     reader = activations[next(iter(layer.inputs.values()))]
     bound = accumulator_bound(
         weight.integers, weight.params, reader, None if bias is None else bias.integers, contraction=summed
     )
     return OverflowProof(layer.name, layer.op, bound)
-
-
-def _contraction(node: ir.Node, index: int, rank: int, transposed: bool) -> tuple[int, ...]:
-    """The axes of the weight whose products are added up in one accumulator."""
-    if index == 0 or rank == 1:
-        return (rank - 1,)
-    if node.op_type == "MatMul":
-        return (rank - 2,)
-    axis = ops.channel_axis(node, index, rank)
-    kept = 1 - axis if transposed and axis is not None else axis
-    return tuple(i for i in range(rank) if i != kept)
 
 
 def _prove_product_of_activations(

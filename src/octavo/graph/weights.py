@@ -19,8 +19,9 @@ from octavo.affine import (
     widen_weight_scale,
 )
 from octavo.errors import ModelError
-from octavo.graph import operators as ops
 from octavo.graph.constants import constant
+from octavo.graph.linear import linear, stores_transposed
+from octavo.graph.operators import is_constant
 from octavo.graph.plan import LayerPlan, Plan, WeightPlan
 
 
@@ -71,13 +72,6 @@ def quantize_constants(
     return constants
 
 
-def output_channels(node: ir.Node, shape: tuple[int, ...]) -> int:
-    """How many output channels a Conv, ConvTranspose, Gemm or MatMul with this weight shape has."""
-    axis = ops.channel_axis(node, 1, len(shape))
-    groups = int(ops.attribute(node, "group", 1)) if node.op_type == "ConvTranspose" else 1
-    return shape[axis] * groups if axis is not None else 1
-
-
 def _quantize_layer(
     plan: Plan,
     node: ir.Node,
@@ -88,7 +82,7 @@ def _quantize_layer(
 ) -> Constants:
     array = _array(node, weight.index)
     params = chosen = weight_params(plan, layer, weight, array) if known is None else known.params
-    bias = _bias_array(plan, node, layer, array.shape)
+    bias = _bias_array(plan, node, layer)
     accumulates = 0 in layer.inputs and not plan.reads_wide(layer)
     input_scale = activations[layer.inputs[0]].scale if accumulates else None
     if layer.role == "compute" and weight.index == 1 and input_scale is not None:
@@ -138,14 +132,15 @@ def weight_params(plan: Plan, layer: LayerPlan, weight: WeightPlan, array: np.nd
     return params_from_array(array, weight.grid, symmetric=True, axis=weight.axis, block_size=weight.block_size)
 
 
-def _bias_array(plan: Plan, node: ir.Node, layer: LayerPlan, weight_shape: tuple[int, ...]) -> np.ndarray | None:
+def _bias_array(plan: Plan, node: ir.Node, layer: LayerPlan) -> np.ndarray | None:
     """The bias as float32 of shape (channels,), or None when there is none to store as integers."""
-    if layer.bias is None or not plan.target.integer_bias or not ops.is_constant(node.inputs[layer.bias]):
+    view = linear(node)
+    if layer.bias is None or not plan.target.integer_bias or not is_constant(node.inputs[layer.bias]) or view is None:
         return None
-    bias, channels = _array(node, layer.bias), output_channels(node, weight_shape)
-    if bias.size not in (1, channels) or (bias.ndim > 0 and bias.shape[-1] != bias.size):
+    bias = _array(node, layer.bias)
+    if bias.size not in (1, view.outputs) or (bias.ndim > 0 and bias.shape[-1] != bias.size):
         return None
-    return np.ascontiguousarray(np.broadcast_to(bias.reshape(-1), (channels,)))
+    return np.ascontiguousarray(np.broadcast_to(bias.reshape(-1), (view.outputs,)))
 
 
 def _worst_per_scale(bias: np.ndarray, params: QuantParams) -> np.ndarray:
@@ -158,7 +153,7 @@ def _stored(
     plan: Plan, node: ir.Node, weight: WeightPlan, integers: np.ndarray, params: QuantParams
 ) -> QuantizedConstant:
     axes = plan.target.weight_axes
-    if node.op_type == "Gemm" and axes is not None and params.axis is not None and params.axis not in axes:
+    if stores_transposed(node.op_type) and axes is not None and params.axis is not None and params.axis not in axes:
         turned = np.ascontiguousarray(integers.T)
         return QuantizedConstant(weight.tensor, turned, replace(params, axis=1 - params.axis), transposed=True)
     return QuantizedConstant(weight.tensor, integers, params)

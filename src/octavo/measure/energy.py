@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from octavo.graph.work import Work
+from octavo.graph.workload import Workload
 
 SOURCE = "Horowitz, ISSCC 2014, 45 nm"
 
@@ -36,7 +36,7 @@ class Energy:
         return self.arithmetic + self.weights + self.activations
 
 
-def estimate(work: Work) -> Energy:
+def estimate(work: Workload) -> Energy:
     """Weights come from DRAM once a run, activations go to and from a cache of 1 MB."""
     arithmetic = work.int8_macs * _INT8_MAC + work.float_macs * _FLOAT_MAC
     return Energy(

@@ -1,4 +1,4 @@
-"""What one run of a model has to do, counted where its shapes are known: in a run."""
+"""The workload of a model, counted from the shapes of a run."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.engines.onnxruntime import Session
+from octavo.graph.linear import LINEAR_OPS, is_linear, multiply_accumulates
 from octavo.graph.size import tensor_bytes
-from octavo.graph.work import PRODUCTS, Work, macs
+from octavo.graph.workload import Workload
 
 # Operators whose result is their input under another shape, and what engines compute along with what is in front.
 _VIEWS = {"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 _FUSED = {"Clip", "Relu"}
 
 
-def model_work(model: ir.Model, feeds: Mapping[str, NDArray[Any]]) -> Work:
-    """The work of a float model or one in QDQ form, as an engine does it that fuses what it can.
+def model_workload(model: ir.Model, feeds: Mapping[str, NDArray[Any]]) -> Workload:
+    """The workload of a float or QDQ model in an engine that fuses what it can.
 
     A product is one of integers where both operands come from integers. Tensors that are quantized at once move as
     integers, and those in front of a fused activation not at all. Graphs inside If, Loop and Scan are left out.
@@ -33,15 +34,15 @@ def model_work(model: ir.Model, feeds: Mapping[str, NDArray[Any]]) -> Work:
     shapes |= {name: value.shape.numpy() for name, value in model.graph.initializers.items() if value.shape}
     integers = floats = 0.0
     for node in model.graph:
-        if node.op_type in PRODUCTS and node.domain in ("", "ai.onnx"):
+        if is_linear(node):
             if all(_dequantized(value) for value in node.inputs[:2]):
-                integers += macs(node, shapes)
+                integers += multiply_accumulates(node, shapes)
             else:
-                floats += macs(node, shapes)
+                floats += multiply_accumulates(node, shapes)
     inner = sum(2 * arrays[value.name or ""].nbytes for value in values if _moves(value))
     ends = sum(array.nbytes for array in feeds.values())
     ends -= sum(arrays[value.name or ""].nbytes for value in model.graph.outputs if value.name in arrays)
-    return Work(integers, floats, tensor_bytes(model), inner + ends)
+    return Workload(integers, floats, tensor_bytes(model), inner + ends)
 
 
 def _dequantized(value: ir.Value | None) -> bool:
@@ -57,5 +58,5 @@ def _moves(value: ir.Value) -> bool:
     if producer is None or producer.op_type in _VIEWS or producer.op_type == "DequantizeLinear":
         return False
     users = {use.node.op_type for use in value.uses()}
-    fused = len(value.uses()) == 1 and users <= _FUSED and producer.op_type in (*PRODUCTS, "Add")
+    fused = len(value.uses()) == 1 and users <= _FUSED and producer.op_type in (*LINEAR_OPS, "Add")
     return bool(users) and users != {"QuantizeLinear"} and not fused

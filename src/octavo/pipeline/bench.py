@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from octavo.compiler import read_bundle
-from octavo.compiler.work import bundle_work
+from octavo.compiler.workload import bundle_workload
 from octavo.data import Arrays
 from octavo.engines import Engine
 from octavo.engines.native import NativeSession, OperatorCost
 from octavo.engines.onnxruntime import Session
 from octavo.errors import OptionError
 from octavo.graph import load, stored_bytes
-from octavo.graph.work import Work
-from octavo.measure import Energy, EnergyCounter, Latency, energy_counter, estimate, joules, latencies, model_work
+from octavo.graph.workload import Workload
+from octavo.measure import Energy, EnergyCounter, Latency, energy_counter, estimate, joules, latencies, model_workload
 from octavo.measure.energy import SOURCE
 from octavo.measure.feeds import random_feeds
 from octavo.pipeline.sources import FilePath
@@ -49,7 +49,7 @@ class Timing:
     latency: Latency
     operators: list[OperatorCost] | None = None
     joules: float | None = None
-    work: Work | None = None
+    work: Workload | None = None
     estimate: Energy | None = None
 
 
@@ -165,7 +165,7 @@ def _operators(engine: Engine, feeds: Arrays, latency: Latency) -> list[Operator
 
 def _energy(
     paths: Sequence[Path], engines: Sequence[Engine], feeds: Sequence[Arrays], seconds: float
-) -> tuple[list[float], list[Work], str]:
+) -> tuple[list[float], list[Workload], str]:
     """Measured joules, or the work of each model and the reason why there is no counter."""
     counter = energy_counter()
     if isinstance(counter, EnergyCounter):
@@ -173,5 +173,7 @@ def _energy(
     return [], [_work(path, inputs) for path, inputs in zip(paths, feeds, strict=True)], counter
 
 
-def _work(path: Path, feeds: Arrays) -> Work:
-    return bundle_work(read_bundle(path.read_bytes())) if path.suffix == BUNDLE else model_work(load(path), feeds)
+def _work(path: Path, feeds: Arrays) -> Workload:
+    if path.suffix == BUNDLE:
+        return bundle_workload(read_bundle(path.read_bytes()))
+    return model_workload(load(path), feeds)

@@ -6,7 +6,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from octavo.graph.operators import attribute
+from octavo.graph.attributes import attribute
 
 Tensor = Any
 

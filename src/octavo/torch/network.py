@@ -15,6 +15,7 @@ from torch import Tensor
 from octavo.affine import QuantParams, quantize, spread
 from octavo.errors import DataError, ModelError
 from octavo.graph.constants import constant, drop_unused, new_constant
+from octavo.graph.linear import BIASED_OPS
 from octavo.graph.place import put_on_grid
 from octavo.graph.plan import LayerPlan, Plan
 from octavo.graph.weights import Constants, QuantizedConstant
@@ -26,9 +27,7 @@ from octavo.torch.translate import constants, untranslatable
 # Inputs of operators that hold what was learnt when the float model was trained.
 _LEARNT = {
     "BatchNormalization": (1, 2),
-    "Conv": (1, 2),
-    "ConvTranspose": (1, 2),
-    "Gemm": (1, 2),
+    **dict.fromkeys(BIASED_OPS, (1, 2)),
     "LayerNormalization": (1, 2),
     "MatMul": (1,),
     "PRelu": (1,),

@@ -7,7 +7,7 @@ from typing import Any
 
 import onnx_ir as ir
 
-from octavo.graph.operators import attribute
+from octavo.graph.attributes import attribute
 from octavo.torch.masks import MASKS
 from octavo.torch.rounding import nearest
 

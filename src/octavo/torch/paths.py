@@ -11,7 +11,8 @@ from typing import Any
 
 import onnx_ir as ir
 
-_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+from octavo.graph.linear import LINEAR_OPS
+
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -34,7 +35,7 @@ class Interface:
 
 def layer_paths(model: ir.Model) -> set[str]:
     """The modules that multiply with weights, read from a model before anything is fused."""
-    return {_path(node) for node in model.graph if node.op_type in (*_PRODUCTS, "Gather")}
+    return {_path(node) for node in model.graph if node.op_type in (*LINEAR_OPS, "Gather")}
 
 
 def rename(model: ir.Model, layers: set[str], interface: Interface) -> None:
@@ -73,7 +74,7 @@ def _is_layer(node: ir.Node) -> bool:
     operands = [value for value in node.inputs[:2] if value is not None]
     if node.op_type == "Gather":
         return operands[0].is_initializer() and operands[0].dtype == ir.DataType.FLOAT
-    return node.op_type in _PRODUCTS and any(value.is_initializer() for value in operands)
+    return node.op_type in LINEAR_OPS and any(value.is_initializer() for value in operands)
 
 
 def _owner(node: ir.Node, layers: set[str]) -> str:

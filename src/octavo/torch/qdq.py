@@ -7,9 +7,10 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from octavo.affine import GRIDS, QuantParams, bias_scale, pytorch_quantize, quantize_bias
-from octavo.graph import operators as ops
 from octavo.graph import prepare
+from octavo.graph.attributes import attribute
 from octavo.graph.constants import constant, new_constant
+from octavo.graph.linear import bias_input
 from octavo.graph.passes.fold_constants import FoldConstantsPass
 from octavo.graph.passes.infer_shapes import InferShapesPass
 
@@ -35,7 +36,7 @@ def finish(model: ir.Model) -> ir.Model:
     for node in list(model.graph):
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             _plain_parameters(model.graph, node)
-        elif ops.bias_input(node) is not None:
+        elif bias_input(node) is not None:
             _quantize_bias(model.graph, node)
     common.RemoveUnusedNodesPass()(model)
     InferShapesPass()(model)
@@ -68,7 +69,7 @@ def _fold_transpose(graph: ir.Graph, node: ir.Node) -> None:
         return
     order = list(node.attributes["perm"].as_ints())
     turned = new_constant(graph, f"{node.outputs[0].name}_integers", np.ascontiguousarray(integers.transpose(order)))
-    axis = order.index(int(ops.attribute(source, "axis", 1)) % integers.ndim)
+    axis = order.index(int(attribute(source, "axis", 1)) % integers.ndim)
     fresh = ir.node("DequantizeLinear", [turned, *source.inputs[1:]], {"axis": axis}, name=f"{node.name}_dequantize")
     result = fresh.outputs[0]
     result.name, result.shape, result.type = (
@@ -137,5 +138,5 @@ def _params(node: ir.Node) -> QuantParams | None:
     if scale.size == 1:
         scale, zero_point, axis = scale.reshape(()), zero_point.reshape(()), None
     else:
-        axis = int(ops.attribute(node, "axis", 1)) % (len(data.shape) if data.shape is not None else 1)
+        axis = int(attribute(node, "axis", 1)) % (len(data.shape) if data.shape is not None else 1)
     return QuantParams(GRIDS[str(zero_point.dtype)], scale, zero_point.astype(np.int32), axis)

@@ -14,8 +14,8 @@ import onnx_ir as ir
 from octavo.affine import INT8, UINT8, QuantParams
 from octavo.errors import ModelError
 from octavo.graph import load, prepare
-from octavo.graph import operators as ops
 from octavo.graph.constants import new_constant
+from octavo.graph.linear import LINEAR_OPS, MATRIX_PRODUCTS, output_axis
 from octavo.graph.place import place
 from octavo.graph.plan import LayerPlan, Plan, make_plan
 from octavo.graph.preflight import check_target
@@ -24,7 +24,6 @@ from octavo.graph.weights import Constants, QuantizedConstant, quantize_constant
 from octavo.targets import Target, target
 
 _PARAMETER = re.compile(r"(?P<path>.*?)[._](?P<kind>scale|zero_point)(?P<number>_\d+)?")
-_WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 # PyTorch's quantized forms of these give the parameters that they are given.
 _KEEPING = {"AveragePool", "Clip", "GlobalAveragePool", "Relu"}
 _PACKED = "._packed_params"
@@ -106,7 +105,7 @@ class _Reader:
 
     def read(self) -> ir.Model:
         plan = make_plan(self.model, self.rules, left_out=self._float_layers())
-        given = {(layer.name, 1): self._weight(layer) for layer in plan.layers.values() if layer.op in _WEIGHTED}
+        given = {(layer.name, 1): self._weight(layer) for layer in plan.layers.values() if layer.op in LINEAR_OPS}
         activations: dict[str, QuantParams] = {}
         for name, tensor in plan.tensors.items():
             if tensor.source not in activations:
@@ -124,7 +123,7 @@ class _Reader:
         return {
             name: "the state dict has no integers of its weights"
             for name, node in self.nodes.items()
-            if node.op_type in _WEIGHTED and (self._path(node) is None or self._module(node).weight is None)
+            if node.op_type in LINEAR_OPS and (self._path(node) is None or self._module(node).weight is None)
         }
 
     def _path(self, node: ir.Node) -> str | None:
@@ -147,7 +146,7 @@ class _Reader:
         assert value is not None
         assert value.shape is not None
         integers, params = _integers(module)
-        if node.op_type == "MatMul" or (node.op_type == "Gemm" and not ops.attribute(node, "transB", 0)):
+        if node.op_type in MATRIX_PRODUCTS and output_axis(node, 1, integers.ndim) == 1:
             axis = None if params.axis is None else 1 - params.axis
             integers = np.ascontiguousarray(integers.T)
             params = QuantParams(params.grid, params.scale, params.zero_point, axis)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from tests.helpers.consoles import WIDE, WIDTHS, rendered, rows, words
 
-from octavo.graph.work import Work
+from octavo.graph.workload import Workload
 from octavo.measure import Energy, Latency
 from octavo.pipeline.bench import Benchmark, Timing
 from octavo.report.plain import Plain, plain
 from octavo.report.terminal.energy import show_energy
 
 NAMES = ["model.onnx", "model.int8.onnx"]
-WORKS = [Work(0, 4.09e9, 102e6, 135e6), Work(3.97e9, 0.118e9, 25.9e6, 34.3e6)]
+WORKS = [Workload(0, 4.09e9, 102e6, 135e6), Workload(3.97e9, 0.118e9, 25.9e6, 34.3e6)]
 ENERGIES = [Energy(18.8e-3, 16.6e-3, 1.7e-3), Energy(1.73e-3, 4.21e-3, 0.43e-3)]
 WHY = "the system shows no energy counter"
 

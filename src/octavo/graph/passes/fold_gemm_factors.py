@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from octavo.graph.attributes import attribute
 from octavo.graph.constants import constant, new_constant
-from octavo.graph.operators import attribute, bias_input
+from octavo.graph.linear import bias_input
 
 
 class FoldGemmFactorsPass(ir.passes.InPlacePass):

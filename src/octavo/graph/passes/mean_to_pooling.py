@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from octavo.graph.attributes import attribute
 from octavo.graph.constants import constant
-from octavo.graph.operators import attribute, is_float32
+from octavo.graph.operators import is_float32
 
 
 class MeanToPoolingPass(ir.passes.InPlacePass):

@@ -13,7 +13,8 @@ from octavo.affine import spread
 from octavo.engines.onnxruntime import Session
 from octavo.graph.constants import constant
 from octavo.graph.extract import extract
-from octavo.graph.operators import bias_input, in_front_of_softmax
+from octavo.graph.linear import bias_input
+from octavo.graph.operators import in_front_of_softmax
 from octavo.graph.weights import QuantizedConstant
 from octavo.quantizer.state import State
 from octavo.recover.layers.blocks import Block

@@ -10,8 +10,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from octavo.graph.attributes import attribute
 from octavo.graph.constants import constant, new_constant
-from octavo.graph.operators import attribute, bias_input, is_float32
+from octavo.graph.linear import bias_input
+from octavo.graph.operators import is_float32
 
 Doubles = NDArray[np.float64]
 

@@ -10,8 +10,9 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from octavo.graph.attributes import attribute
 from octavo.graph.constants import constant
-from octavo.graph.operators import attribute, bias_input
+from octavo.graph.linear import bias_input
 from octavo.graph.plan import LayerPlan
 
 Floats = NDArray[np.float32]

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from octavo.affine import INT16, UINT16, dequantize, fake_quantize
 from octavo.data import Arrays
 from octavo.engines.onnxruntime import Session
-from octavo.graph.work import PRODUCTS
-from octavo.graph.work import macs as macs_of
+from octavo.graph.linear import LINEAR_OPS, multiply_accumulates
 from octavo.quantizer.state import State
 from octavo.recover.layers.matrices import product
 from octavo.recover.layers.walk import Walk, calibration_batches
@@ -97,7 +96,7 @@ def relieved(state: State, layers: Sequence[str]) -> dict[str, float]:
 def macs(state: State) -> dict[str, float]:
     """Multiply-accumulates of each layer for one sample, those left in float and products of activations included."""
     shapes = _shapes(state)
-    return {node.name or "": macs_of(node, shapes) for node in _products(state)}
+    return {node.name or "": multiply_accumulates(node, shapes) for node in _products(state)}
 
 
 def numbers(state: State) -> float:
@@ -107,7 +106,7 @@ def numbers(state: State) -> float:
 
 
 def _products(state: State) -> list[ir.Node]:
-    return [node for node in state.model.graph if node.op_type in PRODUCTS]
+    return [node for node in state.model.graph if node.op_type in LINEAR_OPS]
 
 
 def _shapes(state: State) -> dict[str, tuple[int, ...]]:

@@ -10,7 +10,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.graph.constants import drop_unused, new_constant
-from octavo.graph.operators import bias_input
+from octavo.graph.linear import bias_input
 from octavo.graph.plan import LayerPlan
 from octavo.quantizer.state import State
 from octavo.recover.layers.matrices import Product, product

@@ -1,4 +1,4 @@
-"""What one run of a bundle has to do."""
+"""The workload of a bundle."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from octavo.compiler.bundle import Bundle, StoredOperator
 from octavo.compiler.program import Place
-from octavo.graph.work import Work
+from octavo.graph.workload import Workload
 
 _CONSTANT_PRODUCTS = {"Conv", "ConvFloat", "DepthwiseConv", "MatMul"}
 
 
-def bundle_work(bundle: Bundle) -> Work:
-    """The work of a bundle, at the sizes that it was compiled for.
+def bundle_workload(bundle: Bundle) -> Workload:
+    """The workload of a bundle at the sizes it was compiled for.
 
     What a product of constant weights sums over is read from the weights as they are packed, with their padding.
     """
@@ -25,7 +25,7 @@ def bundle_work(bundle: Bundle) -> Work:
     results = [bundle.tensors[operator.output] for operator in bundle.operators]
     inner = sum(2 * tensor.size for tensor in results if tensor.place is Place.ARENA)
     ends = sum(bundle.tensors[number].size for number in (*bundle.inputs, *bundle.outputs))
-    return Work(integers, floats, bundle.payload_bytes, inner + ends)
+    return Workload(integers, floats, bundle.payload_bytes, inner + ends)
 
 
 def _of_integers(bundle: Bundle, operator: StoredOperator) -> bool:
