@@ -183,10 +183,10 @@ class Linear:
         fits = array is not None and array.size in (1, self.outputs)
         return array is not None and fits and (array.ndim < 2 or array.shape[-1] == array.size)
 
-    @cached_property
+    @property
     def weights(self) -> Floats:
-        """The weights, shape (groups, outputs, inputs, taps), contiguous."""
-        return np.ascontiguousarray(self.to_common(self.stored))
+        """The weights, shape (groups, outputs, inputs, taps); a view of `stored` where possible."""
+        return self.to_common(self.stored)
 
     @cached_property
     def matrix(self) -> Floats:
@@ -219,7 +219,7 @@ class Linear:
 
     def scaled(self, by_input: Doubles | None = None, by_output: Doubles | None = None) -> Doubles:
         """The weights in the common shape times factors on input channels (inputs,) and output channels (outputs,)."""
-        weights = self.weights.astype(np.float64)
+        weights: Doubles = self.to_common(self.stored.astype(np.float64))
         if by_input is not None:
             weights = weights * by_input.reshape(self.groups, 1, -1, 1)
         return weights if by_output is None else weights * by_output.reshape(self.groups, -1, 1, 1)

@@ -15,10 +15,11 @@ from tests.helpers.states import FOUR_BITS, inputs, network, outputs, sqnr, stat
 from octavo.affine import UINT16
 from octavo.engines.onnxruntime import Session
 from octavo.errors import OptionError
+from octavo.graph.linear import linear
 from octavo.measure import MetricResult
 from octavo.quantizer.state import State
 from octavo.recover import rung_names, rungs_named
-from octavo.recover.layers.matrices import product
+from octavo.recover.layers.im2col import sample_rows
 from octavo.recover.layers.sensitivity import bit_operations, macs, own_errors, shares
 from octavo.recover.rungs.correct import correct, correct_analytic
 from octavo.recover.rungs.mix import mix
@@ -147,18 +148,16 @@ def test_a_layer_is_the_product_of_its_rows_and_weights(attributes: dict[str, ob
         [node("Conv", ["x", "w", "b"], "y", **attributes)], {"x": ["N", 4, 7, 9]}, {"y": ["N", 6, "H", "W"]}, weights
     )
     plain = state(model, {"x": random(5, 4, 7, 9, seed=3)})
-    (layer,) = plain.plan.layers.values()
     (conv,) = plain.model.graph
-    found = product(conv, layer)
-    assert found is not None
+    layer = linear(conv)
+    assert layer is not None
     x = random(2, 4, 7, 9, seed=4)
-    rows = found.rows([x], seed=0, most=10**9)
+    rows = sample_rows(layer, [x], seed=0, most=10**9)
     y = Session(plain.model).run({"x": x})["y"]
-    bias = found.bias
-    assert bias is not None
-    ours = (rows @ found.weights.transpose(0, 2, 1)).transpose(0, 2, 1).reshape(6, -1) + bias[:, None]
+    assert layer.bias is not None
+    ours = (rows @ layer.matrix.transpose(0, 2, 1)).transpose(0, 2, 1).reshape(6, -1) + layer.bias[:, None]
     np.testing.assert_allclose(ours, np.moveaxis(y, 1, 0).reshape(6, -1), rtol=1e-4, atol=1e-4)
-    assert np.array_equal(found.restored(found.arranged(weights["w"])), weights["w"])
+    assert np.array_equal(layer.from_matrix(layer.to_matrix(weights["w"])), weights["w"])
 
 
 def test_rungs_by_name_come_in_the_ladders_order() -> None:

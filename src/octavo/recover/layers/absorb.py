@@ -21,7 +21,7 @@ def absorb_biases(state: State, model: ir.Model) -> int:
     tenth are touched, and only where the second layer pads nothing. Returns how many channels were shifted.
     """
     found = [pair for pair in pairs(model) if _fits(state, pair)]
-    spans = [Span(pair.first.outputs, pair.first.node.op_type == "Gemm") for pair in found]
+    spans = [Span(pair.first.outputs, pair.first.channel_axis) for pair in found]
     names = [pair.first.node.outputs[0].name or "" for pair in found]
     for batch in tensors(model, state.settings, names) if found else ():
         for name, span in zip(names, spans, strict=True):

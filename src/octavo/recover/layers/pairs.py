@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from octavo.graph.constants import constant
+from octavo.graph.linear import Linear
 from octavo.graph.rewrite import sole_reader
-from octavo.recover.layers.channels import Linear, linear
+from octavo.recover.layers.channels import scalable
 
 _ELEMENTWISE = {"Relu", "LeakyRelu", "PRelu", "Identity", "Clip"}
 _SPATIAL = {"MaxPool", "AveragePool", "GlobalAveragePool", "Pad"}
@@ -31,7 +32,7 @@ class Pair:
 
 def pairs(model: ir.Model) -> list[Pair]:
     """All pairs, in graph order: each f between them has f(g x) = g f(x) for g > 0, channel by channel."""
-    found = (_pair(linear(node)) for node in model.graph)
+    found = (_pair(scalable(node)) for node in model.graph)
     return [pair for pair in found if pair is not None]
 
 
@@ -47,15 +48,15 @@ def _pair(first: Linear | None) -> Pair | None:
     if first is None:
         return None
     between: list[ir.Node] = []
-    spatial = first.node.op_type in ("Conv", "ConvTranspose")
+    spatial = first.is_convolution
     value = first.node.outputs[0]
     while True:
         node = sole_reader(value)
         if node is None or node.domain or node.graph is not first.node.graph or node.inputs[0] is not value:
             return None
-        second = linear(node)
+        second = scalable(node)
         if second is not None:
-            fits = second.inputs == first.outputs and spatial == (node.op_type in ("Conv", "ConvTranspose"))
+            fits = second.inputs == first.outputs and spatial == second.is_convolution
             return Pair(first, tuple(between), second) if fits else None
         if not _scales(node, spatial) or (node.op_type == "Clip" and any(n.op_type == "Clip" for n in between)):
             return None

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from octavo.affine import fake_quantize, params_from_range, pytorch_params
 from octavo.data.runner import choose_batch, run_batch
 from octavo.engines.onnxruntime import Session
+from octavo.graph.linear import Linear
 from octavo.graph.plan import Plan
 from octavo.graph.weights import weight_params
 from octavo.quantizer.state import Settings, State
-from octavo.recover.layers.channels import Doubles, Linear
-from octavo.recover.layers.matrices import Product
+from octavo.recover.layers.channels import Doubles
+from octavo.recover.layers.im2col import sample_rows
 
 Floats = NDArray[np.float32]
 
@@ -41,13 +42,13 @@ def tensors(model: ir.Model, settings: Settings, names: Sequence[str]) -> Iterat
 class Span:
     """The least and the largest number of each channel, shape (channels,)."""
 
-    def __init__(self, channels: int, last: bool) -> None:
-        self._last = last
+    def __init__(self, channels: int, axis: int) -> None:
+        self._axis = axis
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
 
     def update(self, x: NDArray[Any]) -> None:
-        """Take a tensor in, whose channels are on its last axis or on axis 1."""
-        flat = np.moveaxis(x, -1 if self._last else 1, -1).reshape(-1, self.low.size).astype(np.float64)
+        """Add a tensor, whose channels are on the axis given."""
+        flat = np.moveaxis(x, self._axis, -1).reshape(-1, self.low.size).astype(np.float64)
         self.low, self.high = np.minimum(self.low, flat.min(axis=0)), np.maximum(self.high, flat.max(axis=0))
 
     @property
@@ -64,7 +65,7 @@ class Reader:
         self._layer_plan = state.plan.layers[layer.node.name or ""]
         self._tensor = state.plan.tensors[self._layer_plan.inputs[0]]
         self._rng = np.random.default_rng(state.settings.seed)
-        self.span = Span(layer.inputs, layer.node.op_type in ("Gemm", "MatMul"))
+        self.span = Span(layer.inputs, layer.channel_axis)
         self._parts: list[Floats] = []
 
     @property
@@ -75,7 +76,7 @@ class Reader:
     def update(self, x: NDArray[Any]) -> None:
         """Take the tensor of a batch in."""
         self.span.update(x)
-        terms = self.layer.inputs * (1 if self._is_transposed else self.layer.weights.shape[3])
+        terms = self.layer.inputs * (1 if self.layer.is_transposed_convolution else self.layer.weights.shape[3])
         most = int(np.clip(_SIZE // terms, 256, _ROWS))
         self._parts.append(self._rows(x.astype(np.float32), -(-most * len(x) // _SAMPLES)))
 
@@ -105,16 +106,12 @@ class Reader:
         gain = np.square(self._matrix(self.layer.scaled(np.ones(share.size), by_output))).sum(axis=2)
         return float((power * gain).sum())
 
-    @property
-    def _is_transposed(self) -> bool:
-        return self.layer.node.op_type == "ConvTranspose"
-
     def _rows(self, x: Floats, most: int) -> Floats:
         """A transposed Conv adds up what each place of its input gives: its rows are the places."""
         groups = self.layer.weights.shape[0]
-        if not self._is_transposed:
+        if not self.layer.is_transposed_convolution:
             seed = int(self._rng.integers(1 << 31))
-            return Product(self.layer.node, groups, np.zeros((0, 0, 0), np.float32)).rows([x], seed, most)
+            return sample_rows(self.layer, [x], seed, most)
         flat = np.moveaxis(x, 1, -1).reshape(-1, self.layer.inputs)
         flat = flat[self._rng.permutation(len(flat))[:most]]
         return np.ascontiguousarray(flat.reshape(len(flat), groups, -1).transpose(1, 0, 2))
@@ -122,7 +119,7 @@ class Reader:
     def _matrix(self, weights: Doubles) -> Floats:
         """Weights of the common shape as (groups, terms, outputs)."""
         groups, outputs, inputs, kernel = weights.shape
-        if self._is_transposed:
+        if self.layer.is_transposed_convolution:
             return weights.transpose(0, 2, 1, 3).reshape(groups, inputs, -1).astype(np.float32)
         return weights.reshape(groups, outputs, inputs * kernel).transpose(0, 2, 1).astype(np.float32)
 
@@ -130,7 +127,8 @@ class Reader:
         """One number an input channel as one a term, (groups, terms)."""
         groups, _, _, kernel = self.layer.weights.shape
         spread = by_input.reshape(groups, -1)
-        return (spread if self._is_transposed else np.repeat(spread, kernel, axis=1)).astype(np.float32)
+        repeats = 1 if self.layer.is_transposed_convolution else kernel
+        return np.repeat(spread, repeats, axis=1).astype(np.float32)
 
 
 def rounded(plan: Plan, layer: Linear, weights: Doubles) -> Doubles:
@@ -138,5 +136,6 @@ def rounded(plan: Plan, layer: Linear, weights: Doubles) -> Doubles:
     found = plan.layers.get(layer.node.name or "")
     if found is None or not found.weights:
         return weights
-    array = layer.stored(weights)
-    return layer.common(fake_quantize(array, weight_params(plan, found, found.weights[0], array)))
+    array = layer.from_common(weights).astype(np.float32)
+    rounded_array = fake_quantize(array, weight_params(plan, found, found.weights[0], array))
+    return layer.to_common(rounded_array).astype(np.float64)

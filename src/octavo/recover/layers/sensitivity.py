@@ -9,12 +9,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.affine import INT16, UINT16, dequantize, fake_quantize
+from octavo.affine import INT16, UINT16, fake_quantize
 from octavo.data import Arrays
 from octavo.engines.onnxruntime import Session
-from octavo.graph.linear import LINEAR_OPS, multiply_accumulates
+from octavo.graph.linear import LINEAR_OPS, linear, multiply_accumulates
 from octavo.quantizer.state import State
-from octavo.recover.layers.matrices import product
+from octavo.recover.layers.im2col import integer_matrix, sample_rows
 from octavo.recover.layers.walk import Walk, calibration_batches
 
 Floats = NDArray[np.float32]
@@ -37,17 +37,15 @@ def own_errors(state: State) -> dict[str, float]:
     nodes = {node.name: node for node in state.model.graph}
     found: dict[str, float] = {}
     for layer in state.plan.layers.values():
-        each = product(nodes[layer.name], layer)
-        if each is None:
+        view = linear(nodes[layer.name])
+        if view is None:
             continue
         walk.until(layer.name)
-        value = each.node.inputs[0]
+        value = view.node.inputs[0]
         assert value is not None
-        rows = each.rows(walk.tensor(value.name or ""), settings.seed, _ROWS)
-        constant = state.constants[layer.name, 1]
-        weights = dequantize(constant.integers, constant.params)
-        hat = each.arranged(weights.T if constant.transposed else weights)
-        right = rows @ each.weights.transpose(0, 2, 1)
+        rows = sample_rows(view, walk.tensor(value.name or ""), settings.seed, _ROWS)
+        hat = integer_matrix(view, state.constants[layer.name, 1])
+        right = rows @ view.matrix.transpose(0, 2, 1)
         params = state.activations.get(layer.inputs.get(0, ""))
         given = (rows if params is None else fake_quantize(rows, params)) @ hat.transpose(0, 2, 1)
         size = float(np.square(right).sum(dtype=np.float64))

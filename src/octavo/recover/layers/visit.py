@@ -10,10 +10,10 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.graph.constants import drop_unused, new_constant
-from octavo.graph.linear import bias_input
+from octavo.graph.linear import Linear, bias_input, linear
 from octavo.graph.plan import LayerPlan
 from octavo.quantizer.state import State
-from octavo.recover.layers.matrices import Product, product
+from octavo.recover.layers.im2col import sample_rows
 from octavo.recover.layers.walk import Walk, calibration_batches
 
 Floats = NDArray[np.float32]
@@ -27,7 +27,7 @@ class Visit:
     """
 
     layer: LayerPlan
-    product: Product
+    linear: Linear
     x: Floats
     x_hat: Floats
     _model: ir.Model
@@ -36,7 +36,7 @@ class Visit:
     def change(self, weights: Floats, bias: Floats | None) -> None:
         """Let the integer model go on with these weights (groups, channels, terms) and bias (channels,)."""
         name = self.layer.name
-        value = new_constant(self._model.graph, f"{name}_chosen", self.product.restored(weights.astype(np.float32)))
+        value = new_constant(self._model.graph, f"{name}_chosen", self.linear.from_matrix(weights.astype(np.float32)))
         self._node.replace_input_with(1, value)
         if bias is not None:
             if len(self._node.inputs) < 3:
@@ -59,7 +59,7 @@ def visits(state: State, stage: str) -> Iterator[Visit]:
     nodes = {node.name: node for node in quantized.graph}
     floats, integers = Walk(reference, batches, settings.threads), Walk(quantized, batches, settings.threads)
     originals = {node.name: node for node in reference.graph}
-    layers = [layer for layer in state.plan.layers.values() if product(originals[layer.name], layer) is not None]
+    layers = [layer for layer in state.plan.layers.values() if linear(originals[layer.name]) is not None]
     settings.progress.start(stage, len(layers))
     for layer in layers:
         yield visit(layer, originals[layer.name], nodes[layer.name], floats, integers, quantized, settings.seed)
@@ -80,16 +80,16 @@ def visit(
         model: the integer model.
         seed: of the rows that are drawn.
     """
-    found = product(original, layer)
-    assert found is not None
+    view = linear(original)
+    assert view is not None
     floats.until(layer.name)
     integers.until(layer.name)
     ours, right = node.inputs[0], original.inputs[0]
     assert ours is not None
     assert right is not None
-    x = found.rows(floats.tensor(right.name or ""), seed)
-    x_hat = found.rows(integers.tensor(ours.name or ""), seed)
-    return Visit(layer, found, x, x_hat, model, node)
+    x = sample_rows(view, floats.tensor(right.name or ""), seed)
+    x_hat = sample_rows(view, integers.tensor(ours.name or ""), seed)
+    return Visit(layer, view, x, x_hat, model, node)
 
 
 def biased(model: ir.Model, biases: dict[str, Floats]) -> ir.Model:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.affine import dequantize
+from octavo.graph.linear import Linear
 from octavo.quantizer.state import State
-from octavo.recover.layers.matrices import Product
+from octavo.recover.layers.im2col import integer_matrix
 from octavo.recover.layers.visit import Visit, biased, visits
 from octavo.recover.rung import Outcome, Rung, walking
 
@@ -19,7 +19,7 @@ def correct(state: State) -> Outcome:
     biases: dict[str, Floats] = {}
     for visit in visits(state, "correct"):
         weights = _integer_weights(state, visit)
-        bias = corrected_bias(visit.product, weights, visit.x, visit.x_hat)
+        bias = corrected_bias(visit.linear, weights, visit.x, visit.x_hat)
         if bias is not None:
             biases[visit.layer.name] = bias
             visit.change(weights, bias)
@@ -31,13 +31,13 @@ def correct_analytic(state: State) -> Outcome:
     biases: dict[str, Floats] = {}
     for visit in visits(state, "correct"):
         weights = _integer_weights(state, visit)
-        bias = corrected_bias(visit.product, weights, visit.x, visit.x)
+        bias = corrected_bias(visit.linear, weights, visit.x, visit.x)
         if bias is not None:
             biases[visit.layer.name] = bias
     return _outcome(state, biases, "for the mean error of their weights")
 
 
-def corrected_bias(layer: Product, weights: Floats, x: Floats, x_hat: Floats) -> Floats | None:
+def corrected_bias(layer: Linear, weights: Floats, x: Floats, x_hat: Floats) -> Floats | None:
     """b + W E[x] - W^ E[x^], shape (channels,); None for a MatMul, which has no bias.
 
     Args:
@@ -46,11 +46,11 @@ def corrected_bias(layer: Product, weights: Floats, x: Floats, x_hat: Floats) ->
         x: rows of its input, (groups, rows, terms).
         x_hat: the same rows in the integer model.
     """
-    if layer.node.op_type == "MatMul":
+    if not layer.takes_bias:
         return None
     means = (rows.mean(axis=1, dtype=np.float64)[..., None] for rows in (x, x_hat))
     right, ours = (
-        kernel.astype(np.float64) @ mean for kernel, mean in zip((layer.weights, weights), means, strict=True)
+        kernel.astype(np.float64) @ mean for kernel, mean in zip((layer.matrix, weights), means, strict=True)
     )
     bias = layer.bias
     shift: Floats = (right - ours).reshape(-1).astype(np.float32)
@@ -58,9 +58,7 @@ def corrected_bias(layer: Product, weights: Floats, x: Floats, x_hat: Floats) ->
 
 
 def _integer_weights(state: State, visit: Visit) -> Floats:
-    found = state.constants[visit.layer.name, 1]
-    weights = dequantize(found.integers, found.params)
-    return visit.product.arranged(weights.T if found.transposed else weights).astype(np.float32)
+    return integer_matrix(visit.linear, state.constants[visit.layer.name, 1]).astype(np.float32)
 
 
 def _outcome(state: State, biases: dict[str, Floats], how: str) -> Outcome:

@@ -31,7 +31,7 @@ class _Link:
         self.pair, self._plan = pair, state.plan
         self.reader = Reader(state, pair.second)
         self.factor: Doubles = np.ones(pair.first.outputs)
-        self.clipped = Span(pair.first.outputs, pair.first.node.op_type in ("Gemm", "MatMul"))
+        self.clipped = Span(pair.first.outputs, pair.first.channel_axis)
 
     def watches(self) -> list[tuple[str, Span | Reader]]:
         """Who is to be told of which tensor."""

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from octavo.affine import dequantize
 from octavo.graph.constants import new_constant
+from octavo.graph.linear import linear
 from octavo.graph.weights import Constants
 from octavo.quantizer.state import State
 from octavo.recover.layers.block_task import block_batches, block_task, importances, nodes_of, turned
 from octavo.recover.layers.blocks import Block, blocks
-from octavo.recover.layers.matrices import product
 from octavo.recover.layers.sensitivity import macs, numbers
 from octavo.recover.layers.visit import biased, visit
 from octavo.recover.layers.walk import Walk, calibration_batches
@@ -109,7 +109,7 @@ class _Reconstruction:
             if found is None:
                 continue
             self.given[name, 1], bias = found
-            here.change(here.product.arranged(dequantize(found[0].integers, found[0].params)), bias)
+            here.change(here.linear.to_matrix(dequantize(found[0].integers, found[0].params)), bias)
             if bias is not None:
                 self.biases[name] = bias
 
@@ -145,7 +145,7 @@ class _Reconstruction:
 
 def _blocks(state: State) -> list[Block]:
     nodes = {node.name: node for node in state.reference.graph}
-    layers = [layer for layer in state.plan.layers.values() if product(nodes[layer.name], layer) is not None]
+    layers = [layer for layer in state.plan.layers.values() if linear(nodes[layer.name]) is not None]
     return blocks(state.reference, [each.name for each in layers])
 
 

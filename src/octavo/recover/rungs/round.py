@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.affine import QuantParams, dequantize, spread
+from octavo.graph.linear import Linear
 from octavo.graph.weights import Constants, QuantizedConstant
 from octavo.quantizer.state import State
-from octavo.recover.layers.matrices import Product
 from octavo.recover.layers.rounding import Quadratic, best_integers, best_scales, descend, error, quadratic, refit
 from octavo.recover.layers.visit import Visit, biased, visits
 from octavo.recover.rung import Outcome, Rung, walking
@@ -41,7 +41,7 @@ def round_weights(state: State) -> Outcome:
         given[visit.layer.name, 1] = constant
         if bias is not None:
             biases[visit.layer.name] = bias
-        visit.change(visit.product.arranged(dequantize(constant.integers, constant.params)), bias)
+        visit.change(visit.linear.to_matrix(dequantize(constant.integers, constant.params)), bias)
     if not given:
         return Outcome(state, f"of {count} layers, none errs less than with nearest rounding")
     note = f"weights of {len(given)} of {count} layers rounded for their output"
@@ -61,13 +61,13 @@ def forecast(state: State) -> float:
 
 def best_rounding(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | None] | None:
     """The integers and the bias that err least on rows that were not fitted; None where those of the state do."""
-    layer, name = visit.product, visit.layer.name
+    layer, name = visit.linear, visit.layer.name
     before = state.constants[name, 1]
     held = np.arange(visit.x.shape[1]) % _HELD_OUT == 0
     if held.all():
         return None
-    centered = layer.node.op_type != "MatMul"
-    weights = layer.weights.astype(np.float64)
+    centered = layer.takes_bias
+    weights = layer.matrix.astype(np.float64)
     # As GPTQ does, a MatMul is not asked to mend what its input lost: in transformers that is more than weights tell.
     x = visit.x if centered else visit.x_hat
     fitted = quadratic(weights, x[:, ~held], visit.x_hat[:, ~held], centered)
@@ -75,20 +75,22 @@ def best_rounding(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats
     if before.transposed and params.axis is not None:
         params = replace(params, axis=1 - params.axis)
     integers = _integers(layer, params, fitted)
-    now = layer.arranged(before.integers.T if before.transposed else before.integers)
+    now = layer.to_matrix(before.integers.T if before.transposed else before.integers)
     old, new = (_held_out(layer, x, visit.x_hat, q * _scales(p, layer), held) for q, p in ((now, params), integers))
     if new >= old:
         return None
     q, found = integers
-    constant = QuantizedConstant(before.tensor, layer.restored(q).astype(found.grid.numpy_dtype), found)
+    constant = QuantizedConstant(before.tensor, layer.from_matrix(q).astype(found.grid.numpy_dtype), found)
     hat = (q * _scales(found, layer)).astype(np.float32)
     return constant, corrected_bias(layer, hat, visit.x, visit.x_hat)
 
 
-def _integers(layer: Product, params: QuantParams, target: Quadratic) -> tuple[Doubles, QuantParams]:
+def _integers(layer: Linear, params: QuantParams, target: Quadratic) -> tuple[Doubles, QuantParams]:
     grid, scale = params.grid, _scales(params, layer)
     terms = scale.shape[-1]
-    narrow = grid.levels < 2**_WIDE and params.axis is not None
+    # The groups of a ConvTranspose share their scales, so none can be fitted to one output channel.
+    has_own_scales = params.axis is not None and layer.stored.shape[layer.output_axis] == layer.outputs
+    narrow = grid.levels < 2**_WIDE and has_own_scales
     if narrow:
         scale = best_scales(target.center, target.gram, scale, grid.qmin, grid.qmax, params.block_size or terms)
     q = best_integers(target, scale, grid.qmin, grid.qmax)
@@ -98,29 +100,29 @@ def _integers(layer: Product, params: QuantParams, target: Quadratic) -> tuple[D
         if error(target, again, tried) >= error(target, q, scale):
             break
         q, scale = again, tried
-    return q, params if params.axis is None else replace(params, scale=_stored(layer, params, scale))
+    return q, params if not has_own_scales else replace(params, scale=_stored(layer, params, scale))
 
 
-def _scales(params: QuantParams, layer: Product) -> Doubles:
+def _scales(params: QuantParams, layer: Linear) -> Doubles:
     """The scale of each weight, (groups, channels, terms)."""
-    weight = layer.restored(layer.weights)
-    each = np.broadcast_to(spread(params.scale.astype(np.float64), params, weight.shape), weight.shape)
-    return layer.arranged(each)
+    shape = layer.stored.shape
+    each = np.broadcast_to(spread(params.scale.astype(np.float64), params, shape), shape)
+    return layer.to_matrix(each)
 
 
-def _stored(layer: Product, params: QuantParams, scale: Doubles) -> Floats:
+def _stored(layer: Linear, params: QuantParams, scale: Doubles) -> Floats:
     """One of each scale, as `params` has them."""
     if params.block_size is None:
         return scale[..., 0].reshape(-1).astype(np.float32)
-    firsts = layer.restored(scale)
+    firsts = layer.from_matrix(scale)
     axis = (params.axis or 0) % firsts.ndim
     return np.take(firsts, np.arange(0, firsts.shape[axis], params.block_size), axis=axis).astype(np.float32)
 
 
-def _held_out(layer: Product, x: Floats, x_hat: Floats, weights: Doubles, held: NDArray[np.bool_]) -> float:
+def _held_out(layer: Linear, x: Floats, x_hat: Floats, weights: Doubles, held: NDArray[np.bool_]) -> float:
     """Squared error of the output on rows that were not fitted, the bias corrected as it would be."""
-    apart = x_hat @ weights.astype(np.float32).transpose(0, 2, 1) - x @ layer.weights.transpose(0, 2, 1)
-    if layer.node.op_type != "MatMul":
+    apart = x_hat @ weights.astype(np.float32).transpose(0, 2, 1) - x @ layer.matrix.transpose(0, 2, 1)
+    if layer.takes_bias:
         apart = apart - apart[:, ~held].mean(axis=1, keepdims=True)
     return float(np.square(apart[:, held]).sum(dtype=np.float64))
 

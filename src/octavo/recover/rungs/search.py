@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.affine import QuantParams, dequantize, fake_quantize, params_from_range, pytorch_params
+from octavo.affine import QuantParams, fake_quantize, params_from_range, pytorch_params
+from octavo.graph.linear import Linear, linear
 from octavo.graph.plan import LayerPlan, TensorPlan
 from octavo.quantizer.state import State
 from octavo.ranges import RangeSketch, estimator
-from octavo.recover.layers.matrices import Product, product
+from octavo.recover.layers.im2col import integer_matrix, sample_rows
 from octavo.recover.layers.walk import Walk, calibration_batches
 from octavo.recover.rung import Outcome, Rung, walking
 
@@ -58,7 +59,7 @@ def _costs(state: State) -> dict[str, dict[str, float]]:
             continue
         walk.until(layer.name)
         for index, tensor in readable.items():
-            reader = _Reader(state, layer, product(nodes[layer.name], layer) if index == 0 else None)
+            reader = _Reader(state, layer, linear(nodes[layer.name]) if index == 0 else None)
             rows = reader.rows(walk.tensor(layer.inputs[index]), settings.seed)
             found = costs.setdefault(tensor.source, {})
             for spec, params in _candidates(state, tensor):
@@ -82,17 +83,15 @@ def _candidates(state: State, tensor: TensorPlan) -> Iterator[tuple[str, QuantPa
 class _Reader:
     """A layer that reads a tensor: through its weights, or as the numbers themselves where it has none."""
 
-    def __init__(self, state: State, layer: LayerPlan, found: Product | None) -> None:
-        self.product = found
-        if found is not None:
-            constant = state.constants[layer.name, 1]
-            weights = dequantize(constant.integers, constant.params)
-            self.weights: Floats = found.arranged(weights.T if constant.transposed else weights)
+    def __init__(self, state: State, layer: LayerPlan, view: Linear | None) -> None:
+        self.linear = view
+        if view is not None:
+            self.weights: Floats = integer_matrix(view, state.constants[layer.name, 1])
 
     def rows(self, batches: list[NDArray[Any]], seed: int) -> Floats:
         """What the layer sees of the tensor, or some of its values."""
-        if self.product is not None:
-            return self.product.rows(batches, seed, _ROWS)
+        if self.linear is not None:
+            return sample_rows(self.linear, batches, seed, _ROWS)
         values = np.concatenate([batch.reshape(-1) for batch in batches]).astype(np.float32, copy=False)
         chosen = np.random.default_rng(seed).integers(0, values.size, min(values.size, 1 << 16))
         return values[chosen].reshape(1, -1, 1)
@@ -100,9 +99,9 @@ class _Reader:
     def cost(self, rows: Floats, params: QuantParams) -> float:
         """The squared error of what is computed from the rows, as a share of its square."""
         rounded = fake_quantize(rows, params)
-        if self.product is None:
+        if self.linear is None:
             return _share(rounded, rows)
-        return _share(rounded @ self.weights.transpose(0, 2, 1), rows @ self.product.weights.transpose(0, 2, 1))
+        return _share(rounded @ self.weights.transpose(0, 2, 1), rows @ self.linear.matrix.transpose(0, 2, 1))
 
 
 def _share(given: Floats, right: Floats) -> float:

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from octavo.graph.constants import constant, new_constant
 from octavo.quantizer.state import State
-from octavo.recover.layers.channels import Doubles, Edit, balanced, edits, linear, rewrite
+from octavo.recover.layers.channels import Doubles, Edit, balanced, edits, rewrite, scalable
 from octavo.recover.layers.rows import Reader, tensors
 from octavo.recover.rung import Outcome, Rung
 
@@ -35,7 +35,7 @@ class _Site:
 
     def choose(self) -> None:
         """The factor whose summed squared error of all readers' outputs is least, where that is worth it."""
-        columns = np.max([np.abs(r.layer.weights).max(axis=(1, 3)).reshape(-1) for r in self.readers], axis=0)
+        columns = np.max([np.abs(r.layer.scaled()).max(axis=(1, 3)).reshape(-1) for r in self.readers], axis=0)
         found = [balanced(self.readers[0].span.largest, columns, alpha) for alpha in _ALPHAS]
         costs = [self._cost(factor) for factor in found]
         best, worth = int(np.argmin(costs)), 1 - (_FOLDED if self.folds else _INSERTED)
@@ -71,11 +71,11 @@ def smooth(state: State) -> Outcome:
 def _sites(state: State, model: ir.Model) -> list[_Site]:
     groups: dict[ir.Value, list[Reader]] = {}
     for node in model.graph:
-        plan, layer = state.plan.layers.get(node.name or ""), linear(node)
+        plan, layer = state.plan.layers.get(node.name or ""), scalable(node)
         value = node.inputs[0] if node.inputs else None
         if plan is None or layer is None or value is None or 0 not in plan.inputs:
             continue
-        if node.op_type in ("Gemm", "MatMul"):
+        if not layer.is_convolution:
             groups.setdefault(value, []).append(Reader(state, layer))
     on_grid = {plan.output for plan in state.plan.layers.values()}
     sites = [_Site(value, readers, _folds(state, value, readers)) for value, readers in groups.items()]
@@ -98,9 +98,9 @@ def _into_producer(state: State, value: ir.Value, factor: Doubles) -> list[Edit]
         return _behind(state, node.inputs[0], factor)
     if node.op_type in ("Mul", "Add"):
         return _into_arithmetic(state, node, factor)
-    layer, plan = linear(node), state.plan.layers.get(node.name or "")
+    layer, plan = scalable(node), state.plan.layers.get(node.name or "")
     per_channel = plan is None or all(weight.axis is not None for weight in plan.weights)
-    if layer is None or node.op_type not in ("Gemm", "MatMul") or not per_channel or layer.outputs != factor.size:
+    if layer is None or layer.is_convolution or not per_channel or layer.outputs != factor.size:
         return None
     return edits(layer, np.ones(layer.inputs), factor)
 
@@ -141,9 +141,9 @@ def _apply(state: State, model: ir.Model, sites: list[_Site]) -> Mapping[str, st
         else:
             inserted[_insert(model, site, site.factor)] = _WHY
         for reader in site.readers:
-            layer = linear(reader.layer.node)
+            layer = scalable(reader.layer.node)
             assert layer is not None
-            weights = layer.stored(layer.scaled(1 / site.factor, np.ones(layer.outputs)))
+            weights = layer.from_common(layer.scaled(1 / site.factor)).astype(np.float32)
             rewrite(model, [Edit(layer.node, 1, weights)], "smoothed")
     return inserted
 
