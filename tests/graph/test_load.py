@@ -85,7 +85,7 @@ def test_a_folder(tmp_path: Path) -> None:
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
-    assert "no ordinary file" in _refusal(tmp_path / "pipe.onnx")
+    assert "not a regular file" in _refusal(tmp_path / "pipe.onnx")
 
 
 def test_an_empty_file(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_a_type_that_does_not_exist(tmp_path: Path) -> None:
 def test_a_node_that_reads_what_nothing_writes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = PATTERNS["conv_relu"]()
     del model.graph.initializer[0]
-    assert "'w1', which nothing before it writes" in _refusal(_written(tmp_path, model))
+    assert "'w1', which no node before it writes" in _refusal(_written(tmp_path, model))
     assert not caplog.records
     assert logging.getLogger("onnx_ir").level == logging.NOTSET
 

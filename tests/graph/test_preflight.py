@@ -154,7 +154,7 @@ def test_scales_along_an_axis_that_tensorrt_does_not_take() -> None:
 def test_scales_for_channels_where_there_may_be_one() -> None:
     plain = replace(target("arm-neon"), per_channel=False)
     (found,) = _problems(_product(), plain)
-    assert found == "'weights' has a scale for each channel but arm-neon takes one a tensor; quantize per tensor"
+    assert found == "'weights' has a scale for each channel but arm-neon takes one per tensor; quantize per tensor"
     assert _problems(_product(scale=np.array(0.1, np.float32)), plain) == []
 
 

@@ -1,4 +1,4 @@
-"""ONNX in and out: load, fold, plan, place Q/DQ, save."""
+"""ONNX models: load, prepare, plan, place Q/DQ, prove, save."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The numbers behind a value that is known before any input is given."""
+"""Constants of a graph: values stored in the model."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 
 def constant(value: ir.Value | None) -> NDArray[Any] | None:
-    """The array of an initializer, or None when the value is computed, an input, or absent."""
+    """The array of an initializer; None if the value is computed, an input, or absent."""
     if value is None or not value.is_initializer() or value.is_graph_input():
         return None
     return None if value.const_value is None else value.const_value.numpy()
 
 
 def drop_unused(graph: ir.Graph) -> None:
-    """Remove initializers that nothing reads."""
+    """Remove initializers that no node reads and that are no graph outputs."""
     for name, value in list(graph.initializers.items()):
         if not value.uses() and not value.is_graph_output():
             del graph.initializers[name]
 
 
 def new_constant(graph: ir.Graph, name: str, array: NDArray[Any]) -> ir.Value:
-    """A new initializer of the graph, under `name` or, where that is taken, a numbered form of it."""
+    """Add an initializer to the graph, named `name` or, if that name is taken, `name` with a number appended."""
     unique, number = name, 1
     while unique in graph.initializers:
         number += 1

@@ -1,4 +1,4 @@
-"""Read an ONNX file, trusting nothing in it."""
+"""Read an untrusted ONNX file."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from octavo.graph.check import check_contents
 from octavo.graph.quiet import quiet
 from octavo.graph.size import LARGEST_PROTO, model_bytes, tensor_bytes
 
-# Graphs of other frameworks may parse as protocol buffers by accident; ONNX files begin at version 3.
+# Other files may parse as protocol buffers by accident; ONNX models with an opset begin at IR version 3.
 _OLDEST_IR = 3
 _FILES = "octavo.system.files"
 
 
 def load(path: str | os.PathLike[str]) -> ir.Model:
-    """Read a model, its nodes sorted; external data above 2 GB stay on disk, memory-mapped.
+    """Read a model and sort its nodes topologically; external data above 2 GB stay on disk, memory-mapped.
 
     Raises:
-        ModelError: the file is missing, empty, damaged or not ONNX, a node reads what nothing writes,
-            or its external data are missing, too short, or outside the model's folder.
+        ModelError: the file is missing, empty, damaged or not ONNX, a node reads a tensor that no node
+            writes, or its external data are missing, too short, or outside the model's folder.
     """
     path = Path(path)
     _check_file(path)
@@ -38,11 +38,11 @@ def load(path: str | os.PathLike[str]) -> ir.Model:
     try:
         model.graph.sort()
     except ValueError:
-        raise ModelError(f"the graph of {path} runs in a circle; export it again") from None
+        raise ModelError(f"the graph of {path} has a cycle; export it again") from None
     try:
         check_contents(model, path)
     except ModelError as error:
-        # Names come from the file and may hold anything, line breaks among it.
+        # Names come from the file and may contain line breaks.
         raise ModelError(" ".join(str(error).split())) from None
     model.meta[_FILES] = [path, *_external_files(model)]
     if tensor_bytes(model) < LARGEST_PROTO:
@@ -51,12 +51,12 @@ def load(path: str | os.PathLike[str]) -> ir.Model:
 
 
 def source_files(model: ir.Model) -> list[Path]:
-    """The file that a model was read from and those of its external data, by name; none for a model made in memory."""
+    """The file a model was read from and the files of its external data; empty for a model built in memory."""
     return list(model.meta.get(_FILES, []))
 
 
 def stored_bytes(model: ir.Model) -> int:
-    """Bytes of a model's files, or of the file that a model made in memory would be."""
+    """Bytes of a model's files; for a model built in memory, of the file it would be saved to."""
     return sum(file.stat().st_size for file in source_files(model)) or model_bytes(model)
 
 
@@ -73,7 +73,7 @@ def _check_file(path: Path) -> None:
         if path.is_dir():
             raise ModelError(f"model {path} is a folder; give the .onnx file inside it")
         if not path.is_file():
-            raise ModelError(f"model {path} is no ordinary file; give the .onnx file that the exporter wrote")
+            raise ModelError(f"model {path} is not a regular file; give the .onnx file that the exporter wrote")
         size = path.stat().st_size
         with open(path, "rb"):
             pass
@@ -84,7 +84,7 @@ def _check_file(path: Path) -> None:
 
 
 def _first_line(error: BaseException) -> str:
-    """The first line of what lies at the root of an error."""
+    """The first line of the message of an error's root cause."""
     while error.__cause__ is not None:
         error = error.__cause__
     text = str(error).strip().splitlines()

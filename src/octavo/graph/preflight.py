@@ -25,7 +25,7 @@ def check_target(model: ir.Model, target: Target) -> None:
 
 
 def violations(model: ir.Model, target: Target) -> Iterator[str]:
-    """Every rule of the target that the model breaks, one sentence each with the node and the remedy."""
+    """Every rule of the target that the model breaks: one sentence with the node and the remedy for each."""
     opset = model.opset_imports.get("", 0)
     if opset < target.opset:
         yield (
@@ -41,8 +41,8 @@ def violations(model: ir.Model, target: Target) -> Iterator[str]:
 
 def _check_pair(node: ir.Node, target: Target) -> Iterator[str]:
     scale, zero_point = constant(node.inputs[1]), _zero_point(node)
-    given = len(node.inputs) > 2 and node.inputs[2] is not None
-    if scale is None or (given and zero_point is None):
+    has_zero_point = len(node.inputs) > 2 and node.inputs[2] is not None
+    if scale is None or (has_zero_point and zero_point is None):
         yield f"{node.op_type} '{node.name}' has a scale or zero_point that is not a constant; make it an initializer"
         return
     if not bool(np.all(np.isfinite(scale) & (scale >= np.finfo(np.float32).tiny))):
@@ -63,7 +63,7 @@ def _check_grid(node: ir.Node, grid: str, zero_point: np.ndarray | None, target:
     is_weight = constant(node.inputs[0]) is not None
     rules = (target.activations, target.second_operand, *target.activation_widths.values())
     grids = {*(rule.grid for rule in (*rules, *target.second_widths.values())), *target.weight_widths.values()}
-    allowed = {found.dtype for found in grids} | {target.weights.dtype}
+    allowed = {rule_grid.dtype for rule_grid in grids} | {target.weights.dtype}
     if grid not in allowed:
         takes = " or ".join(sorted(allowed))
         yield f"'{node.name}' stores {grid} but {target.name} takes {takes}; quantize for this target"
@@ -71,8 +71,8 @@ def _check_grid(node: ir.Node, grid: str, zero_point: np.ndarray | None, target:
     if zero_point is None:
         return
     if symmetric and bool(np.any(zero_point != 0)):
-        found = int(zero_point.flat[0])
-        yield f"'{node.name}' has zero_point {found} but {target.name} takes 0 only; use a symmetric grid"
+        first = int(zero_point.flat[0])
+        yield f"'{node.name}' has zero_point {first} but {target.name} takes 0 only; use a symmetric grid"
     if is_weight and zero_point.size > 1 and bool(np.any(zero_point != _middle(grid))):
         yield f"'{node.name}' has per-channel zero points; per-channel weights must be symmetric"
 
@@ -80,21 +80,21 @@ def _check_grid(node: ir.Node, grid: str, zero_point: np.ndarray | None, target:
 def _check_axis(node: ir.Node, target: Target) -> Iterator[str]:
     axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 1
     if not target.per_channel:
-        yield f"'{node.name}' has a scale for each channel but {target.name} takes one a tensor; quantize per tensor"
+        yield f"'{node.name}' has a scale for each channel but {target.name} takes one per tensor; quantize per tensor"
     elif target.weight_axes is not None and axis not in target.weight_axes:
         allowed = " or ".join(map(str, target.weight_axes))
         yield f"'{node.name}' has scales along axis {axis} but {target.name} takes {allowed}; transpose the weights"
 
 
 def _check_operands(node: ir.Node) -> Iterator[str]:
-    """Integer weights need an integer input, or the operator runs in float for nothing.
+    """Integer weights need an integer input, or the operator runs in float.
 
-    Float weights beside an integer input are those of a layer that was left in float.
+    The reverse is allowed: float weights with an integer input belong to a layer left in float.
     """
     dequantized = [_dequantizer(value) for value in node.inputs[:2]]
     for weights, other, side in ((1, 0, "first"), (0, 1, "second")):
-        found = dequantized[weights]
-        if found is not None and constant(found.inputs[0]) is not None and dequantized[other] is None:
+        dequantize = dequantized[weights]
+        if dequantize is not None and constant(dequantize.inputs[0]) is not None and dequantized[other] is None:
             where = f"{node.op_type} '{node.name}' reads its {side} input"
             yield f"{where} in float beside integer weights; put Q/DQ on both"
 

@@ -1,4 +1,4 @@
-"""Prove, from a layer's own integers, that its 32-bit accumulator cannot overflow."""
+"""Prove from a layer's integer weights that its int32 accumulator cannot overflow."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ LIMIT = 2**31 - 1
 
 @dataclass(frozen=True)
 class OverflowProof:
-    """The largest magnitude a layer's accumulator can reach; `terms` is set when it depends on a dynamic length.
+    """An upper bound on the magnitude of a layer's accumulator.
 
-    `bound` holds for all inputs on the grid: max over channels of sum|w - Zw| * max|x - Zx| + |bias|. Some
-    input reaches it where a channel's weights and bias all have the sign that suits the input's longer side.
-    For a product of two activations of unknown length, `bound` is that of one term and `terms` is how
-    many of them fit.
+    Attributes:
+        layer: name of the node.
+        op: its operator type.
+        bound: max over output channels of sum|w - Zw| * max|x - Zx| + |bias|, for all inputs on the grid. It is
+            reached if a channel's weights and bias all have the sign of the longer side of the input's grid.
+        terms: for a product of two activations whose summed length is dynamic, the number of terms that fit
+            int32; `bound` is then that of one term. None otherwise.
     """
 
     layer: str
@@ -32,14 +35,14 @@ class OverflowProof:
 
     @property
     def holds(self) -> bool:
-        """Whether no input can make the accumulator leave 32 bits."""
+        """Whether no input can overflow the int32 accumulator."""
         return self.bound <= LIMIT
 
 
 def prove(
     model: ir.Model, plan: Plan, activations: Mapping[str, QuantParams], constants: Constants
 ) -> list[OverflowProof]:
-    """One proof for each layer of the plan that accumulates products of 8-bit integers; the others add floats."""
+    """One proof for each layer of the plan that accumulates products of 8-bit integers in int32."""
     nodes = {node.name or "": node for node in model.graph}
     products = [layer for layer in plan.layers.values() if layer.op in LINEAR_OPS]
     layers = [layer for layer in products if layer.inputs and not plan.reads_wide(layer)]

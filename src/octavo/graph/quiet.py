@@ -1,4 +1,4 @@
-"""Keep libraries from writing to the user's terminal."""
+"""Silence the loggers of libraries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet(library: str) -> Iterator[None]:
-    """Nothing that the library logs is shown while the context lasts."""
+    """Suppress all log messages of a library inside the context."""
     logger = logging.getLogger(library)
     level = logger.level
     logger.setLevel(logging.CRITICAL + 1)

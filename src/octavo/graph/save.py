@@ -1,4 +1,4 @@
-"""Write an ONNX file, whole or not at all."""
+"""Write an ONNX file atomically."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from octavo.graph.size import LARGEST_PROTO, tensor_bytes
 
 
 def save(model: ir.Model, path: str | os.PathLike[str]) -> None:
-    """Write a model: beside its place first, to disk, then renamed; what stood there is replaced at the end.
+    """Write a model to a temporary folder beside `path`, sync it to disk, then rename it over an existing file.
 
     Models above 2 GB keep their tensors in `<name>.data` beside the file.
 
@@ -41,23 +41,23 @@ def save(model: ir.Model, path: str | os.PathLike[str]) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _move(source: Path, target: Path, names: list[str]) -> None:
-    """Rename files into a folder; where one cannot be, what stood there before is put back."""
+def _move(folder: Path, destination: Path, names: list[str]) -> None:
+    """Rename files of `folder` into `destination`; on an error, restore the files that were there before."""
     moved: list[str] = []
     try:
         for name in names:
-            kept = source / f"{name}.old"
-            if name != names[-1] and (target / name).is_file():
-                os.link(target / name, kept)
-            os.replace(source / name, target / name)
+            backup = folder / f"{name}.old"
+            if name != names[-1] and (destination / name).is_file():
+                os.link(destination / name, backup)
+            os.replace(folder / name, destination / name)
             moved.append(name)
     except OSError:
         for name in moved:
-            kept = source / f"{name}.old"
-            if kept.exists():
-                os.replace(kept, target / name)
+            backup = folder / f"{name}.old"
+            if backup.exists():
+                os.replace(backup, destination / name)
             else:
-                (target / name).unlink(missing_ok=True)
+                (destination / name).unlink(missing_ok=True)
         raise
 
 

@@ -1,10 +1,10 @@
-"""How large a model is."""
+"""Sizes of models in bytes."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-# Serialized protocol buffers end at 2 GiB; some room is left for the graph itself.
+# Protocol buffers are limited to 2 GiB; the margin is for the graph itself.
 LARGEST_PROTO = 2**31 - 2**26
 
 
@@ -15,6 +15,6 @@ def tensor_bytes(model: ir.Model) -> int:
 
 
 def model_bytes(model: ir.Model) -> int:
-    """Bytes of the model as a file: the serialized size, or that of its tensors when it needs external data."""
+    """Bytes of the model as a file: the serialized size, or the size of its tensors if it needs external data."""
     stored = tensor_bytes(model)
     return stored if stored >= LARGEST_PROTO else int(ir.to_proto(model).ByteSize())

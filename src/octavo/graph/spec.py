@@ -1,4 +1,4 @@
-"""What a model takes and gives: names, element types and shapes."""
+"""Inputs and outputs of a model: names, element types and shapes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output; a dimension is a number, a symbol, or None when nothing is known of it."""
+    """One input or output; a dimension is a number, a symbol, or None if it is unknown."""
 
     name: str
     dtype: np.dtype
@@ -19,12 +19,12 @@ class TensorSpec:
 
 
 def input_specs(model: ir.Model) -> tuple[TensorSpec, ...]:
-    """The inputs that a caller must give (initializers that are also listed as inputs are not among them)."""
+    """The inputs that a caller must pass, in order; initializers that are also listed as inputs are not among them."""
     return _specs([value for value in model.graph.inputs if not value.is_initializer()])
 
 
 def output_specs(model: ir.Model) -> tuple[TensorSpec, ...]:
-    """The outputs in order."""
+    """The outputs, in order."""
     return _specs(model.graph.outputs)
 
 

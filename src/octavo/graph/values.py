@@ -1,4 +1,4 @@
-"""The tensors of a graph by their names."""
+"""Look up the tensors of a graph by name."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from octavo.errors import ModelError
 
 
 def named_values(graph: ir.Graph, wanted: Iterable[str] = ()) -> dict[str, ir.Value]:
-    """Inputs, stored tensors and what nodes make, in this order; those in subgraphs are not among them.
+    """Graph inputs, initializers and node outputs by name, in this order; without those of subgraphs.
 
     Raises:
-        ModelError: one of the `wanted` is missing.
+        ModelError: the graph has no tensor of a name in `wanted`.
     """
     values = {value.name or "": value for value in (*graph.inputs, *graph.initializers.values())}
     for node in graph:
