@@ -47,7 +47,7 @@ def test_a_bundle_takes_any_batch_unless_it_is_fixed(
     monkeypatch.setenv("COLUMNS", "100")
     assert octavo("compile", "out.onnx", "-o", "any.oct", "--dim", "batch=1..64").code == 0
     ended = octavo("inspect", "any.oct")
-    assert "sizes left open: batch 1…64; it is shown as it was compiled" in ended.out
+    assert "dynamic sizes: batch 1…64; shown at the sizes it was compiled for" in ended.out
     assert "image: float32 [1, 1, 8, 8]" in ended.out
     assert octavo("run", "any.oct", "--input", "x.npy", "-o", "y.npy").code == 0
     np.testing.assert_array_equal(np.load("y.npy"), package.load(compiled)(np.load("x.npy")))

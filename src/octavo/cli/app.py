@@ -62,7 +62,7 @@ def run(arguments: list[str]) -> int:
         return 2
     except (KeyboardInterrupt, typer.Abort):
         resumable = "quantize" in arguments[:1]
-        _print_error(f"interrupted; run the same command again{' to go on where calibration stopped' * resumable}")
+        _print_error(f"interrupted; run the same command again{' to resume calibration' * resumable}")
         return _INTERRUPTED
     except BrokenPipeError:
         # The reader of the pipe has closed it. Python must not fail again when it flushes stdout at exit.
@@ -70,9 +70,7 @@ def run(arguments: list[str]) -> int:
         return 1
     except Exception as error:
         traceback.print_exc()
-        _print_error(
-            f"this is a fault of Octavo ({type(error).__name__}: {error}); please report it with the lines above"
-        )
+        _print_error(f"internal error ({type(error).__name__}: {error}); please report it with the traceback above")
         return 1
 
 

@@ -17,7 +17,7 @@ def parse_dims(texts: Sequence[str] | None) -> dict[str, int]:
 
 
 def parse_dims_or_bounds(texts: Sequence[str] | None) -> dict[str, int | tuple[int, int]]:
-    """Sizes, or the smallest and the largest size, by dimension name, from NAME=SIZE and NAME=LEAST..MOST.
+    """Sizes, or the smallest and the largest size, by dimension name, from NAME=SIZE and NAME=MIN..MAX.
 
     Raises:
         OptionError: a text has another form.
@@ -27,12 +27,12 @@ def parse_dims_or_bounds(texts: Sequence[str] | None) -> dict[str, int | tuple[i
 
 def _dim_or_bounds(text: str) -> tuple[str, int | tuple[int, int]]:
     name, _, bounds = text.partition("=")
-    least, dots, most = bounds.partition("..")
+    low, dots, high = bounds.partition("..")
     if not dots:
         return _dim(text)
-    if not name or not least.isdigit() or not most.isdigit():
-        raise OptionError(f"--dim {text} is not NAME=LEAST..MOST; write for example sequence=1..512")
-    return name, (int(least), int(most))
+    if not name or not low.isdigit() or not high.isdigit():
+        raise OptionError(f"--dim {text} is not NAME=MIN..MAX; write for example sequence=1..512")
+    return name, (int(low), int(high))
 
 
 def _dim(text: str) -> tuple[str, int]:

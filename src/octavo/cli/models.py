@@ -1,4 +1,4 @@
-"""Models as the command line names them."""
+"""Models that are named on the command line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def open_model(path: Path) -> Any:
-    """The path of a file, or the model that a user's own `package.module:factory` makes, as ONNX.
+    """The path of a file, or the model that `package.module:factory` makes, exported to ONNX.
 
     Raises:
         ModelError: the factory cannot be imported, or its module cannot be exported.

@@ -24,9 +24,9 @@ def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[Path | None],
     written: set[Path] = set()
     for path in (path for path in outputs if path is not None):
         if path.exists() and any(path.samefile(other) for other in read):
-            raise OptionError(f"{path} is the model itself or its data; choose another output")
+            raise OptionError(f"{path} is an input of this command; choose another output")
         if path.resolve() in written:
-            raise OptionError(f"{path} is named for two outputs; choose another path for one of them")
+            raise OptionError(f"{path} is the path of two outputs; choose another path for one of them")
         written.add(path.resolve())
         _check_output(path, overwrite)
 

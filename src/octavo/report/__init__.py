@@ -1,4 +1,4 @@
-"""A result in words, once; the terminal and the HTML page print it."""
+"""Text and figures of a result, made once in `summary` and printed by `terminal` and `html`."""
 
 from __future__ import annotations
 

@@ -27,8 +27,8 @@ def write_page(
         The path of the page.
 
     Raises:
-        DataError: the JSON file cannot be read or is not a result.
-        OptionError: the page exists and `overwrite` is not set, or it cannot be written.
+        OptionError: the JSON file cannot be read or is not a result, the page exists and `overwrite` is not set, or it
+            cannot be written.
         DependencyError: the plotting library is not installed.
     """
     # Loads the template engine and the plotting library.

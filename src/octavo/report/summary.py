@@ -1,4 +1,4 @@
-"""A result in words and figures: what the terminal prints and the page shows, from the plain form that JSON has."""
+"""Text and figures of a result, from its plain form, for the terminal, the HTML page and `repr`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORST = 5
 
 @dataclass(frozen=True)
 class Figure:
-    """One row of the verdict: what was measured, for the float and the quantized model, and what that means."""
+    """One measurement of the float and the quantized model, with a note that compares them."""
 
     name: str
     float_value: str
@@ -29,7 +29,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class RungRow:
-    """One rung that was tried, as it is shown."""
+    """One rung that was tried, formatted."""
 
     rung: str
     drop: str
@@ -42,7 +42,7 @@ class RungRow:
 
 @dataclass(frozen=True)
 class WorstLayer:
-    """One of the layers where most is lost."""
+    """One of the layers with the largest error, formatted."""
 
     name: str
     op: str
@@ -53,7 +53,7 @@ class WorstLayer:
 
 
 def figures(result: Plain) -> list[Figure]:
-    """Metric, size and latency, as far as they were measured."""
+    """Metric, size and latency; without those that were not measured."""
     rows = [] if result["metric"] is None else [_metric(result["metric"])]
     sizes = result["size_bytes"]
     ratio = sizes["float"] / sizes["quantized"]
@@ -66,7 +66,7 @@ def figures(result: Plain) -> list[Figure]:
 
 
 def headline(result: Plain) -> str:
-    """The verdict in one sentence: the budget's where there is one, else what was lost and won."""
+    """One sentence: the verdict on the budget if there is one, else drop, size and speed."""
     if result["verdict"] is not None:
         return str(result["verdict"]["sentence"])
     parts = ["accuracy was not measured; give `evaluate`"]
@@ -97,65 +97,65 @@ def brief(result: Plain) -> list[str]:
 
 
 def verdict_kind(result: Plain) -> str:
-    """ "met", "not met" or "cannot tell" of a budget; "no budget" where none was given."""
+    """The verdict on the budget, "met", "not met" or "cannot tell"; "no budget" without one."""
     return "no budget" if result["verdict"] is None else str(result["verdict"]["kind"])
 
 
 def rung_rows(result: Plain) -> list[RungRow]:
-    """Every rung that was tried; figures are those on the samples that chose."""
+    """Every rung that was tried, with its figures on the selection set."""
     return [_rung(step) for step in result["steps"]]
 
 
 def ended_on(result: Plain) -> str:
-    """The last rung that was kept; the plain quantization where none was."""
+    """Name of the last rung that was kept; "plain" if none was."""
     return next((str(step["rung"]) for step in reversed(result["steps"]) if step["kept"]), "plain")
 
 
 def kinds(result: Plain) -> str:
-    """How many operators are integers, and of which kinds."""
-    found = Counter(layer["op"] for layer in result["layers"])
+    """Number of integer operators, in total and by type."""
+    counts = Counter(layer["op"] for layer in result["layers"])
     return f"{number_of(len(result['layers']), 'operator')} in integers: " + ", ".join(
-        f"{count} {op}" for op, count in found.items()
+        f"{count} {op}" for op, count in counts.items()
     )
 
 
 def proof_line(result: Plain) -> str:
-    """What was proved of the accumulators."""
+    """Number of accumulators that were proved not to overflow, and the largest bound."""
     proofs = result["proofs"]
     if not proofs:
-        return "no accumulators to prove"
+        return "no accumulators"
     worst = max(proof["bound"] for proof in proofs)
-    line = f"{number_of(len(proofs), 'accumulator')} proved to stay within 32 bits (at most {worst / 2**31:.1%} used)"
+    line = f"{number_of(len(proofs), 'accumulator')} proved not to overflow 32 bits (at most {worst / 2**31:.1%} used)"
     terms = [proof["terms"] for proof in proofs if proof["terms"] is not None]
     return line + (f"; products of activations hold up to {min(terms)} terms" if terms else "")
 
 
 def left_float(result: Plain) -> list[tuple[str, str, list[str]]]:
-    """Operator type, reason and names of what stays in float, the most frequent first."""
-    found: dict[tuple[str, str], list[str]] = {}
-    for left in result["left_float"]:
-        # Without the names that make each reason unlike its neighbours.
-        why = _INPUT.sub("its input is float", left["why"])
-        found.setdefault((left["op"], why), []).append(left["name"])
-    return [(op, why, names) for (op, why), names in sorted(found.items(), key=lambda each: -len(each[1]))]
+    """Operator type, reason and names of the operators in float, grouped, the largest group first."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for operator in result["left_float"]:
+        # Names of tensors would keep operators with the same reason apart.
+        why = _INPUT.sub("its input is float", operator["why"])
+        groups.setdefault((operator["op"], why), []).append(operator["name"])
+    return [(op, why, names) for (op, why), names in sorted(groups.items(), key=lambda group: -len(group[1]))]
 
 
 def worst_layers(result: Plain) -> list[WorstLayer]:
-    """Five layers: those that were diagnosed, worst first, then those with the lowest ratio."""
+    """At most five layers: diagnosed layers, worst first, then the layers with the lowest SQNR."""
     layers = {layer["name"]: layer for layer in result["layers"]}
-    diagnosed = {each["layer"]: each for each in result["diagnosis"]}
+    diagnosed = {diagnosis["layer"]: diagnosis for diagnosis in result["diagnosis"]}
     measured = [layer for layer in result["layers"] if layer["sqnr_db"] is not None and layer["name"] not in diagnosed]
     rest = sorted(measured, key=lambda layer: layer["sqnr_db"])
-    found = [
-        _worst(each["layer"], each["op"], each, layers.get(each["layer"]), each["causes"], result)
-        for each in diagnosed.values()
+    worst = [
+        _worst(name, diagnosis["op"], diagnosis, layers.get(name), diagnosis["causes"], result)
+        for name, diagnosis in diagnosed.items()
     ]
-    found += [_worst(layer["name"], layer["op"], layer, layer, [], result) for layer in rest]
-    return found[:_WORST]
+    worst += [_worst(layer["name"], layer["op"], layer, layer, [], result) for layer in rest]
+    return worst[:_WORST]
 
 
 def native_line(result: Plain) -> str:
-    """What a run takes in the native runtime, or why there is no such figure."""
+    """Time of a run in the native runtime, or why it was not measured."""
     native = result["native"]
     if native is None:
         return "Layers were not timed in the native runtime."
@@ -169,25 +169,26 @@ def native_line(result: Plain) -> str:
 
 
 def spent(result: Plain) -> str:
-    """Seconds by stage, and the highest memory."""
+    """Seconds by stage, and peak memory."""
     seconds = ", ".join(f"{stage} {taken:.1f}" for stage, taken in result["seconds"].items())
     return f"{sum(result['seconds'].values()):.1f} s ({seconds}); peak memory {size(result['peak_rss_bytes'])}"
 
 
 def sparkline(shares: Sequence[float], width: int = 24) -> str:
-    """A histogram as a line of bars; heights are roots of shares, so that tails are seen."""
+    """A histogram as one line of bars; heights are square roots of shares, so that tails are visible."""
     if not shares:
         return ""
     edges = [round(i * len(shares) / width) for i in range(width + 1)]
     sums = [sum(shares[start:end]) for start, end in pairwise(edges)]
     most = max(max(sums), 1e-30)
-    heights = [min(int(sqrt(each / most) * len(_BARS)), len(_BARS) - 1) for each in sums]
-    return "".join(_BARS[height] if each > 0 else " " for each, height in zip(sums, heights, strict=True))
+    heights = [min(int(sqrt(share / most) * len(_BARS)), len(_BARS) - 1) for share in sums]
+    return "".join(_BARS[height] if share > 0 else " " for share, height in zip(sums, heights, strict=True))
 
 
 def main_values(layer: Plain, result: Plain) -> Plain | None:
-    """The values of the tensor whose grid a layer's own figures are: its output, else its first input or weights."""
-    tensor = next((each for each in [layer["output"], *layer["inputs"], *layer["weights"]] if each), None)
+    """The values of the tensor that stands for a layer: its output, else its first input or weights."""
+    candidates = [layer["output"], *layer["inputs"], *layer["weights"]]
+    tensor = next((tensor for tensor in candidates if tensor is not None), None)
     return None if tensor is None else result["tensors"].get(tensor["tensor"])
 
 
@@ -217,7 +218,7 @@ def _rung(step: Plain) -> RungRow:
         "" if ends is None else " to ".join(f"{_number(end):+z.2f}" for end in ends),
         decibels(step["sqnr_db"]),
         f"{step['seconds']:.1f}",
-        step["note"] if kept else f"{step['note']}; no better, taken back",
+        step["note"] if kept else f"{step['note']}; no improvement, discarded",
         step["kept"],
     )
 
@@ -237,5 +238,5 @@ def _worst(name: str, op: str, figure: Plain, layer: Plain | None, causes: Seque
 
 
 def _number(value: float | None) -> float:
-    """JSON has no word for NaN and infinity."""
+    """The number, or NaN for None, which stands for NaN and infinity in JSON."""
     return nan if value is None else value

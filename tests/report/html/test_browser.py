@@ -175,16 +175,16 @@ def test_dark_and_light_differ_in_ground_and_text_and_both_can_be_read(driver: A
         shape(driver, dark=dark)
         visit(driver, pages / "digits.html")
         style = "const s = getComputedStyle(document.body); return [s.backgroundColor, s.color]"
-        ground, text = (lightness(colour) for colour in driver.execute_script(style))
+        ground, text = (lightness(color) for color in driver.execute_script(style))
         assert (ground < text) == dark
         assert (max(ground, text) + 0.05) / (min(ground, text) + 0.05) > 7  # WCAG's ratio for enhanced contrast
         label = driver.execute_script("return getComputedStyle(document.querySelector('.chart svg text')).fill")
         assert abs(lightness(label) - text) < 0.05
 
 
-def lightness(colour: str) -> float:
-    """Relative luminance of a colour as CSS computes it (WCAG 2.2)."""
-    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+def lightness(color: str) -> float:
+    """Relative luminance of a color as CSS computes it (WCAG 2.2)."""
+    parts = [int(part) / 255 for part in color[color.index("(") + 1 : -1].split(",")[:3]]
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 

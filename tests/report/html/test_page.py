@@ -24,7 +24,7 @@ from octavo.measure.compare import ComparedTensor, Comparison
 from octavo.measure.layers import TensorError
 from octavo.report import summary
 from octavo.report.html import comparison_page, read_result, result_fragment, result_page, schema
-from octavo.report.html.colours import colour
+from octavo.report.html.colors import color
 from octavo.report.html.library import vega
 from octavo.report.html.panel import derivation
 from octavo.report.plain import plain
@@ -131,9 +131,9 @@ def test_a_result_of_which_little_is_known_has_a_page_too() -> None:
     bare = stated(size_bytes={"float": 400, "quantized": 100}, versions={"octavo": "1"}).to_dict()
     text = Text(result_page(bare, "model")).text
     assert "accuracy was not measured" in text
-    assert "Nothing is left in float" in text
-    assert "No ladder was climbed" in text
-    assert "Layers were not compared" in text
+    assert "Operators in float None." in text
+    assert "Only plain quantization was run" in text
+    assert "Error through the network Not measured." in text
 
 
 @pytest.mark.parametrize(("pattern", "target", "estimator"), QUANTIZED)
@@ -175,7 +175,7 @@ def test_the_derivation_leads_to_what_is_stored() -> None:
     for layer in result["layers"]:
         for tensor in [*layer["inputs"], *layer["weights"]]:
             found = derivation(tensor, result["tensors"].get(tensor["tensor"]))
-            if found["title"].endswith("worked out"):
+            if found["title"].startswith("Derivation of"):
                 worked += 1
                 values = result["tensors"][tensor["tensor"]]
                 scale = float(np.float32(tensor["scale"][values["channel"] or 0]))
@@ -190,14 +190,14 @@ def test_what_was_learnt_is_not_derived_from_a_range() -> None:
     assert steps[1][2] == "[-1.5, 126]"
 
 
-def test_colours_rise_in_lightness() -> None:
+def test_colors_rise_in_lightness() -> None:
     def lightness(text: str) -> float:
         return sum(int(text[i : i + 2], 16) * part for i, part in ((1, 0.2126), (3, 0.7152), (5, 0.0722)))
 
-    found = [lightness(colour(ratio)) for ratio in np.linspace(0, 50, 40)]
+    found = [lightness(color(ratio)) for ratio in np.linspace(0, 50, 40)]
     assert found == sorted(found)
-    assert colour(-100.0) == colour(0.0)
-    assert colour(200.0) == colour(50.0)
+    assert color(-100.0) == color(0.0)
+    assert color(200.0) == color(50.0)
 
 
 def test_the_fragment_shows_verdict_and_strip_without_scripts() -> None:
@@ -256,7 +256,7 @@ def test_other_json_is_refused_with_one_sentence(name: str, tmp_path: Path) -> N
         (lambda r: r["layers"][0].update(sqnr_db="high"), r"layers\[0\]"),
         (lambda r: r["layers"][0]["inputs"][0].update(scale=[]), r"layers\[0\]"),
         (lambda r: r["layers"][0]["inputs"][0].update(scale=[-1.0]), r"layers\[0\]"),
-        (lambda r: r["layers"][0]["inputs"][0].update(zero_point=[0, 0]), "unequal numbers"),
+        (lambda r: r["layers"][0]["inputs"][0].update(zero_point=[0, 0]), "different numbers"),
         (lambda r: r["layers"][0]["inputs"][0].update(scale=[1e300]), r"layers\[0\]"),
         (lambda r: r["size_bytes"].update(quantized=0), "size_bytes"),
         (lambda r: next(iter(r["tensors"].values())).update(channel=10**6), "no channel"),

@@ -21,7 +21,7 @@ def rows(chart: Any) -> list[dict[str, Any]]:
 
 def test_layers_are_drawn_in_order_with_their_ratios() -> None:
     result = digits()
-    found = [row for row in rows(Plots(result).layers()) if row["series"] == "with what came in"]
+    found = [row for row in rows(Plots(result).layers()) if row["series"] == "with input error"]
     assert [(row["layer"], row["sqnr"]) for row in found] == [(e["name"], e["sqnr_db"]) for e in result["layers"]]
 
 
@@ -67,7 +67,7 @@ def test_a_histogram_carries_grid_and_shares() -> None:
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(OptionError, match="no layer or tensor is called 'nothing'"):
+    with pytest.raises(OptionError, match="no layer or tensor is named 'nothing'"):
         Plots(digits()).histogram("nothing")
 
 

@@ -30,7 +30,7 @@ def test_outputs_and_layers_have_their_figures_in_order() -> None:
         [LONG, "Conv", "-3.1 dB", "0.500000"],
         ["c[0]", "GlobalAveragePool", "exact", "1.000000"],
     ]
-    assert text.rstrip().endswith(f"lowest: Conv 'conv_{LONG}' with -3.1 dB")
+    assert text.rstrip().endswith(f"lowest SQNR: Conv 'conv_{LONG}', -3.1 dB")
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -55,5 +55,5 @@ def test_several_models_stand_side_by_side() -> None:
         [LONG, "Conv", "-3.1 dB", "0.500000", "", ""],
         ["c[0]", "GlobalAveragePool", "exact", "1.000000", "", ""],
     ]
-    assert f"lowest of one.onnx: Conv 'conv_{LONG}' with -3.1 dB" in text
-    assert "lowest of two.onnx: Conv 'conv_a' with 20.0 dB" in text
+    assert f"lowest SQNR of one.onnx: Conv 'conv_{LONG}', -3.1 dB" in text
+    assert "lowest SQNR of two.onnx: Conv 'conv_a', 20.0 dB" in text

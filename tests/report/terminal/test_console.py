@@ -25,7 +25,7 @@ def test_a_stated_width_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stdout().width == 93
 
 
-def test_numbers_and_names_are_not_coloured_by_guesses(
+def test_numbers_and_names_are_not_colored_by_guesses(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")

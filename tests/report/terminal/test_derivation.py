@@ -77,4 +77,4 @@ def test_no_number_is_cut(width: int) -> None:
 def test_many_channels_end_in_a_count() -> None:
     text = channels(np.ones((100, 2), np.float32), 0)
     assert len(rows(text)) == 64
-    assert "and 36 channels more" in text
+    assert "and 36 more channels" in text

@@ -39,7 +39,10 @@ def test_measured() -> None:
 def test_an_estimate_is_called_one_and_names_its_source() -> None:
     text = rendered(show_energy, ESTIMATED, width=WIDE)
     assert "Energy of a run, estimated" in text
-    assert f"An estimate, from operations and bytes with the energies of Horowitz, ISSCC 2014, 45 nm: {WHY}." in text
+    assert (
+        f"Estimated from operations and bytes with the energies of Horowitz, ISSCC 2014, 45 nm; not measured: {WHY}."
+        in text
+    )
     assert rows(text) == [
         ["model.onnx", "0", "4.09", "102", "135", "37.1", ""],
         ["model.int8.onnx", "3.97", "0.118", "25.9", "34.3", "6.37", "5.82x less"],

@@ -35,7 +35,7 @@ def test_inputs_and_outputs_come_first() -> None:
     assert rendered(show_inspection, FOUND).splitlines()[:3] == [
         "input image: float32 [batch, 3, ?]",
         "output out[0]: int64 [1]",
-        "opset 17, 4 operators once folded",
+        "opset 17, 4 operators after folding",
     ]
 
 
@@ -55,7 +55,7 @@ def test_kinds_are_counted_most_frequent_first() -> None:
 
 def test_sizes_and_the_share_in_integers_close_it() -> None:
     text = rendered(show_inspection, FOUND, width=WIDE)
-    assert "weights 97.8 MB now, about 24.5 MB as planned; 3 of 4 operators in integers for x86-vnni" in text
+    assert "weights 97.8 MB in float, about 24.5 MB quantized; 3 of 4 operators in integers for x86-vnni" in text
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -92,13 +92,13 @@ def test_operators_in_float_are_counted_by_reason() -> None:
 def test_many_reasons_end_in_a_count() -> None:
     left = [LeftFloat(f"n{i}", "Op", f"reason {i}") for i in range(20)]
     text = shown(left_float=left)
-    assert "and 8 kinds more; --json lists all" in text
+    assert "and 8 more reasons; --json lists all" in text
     assert text.count("Op: reason") == 12
 
 
 def test_the_proof_names_the_fullest_accumulator() -> None:
-    assert "2 accumulators proved to stay within 32 bits (at most 50.0% used)" in shown()
-    assert "no accumulators to prove" in shown(proofs=[])
+    assert "2 accumulators proved not to overflow 32 bits (at most 50.0% used)" in shown()
+    assert "no accumulators" in shown(proofs=[])
     products = [
         OverflowProof("matmul_p", "MatMul", 32_512, 66_051),
         OverflowProof("matmul_q", "MatMul", 65_024, 33_025),
@@ -109,7 +109,7 @@ def test_the_proof_names_the_fullest_accumulator() -> None:
 def test_causes_stand_below_with_their_layer() -> None:
     found = [diagnosis(causes=["one", "two [b]"], share=0.25), diagnosis(layer="conv_[y]", sqnr_db=-0.01)]
     text = shown(diagnosis=found)
-    assert rows(text, "Where most is lost") == [
+    assert rows(text, "Layers with the largest error") == [
         ["Conv conv_c", "", "12.3 dB", "25%"],
         ["Conv conv_[y]", "", "0.0 dB", ""],
     ]
@@ -141,7 +141,7 @@ def test_rungs_are_listed_with_what_they_gave_and_the_verdict_stands_below() -> 
     text = shown(steps=[kept, back, idle], verdict=judge(metric(), 0.5))
     first, second, third = rows(text, "Rungs tried")
     assert first == ["equalize", "+0.25", "24.8 dB", "2.6", "3 pairs [equalized]"]
-    assert second == ["round", "+0.50", "23.3 dB", "3.5", "weights of 2 layers rounded; no better, taken back"]
+    assert second == ["round", "+0.50", "23.3 dB", "3.5", "weights of 2 layers rounded; no improvement, discarded"]
     assert third == ["smooth", "", "", "0.0", "nothing to smooth"]
     assert text.splitlines()[-1].startswith("budget of 0.5 points met: top1 drops by 0.25")
 

@@ -33,7 +33,7 @@ def test_a_target_is_shown_as_its_file_has_it(name: str) -> None:
     scales = f"in blocks of {held['weights']['block_size']}" if "block_size" in held["weights"] else scales
     assert weights.startswith(f"{held['weights']['grid']}, {scales}")
     assert weights.endswith(held["bias"]["grid"])
-    assert placement == ("around operators" if held["placement"]["behind"] else "in front of them")
+    assert placement == ("around operators" if held["placement"]["behind"] else "before operators")
     (details,) = [part for part in text.split("\n\n") if part.startswith(f"{name}: {held['title']}")]
     said = " ".join(details.split())
     assert all(each in said for each in held["engines"] + held["notes"])

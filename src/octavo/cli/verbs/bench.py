@@ -15,31 +15,31 @@ from octavo.report.terminal.console import stdout
 
 def command(
     models: Annotated[
-        list[Path], typer.Argument(metavar="MODEL...", help="ONNX files, and bundles.", show_default=False)
+        list[Path], typer.Argument(metavar="MODEL...", help="ONNX files and bundles.", show_default=False)
     ],
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples a run.")] = 1,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Samples per run.")] = 1,
     threads: Annotated[
         int | None,
         typer.Option(
             "--threads",
             min=1,
             max=256,
-            help="Threads; by default one for a bundle, and as ONNX Runtime chooses for others.",
+            help="Threads; by default 1 for bundles, and ONNX Runtime's own choice for ONNX files.",
             show_default=False,
         ),
     ] = None,
     dims: Annotated[
         list[str] | None, typer.Option("--dim", help="Size of a dynamic dimension, as NAME=SIZE; repeatable.")
     ] = None,
-    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="About how long to measure.")] = 5.0,
+    seconds: Annotated[float, typer.Option("--seconds", min=0.1, help="Approximate measuring time in seconds.")] = 5.0,
     operators: Annotated[
-        bool, typer.Option("--operators", help="Show which operators of the bundles take the time.")
+        bool, typer.Option("--operators", help="Show the time of each operator of the bundles.")
     ] = False,
-    json: Annotated[Path | None, typer.Option("--json", help="Write all that was measured there.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the timings as JSON to this file.")] = None,
     overwrite: Overwrite = False,
     energy: Annotated[
         bool,
-        typer.Option("--energy", help="Also the energy of a run: measured where that is possible, else estimated."),
+        typer.Option("--energy", help="Show the energy of a run: measured if there is a counter, else estimated."),
     ] = False,
 ) -> None:
     """Time models in turn on random inputs: median and quartiles."""

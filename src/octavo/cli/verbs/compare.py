@@ -17,7 +17,7 @@ def command(
     models: Annotated[
         list[Path],
         typer.Argument(
-            metavar="A B...", help="The model to compare with, then others, quantized or not.", show_default=False
+            metavar="A B...", help="Reference model, then the models to compare with it.", show_default=False
         ),
     ],
     data: Annotated[Path, typer.Option("--data", "-d", help="Samples: .npz, .npy or a folder of images.")],
@@ -28,10 +28,10 @@ def command(
     mean: Mean = None,
     std: Std = None,
     layout: Layout = "NCHW",
-    limit: Annotated[int, typer.Option("--samples", min=1, help="Compare on the first so many.")] = 64,
+    limit: Annotated[int, typer.Option("--samples", min=1, help="Use the first N samples.")] = 64,
     overwrite: Overwrite = False,
 ) -> None:
-    """Compare models with the first one: outputs, and layer by layer SQNR and cosine."""
+    """Compare models with the first one: SQNR and cosine of outputs and inner tensors."""
     check_outputs([report], [*models, data], overwrite)
     check_page(report)
     import octavo

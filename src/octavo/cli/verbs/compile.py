@@ -15,23 +15,23 @@ from octavo.report.terminal.console import stdout
 
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="What quantize wrote.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The bundle to write.", show_default=False)],
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Quantized model that quantize wrote.", show_default=False)
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Bundle to write.", show_default=False)],
     batch: Annotated[
         int | None,
         typer.Option("--batch", min=1, help="Fix a dynamic first axis at this size.", show_default=False),
     ] = None,
     dims: Annotated[
         list[str] | None,
-        typer.Option(
-            "--dim", help="Fix a dynamic dimension, as NAME=SIZE, or bound it, as NAME=LEAST..MOST; repeatable."
-        ),
+        typer.Option("--dim", help="Fix a dynamic dimension (NAME=SIZE) or bound it (NAME=MIN..MAX); repeatable."),
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Compile a quantized model into a bundle for the native runtime.
 
-    Dynamic dimensions stay open, so that the bundle takes inputs of any length.
+    Dynamic dimensions of the inputs stay dynamic, at most two of them.
     """
     check_outputs([output], [model], overwrite)
     import octavo

@@ -12,18 +12,22 @@ from octavo.report.terminal.console import stdout
 
 def command(
     bounds: Annotated[
-        tuple[float, float] | None, typer.Option("--range", metavar="LOW HIGH", help="The real range to map.")
+        tuple[float, float] | None, typer.Option("--range", metavar="LOW HIGH", help="Real range to quantize.")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Take the range from an array: .npy, .npz or .onnx.")
+        Path | None, typer.Option("--weights", help="Array to take the range from: .npy, .npz or .onnx.")
     ] = None,
-    tensor: Annotated[str | None, typer.Option("--tensor", help="Which array of the file.")] = None,
-    dtype: Annotated[str, typer.Option("--dtype", help="The grid: int8, uint8, int4, int8[-127,127], ...")] = "int8",
-    symmetric: Annotated[bool, typer.Option("--symmetric", help="Fix the zero point at the grid's middle.")] = False,
-    axis: Annotated[int | None, typer.Option("--axis", help="One scale for each channel along this axis.")] = None,
-    values: Annotated[list[float] | None, typer.Option("--value", help="Map a value and back; repeatable.")] = None,
+    tensor: Annotated[str | None, typer.Option("--tensor", help="Name of the array in the file.")] = None,
+    dtype: Annotated[str, typer.Option("--dtype", help="Grid: int8, uint8, int4, int8[-127,127], ...")] = "int8",
+    symmetric: Annotated[
+        bool, typer.Option("--symmetric", help="Fix the zero point at the middle of the grid.")
+    ] = False,
+    axis: Annotated[int | None, typer.Option("--axis", help="Use one scale per channel along this axis.")] = None,
+    values: Annotated[
+        list[float] | None, typer.Option("--value", help="Value to quantize and dequantize; repeatable.")
+    ] = None,
 ) -> None:
-    """Show the derivation of scale and zero point, step by step."""
+    """Derive scale and zero point step by step."""
     import octavo
     from octavo.report.plain import plain
     from octavo.report.terminal.derivation import show_channels, show_derivation

@@ -11,9 +11,9 @@ from octavo.report.terminal.console import stdout
 
 
 def command(model: ModelPath, target: TargetName = "auto", exclude: Exclude = None) -> None:
-    """Show a model's operators, which become integers and which do not and why, sizes, and overflow bounds.
+    """Show what becomes of each operator of a model and why, sizes, and overflow bounds.
 
-    Of a bundle: its operators and its memory plan.
+    For a bundle, show its operators and its memory plan.
     """
     if model.suffix == BUNDLE:
         _show_bundle(model)

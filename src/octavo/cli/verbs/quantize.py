@@ -37,42 +37,45 @@ def command(
     context: typer.Context,
     model: ModelPath,
     calibration: Annotated[
-        Path, typer.Option("--calibration", "-c", help="Samples: .npz, .npy or a folder of images.", show_default=False)
+        Path,
+        typer.Option(
+            "--calibration", "-c", help="Calibration samples: .npz, .npy or a folder of images.", show_default=False
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The INT8 model to write.", show_default=False)],
+    output: Annotated[Path, typer.Option("--output", "-o", help="INT8 model to write.", show_default=False)],
     evaluate: Annotated[
-        Path | None, typer.Option("--evaluate", "-e", help="Held-out samples, with labels if there are any.")
+        Path | None, typer.Option("--evaluate", "-e", help="Held-out samples, with labels if available.")
     ] = None,
     target: TargetName = "auto",
     metric: Annotated[
         str | None,
-        typer.Option("--metric", help="A metric (top1, mse, agreement, ...) or module:function."),
+        typer.Option("--metric", help="Metric (top1, mse, agreement, ...) or module:function."),
     ] = None,
     exclude: Exclude = None,
     estimator: Annotated[
-        str | None, typer.Option("--estimator", help="minmax, percentile[:P], mse, entropy, moving_average, ...")
+        str | None, typer.Option("--estimator", help="Range estimator: minmax, percentile[:P], mse, entropy, ...")
     ] = None,
     max_drop: Annotated[
         float | None,
-        typer.Option("--max-drop", help="How much the metric may lose; the ladder is climbed as far as that needs."),
+        typer.Option("--max-drop", help="Budget: largest drop of the metric; rungs are tried until it is met."),
     ] = None,
     rungs: Annotated[
-        str | None, typer.Option("--rungs", help="Rungs to try: auto, none, or some as equalize,correct.")
+        str | None, typer.Option("--rungs", help="Rungs to try: auto, none, or a list such as equalize,correct.")
     ] = None,
     weight_bits: Annotated[int | None, typer.Option("--weight-bits", help="Bits of the weights: 8, 6 or 4.")] = None,
     activation_bits: Annotated[
         int | None, typer.Option("--activation-bits", help="Bits of the activations: 16, 8 or 4.")
     ] = None,
     block_size: Annotated[
-        int | None, typer.Option("--block-size", help="Weights that share a scale, for weight-only targets.")
+        int | None, typer.Option("--block-size", help="Weights per scale, for weight-only targets.")
     ] = None,
     allow_training: Annotated[
-        bool, typer.Option("--allow-training", help="Let the last rung train for more than a few minutes.")
+        bool, typer.Option("--allow-training", help="Allow the last rung to train for more than five minutes.")
     ] = False,
     recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="Decisions: read if the file exists, else written.")
+        Path | None, typer.Option("--recipe", help="Recipe file: followed if it exists, else written.")
     ] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the whole result there.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the whole result as JSON to this file.")] = None,
     report: Report = None,
     input_scale: InputScale = None,
     input_offset: InputOffset = 0.0,
@@ -80,15 +83,15 @@ def command(
     mean: Mean = None,
     std: Std = None,
     layout: Layout = "NCHW",
-    limit: Annotated[int | None, typer.Option("--samples", min=1, help="Calibrate on the first so many.")] = None,
+    limit: Annotated[int | None, typer.Option("--samples", min=1, help="Use the first N calibration samples.")] = None,
     batch_size: BatchSize = None,
     threads: Threads = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the resampling behind intervals.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the resampling for confidence intervals.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Quantize a model, measure what that cost, and write it."""
-    known = recipe is not None and recipe.exists()
-    check_outputs([output, json, report, None if known else recipe], [model, calibration, evaluate], overwrite)
+    """Quantize a model, measure the result, and write it."""
+    follow = recipe is not None and recipe.exists()
+    check_outputs([output, json, report, None if follow else recipe], [model, calibration, evaluate], overwrite)
     check_page(report)
     import octavo
     from octavo.measure.metrics import metric as find_metric
@@ -107,7 +110,7 @@ def command(
             evaluate=None if evaluate is None else octavo.Evaluation(evaluate, chosen),
             exclude=exclude or (),
             estimator=estimator,
-            recipe=recipe if known else None,
+            recipe=recipe if follow else None,
             preprocess=parse_preprocess(input_scale, input_offset, image_size, mean, std, layout),
             limit=limit,
             batch_size=batch_size,
@@ -124,7 +127,7 @@ def command(
         )
     result = replace(result, command=shlex.join(["octavo", *context.obj]))
     result.save(output, overwrite=overwrite)
-    if recipe is not None and not known:
+    if recipe is not None and not follow:
         result.recipe.write(recipe)
     if json is not None:
         result.write_json(json)

@@ -15,13 +15,15 @@ from octavo.report.terminal.console import stdout
 
 
 def command(
-    result: Annotated[Path, typer.Argument(metavar="RESULT", help="What --json wrote.", show_default=False)],
+    result: Annotated[
+        Path, typer.Argument(metavar="RESULT", help="JSON file that quantize --json wrote.", show_default=False)
+    ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="The page to write; RESULT with .html by default.")
+        Path | None, typer.Option("--output", "-o", help="HTML file to write; by default RESULT with .html.")
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make the HTML page of a result that was written as JSON."""
+    """Write the HTML page of a JSON result."""
     path = output or result.with_suffix(".html")
     check_outputs([path], [result], overwrite)
     write_page(result, path, overwrite=overwrite)

@@ -14,12 +14,12 @@ from octavo.report.terminal.console import stdout
 
 
 def command(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="What compile wrote.", show_default=False)],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Bundle that compile wrote.", show_default=False)],
     inputs: Annotated[
-        Path, typer.Option("--input", "-i", help="The input as .npy, or several by name as .npz.", show_default=False)
+        Path, typer.Option("--input", "-i", help="Input as .npy, or inputs by name as .npz.", show_default=False)
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The output as .npy, or all by name as .npz.", show_default=False)
+        Path, typer.Option("--output", "-o", help="Output as .npy, or outputs by name as .npz.", show_default=False)
     ],
     threads: NativeThreads = 1,
     overwrite: Overwrite = False,

@@ -1,4 +1,4 @@
-"""What a browser or a notebook shows: the page of a result, the page of a comparison, and the charts on them."""
+"""HTML pages of a result and of a comparison, and their charts."""
 
 from __future__ import annotations
 

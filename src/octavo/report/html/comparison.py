@@ -1,4 +1,4 @@
-"""The page of a comparison: several models side by side against one."""
+"""The HTML page of models that are compared with a reference model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from octavo.report.comparison import shared_tensors
 from octavo.report.html import charts
-from octavo.report.html.colours import colour
+from octavo.report.html.colors import color
 from octavo.report.html.environment import chart, rendered
 from octavo.report.html.library import vega
 from octavo.report.plain import Plain
@@ -14,7 +14,7 @@ from octavo.report.text import decibels
 
 
 def comparison_page(first: str, others: Sequence[str], comparisons: Sequence[Plain], sizes: Sequence[str]) -> str:
-    """One HTML file that holds everything it shows.
+    """Render a comparison as one self-contained HTML file.
 
     Args:
         first: name of the reference model.
@@ -28,15 +28,15 @@ def comparison_page(first: str, others: Sequence[str], comparisons: Sequence[Pla
     names = _distinct(others)
     rows = shared_tensors(comparisons)
     lines = [
-        {"place": place + 1, "layer": row.layer, "model": name, "sqnr": error["sqnr_db"]}
-        for place, row in enumerate(rows)
+        {"place": i + 1, "layer": row.layer, "model": name, "sqnr": error["sqnr_db"]}
+        for i, row in enumerate(rows)
         for name, error in zip(names, row.errors, strict=True)
         if error is not None
     ]
     drawn = {}
     if lines:
-        words = f"SQNR of {len(rows)} tensors in graph order for {', '.join(names)}"
-        drawn["comparison"] = chart(charts.comparison(names, lines), words)
+        description = f"SQNR of {len(rows)} tensors in graph order for {', '.join(names)}"
+        drawn["comparison"] = chart(charts.comparison(names, lines), description)
     return rendered(
         "comparison.html",
         first=first,
@@ -46,12 +46,12 @@ def comparison_page(first: str, others: Sequence[str], comparisons: Sequence[Pla
         rows=rows,
         charts=drawn,
         decibels=decibels,
-        colour=colour,
+        color=color,
         contents={"charts": drawn, "layers": [], "tensors": {}, "templates": {}},
         vega=vega(),
     )
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The same names, numbered where one stands twice."""
-    return [name if list(names).count(name) == 1 else f"{name} ({place + 1})" for place, name in enumerate(names)]
+    """The names, with numbers added to equal ones."""
+    return [name if list(names).count(name) == 1 else f"{name} ({i + 1})" for i, name in enumerate(names)]

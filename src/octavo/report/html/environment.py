@@ -1,4 +1,4 @@
-"""Templates become text here, with everything that a user named escaped."""
+"""Render the templates; all text is escaped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 _BACKQUOTED = re.compile(r"`([^`]+)`")
 
-# Colours follow the page's own, so that charts change with it to dark, and to paper.
+# The colors are those of the page, so that charts follow its dark mode and its print style.
 _CONFIG: dict[str, Any] = {
     "background": None,
     "view": {"stroke": None},
@@ -31,17 +31,17 @@ _CONFIG: dict[str, Any] = {
 
 
 def rendered(template: str, **contents: Any) -> str:
-    """The template's text.
+    """Render a template.
 
     Args:
-        template: a file of `templates`.
-        contents: what it shows.
+        template: name of a file in `templates`.
+        contents: variables of the template.
     """
     return _environment().get_template(template).render(**contents)
 
 
 def chart(drawn: Any, description: str) -> dict[str, Any]:
-    """A chart of Altair's as the page embeds it: as wide as its place, with its alternative text."""
+    """The Vega-Lite specification of an Altair chart, as wide as its container, with an alternative text."""
     sized = drawn.properties(width="container", autosize={"type": "fit-x", "contains": "padding"})
     return {**sized.to_dict(), "config": _CONFIG, "description": description}
 
@@ -62,7 +62,7 @@ def _environment() -> Environment:
 
 
 def _json(value: Any) -> Markup:
-    """JSON that can stand inside a script element: nothing in it can end that element."""
+    """JSON for a script element, escaped so that no string in it can end the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
 
@@ -73,5 +73,5 @@ def _code(text: str) -> Markup:
 
 
 def _file(name: str) -> Markup:
-    """A file of ours beside the templates, as it is."""
+    """The text of a file beside the templates, not escaped."""
     return Markup(files("octavo.report.html").joinpath("templates", name).read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""The plotting library: Vega-Altair, with Vega's own code for pages that need no network."""
+"""The plotting library Altair, and the JavaScript of Vega for pages that need no network."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from octavo.errors import DependencyError, OptionError
 from octavo.system.files import write_text
 
-# Colours that the colour-blind tell apart (Okabe and Ito 2008), legible on light and on dark ground.
+# Safe for color blindness (Okabe and Ito 2008), and legible on a light and a dark background.
 BLUE, ORANGE, GREEN, RED, GREY = "#3b8fd0", "#e69f00", "#009e73", "#d55e00", "#888888"
 
 
 def altair() -> Any:
-    """The package altair.
+    """Import altair.
 
     Raises:
         DependencyError: it is not installed.
@@ -27,7 +27,7 @@ def altair() -> Any:
 
 
 def vega() -> str:
-    """The JavaScript of Vega, Vega-Lite and vega-embed in one piece; it takes seconds to bundle and is then kept.
+    """The JavaScript of Vega, Vega-Lite and vega-embed, bundled once (in seconds) and then cached.
 
     Raises:
         DependencyError: the package vl-convert-python is not installed.
@@ -45,7 +45,7 @@ def vega() -> str:
         kept.parent.mkdir(parents=True, exist_ok=True)
         write_text(kept, bundle)
     except (OSError, OptionError):
-        # A home that cannot be written costs the time again, no more.
+        # Without a writable cache the next call bundles again.
         pass
     return bundle
 

@@ -1,4 +1,4 @@
-"""What the page shows of one layer and of one tensor, in words."""
+"""Facts about one layer and one tensor, for the panels of the HTML page."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Facts = list[tuple[str, str]]
 
 
 def layer_panels(result: Plain) -> list[dict[str, Any]]:
-    """For each layer its facts, the causes of its loss, and which tensors it reads and writes, by role."""
+    """For each layer: facts, likely causes of its error, and its tensors by role."""
     proofs = {proof["layer"]: proof for proof in result["proofs"]}
-    causes = {each["layer"]: each["causes"] for each in result["diagnosis"]}
+    causes = {diagnosis["layer"]: diagnosis["causes"] for diagnosis in result["diagnosis"]}
     return [
         {
             "name": layer["name"],
@@ -32,23 +32,23 @@ def layer_panels(result: Plain) -> list[dict[str, Any]]:
 
 
 def tensor_panels(result: Plain) -> dict[str, dict[str, Any]]:
-    """For each tensor by name its facts, the derivation of its scale and zero point, and what its charts draw."""
+    """For each tensor by name: facts, the derivation of its scale and zero point, and data for its charts."""
     tensors = {tensor["tensor"]: tensor for layer in result["layers"] for tensor in tensors_of(layer)}
-    found: dict[str, dict[str, Any]] = {}
+    panels: dict[str, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         values = result["tensors"].get(name)
-        found[name] = {"facts": tensor_facts(tensor, values), "derivation": derivation(tensor, values)}
+        panels[name] = {"facts": tensor_facts(tensor, values), "derivation": derivation(tensor, values)}
         if values is not None:
-            found[name] |= {
+            panels[name] |= {
                 "drawn": record(tensor, values),
                 "integers": values["histogram"] is not None and values["histogram"]["integers"],
                 "magnitudes": values["kind"] == "activation",
             }
-    return found
+    return panels
 
 
 def tensor_facts(tensor: Plain, values: Plain | None) -> Facts:
-    """Grid, scale and zero point, and what is known of the values."""
+    """Grid, scale and zero point, and range, clipping and SQNR of the values if they were measured."""
     scales, zero_points = tensor["scale"], sorted(set(tensor["zero_point"]))
     facts = [
         ("grid", tensor["grid"]),
@@ -63,14 +63,17 @@ def tensor_facts(tensor: Plain, values: Plain | None) -> Facts:
         facts.append(("values", f"{values['low']:.5g} … {values['high']:.5g}"))
     if values["clipped"] is not None:
         facts.append(("clipped", f"{values['clipped']:.3%} of the values"))
-    facts.append(("SQNR of its own grid", decibels(values["own_sqnr_db"]) or "not measured"))
+    facts.append(("SQNR, own rounding only", decibels(values["own_sqnr_db"]) or "not measured"))
     if values["sqnr_db"] is not None:
-        facts.append(("SQNR with what came in", decibels(values["sqnr_db"])))
+        facts.append(("SQNR with input error", decibels(values["sqnr_db"])))
     return facts
 
 
 def derivation(tensor: Plain, values: Plain | None) -> dict[str, Any]:
-    """A title, and steps (what, how, result) that lead to scale and zero point, or say what those mean."""
+    """Title and steps (title, formula, result) of the derivation of scale and zero point.
+
+    Parameters that do not follow from a range are explained instead.
+    """
     channel = None if values is None else values["channel"]
     of = "" if channel is None else f" of channel {channel}, the widest"
     grid = Grid.parse(tensor["grid"])
@@ -80,13 +83,13 @@ def derivation(tensor: Plain, values: Plain | None) -> dict[str, Any]:
         return _meaning(stored, "Scale and zero point of the first channel", "S of the input times S of the weights")
     if values is not None and values["range"] is not None:
         low, high = values["range"]
-        worked = derive(low, high, grid, symmetric=values["symmetric"])
-        if worked.params.scale == stored.scale and worked.params.zero_point == stored.zero_point:
-            steps = [(step.title, step.formula, step.result) for step in worked.steps]
-            return {"title": f"Scale and zero point{of}, worked out", "steps": steps}
+        derived = derive(low, high, grid, symmetric=values["symmetric"])
+        if derived.params.scale == stored.scale and derived.params.zero_point == stored.zero_point:
+            steps = [(step.title, step.formula, step.result) for step in derived.steps]
+            return {"title": f"Derivation of scale and zero point{of}", "steps": steps}
     several = " of the first" if len(tensor["scale"]) > 1 else ""
-    why = "as stored: learnt, chosen by a rung, or by the target's own rule"
-    return _meaning(stored, f"What scale and zero point{of or several} mean", why)
+    why = "as stored: trained, chosen by a rung, or by a rule of the target"
+    return _meaning(stored, f"Meaning of scale and zero point{of or several}", why)
 
 
 def _meaning(stored: QuantParams, title: str, why: str) -> dict[str, Any]:
@@ -100,15 +103,15 @@ def _meaning(stored: QuantParams, title: str, why: str) -> dict[str, Any]:
 
 
 def _layer_facts(layer: Plain, proof: Plain | None) -> Facts:
-    facts = [("SQNR of its result", decibels(layer["sqnr_db"]) or "not measured")]
+    facts = [("SQNR of its output", decibels(layer["sqnr_db"]) or "not measured")]
     if layer["cosine"] is not None:
         facts.append(("cosine", f"{layer['cosine']:.6f}"))
     if layer["share"] is not None:
-        facts.append(("share of the output's error", f"{layer['share']:.1%}"))
+        facts.append(("share of the output error", f"{layer['share']:.1%}"))
     if layer["native_ms"] is not None:
         facts.append(("time in the native runtime", milliseconds(layer["native_ms"])))
     if layer["fused"]:
-        facts.append(("fused into it", ", ".join(layer["fused"])))
+        facts.append(("fused operators", ", ".join(layer["fused"])))
     if proof is not None:
         terms = "" if proof["terms"] is None else " for each term"
         facts.append(("accumulator", f"at most {proof['bound']:,}{terms}, {proof['bound'] / 2**31:.2%} of 2³¹"))
@@ -116,9 +119,9 @@ def _layer_facts(layer: Plain, proof: Plain | None) -> Facts:
 
 
 def _roles(layer: Plain) -> list[tuple[str, Plain]]:
-    kinds = [("bias" if each["grid"].startswith("int32") else "weights", each) for each in layer["weights"]]
-    inputs = [("input", each) for each in layer["inputs"]]
-    return [*kinds, *inputs, *([("output", layer["output"])] if layer["output"] else [])]
+    constants = [("bias" if c["grid"].startswith("int32") else "weights", c) for c in layer["weights"]]
+    inputs = [("input", tensor) for tensor in layer["inputs"]]
+    return [*constants, *inputs, *([("output", layer["output"])] if layer["output"] else [])]
 
 
 def _span(numbers: list[float]) -> str:

@@ -1,4 +1,4 @@
-"""`result.plot`: the page's charts from Python."""
+"""The charts of the HTML page, for `result.plot`."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from octavo.report.plain import Plain
 
 @dataclass(frozen=True)
 class Plots:
-    """Charts of a result, as objects of Altair: shown by a notebook, changed with its methods, written with `save`.
+    """Charts of a result as Altair objects, which a notebook shows and `save` writes.
 
-    Each method raises DependencyError where Altair is not installed (the extra `report`).
+    Every method raises DependencyError if Altair is not installed (the extra `report`).
     """
 
     result: Plain
 
     def layers(self) -> Any:
-        """SQNR of each layer's result in dB, in graph order, and of its own grid alone."""
+        """SQNR of each layer in dB, in graph order: with the error of its inputs, and with its own rounding only."""
         return charts.layers(self.result)
 
     def sensitivity(self) -> Any:
-        """The layers with the largest shares of the output's error."""
+        """The layers with the largest shares of the output error."""
         return charts.sensitivity(self.result)
 
     def pareto(self) -> Any:
-        """Drop against bit operations, as the rung `mix` measured it.
+        """Drop of the metric against bit operations, as the rung `mix` measured it.
 
         Raises:
-            OptionError: that rung was not tried, or had nothing to measure.
+            OptionError: the rung `mix` was not run.
         """
         points = pareto_points(self.result)
         if not points:
@@ -40,48 +40,48 @@ class Plots:
         return charts.pareto(points)
 
     def histogram(self, name: str) -> Any:
-        """Values of a layer's weights, inputs and output over their grids, or of one tensor.
+        """Histogram of the weights, inputs and output of a layer over their grids, or of one tensor.
 
         Args:
-            name: a layer's or a tensor's name.
+            name: name of a layer or a tensor.
 
         Raises:
-            OptionError: there is no such name, or nothing was kept of its values.
+            OptionError: there is no such layer or tensor, or it has no histogram.
         """
-        return altair().vconcat(*(charts.histogram(*each) for each in self._named(name, "histogram")))
+        return altair().vconcat(*(charts.histogram(*pair) for pair in self._named(name, "histogram")))
 
     def channels(self, name: str) -> Any:
-        """The ends of each channel of a layer's tensors, or of one tensor.
+        """Range of each channel of the tensors of a layer, or of one tensor.
 
         Args:
-            name: a layer's or a tensor's name.
+            name: name of a layer or a tensor.
 
         Raises:
-            OptionError: there is no such name, or nothing was kept of its channels.
+            OptionError: there is no such layer or tensor, or it has no ranges of channels.
         """
-        return altair().vconcat(*(charts.channels(*each) for each in self._named(name, "channels")))
+        return altair().vconcat(*(charts.channels(*pair) for pair in self._named(name, "channels")))
 
     def _named(self, name: str, needed: str) -> list[tuple[Plain, Plain]]:
         layers = self.result["layers"]
         found = [tensor for layer in layers if layer["name"] == name for tensor in tensors_of(layer)]
         found = found or [tensor for layer in layers for tensor in tensors_of(layer) if tensor["tensor"] == name][:1]
         if not found:
-            raise OptionError(f"no layer or tensor is called '{name}'; result.layers lists them")
+            raise OptionError(f"no layer or tensor is named '{name}'; result.layers lists them")
         values = self.result["tensors"]
         kept = [(each, values[each["tensor"]]) for each in found if each["tensor"] in values]
         kept = [(tensor, each) for tensor, each in kept if each[needed] is not None]
         if not kept:
             raise OptionError(
-                f"no {needed} of '{name}' is known; quantize with verify, and an estimator that keeps one"
+                f"'{name}' has no {needed}; quantize with `verify`, and an estimator that keeps a histogram"
             )
         return kept
 
 
 def tensors_of(layer: Plain) -> list[Plain]:
-    """A layer's weights, inputs and output."""
-    return [each for each in [*layer["weights"], *layer["inputs"], layer["output"]] if each is not None]
+    """Weights, inputs and output of a layer."""
+    return [tensor for tensor in [*layer["weights"], *layer["inputs"], layer["output"]] if tensor is not None]
 
 
 def pareto_points(result: Plain) -> list[Plain]:
-    """The points that the rung `mix` measured; none where it was not tried."""
+    """The points that the rung `mix` measured; empty if it was not run."""
     return [point for step in result["steps"] for point in step["details"].get("pareto", [])]

@@ -1,4 +1,4 @@
-"""Read a result that was written as JSON, and hold it against its schema."""
+"""Read a JSON result and validate it against its schema."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from octavo.errors import DependencyError, OptionError
 from octavo.report.html.plots import tensors_of
 from octavo.report.plain import Plain
 
-_LARGEST = 2**63
+_LIMIT = 2**63
 
 
 def read_result(path: Path) -> Plain:
-    """The plain form of a result that `octavo quantize --json` wrote.
+    """Read the plain form of a result that `octavo quantize --json` or `write_json` wrote.
 
     Raises:
-        OptionError: the file cannot be read, or holds something else.
+        OptionError: the file cannot be read, or is not a result of this version.
         DependencyError: the package jsonschema is not installed.
     """
     try:
         text = path.read_text(encoding="utf-8")
-        found = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
+        result = json.loads(text, parse_constant=_finite, parse_float=_finite, parse_int=_whole)
     except OSError as error:
         raise OptionError(f"result {path} cannot be read ({error.strerror}); check the path") from None
     except (ValueError, RecursionError) as error:
         raise OptionError(f"{path} is not JSON ({error}); give what `result.write_json` wrote") from None
-    wrong = _problem(found)
+    wrong = _problem(result)
     if wrong is not None:
         raise OptionError(
             f"{path} is not a result of this version of Octavo: {wrong}; write it again with `result.write_json`"
         )
-    return found  # type: ignore[no-any-return]
+    return result  # type: ignore[no-any-return]
 
 
 def schema() -> dict[str, Any]:
@@ -43,26 +43,26 @@ def schema() -> dict[str, Any]:
     return json.loads(files("octavo.report.html").joinpath("result.schema.json").read_text("utf-8"))  # type: ignore[no-any-return]
 
 
-def _problem(found: Any) -> str | None:
-    """What breaks the schema first, and where; None where nothing does."""
+def _problem(result: Any) -> str | None:
+    """The violation of the schema that matters most, with its JSON path; None if the result is valid."""
     try:
         library: Any = importlib.import_module("jsonschema")
     except ImportError:
         raise DependencyError("jsonschema", "report") from None
-    error = library.exceptions.best_match(library.Draft202012Validator(schema()).iter_errors(found))
+    error = library.exceptions.best_match(library.Draft202012Validator(schema()).iter_errors(result))
     if error is None:
-        return _inconsistent(found)
+        return _inconsistent(result)
     where = error.json_path.removeprefix("$").removeprefix(".")
     message = error.message if len(error.message) < 200 else f"{error.message[:200]} …"
     return f"at {where or 'its top'}, {message}"
 
 
-def _inconsistent(found: Plain) -> str | None:
-    """What a schema cannot say: channels and zero points come in equal numbers."""
-    for tensor in (each for layer in found["layers"] for each in tensors_of(layer)):
-        values = found["tensors"].get(tensor["tensor"])
+def _inconsistent(result: Plain) -> str | None:
+    """A violation that a schema cannot express: mismatched numbers of scales, zero points and channels."""
+    for tensor in (tensor for layer in result["layers"] for tensor in tensors_of(layer)):
+        values = result["tensors"].get(tensor["tensor"])
         if len(tensor["scale"]) != len(tensor["zero_point"]):
-            return f"tensor '{tensor['tensor']}' has scales and zero points in unequal numbers"
+            return f"tensor '{tensor['tensor']}' has different numbers of scales and zero points"
         if values is not None and (values["channel"] or 0) >= len(tensor["scale"]):
             return f"tensor '{tensor['tensor']}' has no channel {values['channel']}"
     return None
@@ -77,6 +77,6 @@ def _finite(token: str) -> float:
 
 def _whole(token: str) -> int:
     value = int(token)
-    if abs(value) >= _LARGEST:
-        raise ValueError(f"{token[:40]} is too large a number")
+    if abs(value) >= _LIMIT:
+        raise ValueError(f"{token[:40]} is too large")
     return value

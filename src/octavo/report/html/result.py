@@ -1,4 +1,4 @@
-"""The page of a result, and the piece of it that a notebook shows."""
+"""The HTML page of a result, and the HTML that a notebook shows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from octavo.report import summary
 from octavo.report.html import charts
-from octavo.report.html.colours import HIGH_DB, LOW_DB, colour
+from octavo.report.html.colors import HIGH_DB, LOW_DB, color
 from octavo.report.html.environment import chart, rendered
 from octavo.report.html.library import altair, vega
 from octavo.report.html.panel import layer_panels, tensor_panels
@@ -20,11 +20,11 @@ _STEPS = 11
 
 
 def result_page(result: Plain, title: str) -> str:
-    """One HTML file that holds everything it shows.
+    """Render a result as one self-contained HTML file.
 
     Args:
         result: the plain form of a result, as `QuantizationResult.to_dict` gives it or JSON holds it.
-        title: what was quantized.
+        title: title of the page, usually the name of the model.
 
     Raises:
         DependencyError: the plotting library is not installed.
@@ -56,57 +56,57 @@ def result_page(result: Plain, title: str) -> str:
 
 
 def result_fragment(result: Plain) -> str:
-    """The verdict and the strip, for a notebook."""
+    """Verdict, figures and strip, without scripts, for a notebook."""
     return rendered("fragment.html", result=result, summary=summary, cells=strip(result), legend=legend())
 
 
 def legend() -> list[tuple[str, str]]:
-    """Ratios and their colours, from the lowest to the highest."""
-    ratios = [LOW_DB + place * (HIGH_DB - LOW_DB) / (_STEPS - 1) for place in range(_STEPS)]
-    return [(f"{ratio:.0f}", colour(ratio)) for ratio in ratios]
+    """SQNR values and their colors, ascending."""
+    ratios = [LOW_DB + i * (HIGH_DB - LOW_DB) / (_STEPS - 1) for i in range(_STEPS)]
+    return [(f"{ratio:.0f}", color(ratio)) for ratio in ratios]
 
 
 def _charts(result: Plain) -> dict[str, Any]:
-    """The charts of the sections, as far as there is something to draw."""
-    found: dict[str, Any] = {}
+    """The charts by section; sections without data have none."""
+    drawn: dict[str, Any] = {}
     metric, measured = result["metric"], [layer for layer in result["layers"] if layer["sqnr_db"] is not None]
     if metric is not None and metric["drop"] is not None:
         budget = None if result["verdict"] is None else result["verdict"]["budget"]
-        found["drop"] = chart(charts.drop(metric, budget), f"{metric['name']}: {summary.figures(result)[0].note}")
+        drawn["drop"] = chart(charts.drop(metric, budget), f"{metric['name']}: {summary.figures(result)[0].note}")
     if measured:
         worst = min(measured, key=lambda layer: layer["sqnr_db"])
-        words = (
+        description = (
             f"SQNR of {len(measured)} layers in graph order; lowest is {worst['name']}, {decibels(worst['sqnr_db'])}"
         )
-        found["layers"] = chart(charts.layers(result), words)
+        drawn["layers"] = chart(charts.layers(result), description)
     shares = [layer for layer in result["layers"] if layer["share"] is not None]
     if shares:
         most = max(shares, key=lambda layer: layer["share"])
-        words = f"Shares of the output's error; the largest is that of {most['name']}, {most['share']:.0%}"
-        found["sensitivity"] = chart(charts.sensitivity(result), words)
+        description = f"Shares of the output error; the largest is that of {most['name']}, {most['share']:.0%}"
+        drawn["sensitivity"] = chart(charts.sensitivity(result), description)
     points = pareto_points(result)
     if points:
-        words = f"Drop against bit operations at {len(points)} sets of raised layers"
-        found["pareto"] = chart(charts.pareto(points), words)
-    return found
+        description = f"Drop against bit operations at {len(points)} sets of layers with more bits"
+        drawn["pareto"] = chart(charts.pareto(points), description)
+    return drawn
 
 
 def _rows(result: Plain) -> list[dict[str, Any]]:
-    """The table of layers: what it shows, and what it sorts by."""
-    found = []
-    for place, layer in enumerate(result["layers"]):
+    """Rows of the table of layers: for each cell its text and its sort key."""
+    rows = []
+    for i, layer in enumerate(result["layers"]):
         values = main_values(layer, result)
         clipped = None if values is None else values["clipped"]
         cells = [
-            (str(place + 1), place),
+            (str(i + 1), i),
             (layer["op"], layer["op"]),
             (layer["name"], layer["name"]),
-            (" · ".join(dict.fromkeys(each["grid"] for each in tensors_of(layer))), layer["grid"]),
+            (" · ".join(dict.fromkeys(tensor["grid"] for tensor in tensors_of(layer))), layer["grid"]),
             (decibels(layer["sqnr_db"]), layer["sqnr_db"]),
             ("" if layer["cosine"] is None else f"{layer['cosine']:.6f}", layer["cosine"]),
             ("" if layer["share"] is None else f"{layer['share']:.1%}", layer["share"]),
             ("" if clipped is None else f"{clipped:.3%}", clipped),
             ("" if layer["native_ms"] is None else short(layer["native_ms"]), layer["native_ms"]),
         ]
-        found.append({"place": place, "cells": cells})
-    return found
+        rows.append({"place": i, "cells": cells})
+    return rows

@@ -1,4 +1,4 @@
-"""What charts and page draw of one tensor, as one small record."""
+"""The data of one tensor that its charts draw."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from octavo.report.plain import Plain
 
 
 def record(tensor: Plain, values: Plain) -> dict[str, Any]:
-    """Bins, grid and channel ends in numbers: `first` is the grid's lowest value, `step` the distance of two.
+    """Histogram, grid and ranges of channels: `first` is the lowest grid value, `step` the distance between two.
 
-    Where the histogram counts integers, so do all of its figures.
+    If the histogram is of integers, all of these are in units of integers.
     """
     histogram, grid = values["histogram"], Grid.parse(tensor["grid"])
-    found: dict[str, Any] = {}
+    data: dict[str, Any] = {}
     if histogram is not None:
         shares = histogram["shares"]
         integers = histogram["integers"]
         step = 1.0 if integers else tensor["scale"][0]
         zero_point = tensor["zero_point"][0]
-        found |= {
+        data |= {
             "low": _short(histogram["low"]),
             "width": _short((histogram["high"] - histogram["low"]) / len(shares)),
             "shares": shares,
@@ -30,12 +30,12 @@ def record(tensor: Plain, values: Plain) -> dict[str, Any]:
             "zero": float(zero_point) if integers else 0.0,
         }
     if values["channels"] is not None:
-        found |= {
+        data |= {
             "lows": values["channels"]["low"],
             "highs": values["channels"]["high"],
             "every": values["channels"]["step"],
         }
-    return found
+    return data
 
 
 def _short(number: float) -> float:

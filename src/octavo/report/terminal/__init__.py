@@ -1,1 +1,1 @@
-"""What a user sees in the terminal: progress on stderr, tables on stdout."""
+"""Terminal output: progress on stderr, tables on stdout."""

@@ -21,16 +21,16 @@ def show_bundle(console: Console, bundle: Plain, memory_bytes: int) -> None:
     tensors = bundle["tensors"]
     if bundle["sizes"]:
         bounds = ", ".join(f"{dim['name']} {dim['least']}…{dim['most']}" for dim in bundle["sizes"])
-        console.print(escape(f"sizes left open: {bounds}; it is shown as it was compiled"))
+        console.print(escape(f"dynamic sizes: {bounds}; shown at the sizes it was compiled for"))
     for kind in ("input", "output"):
         for number in bundle[f"{kind}s"]:
             console.print(escape(f"{kind} {tensors[number]['name']}: {_type(tensors[number])}"))
     console.print(_operators(bundle))
     buffers = {(tensor["offset"], tensor["size"], tensor["name"]) for tensor in tensors if tensor["place"] == "arena"}
     console.print(
-        f"constants {size(bundle['payload_bytes'])}; the arena's {number_of(len(buffers), 'tensor')} of together "
-        f"{size(sum(length for _, length, _ in buffers))} share {size(bundle['arena_bytes'])}; "
-        f"a session takes {size(memory_bytes)} with scratch"
+        f"constants {size(bundle['payload_bytes'])}; {number_of(len(buffers), 'tensor')} in the arena, "
+        f"{size(sum(length for _, length, _ in buffers))} in total, share {size(bundle['arena_bytes'])}; "
+        f"a session needs {size(memory_bytes)} with scratch memory"
     )
 
 
@@ -38,7 +38,7 @@ def _operators(bundle: Plain) -> Table:
     table = Table(title=f"{number_of(len(bundle['operators']), 'operator')} in order", title_justify="left")
     table.add_column("operator", overflow="fold")
     table.add_column("result", overflow="fold")
-    for heading in ("size", "lies at"):
+    for heading in ("size", "location"):
         table.add_column(heading, justify="right", no_wrap=True)
     for operator in bundle["operators"]:
         result = bundle["tensors"][operator["output"]]

@@ -36,7 +36,7 @@ def show_comparisons(console: Console, names: Sequence[str], comparisons: Sequen
             lowest = min(comparison["layers"], key=lambda tensor: tensor["error"]["sqnr_db"])
             of = f" of {escape(name)}" if len(names) > 1 else ""
             sqnr = decibels(lowest["error"]["sqnr_db"])
-            console.print(f"lowest{of}: {escape(lowest['op'])} '{escape(lowest['layer'])}' with {sqnr}")
+            console.print(f"lowest SQNR{of}: {escape(lowest['op'])} '{escape(lowest['layer'])}', {sqnr}")
 
 
 def _table(title: str, names: Sequence[str], tensors: Sequence[SharedTensor]) -> Table:

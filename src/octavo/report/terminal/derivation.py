@@ -53,7 +53,7 @@ def show_channels(console: Console, channels: Sequence[Plain], axis: int) -> Non
         )
     console.print(table)
     if len(channels) > _MAX_CHANNELS:
-        console.print(f"and {len(channels) - _MAX_CHANNELS} channels more")
+        console.print(f"and {len(channels) - _MAX_CHANNELS} more channels")
 
 
 def _values(rows: Sequence[Plain]) -> Table:

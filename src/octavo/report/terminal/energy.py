@@ -36,7 +36,7 @@ def _show_measured(console: Console, benchmark: Plain) -> None:
         joules = timing["joules"]
         table.add_row(escape(timing["model"]), short(joules * _MILLI), _ratio(first, joules, number == 0))
     console.print(table)
-    console.print("The processor's counter (RAPL) counts all that it does, idling and other programs included.")
+    console.print("The energy counter of the processor (RAPL) includes idle power and other programs.")
 
 
 def _show_estimated(console: Console, benchmark: Plain) -> None:
@@ -58,7 +58,9 @@ def _show_estimated(console: Console, benchmark: Plain) -> None:
         )
     console.print(table)
     source, why = benchmark["energy_source"], escape(benchmark["no_counter"])
-    console.print(f"An estimate, from operations and bytes with the energies of {source}: {why}.", soft_wrap=True)
+    console.print(
+        f"Estimated from operations and bytes with the energies of {source}; not measured: {why}.", soft_wrap=True
+    )
 
 
 def _total(timing: Plain) -> float:

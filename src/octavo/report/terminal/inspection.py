@@ -24,17 +24,15 @@ def show_inspection(console: Console, inspection: Plain) -> None:
         for spec in inspection[f"{kind}s"]:
             shape = ", ".join("?" if dim is None else str(dim) for dim in spec["shape"])
             console.print(escape(f"{kind} {spec['name']}: {spec['dtype']} [{shape}]"))
-    console.print(f"opset {inspection['opset']}, {number_of(len(operators), 'operator')} once folded\n")
+    console.print(f"opset {inspection['opset']}, {number_of(len(operators), 'operator')} after folding\n")
     console.print(_kinds(inspection))
     console.print(_operators(inspection))
     integers = sum(row["integer"] for row in operators)
     console.print(
-        f"weights {size(inspection['float_bytes'])} now, about {size(inspection['integer_bytes'])} as planned; "
+        f"weights {size(inspection['float_bytes'])} in float, about {size(inspection['integer_bytes'])} quantized; "
         f"{integers} of {len(operators)} operators in integers for {escape(inspection['target'])}"
     )
-    console.print(
-        "overflow proof: each accumulator's largest value over all inputs, biases not counted; the limit is 2^31"
-    )
+    console.print("accumulator: the largest value it can reach for any input, without bias; the limit is 2^31")
 
 
 def _kinds(inspection: Plain) -> Table:
@@ -53,7 +51,7 @@ def _operators(inspection: Plain) -> Table:
     table = Table(title="Operators in order", title_justify="left")
     table.add_column("operator", overflow="fold")
     table.add_column("becomes", no_wrap=True)
-    table.add_column("accumulator, or why", overflow="fold")
+    table.add_column("accumulator, or reason", overflow="fold")
     for row in inspection["operators"]:
         note = escape(row["why"]) if row["bound"] is None else f"{row['bound'] / 2**31:.2%} of 2^31"
         style = None if row["integer"] else "dim"

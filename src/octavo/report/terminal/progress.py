@@ -1,4 +1,4 @@
-"""The course of long work, drawn on a terminal."""
+"""Progress bars on a terminal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from octavo.system.progress import Progress, Silent
 
 
 class _Count(MofNCompleteColumn):
-    """How many steps of how many; nothing where no number was expected."""
+    """The number of steps done and expected; empty if the total is not known."""
 
     def render(self, task: Task) -> Text:
         return Text() if task.total is None else super().render(task)
 
 
 class TerminalProgress:
-    """A `Progress` that draws one bar a stage and removes it at the end."""
+    """A `Progress` that draws one bar per stage and removes it at the end."""
 
     def __init__(self) -> None:
         self._bars = Bars(
@@ -66,7 +66,7 @@ class TerminalProgress:
 
 
 class Quiet(Silent):
-    """No progress, for pipes and files."""
+    """A `Progress` that prints nothing, for pipes and files."""
 
     def __enter__(self) -> Progress:
         return self
@@ -75,5 +75,5 @@ class Quiet(Silent):
 
 
 def watcher() -> TerminalProgress | Quiet:
-    """Bars where stderr is a terminal, silence elsewhere; to be used in a `with` statement."""
+    """A context manager: bars if stderr is a terminal, else no output."""
     return TerminalProgress() if stderr().is_terminal else Quiet()

@@ -1,4 +1,4 @@
-"""The result of a quantization on one screen: figures, rungs, where accuracy went, and the verdict last."""
+"""The result of a quantization: figures, rungs, layers with the largest error, and the verdict last."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from octavo.report import summary
 from octavo.report.plain import Plain
 from octavo.report.text import number_of
 
-_LARGEST_LIST = 12
+_MAX_REASONS = 12
 _COLORS = {"met": "green", "not met": "red", "cannot tell": "yellow", "no budget": "bold"}
 
 
 def show_result(console: Console, result: Plain, output: Path) -> None:
-    """Print the figures, what explains them, the warnings, and the verdict in the last line.
+    """Print figures, rungs, operators, the worst layers, warnings, and the verdict in the last line.
 
     Args:
         console: where to print.
@@ -52,12 +52,12 @@ def _figures(result: Plain, title: str) -> Table:
 
 
 def _rungs(rows: Sequence[summary.RungRow]) -> Table:
-    """One row a rung that was tried; figures are those on the samples that chose."""
-    table = Table(title="Rungs tried, on the samples to choose by", title_justify="left")
+    """One row for each rung that was tried."""
+    table = Table(title="Rungs tried, measured on the selection set", title_justify="left")
     table.add_column("rung", no_wrap=True)
     for heading in ("drop", "SQNR", "seconds"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("what it did", overflow="fold")
+    table.add_column("effect", overflow="fold")
     for row in rows:
         style = None if row.kept else "dim"
         table.add_row(row.rung, row.drop, row.sqnr, row.seconds, escape(row.note), style=style)
@@ -70,21 +70,21 @@ def _show_left_float(console: Console, result: Plain) -> None:
         console.print("nothing is left in float")
         return
     console.print(f"\n{number_of(len(result['left_float']), 'operator')} left in float:")
-    for op, why, names in reasons[:_LARGEST_LIST]:
+    for op, why, names in reasons[:_MAX_REASONS]:
         console.print(f"  {len(names)} {escape(op)}: {escape(why)}", soft_wrap=True)
-    if len(reasons) > _LARGEST_LIST:
-        console.print(f"  and {len(reasons) - _LARGEST_LIST} kinds more; --json lists all")
+    if len(reasons) > _MAX_REASONS:
+        console.print(f"  and {len(reasons) - _MAX_REASONS} more reasons; --json lists all")
 
 
 def _show_worst(console: Console, result: Plain) -> None:
     rows = summary.worst_layers(result)
     if not rows:
         return
-    table = Table(title="Where most is lost", title_justify="left")
+    table = Table(title="Layers with the largest error", title_justify="left")
     table.add_column("layer", overflow="fold")
     table.add_column("values on its grid", no_wrap=True)
     table.add_column("SQNR", justify="right", no_wrap=True)
-    table.add_column("of the\nerror", justify="right", no_wrap=True)
+    table.add_column("share of\nthe error", justify="right", no_wrap=True)
     for row in rows:
         table.add_row(f"{escape(row.op)} {escape(row.name)}", row.spark, row.sqnr, row.share)
     console.print()

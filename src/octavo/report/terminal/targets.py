@@ -30,10 +30,10 @@ def show_targets(console: Console, targets: Sequence[Plain], this_machine: str) 
             f"[bold]{escape(target['name'])}[/]{mark}",
             escape(_activations(target)),
             escape(_weights(target)),
-            "around operators" if target["behind"] else "in front of them",
+            "around operators" if target["behind"] else "before operators",
         )
     console.print(table)
-    console.print("* what --target auto takes on this machine")
+    console.print("* the target of --target auto on this machine")
     for target in targets:
         _show_notes(console, target)
 
@@ -41,7 +41,7 @@ def show_targets(console: Console, targets: Sequence[Plain], this_machine: str) 
 def _show_notes(console: Console, target: Plain) -> None:
     engines = escape(", ".join(target["engines"]))
     console.print(f"\n[bold]{escape(target['name'])}[/]: {escape(target['title'])}; for {engines}")
-    operators = f"integers where: {', '.join(sorted({*target['compute'], *target['carry']}))}"
+    operators = f"integer operators: {', '.join(sorted({*target['compute'], *target['carry']}))}"
     for line in (operators, *target["notes"]):
         console.print(Padding(escape(line), (0, 0, 0, 2)))
 

@@ -1,4 +1,4 @@
-"""Charts, one file each: functions from plain figures to Altair's own chart objects."""
+"""Charts, one file each: functions from plain values to Altair charts."""
 
 from __future__ import annotations
 

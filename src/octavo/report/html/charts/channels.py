@@ -10,18 +10,18 @@ from octavo.report.plain import Plain
 
 
 def channels(tensor: Plain, values: Plain) -> Any:
-    """A chart of one tensor: from the smallest to the largest value of each channel.
+    """Chart the range of values of each channel of one tensor.
 
     Args:
-        tensor: a tensor's report: `tensor`, `grid`, `scale`, `zero_point`, `axis`.
-        values: its values, with ends of channels; of activations these are magnitudes.
+        tensor: plain form of a tensor: `tensor`, `grid`, `scale`, `zero_point`, `axis`.
+        values: its values, with ranges of channels; those of activations are magnitudes.
     """
     data = altair().InlineData([record(tensor, values)])
     return channels_of(data, magnitudes=values["kind"] == "activation").properties(title=tensor["tensor"])
 
 
 def channels_of(data: Any, *, magnitudes: bool) -> Any:
-    """The same for data of Altair's that hold one record (`octavo.report.html.tensor.record`)."""
+    """Chart one record of `octavo.report.html.tensor.record`, given as Altair data."""
     alt = altair()
     return (
         alt.Chart(data)

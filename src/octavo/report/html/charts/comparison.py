@@ -1,4 +1,4 @@
-"""Layers of several models against those of one."""
+"""SQNR of the tensors of several models, relative to a reference model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _SHAPES = ["circle", "diamond", "square", "triangle-up"]
 
 
 def comparison(names: list[str], rows: Sequence[Plain]) -> Any:
-    """A chart of each tensor's SQNR in dB, one line a model.
+    """Chart the SQNR of each tensor in dB, one line per model.
 
     Args:
-        names: of the models.
-        rows: each with `place`, `layer`, `model` and `sqnr`.
+        names: names of the models.
+        rows: points with `place`, `layer`, `model` and `sqnr`.
     """
     alt = altair()
     order = {"domain": names, "range": [_COLOURS[i % len(_COLOURS)] for i in range(len(names))]}

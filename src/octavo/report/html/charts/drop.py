@@ -1,4 +1,4 @@
-"""The drop of the metric with its interval, against the budget."""
+"""The drop of the metric, its interval, and the budget."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from octavo.report.plain import Plain
 
 
 def drop(metric: Plain, budget: float | None) -> Any:
-    """A chart of the drop and its paired 95% interval; zero and the budget are marked."""
+    """Chart the drop and its paired 95% interval, with marks at zero and at the budget."""
     alt = altair()
     low, high = metric["drop_ci95"] or [metric["drop"], metric["drop"]]
     marks = [{"at": 0.0, "what": "no drop"}] + ([] if budget is None else [{"at": budget, "what": "budget"}])

@@ -1,4 +1,4 @@
-"""How the values of a tensor are spread over its grid."""
+"""Histogram of a tensor over its grid."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from octavo.report.html.library import BLUE, GREY, ORANGE, RED, altair
 from octavo.report.html.tensor import record
 from octavo.report.plain import Plain
 
-_ENDS = ["the grid’s ends", "zero"]
-# More ticks than pixels tell nothing.
-_MOST_TICKS = 300
+_ENDS = ["ends of the grid", "zero"]
+# More ticks than this would merge.
+_MAX_TICKS = 300
 
 
 def histogram(tensor: Plain, values: Plain) -> Any:
-    """A chart of one tensor: shares of its values, and over them its grid.
+    """Chart the histogram of one tensor, with the values of its grid as ticks.
 
     Args:
-        tensor: a tensor's report: `tensor`, `grid`, `scale`, `zero_point`, `axis`.
+        tensor: plain form of a tensor: `tensor`, `grid`, `scale`, `zero_point`, `axis`.
         values: its values, with a histogram.
     """
     data = altair().InlineData([record(tensor, values)])
@@ -25,10 +25,10 @@ def histogram(tensor: Plain, values: Plain) -> Any:
 
 
 def histogram_of(data: Any, *, integers: bool) -> Any:
-    """The same for data of Altair's that hold one record (`octavo.report.html.tensor.record`)."""
+    """Chart one record of `octavo.report.html.tensor.record`, given as Altair data."""
     alt = altair()
     base = alt.Chart(data)
-    axis = "integer q, each channel at its own scale" if integers else "value"
+    axis = "integer q, per-channel scales" if integers else "value"
     x = alt.X("x0:Q", title=axis, scale=alt.Scale(zero=False, nice=False))
     bars = (
         base.transform_flatten(["shares"])
@@ -51,7 +51,7 @@ def histogram_of(data: Any, *, integers: bool) -> Any:
         )
     )  # fmt: skip
     levels = (
-        base.transform_filter(f"datum.levels <= {_MOST_TICKS}")
+        base.transform_filter(f"datum.levels <= {_MAX_TICKS}")
         .transform_calculate(level="sequence(0, datum.levels)")
         .transform_flatten(["level"])
         .transform_calculate(x0="datum.first + datum.level * datum.step")

@@ -9,11 +9,11 @@ from octavo.report.html.library import BLUE, ORANGE, altair
 from octavo.report.plain import Plain
 from octavo.report.summary import main_values
 
-_SERIES = ["with what came in", "its own grid alone"]
+_SERIES = ["with input error", "own rounding only"]
 
 
 def layers(result: Plain) -> Any:
-    """A chart of each layer's SQNR in dB, in graph order: of its result, and of its own grid alone."""
+    """Chart the SQNR of each layer in dB, in graph order: with input error, and with its own rounding only."""
     alt = altair()
     rows = [row for place, layer in enumerate(result["layers"]) for row in _rows(place, layer, result)]
     chart = alt.Chart(alt.InlineData(rows)).encode(
@@ -35,9 +35,9 @@ def layers(result: Plain) -> Any:
 
 def _rows(place: int, layer: Plain, result: Plain) -> list[dict[str, Any]]:
     values = main_values(layer, result)
-    found = (layer["sqnr_db"], None if values is None else values["own_sqnr_db"])
+    ratios = (layer["sqnr_db"], None if values is None else values["own_sqnr_db"])
     return [
         {"place": place + 1, "layer": layer["name"], "operator": layer["op"], "sqnr": ratio, "series": series}
-        for series, ratio in zip(_SERIES, found, strict=True)
+        for series, ratio in zip(_SERIES, ratios, strict=True)
         if ratio is not None
     ]

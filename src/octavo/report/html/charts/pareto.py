@@ -1,4 +1,4 @@
-"""What mixed precision costs and gives."""
+"""Accuracy against cost of mixed precision."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from octavo.report.plain import Plain
 
 
 def pareto(points: list[Plain]) -> Any:
-    """A chart of the drop, with its interval, against bit operations, one point for each set of raised layers.
+    """Chart the drop, with its interval, against bit operations, one point per set of layers with more bits.
 
     Args:
-        points: as the step of the rung `mix` keeps them in its details.
+        points: the points in the details of the rung `mix`.
     """
     alt = altair()
     rows = [
@@ -30,7 +30,7 @@ def pareto(points: list[Plain]) -> Any:
             "operations:Q", title="bit operations, as a multiple of all layers at 8 bits", scale=alt.Scale(zero=False)
         ),
         tooltip=[
-            alt.Tooltip("raised:Q", title="layers raised"),
+            alt.Tooltip("raised:Q", title="layers with more bits"),
             alt.Tooltip("operations:Q", title="bit operations", format=".2f"),
             alt.Tooltip("drop:Q", format="+.2f"),
         ],

@@ -1,6 +1,6 @@
 "use strict";
 
-// Text is only ever set as text, so that a name stays a name whatever it looks like.
+// Untrusted names are set as text content only, never parsed as HTML.
 const contents = JSON.parse(document.getElementById("contents").textContent);
 
 function make(tag, text, attributes = {}) {
@@ -20,16 +20,16 @@ function facts(rows) {
   return list;
 }
 
-function derivation(worked) {
+function derivation(derived) {
   const details = make("details");
   const table = make("table");
-  for (const step of worked.steps) {
+  for (const step of derived.steps) {
     const row = table.insertRow();
     row.append(make("th", step[0], { scope: "row" }), make("td", step[1]), make("td", step[2]));
   }
   const scroll = make("div", undefined, { class: "scroll" });
   scroll.append(table);
-  details.append(make("summary", worked.title), scroll);
+  details.append(make("summary", derived.title), scroll);
   return details;
 }
 
@@ -38,8 +38,8 @@ function tensorArticle(role, name) {
   const article = make("article");
   article.append(make("h3", `${role}: ${name}`), facts(tensor.facts));
   const drawn = tensor.drawn || {};
-  if (drawn.shares) chartOf(article, tensor.integers ? "integers" : "values", drawn, `How the values of ${name} are spread over its grid`);
-  if (drawn.lows && drawn.lows.length > 1) chartOf(article, tensor.magnitudes ? "magnitude" : "range", drawn, `The range of each channel of ${name}`);
+  if (drawn.shares) chartOf(article, tensor.integers ? "integers" : "values", drawn, `Histogram of ${name} over its grid`);
+  if (drawn.lows && drawn.lows.length > 1) chartOf(article, tensor.magnitudes ? "magnitude" : "range", drawn, `Range of each channel of ${name}`);
   article.append(derivation(tensor.derivation));
   return article;
 }
@@ -50,7 +50,7 @@ function chartOf(article, template, drawn, description) {
   pending.push([figure, { ...contents.templates[template], description, datasets: { tensor: [drawn] } }]);
 }
 
-// Charts are as wide as their place, so they are drawn once that stands in the page.
+// Charts take the width of their container, so they are drawn after it is attached to the page.
 const pending = [];
 const panel = document.getElementById("layer");
 let opener = null;
@@ -80,7 +80,7 @@ function closeLayer() {
   if (opener) opener.focus();
 }
 
-// One stop for the tab key; the arrow keys walk along the strip.
+// The strip is one tab stop; the arrow keys move along it.
 const cells = [...document.querySelectorAll("button.cell")];
 
 function walk(event) {
