@@ -1,4 +1,4 @@
-"""The public surface: every public name exists, is typed and is documented."""
+"""The public surface: every name exists, is typed and is documented, and is imported on first use."""
 
 from __future__ import annotations
 
@@ -78,8 +78,8 @@ def test_every_name_has_a_docstring(name: str) -> None:
 def test_every_parameter_is_typed_and_every_function_described(name: str, value: object) -> None:
     assert inspect.getdoc(value)
     signature = inspect.signature(value)  # type: ignore[arg-type]
-    bare = [p.name for p in signature.parameters.values() if p.annotation is p.empty and p.name != "self"]
-    assert not bare, name
+    untyped = [p.name for p in signature.parameters.values() if p.annotation is p.empty and p.name != "self"]
+    assert not untyped, name
 
 
 def test_quantize_describes_each_of_its_arguments() -> None:
@@ -101,10 +101,10 @@ def test_the_reference_documents_every_name() -> None:
     assert set(octavo.__all__) <= documented
 
 
-def test_every_error_of_the_user_is_one_class_and_exits_with_2() -> None:
-    found = [value for value in vars(errors).values() if inspect.isclass(value)]
-    assert all(issubclass(each, errors.OctavoError) and each.__doc__ for each in found)
-    assert {each.exit_code for each in found if issubclass(each, errors.UserError)} == {2}
+def test_every_user_error_exits_with_2() -> None:
+    classes = [value for value in vars(errors).values() if inspect.isclass(value)]
+    assert all(issubclass(error, errors.OctavoError) and error.__doc__ for error in classes)
+    assert {error.exit_code for error in classes if issubclass(error, errors.UserError)} == {2}
     assert errors.OctavoError.exit_code == 1
     assert errors.BudgetNotMet.exit_code == 3
 

@@ -1,4 +1,4 @@
-"""The values of tensors in a result: those of calibration and of the model's own weights."""
+"""The tensors of a result: values of activations over the calibration samples, and of the model's weights."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def result() -> QuantizationResult:
     return quantized(evaluate=samples(seed=1), verify=True, target="octavo")
 
 
-def test_every_tensor_on_a_grid_has_values_but_biases(result: QuantizationResult) -> None:
-    named = {each.tensor for layer in result.layers for each in [*layer.inputs, *layer.weights]}
+def test_every_quantized_tensor_but_biases_has_values(result: QuantizationResult) -> None:
+    named = {tensor.tensor for layer in result.layers for tensor in [*layer.inputs, *layer.weights]}
     named |= {layer.output.tensor for layer in result.layers if layer.output is not None}
-    biases = {each.tensor for layer in result.layers for each in layer.weights if each.grid == "int32"}
+    biases = {tensor.tensor for layer in result.layers for tensor in layer.weights if tensor.grid == "int32"}
     assert set(result.tensors) == named - biases
     assert quantized().tensors == {}
 
 
-def test_an_activation_has_the_ends_of_calibration(result: QuantizationResult) -> None:
+def test_an_activation_has_the_range_of_calibration(result: QuantizationResult) -> None:
     x = samples()["x"]
-    found = result.tensors["x"]
-    assert (found.kind, found.low, found.high) == ("activation", float(x.min()), float(x.max()))
-    assert found.sqnr_db is None  # inputs are the same in both models
+    values = result.tensors["x"]
+    assert (values.kind, values.low, values.high) == ("activation", float(x.min()), float(x.max()))
+    assert values.sqnr_db is None  # inputs are the same in both models
     inner = result.tensors[result.layers[-1].inputs[0].tensor]
     assert inner.own_sqnr_db is not None
     assert inner.sqnr_db is not None
@@ -37,8 +37,8 @@ def test_an_activation_has_the_ends_of_calibration(result: QuantizationResult) -
     assert inner.clipped is not None
 
 
-def test_ranges_lead_to_the_scales_that_are_reported(result: QuantizationResult) -> None:
-    tensors = [each for layer in result.layers for each in [*layer.inputs, *layer.weights, layer.output] if each]
+def test_the_reported_scales_follow_from_the_ranges(result: QuantizationResult) -> None:
+    tensors = [tensor for layer in result.layers for tensor in [*layer.inputs, *layer.weights, layer.output] if tensor]
     checked = 0
     for tensor in tensors:
         values = result.tensors.get(tensor.tensor)
@@ -51,19 +51,19 @@ def test_ranges_lead_to_the_scales_that_are_reported(result: QuantizationResult)
     assert checked >= 5
 
 
-def test_weights_have_the_ends_of_the_models_array(result: QuantizationResult) -> None:
-    held = {each.name: numpy_helper.to_array(each) for each in conv_relu().graph.initializer}
-    weights = [each for layer in result.layers for each in layer.weights if each.grid != "int32"]
+def test_weights_have_the_range_of_the_models_array(result: QuantizationResult) -> None:
+    initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in conv_relu().graph.initializer}
+    weights = [tensor for layer in result.layers for tensor in layer.weights if tensor.grid != "int32"]
     assert len(weights) == 2
     for tensor in weights:
-        found, array = result.tensors[tensor.tensor], held[tensor.tensor]
-        assert (found.kind, found.low, found.high) == ("weights", float(array.min()), float(array.max()))
-        assert found.channels is not None
+        values, array = result.tensors[tensor.tensor], initializers[tensor.tensor]
+        assert (values.kind, values.low, values.high) == ("weights", float(array.min()), float(array.max()))
+        assert values.channels is not None
         largest = np.abs(array).max(axis=tuple(range(1, array.ndim)))
-        assert found.channel == int(largest.argmax())
-        np.testing.assert_allclose(found.channels.high, array.reshape(len(array), -1).max(axis=1), rtol=1e-3)
+        assert values.channel == int(largest.argmax())
+        np.testing.assert_allclose(values.channels.high, array.reshape(len(array), -1).max(axis=1), rtol=1e-3)
 
 
-def test_operators_stand_in_the_order_of_the_graph(result: QuantizationResult) -> None:
-    places = [result.operators.index(layer.name) for layer in result.layers]
-    assert places == sorted(places)
+def test_operators_are_in_graph_order(result: QuantizationResult) -> None:
+    positions = [result.operators.index(layer.name) for layer in result.layers]
+    assert positions == sorted(positions)

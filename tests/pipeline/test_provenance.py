@@ -1,4 +1,4 @@
-"""Provenance: digests anybody can recompute, and metadata inside the quantized file."""
+"""Provenance: digests that anyone can recompute, and metadata in the quantized file."""
 
 from __future__ import annotations
 
@@ -25,35 +25,35 @@ def metadata(model: onnx.ModelProto) -> dict[str, str]:
 
 @pytest.fixture
 def described(tmp_path: Path) -> Path:
-    """A model file with metadata, a producer and a doc string of its own."""
+    """A model file with metadata, a producer and a doc string."""
     model = conv_relu()
-    onnx.helper.set_model_props(model, {"author": "someone", "octavo.target": "an older one"})
-    model.producer_name, model.doc_string = "exporter", "what it is"
+    onnx.helper.set_model_props(model, {"author": "someone", "octavo.target": "old-target"})
+    model.producer_name, model.doc_string = "exporter", "a description"
     onnx.save(model, tmp_path / "described.onnx")
     return tmp_path / "described.onnx"
 
 
-def test_the_saved_file_says_what_it_was_made_of(described: Path, tmp_path: Path) -> None:
+def test_the_saved_file_has_its_provenance(described: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "calib.npz", **samples())
     result = quantized(described, tmp_path / "calib.npz")
-    found = metadata(onnx.load(result.save(tmp_path / "out.onnx")))
-    assert found["octavo.target"] == TARGET
-    assert found["octavo.sha256.model"] == sha256(described.read_bytes())
-    assert found["octavo.sha256.calibration"] == result.sha256["calibration"]
-    versions = json.loads(found["octavo.versions"])
+    stored = metadata(onnx.load(result.save(tmp_path / "out.onnx")))
+    assert stored["octavo.target"] == TARGET
+    assert stored["octavo.sha256.model"] == sha256(described.read_bytes())
+    assert stored["octavo.sha256.calibration"] == result.sha256["calibration"]
+    versions = json.loads(stored["octavo.versions"])
     assert versions == result.versions
     assert versions["python"] == platform.python_version()
     assert versions["onnxruntime"] == version("onnxruntime")
 
 
-def test_what_the_original_says_of_itself_survives(described: Path, tmp_path: Path) -> None:
+def test_metadata_of_the_original_are_kept(described: Path, tmp_path: Path) -> None:
     model = onnx.load(quantized(described).save(tmp_path / "out.onnx"))
     assert metadata(model)["author"] == "someone"
     assert model.producer_name == "exporter"
-    assert model.doc_string == "what it is"
+    assert model.doc_string == "a description"
 
 
-def test_the_digest_of_a_model_follows_every_byte_of_its_external_data(tmp_path: Path) -> None:
+def test_the_digest_of_a_model_covers_its_external_data(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(conv_relu(), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     parts = [path.read_bytes(), (tmp_path / "weights.bin").read_bytes()]
@@ -65,14 +65,14 @@ def test_the_digest_of_a_model_follows_every_byte_of_its_external_data(tmp_path:
     assert quantized(path).sha256["model"] != expected
 
 
-def test_a_model_in_memory_is_digested_as_it_serializes() -> None:
+def test_the_digest_of_a_model_in_memory_is_that_of_its_serialization() -> None:
     model = conv_relu()
     first, again = quantized(model).sha256["model"], quantized(model).sha256["model"]
     model.graph.initializer[0].raw_data = bytes(len(model.graph.initializer[0].raw_data))
     assert first == again != quantized(model).sha256["model"]
 
 
-def test_digests_of_data_tell_samples_apart_whatever_form_they_come_in(tmp_path: Path) -> None:
+def test_the_digest_of_data_depends_on_the_samples_only(tmp_path: Path) -> None:
     np.savez(tmp_path / "calib.npz", **samples())
     in_memory = quantized(calibration=samples()).sha256["calibration"]
     assert quantized(calibration=samples()["x"]).sha256["calibration"] == in_memory
@@ -80,7 +80,7 @@ def test_digests_of_data_tell_samples_apart_whatever_form_they_come_in(tmp_path:
     assert len(quantized(calibration=tmp_path / "calib.npz").sha256["calibration"]) == 64
 
 
-def test_held_out_data_are_digested_too() -> None:
+def test_held_out_data_have_a_digest() -> None:
     result = quantized(evaluate=samples(seed=1))
     assert set(result.sha256) == {"model", "calibration", "evaluation"}
     assert result.sha256["evaluation"] == quantized(calibration=samples(seed=1)).sha256["calibration"]

@@ -1,4 +1,4 @@
-"""The result: what is saved, what the JSON holds, and that both agree with the model."""
+"""The result: the saved file, the JSON and the text, and their agreement with the model."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def result() -> QuantizationResult:
 
 
 def strict(text: str) -> Any:
-    """JSON without the NaN and Infinity that Python's reader would let pass."""
+    """Parse JSON; NaN and Infinity, which Python's parser accepts, are errors."""
 
     def refuse(token: str) -> None:
         raise AssertionError(f"{token} is not JSON")
@@ -47,12 +47,12 @@ def test_the_saved_file_is_the_model_of_the_result(result: QuantizationResult, t
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out.onnx"]
 
 
-def test_an_existing_file_stands_until_overwriting_is_allowed(result: QuantizationResult, tmp_path: Path) -> None:
+def test_an_existing_file_is_kept_unless_overwrite_is_set(result: QuantizationResult, tmp_path: Path) -> None:
     path = tmp_path / "out.onnx"
-    path.write_text("precious")
+    path.write_text("content")
     with pytest.raises(OptionError, match=r"out\.onnx exists"):
         result.save(path)
-    assert path.read_text() == "precious"
+    assert path.read_text() == "content"
     result.save(str(path), overwrite=True)
     onnx.checker.check_model(path)
 
@@ -85,14 +85,14 @@ def test_a_result_cannot_be_changed(result: QuantizationResult) -> None:
         result.target = "x86-vnni"  # type: ignore[misc]
 
 
-def test_saving_into_no_folder_is_one_sentence(result: QuantizationResult, tmp_path: Path) -> None:
+def test_saving_into_a_missing_folder_is_refused(result: QuantizationResult, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="choose a folder that exists"):
         result.save(tmp_path / "missing" / "out.onnx")
     with pytest.raises(OptionError, match="cannot be written"):
         result.write_json(tmp_path / "missing" / "out.json")
 
 
-def test_a_large_model_keeps_its_tensors_beside_it(
+def test_a_large_model_stores_its_tensors_in_a_second_file(
     result: QuantizationResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(save.__globals__, "LARGEST_PROTO", 100)
@@ -116,7 +116,7 @@ def test_json_holds_every_field_and_reads_back(result: QuantizationResult, tmp_p
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-def test_json_writes_null_for_what_is_no_number(number: float) -> None:
+def test_json_has_null_for_nan_and_infinity(number: float) -> None:
     found = stated(
         metric=metric(quantized_value=number, drop=number, ci95=(number, 0.5)),
         diagnosis=[diagnosis(sqnr_db=number)],
@@ -130,7 +130,7 @@ def test_json_writes_null_for_what_is_no_number(number: float) -> None:
     assert plain["latency_ms"] == {"float": 1.0, "quantized": None}
 
 
-def test_json_keeps_names_as_they_are() -> None:
+def test_json_keeps_unicode_names() -> None:
     left = LeftFloat('/层/"Conv"\n', "Conv", "excluded by 'été'")
     assert strict(stated(left_float=[left]).to_json())["left_float"] == [left.__dict__]
     assert "/层/" in stated(left_float=[left]).to_json()
@@ -143,20 +143,20 @@ def test_json_names_the_drop_and_its_interval() -> None:
     assert strict(stated(metric=replace(metric(), ci95=None)).to_json())["metric"]["drop_ci95"] is None
 
 
-def test_layers_report_the_scales_that_are_in_the_model(result: QuantizationResult) -> None:
+def test_layers_report_the_scales_of_the_model(result: QuantizationResult) -> None:
     model = proto(result)
-    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    initializers = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     stored = set()
     for node in model.graph.node:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            scale, *zero_point = (held[name].reshape(-1).tolist() for name in node.input[1:])
+            scale, *zero_point = (initializers[name].reshape(-1).tolist() for name in node.input[1:])
             stored.add((tuple(scale), tuple(zero_point[0] if zero_point else [0] * len(scale))))
     for layer in result.layers:
         for tensor in [*layer.inputs, *layer.weights, *([layer.output] if layer.output else [])]:
             assert (tuple(tensor.scale), tuple(tensor.zero_point)) in stored, f"{layer.name}: {tensor.tensor}"
 
 
-def test_a_layers_own_figures_are_those_of_its_output(result: QuantizationResult) -> None:
+def test_the_parameters_of_a_layer_are_those_of_its_output(result: QuantizationResult) -> None:
     first = result.layers[0]
     assert first.output is not None
     assert (first.grid, first.scale, first.zero_point) == ("uint8", first.output.scale, first.output.zero_point)
@@ -166,7 +166,7 @@ def test_a_layers_own_figures_are_those_of_its_output(result: QuantizationResult
     assert [weight.grid for weight in first.weights] == ["int8[-127,127]", "int32"]
 
 
-def test_the_error_of_a_layer_is_that_of_its_result(result: QuantizationResult) -> None:
+def test_the_error_of_a_layer_is_that_of_its_output(result: QuantizationResult) -> None:
     inputs = samples(seed=1)
     exact, rounded = run(conv_relu(), inputs)["y"], run(proto(result), inputs)["y"]
     noise = float(((exact - rounded).astype(np.float64) ** 2).sum())
