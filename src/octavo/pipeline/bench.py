@@ -126,15 +126,15 @@ def bench(
         raise OptionError("`operators` needs a bundle among the models; make one with octavo compile")
     engines, sizes = zip(*(_open(path, threads) for path in paths), strict=True)
     feeds = [random_feeds(engine.inputs, batch_size, dims) for engine in engines]
-    found = latencies(engines, feeds, seconds=seconds, progress=progress)
-    costs = [_operators(*row) if operators else None for row in zip(engines, feeds, found, strict=True)]
+    measured = latencies(engines, feeds, seconds=seconds, progress=progress)
+    costs = [_operators(*row) if operators else None for row in zip(engines, feeds, measured, strict=True)]
     taken, works, no_counter = _energy(paths, engines, feeds, seconds) if energy else ([], [], "")
     timings = [
         Timing(
             path,
             native[i],
             sizes[i],
-            found[i],
+            measured[i],
             costs[i],
             taken[i] if taken else None,
             works[i] if works else None,

@@ -153,7 +153,7 @@ def _compare_layers(
 
 def _evidence(quantized: Quantized, by_layer: Mapping[str, float], hazards: list[str]) -> Evidence:
     calibration = quantized.state.calibration
-    sketches = {name: each for name, each in calibration.observers.items() if isinstance(each, RangeSketch)}
+    sketches = {name: observer for name, observer in calibration.observers.items() if isinstance(observer, RangeSketch)}
     magnitudes = {name: max(-sketch.min, sketch.max) for name, sketch in sketches.items()}
     return Evidence(by_layer, magnitudes, calibration.samples, dict.fromkeys(hazards, _HAZARD))
 

@@ -73,7 +73,7 @@ def prepare(
             onnx = _exported(model, example_inputs, dynamic_shapes, calibration, options.preprocess)
         elif example_inputs is not None or dynamic_shapes is not None:
             raise OptionError(
-                "example_inputs and dynamic_shapes are for PyTorch modules; leave them out for ONNX models"
+                "`example_inputs` and `dynamic_shapes` are for PyTorch modules; leave them out for ONNX models"
             )
         float_model, files = read_model(onnx)
         _check_float(float_model)

@@ -1,4 +1,4 @@
-"""What a quantization gives back: the model, what was decided, and what was measured."""
+"""The result of a quantization: the model, the decisions, and the measurements."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class QuantizationResult:
         """The quantized model as a PyTorch module that computes the same integers.
 
         Raises:
-            ModelError: the model has operators that are not translated to PyTorch.
+            ModelError: the model has operators without a PyTorch translation.
             DependencyError: PyTorch is not installed.
         """
         return as_module(self.model)
@@ -110,12 +110,12 @@ class QuantizationResult:
         return Plots(self.to_dict())
 
     def report(self, path: str | os.PathLike[str], *, title: str = "", overwrite: bool = False) -> Path:
-        """Write the page that shows all of the result: one HTML file that needs no network.
+        """Write the result as one self-contained HTML page.
 
         Args:
             path: the file to write.
-            title: what stands above it; the model's own name by default.
-            overwrite: replace a file that exists.
+            title: title of the page; by default the model's name.
+            overwrite: replace an existing file.
 
         Raises:
             OptionError: the file exists and `overwrite` is not set, or it cannot be written.
@@ -129,7 +129,7 @@ class QuantizationResult:
         return result_fragment(self.to_dict())
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the quantized model, whole or not at all.
+        """Write the quantized model, atomically.
 
         Raises:
             OptionError: the file exists and `overwrite` is not set, or its folder cannot be written.
@@ -139,15 +139,15 @@ class QuantizationResult:
         return path
 
     def to_dict(self) -> dict[str, Any]:
-        """The whole result, but for the model itself, in plain types, as `--json` writes it.
+        """The result without the models, in JSON types, as `octavo quantize --json` writes it.
 
-        NaN and infinity, for which JSON has no word, are None.
+        NaN and infinity, which JSON does not have, are None.
         """
         metric = None if self.metric is None else metric_dict(self.metric)
         plain = {key: value for key, value in self.__dict__.items() if key not in _NOT_IN_JSON}
         lists = {key: [asdict(item) for item in plain[key]] for key in ("layers", "left_float", "diagnosis", "steps")}
         proofs = [{**asdict(proof), "holds": proof.holds} for proof in self.proofs]
-        whole = {
+        values = {
             **plain,
             **lists,
             "metric": metric,
@@ -157,14 +157,14 @@ class QuantizationResult:
             "verdict": None if self.verdict is None else asdict(self.verdict),
             "tensors": {name: asdict(values) for name, values in self.tensors.items()},
         }
-        return {key: _finite(value) for key, value in whole.items()}
+        return {key: _finite(value) for key, value in values.items()}
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
         return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
 
     def write_json(self, path: str | os.PathLike[str]) -> None:
-        """Write `to_json`, whole or not at all.
+        """Write `to_json` to a file, atomically.
 
         Raises:
             OptionError: the file cannot be written.
@@ -173,20 +173,21 @@ class QuantizationResult:
 
 
 def _native_dict(native: NativeTime) -> Mapping[str, Any]:
-    """Without the layers' own times, which stand with the layers."""
+    """The native time without that of each layer, which is in the layer's report."""
     return {key: value for key, value in asdict(native).items() if key != "layers"}
 
 
 def _finite(value: Any) -> Any:
+    """Replace NaN and infinity in nested containers by None."""
     if isinstance(value, Mapping):
-        return {key: _finite(each) for key, each in value.items()}
+        return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(each) for each in value]
+        return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def metric_dict(metric: MetricResult) -> Mapping[str, Any]:
-    """The metric under the names of the JSON result."""
+    """The metric with the keys of the JSON result."""
     return {
         "name": metric.name,
         "unit": metric.unit,
