@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from octavo.data.accepted import CalibrationReader, FilePath, SampleSource
 from octavo.data.first_inputs import first_inputs
 from octavo.data.open import open_samples
 from octavo.data.preprocess import Preprocess
@@ -13,8 +14,11 @@ from octavo.data.split import split
 __all__ = [
     "Arrays",
     "Batch",
+    "CalibrationReader",
+    "FilePath",
     "Preprocess",
     "SampleSet",
+    "SampleSource",
     "Source",
     "choose_batch",
     "concatenate",

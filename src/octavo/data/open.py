@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from octavo.data.accepted import SampleSource
 from octavo.data.formats.registry import format_of, readable
 from octavo.data.preprocess import Preprocess
 from octavo.data.sampleset import SampleSet
@@ -15,7 +15,7 @@ from octavo.graph.spec import TensorSpec
 
 
 def open_samples(
-    source: Any,
+    source: SampleSource,
     inputs: Sequence[TensorSpec],
     *,
     preprocess: Preprocess | None = None,

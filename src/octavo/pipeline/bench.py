@@ -10,7 +10,7 @@ from typing import Any
 
 from octavo.compiler import read_bundle
 from octavo.compiler.workload import bundle_workload
-from octavo.data import Arrays
+from octavo.data import Arrays, FilePath
 from octavo.engines import Engine
 from octavo.engines.native import NativeSession, OperatorCost
 from octavo.engines.onnxruntime import Session
@@ -20,7 +20,6 @@ from octavo.graph.workload import Workload
 from octavo.measure import Energy, EnergyCounter, Latency, energy_counter, estimate, joules, latencies, model_workload
 from octavo.measure.energy import SOURCE
 from octavo.measure.feeds import random_feeds
-from octavo.pipeline.sources import FilePath
 from octavo.system.progress import Progress
 
 BUNDLE = ".oct"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from octavo.data import Preprocess, open_samples
+from octavo.data import Preprocess, SampleSource, open_samples
 from octavo.errors import OptionError
 from octavo.graph import input_specs
 from octavo.measure.compare import Comparison
 from octavo.measure.compare import compare as compare_pair
 from octavo.pipeline.model_source import read_model
-from octavo.pipeline.sources import OnnxSource, SampleSource
+from octavo.pipeline.sources import OnnxSource
 from octavo.system.progress import Progress
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from octavo.compiler import compile_model
 from octavo.compiler.compile import Dims
+from octavo.data import FilePath
 from octavo.pipeline.model_source import read_model
 from octavo.pipeline.result import QuantizationResult
-from octavo.pipeline.sources import FilePath, OnnxSource
+from octavo.pipeline.sources import OnnxSource
 from octavo.system.files import new_path, write_bytes
 
 

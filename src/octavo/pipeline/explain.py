@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.affine import Derivation, Grid, QuantParams, dequantize, derive, params_from_array, quantize
+from octavo.data import FilePath
 from octavo.data.array_files import read_tensor
 from octavo.errors import DataError, OptionError
-from octavo.pipeline.sources import FilePath
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from octavo.data import Preprocess
+from octavo.data import FilePath, Preprocess
 from octavo.errors import OptionError
 from octavo.pipeline.recipe import Recipe, read_recipe
-from octavo.pipeline.sources import FilePath
 from octavo.recover import Rung, rungs_named
 from octavo.system.progress import Progress, Silent
 from octavo.targets import Target

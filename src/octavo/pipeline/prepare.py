@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from octavo.data import Preprocess, SampleSet, first_inputs, open_samples
+from octavo.data import Preprocess, SampleSet, SampleSource, first_inputs, open_samples
 from octavo.errors import ModelError, OptionError
 from octavo.graph import input_specs
 from octavo.graph import prepare as prepare_graph
@@ -15,7 +15,7 @@ from octavo.measure import Evaluation
 from octavo.pipeline.model_source import read_model
 from octavo.pipeline.options import Options
 from octavo.pipeline.seconds import Seconds, timed
-from octavo.pipeline.sources import DynamicShapes, ExampleInputs, ModelSource, SampleSource
+from octavo.pipeline.sources import DynamicShapes, ExampleInputs, ModelSource
 from octavo.torch import input_names, is_module, module_sha256, to_onnx
 
 _QUANTIZED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}

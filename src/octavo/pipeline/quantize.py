@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from octavo.data import Preprocess
+from octavo.data import FilePath, Preprocess, SampleSource
 from octavo.measure import Evaluation
 from octavo.pipeline.assemble import assemble
 from octavo.pipeline.measure import measure
@@ -12,7 +12,7 @@ from octavo.pipeline.options import Budget, merge_budget, resolve_options
 from octavo.pipeline.prepare import prepare
 from octavo.pipeline.recipe import Recipe
 from octavo.pipeline.result import QuantizationResult
-from octavo.pipeline.sources import DynamicShapes, ExampleInputs, FilePath, ModelSource, SampleSource
+from octavo.pipeline.sources import DynamicShapes, ExampleInputs, ModelSource
 from octavo.pipeline.state import quantize_prepared
 from octavo.system.progress import Progress
 from octavo.targets import Target

@@ -9,10 +9,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from octavo.data import FilePath
 from octavo.data.array_files import read_arrays
 from octavo.engines.native import NativeSession
 from octavo.errors import DataError
-from octavo.pipeline.sources import FilePath
 
 
 def run(

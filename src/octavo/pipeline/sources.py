@@ -1,15 +1,14 @@
-"""The types of models and samples that public functions accept, as protocols: no optional package is imported."""
+"""The types of models that public functions accept; no optional package is imported."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.data import SampleSet
+from octavo.data import FilePath
 
 
 class OnnxProto(Protocol):
@@ -52,13 +51,6 @@ class TorchProgram(Protocol):
         """The network as a module."""
 
 
-class CalibrationReader(Protocol):
-    """Samples as ONNX Runtime's `CalibrationDataReader` yields them."""
-
-    def get_next(self) -> Mapping[str, Any] | None:
-        """The next inputs by name; None at the end."""
-
-
 class ArrayLike(Protocol):
     """A NumPy array or a PyTorch tensor."""
 
@@ -69,9 +61,7 @@ class ArrayLike(Protocol):
     def __array__(self) -> NDArray[Any]: ...
 
 
-FilePath = str | os.PathLike[str]
 OnnxSource = FilePath | ir.Model | OnnxProto
 ModelSource = OnnxSource | TorchModule | TorchProgram
-SampleSource = FilePath | NDArray[Any] | Mapping[str, Any] | Iterable[object] | CalibrationReader | SampleSet
 ExampleInputs = ArrayLike | tuple[object, ...] | Mapping[str, object]
 DynamicShapes = Mapping[str, object] | tuple[object, ...] | list[object]
