@@ -13,7 +13,7 @@ from octavo.data import open_samples
 from octavo.engines.onnxruntime import Session
 from octavo.graph import input_specs, prepare
 from octavo.graph.plan import make_plan
-from octavo.recover import Settings, State, begin
+from octavo.quantizer import Settings, State, begin
 from octavo.targets import target
 
 SAMPLES = 64

@@ -11,7 +11,7 @@ import onnx_ir as ir
 from onnx import TensorProto, helper
 from tests.helpers.models import Arrays, feeds, run
 
-from octavo.affine import QuantParams, params_from_range, pytorch_params
+from octavo.affine import QuantParams, rule
 from octavo.graph import prepare
 from octavo.graph.place import place
 from octavo.graph.plan import LayerPlan, Plan, make_plan
@@ -54,12 +54,12 @@ def quantized(model: onnx.ModelProto, to: str | Target, exclude: Sequence[str] =
 def ranges(prepared: ir.Model, plan: Plan, model: onnx.ModelProto) -> dict[str, QuantParams]:
     """Parameters of every tensor of the plan from its smallest and largest value."""
     seen = [observed(prepared, plan.sources, feeds(model, seed)) for seed in SEEDS]
-    rule = pytorch_params if plan.target.rule == "pytorch" else params_from_range
+    derive = rule(plan.target.rule).params_from_range
     found = {}
     for name, tensor in plan.tensors.items():
         values = [outputs[tensor.source] for outputs in seen]
         low, high = min(v.min() for v in values), max(v.max() for v in values)
-        found[name] = rule(low, high, tensor.grid, symmetric=tensor.symmetric)
+        found[name] = derive(low, high, tensor.grid, symmetric=tensor.symmetric)
     return found
 
 

@@ -15,7 +15,7 @@ from octavo.data import open_samples
 from octavo.engines.onnxruntime import Session
 from octavo.graph import input_specs, prepare
 from octavo.graph.plan import Plan, make_plan
-from octavo.recover import Settings, State, begin
+from octavo.quantizer import Settings, State, begin
 from octavo.targets import Target, target
 
 FOUR_BITS = Grid("int8", -7, 7)
@@ -60,5 +60,10 @@ def outputs(model: ir.Model, given: Arrays) -> np.ndarray:
 
 def sqnr(found: State, right: State, given: Arrays) -> float:
     """Decibels of the quantized model's output against the float model that `right` began with."""
-    x, y = outputs(right.model, given), outputs(found.quantized, given)
+    return output_sqnr(found.quantized, right, given)
+
+
+def output_sqnr(model: ir.Model, right: State, given: Arrays) -> float:
+    """The same of a quantized model."""
+    x, y = outputs(right.model, given), outputs(model, given)
     return float(10 * np.log10(np.square(x).sum() / np.square(x - y).sum()))

@@ -11,7 +11,17 @@ from tests.helpers.jobs import metric
 from tests.helpers.states import FOUR_BITS, inputs, network, state
 
 from octavo.measure import MetricResult
-from octavo.recover import Climb, Memory, Outcome, Rung, State, climb, rungs_named
+from octavo.quantizer import State, derive
+from octavo.recover import (
+    Climb,
+    LadderCheckpoint,
+    LadderContext,
+    Outcome,
+    Rung,
+    climb,
+    rungs_named,
+    without_context,
+)
 from octavo.targets import target
 
 
@@ -25,36 +35,44 @@ def measured(drop: float, sqnr: float = 20.0, error: float = 0.1) -> MetricResul
     return metric(drop=drop, ci95=(drop - reach, drop + reach), sqnr_db=sqnr)
 
 
-def climbed(plain: State, figures: list[MetricResult], budget: float | None, dear: bool = False) -> Climb:
-    """Fake rungs, each of which leaves another tensor's estimator; figures in the order of the measurements."""
-    given: Iterator[MetricResult] = iter(figures)
-    made = [
-        Rung(name, name, lambda s, spec=spec: Outcome(s.with_estimators({"x": spec}), spec), dear=dear)
-        for name, spec in (("one", "minmax"), ("two", "percentile:99"), ("three", "percentile:98"))
-    ]
-    return climb(lambda: plain, made, lambda _: next(given), budget, Memory(None, "", plain.settings))
+def nothing_kept(plain: State) -> LadderCheckpoint:
+    return LadderCheckpoint(None, "", plain.settings)
+
+
+def climbed(plain: State, figures: list[MetricResult], budget: float | None, costly: bool = False) -> Climb:
+    """Fake rungs, each of which sets another estimator; metrics in the order of the measurements."""
+    metrics: Iterator[MetricResult] = iter(figures)
+
+    def rung(name: str, spec: str) -> Rung:
+        def set_estimator(state: State) -> Outcome:
+            return Outcome(derive(state.with_estimators({"x": spec})), spec)
+
+        return Rung(name, name, without_context(set_estimator), increases_cost=costly)
+
+    rungs = [rung("one", "minmax"), rung("two", "percentile:99"), rung("three", "percentile:98")]
+    return climb(lambda: plain, rungs, LadderContext(lambda _: next(metrics), budget), nothing_kept(plain))
 
 
 def test_it_stops_at_the_first_rung_within_the_budget(plain: State) -> None:
     found = climbed(plain, [measured(5), measured(2), measured(0.5)], 1.0)
     assert [step.rung for step in found.steps] == ["plain", "one", "two"]
-    assert found.state.estimators == {"x": "percentile:99"}
+    assert found.state.decisions.estimators == {"x": "percentile:99"}
 
 
-def test_a_drop_within_one_standard_error_of_the_budget_climbs_on_unless_that_is_dear(plain: State) -> None:
+def test_a_drop_within_one_standard_error_of_the_budget_climbs_on_unless_that_costs_speed(plain: State) -> None:
     assert len(climbed(plain, [measured(0.95), *[measured(0.5)] * 3], 1.0).steps) == 2
-    assert len(climbed(plain, [measured(0.95)], 1.0, dear=True).steps) == 1
+    assert len(climbed(plain, [measured(0.95)], 1.0, costly=True).steps) == 1
 
 
 def test_what_is_no_better_is_taken_back(plain: State) -> None:
     found = climbed(plain, [measured(2), measured(4), measured(2, sqnr=25), measured(2.05, sqnr=24)], None)
     assert [step.kept for step in found.steps] == [True, False, True, False]
-    assert found.state.estimators == {"x": "percentile:99"}
+    assert found.state.decisions.estimators == {"x": "percentile:99"}
 
 
 def test_a_rung_that_changes_nothing_is_not_measured(plain: State) -> None:
-    idle = Rung("idle", "", lambda s: Outcome(s, "nothing to do"))
-    found = climb(lambda: plain, [idle], lambda _: measured(2), None, Memory(None, "", plain.settings))
+    idle = Rung("idle", "", lambda state, context: Outcome(state, "nothing to do"))
+    found = climb(lambda: plain, [idle], LadderContext(lambda _: measured(2)), nothing_kept(plain))
     assert [step.drop for step in found.steps] == [2, None]
 
 
@@ -65,8 +83,9 @@ def test_finished_rungs_are_not_run_again_and_give_the_same_bytes(tmp_path: Path
     rungs = rungs_named("search,equalize,correct,round")
 
     def run(key: str = "k", figures: list[MetricResult] = drops) -> Climb:
-        given = iter(figures)
-        return climb(lambda: begun, rungs, lambda _: next(given), None, Memory(tmp_path / "kept", key, begun.settings))
+        metrics = iter(figures)
+        checkpoint = LadderCheckpoint(tmp_path / "kept", key, begun.settings)
+        return climb(lambda: begun, rungs, LadderContext(lambda _: next(metrics)), checkpoint)
 
     def content(found: Climb) -> bytes:
         return ir.to_proto(found.state.quantized).graph.SerializeToString(deterministic=True)

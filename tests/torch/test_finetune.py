@@ -18,7 +18,7 @@ from octavo.data import open_samples
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError, OptionError
 from octavo.graph import input_specs
-from octavo.quantizer.state import State
+from octavo.quantizer import State
 from octavo.targets import target
 from octavo.torch import Training, finetune, trainable
 

@@ -15,7 +15,7 @@ import octavo
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError, DependencyError, ModelError, OptionError
 from octavo.graph.weights import quantize_constants
-from octavo.quantizer.state import State
+from octavo.quantizer import State
 from octavo.recover import rungs_named
 from octavo.targets import target, target_names
 from octavo.torch import as_module, convert, finetune, prepare, trainable
@@ -71,7 +71,7 @@ def test_training_begins_with_the_integers_that_a_rung_chose() -> None:
     found = rungs_named("round")[0].apply(plain).state
     learnt = trainable(found).learnt()
     moved = 0
-    for key, each in found.given.items():
+    for key, each in found.decisions.constants.items():
         np.testing.assert_array_equal(learnt.weights[key].integers, each.integers)
         moved += int((each.integers != plain.constants[key].as_in_model().integers).sum())
     assert moved > 0

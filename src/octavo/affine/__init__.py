@@ -13,6 +13,7 @@ from octavo.affine.params import QuantParams, params_from_array, params_from_ran
 from octavo.affine.pooling import average_pool, global_average_pool, max_pool
 from octavo.affine.pytorch import pytorch_params, pytorch_quantize
 from octavo.affine.requantize import requantization_multiplier, requantize
+from octavo.affine.rules import Rule, RuleName, rule
 from octavo.affine.table import apply_table, table
 
 __all__ = [
@@ -29,6 +30,8 @@ __all__ = [
     "Grid",
     "QuantParams",
     "Row",
+    "Rule",
+    "RuleName",
     "Step",
     "accumulator_bound",
     "add",
@@ -58,6 +61,7 @@ __all__ = [
     "real_range",
     "requantization_multiplier",
     "requantize",
+    "rule",
     "spread",
     "table",
     "widen_weight_scale",

@@ -41,6 +41,23 @@ def pytorch_params(
     return QuantParams(grid, scale.astype(np.float32), zero_point, axis)
 
 
+def pytorch_params_from_array(
+    array: ArrayLike,
+    grid: Grid,
+    *,
+    symmetric: bool = False,
+    axis: int | None = None,
+    block_size: int | None = None,
+) -> QuantParams:
+    """`pytorch_params` of an array's minimum and maximum, per tensor or per channel.
+
+    `block_size` is accepted for the sake of one signature and not used: PyTorch's observers have no blocks.
+    """
+    values = np.asarray(array, np.float32)
+    axes = None if axis is None else tuple(i for i in range(values.ndim) if i != axis)
+    return pytorch_params(values.min(axis=axes), values.max(axis=axes), grid, symmetric=symmetric, axis=axis)
+
+
 def pytorch_quantize(x: ArrayLike, params: QuantParams) -> NDArray[Any]:
     """clip(round(x * (1 / S)) + Z, qmin, qmax) in float32, round half to even, as PyTorch quantizes.
 

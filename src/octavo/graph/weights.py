@@ -12,10 +12,8 @@ from octavo.affine import (
     INT32,
     QuantParams,
     params_from_array,
-    pytorch_params,
-    pytorch_quantize,
-    quantize,
     quantize_bias,
+    rule,
     widen_weight_scale,
 )
 from octavo.errors import ModelError
@@ -89,8 +87,7 @@ def _quantize_layer(
         worst = np.zeros(params.scale.shape) if bias is None else _worst_per_scale(bias, params)
         params = widen_weight_scale(params, worst, input_scale)
     as_chosen = known is not None and bool(np.array_equal(params.scale, chosen.scale))
-    rounded = pytorch_quantize if plan.target.rule == "pytorch" else quantize
-    integers = known.integers if known is not None and as_chosen else rounded(array, params)
+    integers = known.integers if known is not None and as_chosen else rule(plan.target.rule).quantize(array, params)
     found = {(layer.name, weight.index): _stored(plan, node, weight, integers, params)}
     if bias is not None and input_scale is not None and layer.bias is not None:
         source = node.inputs[layer.bias]
@@ -125,11 +122,8 @@ def weight_params(plan: Plan, layer: LayerPlan, weight: WeightPlan, array: np.nd
     """Scale and zero point of a constant from its own ends, as the plan and the target's rule want them."""
     if layer.role == "carry":
         return params_from_array(array, weight.grid, symmetric=plan.target.activations.symmetric)
-    if plan.target.rule == "pytorch":
-        axes = None if weight.axis is None else tuple(i for i in range(array.ndim) if i != weight.axis)
-        low, high = array.min(axis=axes), array.max(axis=axes)
-        return pytorch_params(low, high, weight.grid, symmetric=True, axis=weight.axis)
-    return params_from_array(array, weight.grid, symmetric=True, axis=weight.axis, block_size=weight.block_size)
+    derive = rule(plan.target.rule).params_from_array
+    return derive(array, weight.grid, symmetric=True, axis=weight.axis, block_size=weight.block_size)
 
 
 def _bias_array(plan: Plan, node: ir.Node, layer: LayerPlan) -> np.ndarray | None:

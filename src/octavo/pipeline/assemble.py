@@ -41,7 +41,7 @@ def assemble(measured: Measured) -> QuantizationResult:
             state.constants,
             measured.errors.tensors,
             measured.errors.shares,
-            state.trained,
+            state.decisions.trained,
             {} if native is None else native.layers,
         ),
         left_float=state.plan.left_float,
@@ -65,5 +65,5 @@ def _recipe(quantized: Quantized) -> Recipe:
     """The decisions, and the rungs that were kept: following the recipe gives the same model."""
     options, state = quantized.prepared.options, quantized.state
     kept = [step.rung for step in quantized.steps if step.kept and step.rung not in _NOT_RUNGS]
-    raised = [re.escape(name) for name, why in state.left_out.items() if why == RAISED]
+    raised = [re.escape(name) for name, why in state.decisions.left_out.items() if why == RAISED]
     return replace(Recipe.of(state.plan, [*options.exclude, *raised], options.seed), rungs=kept)

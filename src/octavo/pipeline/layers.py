@@ -22,8 +22,8 @@ from octavo.measure.distribution import (
     of_observer,
     rounding_sqnr_db,
 )
+from octavo.quantizer import State
 from octavo.ranges import RangeSketch
-from octavo.recover import State
 
 # The estimator of a tensor whose range was learned in training.
 _TRAINED = "trained"

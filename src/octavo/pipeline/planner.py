@@ -9,7 +9,7 @@ import onnx_ir as ir
 from octavo.errors import ModelError
 from octavo.graph.plan import Plan, make_plan
 from octavo.pipeline.options import Options
-from octavo.quantizer.state import Planner
+from octavo.quantizer import Planner
 
 
 def planner(options: Options) -> Planner:

@@ -19,7 +19,8 @@ from octavo.measure import Diagnosis, MetricResult
 from octavo.pipeline.layers import LayerReport, TensorValues
 from octavo.pipeline.native_time import NativeTime
 from octavo.pipeline.recipe import Recipe
-from octavo.recover import State, Step, Verdict
+from octavo.quantizer import State
+from octavo.recover import Step, Verdict
 from octavo.report.html import Plots, result_fragment, result_page
 from octavo.report.summary import brief
 from octavo.system.files import new_path, write_text

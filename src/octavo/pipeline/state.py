@@ -18,8 +18,9 @@ from octavo.pipeline.metric import measure_metric
 from octavo.pipeline.planner import planner
 from octavo.pipeline.prepare import Prepared
 from octavo.pipeline.seconds import Seconds, timed
+from octavo.quantizer import Settings, State, begin
 from octavo.ranges import RangeSketch
-from octavo.recover import Memory, Settings, State, Step, begin, climb
+from octavo.recover import LadderCheckpoint, LadderContext, Step, climb
 
 # The selection set: this share of the held-out samples, and at most so many of them.
 _SELECTION_SHARE, _MOST_SELECTION_SAMPLES = 1 / 3, 2000
@@ -34,7 +35,7 @@ class Quantized:
         state: every decision, and the model.
         steps: the rungs that were tried, in order; empty unless the ladder was climbed.
         judging: what to measure on the held-out samples that were not used for selection; None without samples.
-        memory: the finished rungs on disk; None unless the ladder was climbed.
+        checkpoint: the finished rungs on disk; None unless the ladder was climbed.
         sha256: digests of the model, the calibration data, and the module.
         warnings: one sentence each.
         seconds: wall time by stage.
@@ -44,7 +45,7 @@ class Quantized:
     state: State
     steps: tuple[Step, ...]
     judging: Evaluation | None
-    memory: Memory | None
+    checkpoint: LadderCheckpoint | None
     sha256: Mapping[str, str]
     warnings: tuple[str, ...]
     seconds: Seconds
@@ -56,8 +57,8 @@ class Quantized:
 
     def forget_rungs(self) -> None:
         """Remove the finished rungs from disk, unless a rung was withheld and may be allowed later."""
-        if self.memory is not None and not any(step.withheld for step in self.steps):
-            self.memory.forget()
+        if self.checkpoint is not None and not any(step.withheld for step in self.steps):
+            self.checkpoint.remove()
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class _Decided:
     judging: Evaluation | None
     seconds: dict[str, float]
     steps: tuple[Step, ...] = ()
-    memory: Memory | None = None
+    checkpoint: LadderCheckpoint | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -92,7 +93,7 @@ def quantize_prepared(prepared: Prepared) -> Quantized:
         state=decided.state,
         steps=decided.steps,
         judging=decided.judging,
-        memory=decided.memory,
+        checkpoint=decided.checkpoint,
         sha256=sha256,
         warnings=(*decided.warnings, *_nonfinite(decided.state)),
         seconds=seconds,
@@ -127,22 +128,22 @@ def _climb(prepared: Prepared) -> _Decided:
     selection, judging, warnings = _split(prepared)
     float_engine = CachingEngine(Session(prepared.float_model, threads=options.threads))
 
-    def choose(model: ir.Model) -> MetricResult:
+    def measure(model: ir.Model) -> MetricResult:
         return measure_metric(options, selection, float_engine, model)
 
     folder = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.rungs")
-    settings = replace(_settings(prepared), choose=choose, training=None if folder is None else folder / "training")
-    memory = Memory(folder, "" if folder is None else _key(prepared), settings)
+    settings = _settings(prepared)
+    context = LadderContext(
+        measure,
+        options.budget.max_drop,
+        options.budget.allow_training,
+        training_checkpoint=None if folder is None else folder / "training",
+    )
+    finished = LadderCheckpoint(folder, "" if folder is None else _key(prepared), settings)
     seconds: dict[str, float] = {}
     with timed(seconds, "ladder"):
-        climbed = climb(
-            lambda: begin(settings, prepared.model, checkpoint),
-            options.rungs,
-            lambda state: choose(state.quantized),
-            options.budget.max_drop,
-            memory,
-        )
-    return _Decided(climbed.state, judging, seconds, tuple(climbed.steps), memory, warnings)
+        climbed = climb(lambda: begin(settings, prepared.model, checkpoint), options.rungs, context, finished)
+    return _Decided(climbed.state, judging, seconds, tuple(climbed.steps), finished, warnings)
 
 
 def _split(prepared: Prepared) -> tuple[Evaluation, Evaluation | None, tuple[str, ...]]:
@@ -169,8 +170,6 @@ def _settings(prepared: Prepared) -> Settings:
         seed=options.seed,
         identify=prepared.evaluation is not None,
         progress=options.progress,
-        budget=options.budget.max_drop,
-        allow_training=options.budget.allow_training,
     )
 
 

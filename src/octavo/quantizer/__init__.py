@@ -1,1 +1,10 @@
 """Plain quantization: plan, calibrate, ranges, parameters, constants, proof."""
+
+from __future__ import annotations
+
+from octavo.quantizer.decisions import Decisions
+from octavo.quantizer.derive import begin, derive
+from octavo.quantizer.settings import Planner, Settings
+from octavo.quantizer.state import Draft, State
+
+__all__ = ["Decisions", "Draft", "Planner", "Settings", "State", "begin", "derive"]

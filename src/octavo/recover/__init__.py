@@ -1,12 +1,12 @@
-"""The accuracy ladder: one file a rung."""
+"""The accuracy ladder: the rungs, one a file, the climb and the verdict."""
 
 from __future__ import annotations
 
-from octavo.quantizer.state import Settings, State, begin
-from octavo.recover.checkpoint import Memory
+from octavo.recover.checkpoint import LadderCheckpoint
+from octavo.recover.context import LadderContext
 from octavo.recover.ladder import PLAIN, Climb, climb
 from octavo.recover.layers.sensitivity import RAISED
-from octavo.recover.rung import Outcome, Rung
+from octavo.recover.rung import Outcome, Rung, without_context
 from octavo.recover.rungs.registry import rung_names, rungs_named
 from octavo.recover.step import Step
 from octavo.recover.verdict import Verdict, judge
@@ -15,16 +15,15 @@ __all__ = [
     "PLAIN",
     "RAISED",
     "Climb",
-    "Memory",
+    "LadderCheckpoint",
+    "LadderContext",
     "Outcome",
     "Rung",
-    "Settings",
-    "State",
     "Step",
     "Verdict",
-    "begin",
     "climb",
     "judge",
     "rung_names",
     "rungs_named",
+    "without_context",
 ]

@@ -1,4 +1,4 @@
-"""Finished rungs on disk, so that none is run again after an interruption."""
+"""Finished rungs on disk, so that an interrupted climb resumes after the last of them."""
 
 from __future__ import annotations
 
@@ -7,148 +7,127 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 
-from octavo.affine import Grid, QuantParams
 from octavo.calibrate import Calibration
 from octavo.errors import UserError
 from octavo.graph import load, save
-from octavo.graph.weights import Constants, QuantizedConstant
 from octavo.measure import MetricResult
-from octavo.quantizer.state import Settings, State, restored
+from octavo.quantizer import Decisions, Draft, Settings, State, derive
 from octavo.ranges import estimator
+from octavo.recover.codec import decode, encode
 from octavo.recover.step import Step
 from octavo.system.files import write_text
 
-_VERSION = 2
+_VERSION = 3
+_HASH_BYTES = 8
 
 
-@dataclass
-class Memory:
-    """A folder with one file set a rung, written for one job; without a folder nothing is kept.
+class FinishedRung(NamedTuple):
+    """A rung that was tried.
 
     Attributes:
-        folder: where; it is made when the first rung is done.
-        key: what tells this job from others: model, data, settings.
-        settings: what restored states work with.
+        step: what happened.
+        state: the state that the rung left; None where it was not kept.
+        metric: the metric on the selection set; None where the rung changed nothing.
+    """
+
+    step: Step
+    state: State | None
+    metric: MetricResult | None
+
+
+@dataclass(frozen=True)
+class LadderCheckpoint:
+    """A folder with the files of each finished rung of one job.
+
+    Attributes:
+        folder: where; it is created when the first rung is finished. None to keep nothing.
+        key: identifies the job: model, data, options and versions.
+        settings: settings of the states that are loaded.
     """
 
     folder: Path | None
     key: str
     settings: Settings
 
-    def recall(self, place: int, rung: str) -> tuple[Step, State | None, MetricResult] | None:
-        """What is kept of the rung at that place; None where nothing is, or what there is belongs to another job."""
-        path = self._path(place)
+    def load(self, index: int, rung: str) -> FinishedRung | None:
+        """The rung tried at that position; None where none is stored, or that of another job, or a damaged one."""
+        path = self._path(index)
         if path is None or not path.exists():
             return None
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             if (data["version"], data["key"], data["step"]["rung"]) != (_VERSION, self.key, rung):
                 return None
-            state = self._read(path, data) if data["step"]["kept"] else None
-            return Step(**data["step"]), state, _metric(data["metric"])
+            state = self._load_state(path, data["state"]) if data["step"]["kept"] else None
+            return FinishedRung(Step(**data["step"]), state, _metric(data["metric"]))
         except (OSError, EOFError, ValueError, KeyError, TypeError, UserError, BadZipFile):
-            # Damaged or half-removed: the rung is run again.
-            return None
+            return None  # damaged or incomplete: the rung runs again
 
-    def keep(self, place: int, step: Step, state: State | None, metric: MetricResult | None) -> None:
-        """Write a finished rung; `state` None where it was not better than what stood before."""
-        path = self._path(place)
+    def save(self, index: int, finished: FinishedRung) -> None:
+        """Store the rung tried at that position."""
+        path = self._path(index)
         if path is None:
             return
         path.parent.mkdir(exist_ok=True)
+        step, state, metric = finished
         data: dict[str, Any] = {"version": _VERSION, "key": self.key, "step": asdict(step)}
         data["metric"] = None if metric is None else asdict(metric)
         if state is not None:
-            data["state"] = _decisions(state)
-            save(state.model, path.with_suffix(".onnx"))
-            save(state.reference, path.with_suffix(".reference.onnx"))
-            np.savez(
-                path.with_suffix(".npz"), allow_pickle=False, **_arrays(state.given), **_sketches(state.calibration)
-            )
-        # Last, for it says that the others are whole.
+            data["state"] = _save_state(path, state)
+        # The last file to be written: it stands for the others being complete.
         write_text(path, json.dumps(data))
 
-    def forget(self) -> None:
-        """Remove what was kept."""
+    def remove(self) -> None:
+        """Remove all files."""
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _path(self, place: int) -> Path | None:
-        return None if self.folder is None else self.folder / f"{place}.json"
+    def _path(self, index: int) -> Path | None:
+        return None if self.folder is None else self.folder / f"{index}.json"
 
-    def _read(self, path: Path, data: Mapping[str, Any]) -> State:
-        kept = data["state"]
-        with np.load(path.with_suffix(".npz")) as arrays:
-            given = _constants(kept["given"], arrays)
-            calibration = _calibration(kept["estimators_read"], arrays)
-        return restored(
-            self.settings,
-            load(path.with_suffix(".onnx")),
-            load(path.with_suffix(".reference.onnx")),
-            calibration,
-            left_out=kept["left_out"],
-            estimators=kept["estimators"],
-            grids={name: Grid.parse(text) for name, text in kept["grids"].items()},
-            given=given,
-            trained={name: _params(*row) for name, row in kept["trained"].items()},
-        )
+    def _load_state(self, path: Path, data: Mapping[str, Any]) -> State:
+        with np.load(path.with_suffix(".npz")) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        decisions = decode(Decisions, data["decisions"], arrays)
+        calibration = _calibration(data["observers"], arrays)
+        model, reference = load(path.with_suffix(".onnx")), load(path.with_suffix(".reference.onnx"))
+        return derive(Draft(self.settings, model, reference, decisions, calibration))
 
 
-def _decisions(state: State) -> dict[str, Any]:
-    return {
-        "left_out": state.left_out,
-        "estimators": state.estimators,
-        "trained": {
-            name: [str(each.grid), float(each.scale), int(each.zero_point)] for name, each in state.trained.items()
-        },
-        "grids": {name: str(grid) for name, grid in state.grids.items()},
-        "estimators_read": {name: state.plan.tensors[name].estimator for name in state.plan.sources},
-        "given": [
-            [layer, index, found.tensor, str(found.params.grid), found.params.axis, found.params.block_size]
-            for (layer, index), found in state.given.items()
-        ],
+def _save_state(path: Path, state: State) -> dict[str, Any]:
+    """Write models and arrays beside `path`; returns the rest as JSON."""
+    arrays: dict[str, np.ndarray] = {}
+    data = {
+        "decisions": encode(state.decisions, arrays),
+        "observers": {name: state.plan.tensors[name].estimator for name in state.plan.sources},
     }
+    save(state.model, path.with_suffix(".onnx"))
+    save(state.reference, path.with_suffix(".reference.onnx"))
+    np.savez(path.with_suffix(".npz"), allow_pickle=False, **arrays, **_observers(state.calibration))
+    return data
 
 
-def _arrays(given: Constants) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
-    for place, each in enumerate(given.values()):
-        found |= {f"q{place}": each.integers, f"s{place}": each.params.scale, f"z{place}": each.params.zero_point}
-    return found
+def _observers(calibration: Calibration) -> dict[str, np.ndarray]:
+    contents = {f"observer:{name}": observer.to_bytes() for name, observer in calibration.observers.items()}
+    contents["hashes"] = b"".join(calibration.sample_hashes)
+    return {name: np.frombuffer(content, np.uint8) for name, content in contents.items()}
 
 
-def _sketches(calibration: Calibration) -> dict[str, np.ndarray]:
-    found = {f"c:{name}": each.to_bytes() for name, each in calibration.observers.items()}
-    found["hashes"] = b"".join(calibration.sample_hashes)
-    return {name: np.frombuffer(content, np.uint8) for name, content in found.items()}
-
-
-def _calibration(specs: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> Calibration:
+def _calibration(estimators: Mapping[str, str], arrays: Mapping[str, np.ndarray]) -> Calibration:
     observers = {
-        name: type(estimator(spec).observer()).from_bytes(arrays[f"c:{name}"].tobytes()) for name, spec in specs.items()
+        name: type(estimator(spec).observer()).from_bytes(arrays[f"observer:{name}"].tobytes())
+        for name, spec in estimators.items()
     }
     hashes = arrays["hashes"].tobytes()
-    return Calibration(observers, [hashes[i : i + 8] for i in range(0, len(hashes), 8)])
+    return Calibration(observers, [hashes[i : i + _HASH_BYTES] for i in range(0, len(hashes), _HASH_BYTES)])
 
 
-def _constants(rows: list[list[Any]], arrays: Mapping[str, np.ndarray]) -> Constants:
-    found: Constants = {}
-    for place, (layer, index, tensor, grid, axis, block_size) in enumerate(rows):
-        params = QuantParams(Grid.parse(grid), arrays[f"s{place}"], arrays[f"z{place}"], axis, block_size)
-        found[layer, index] = QuantizedConstant(tensor, arrays[f"q{place}"], params)
-    return found
-
-
-def _params(grid: str, scale: float, zero_point: int) -> QuantParams:
-    return QuantParams(Grid.parse(grid), np.asarray(scale, np.float32), np.asarray(zero_point, np.int32))
-
-
-def _metric(data: Mapping[str, Any] | None) -> Any:
+def _metric(data: Mapping[str, Any] | None) -> MetricResult | None:
     if data is None:
         return None
     metric = MetricResult(**data)

@@ -1,4 +1,4 @@
-"""Climb the ladder: rung after rung, each measured, until the budget is met."""
+"""Climb the ladder: apply rung after rung and measure each, until the budget is met."""
 
 from __future__ import annotations
 
@@ -6,133 +6,146 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+import onnx_ir as ir
+
 from octavo.measure import MetricResult, peak_rss_bytes
-from octavo.quantizer.state import State
-from octavo.recover.checkpoint import Memory
+from octavo.quantizer import State
+from octavo.recover.checkpoint import FinishedRung, LadderCheckpoint
+from octavo.recover.context import LadderContext
 from octavo.recover.rung import Outcome, Rung
 from octavo.recover.step import Step
 from octavo.recover.verdict import standard_error
 
 PLAIN = "plain"
-# What is remembered of a rung: its step, the state it left where that was kept, and the figures.
-_Known = tuple[Step, State | None, MetricResult]
-# Fewer decibels of the output are the same.
-_CLEAR = 0.05
+# A smaller difference of the output's SQNR, in dB, is noise.
+_SQNR_NOISE = 0.05
 
 
 @dataclass(frozen=True)
 class Climb:
-    """The best state that was found, and every rung that was tried."""
+    """The best state, and every rung that was tried."""
 
     state: State
     steps: list[Step]
 
 
 def climb(
-    start: Callable[[], State],
-    rungs: Sequence[Rung],
-    choose: Callable[[State], MetricResult],
-    budget: float | None,
-    memory: Memory,
+    start: Callable[[], State], rungs: Sequence[Rung], context: LadderContext, checkpoint: LadderCheckpoint
 ) -> Climb:
-    """Try rungs in turn, each on top of the best state so far, which is kept where it is no better.
+    """Apply rungs in turn, each to the best state so far; a result that is no better is discarded.
 
-    A state is better when the metric tells so beyond one standard error, and where the metric cannot tell,
-    when the outputs are nearer to the float model's. The climb ends when the drop and one standard error of
-    it keep within the budget; before a rung that makes the model slower, when the drop itself does.
+    A state is better when the drop of the metric is smaller by more than one standard error; where the difference
+    is within it, when the outputs have a higher SQNR. The climb ends when the drop plus one standard error is
+    within the budget; before a rung that increases the cost of the model, when the drop itself is.
 
     Args:
         start: makes the plain quantization.
-        rungs: what to try.
-        choose: the metric on the samples to choose by.
-        budget: how much it may drop; None tries every rung.
-        memory: where finished rungs are kept; those found there are not run again.
+        rungs: the rungs to try, in order; without a budget all of them.
+        context: the budget and the metric on the selection set.
+        checkpoint: stores finished rungs; those it has are not applied again.
+
+    Raises:
+        ValueError: the context has no `measure`.
     """
-    return _Climber(choose, budget, memory).climb(start, rungs)
+    if context.measure is None:
+        raise ValueError("a climb needs the metric on the selection set; set LadderContext.measure")
+    return _Climber(context.measure, context, checkpoint).climb(start, rungs)
 
 
 class _Climber:
-    def __init__(self, choose: Callable[[State], MetricResult], budget: float | None, memory: Memory) -> None:
-        self.choose, self.budget, self.memory = choose, budget, memory
+    def __init__(
+        self, measure: Callable[[ir.Model], MetricResult], context: LadderContext, checkpoint: LadderCheckpoint
+    ) -> None:
+        self.measure, self.context, self.checkpoint = measure, context, checkpoint
         self.steps: list[Step] = []
 
     def climb(self, start: Callable[[], State], rungs: Sequence[Rung]) -> Climb:
-        known = self.memory.recall(0, PLAIN)
-        best, measured = self._take(
-            PLAIN, known, None, lambda: Outcome(start(), "the target's grids, ranges and placement")
-        )
+        best, metric = self._start(start)
         for rung in rungs:
-            if self._enough(measured, rung):
+            if self._is_enough(metric, rung):
                 break
-            best, measured = self._try(rung, best, measured)
+            best, metric = self._try(rung, best, metric)
         return Climb(best, self.steps)
 
-    def _try(self, rung: Rung, best: State, measured: MetricResult) -> tuple[State, MetricResult]:
-        known = self.memory.recall(len(self.steps), rung.name)
-        if rung.seconds is not None and known is None:
-            seconds = rung.seconds(best)
-            why = "" if rung.why is None else f"; it is for {rung.why(best)}"
-            if rung.unasked is not None and seconds > rung.unasked and not best.settings.allow_training:
-                self.steps.append(_withheld(rung, seconds, why))
-                return best, measured
-            best.settings.progress.announce(f"{rung.name}: {rung.title}, about {_duration(seconds)}{why}")
-        return self._take(rung.name, known, (best, measured), lambda: rung.apply(best))
-
-    def _take(
-        self, name: str, known: _Known | None, before: tuple[State, MetricResult] | None, work: Callable[[], Outcome]
-    ) -> tuple[State, MetricResult]:
-        """The better of what was and what the rung makes; what is remembered of it is not made again."""
-        if known is not None:
-            step, state, metric = known
-            self.steps.append(step)
-            if state is not None:
-                return state, metric
-            assert before is not None
-            return before
+    def _start(self, start: Callable[[], State]) -> tuple[State, MetricResult]:
+        """The plain quantization and its metric."""
+        stored = self.checkpoint.load(0, PLAIN)
+        if stored is not None and stored.state is not None and stored.metric is not None:
+            self.steps.append(stored.step)
+            return stored.state, stored.metric
         began = perf_counter()
-        outcome = work()
-        changed = before is None or outcome.state is not before[0]
-        found = self.choose(outcome.state) if changed else None
-        kept = before is None or (found is not None and _is_better(found, before[1]))
-        self.steps.append(_step(name, outcome, kept, found, perf_counter() - began))
-        self.memory.keep(len(self.steps) - 1, self.steps[-1], outcome.state if kept else None, found)
-        if not kept:
-            assert before is not None
-            return before
-        assert found is not None
-        return outcome.state, found
+        outcome = Outcome(start(), "the target's grids, ranges and placement")
+        metric = self.measure(outcome.state.quantized)
+        self._finish(_step(PLAIN, outcome, True, metric, perf_counter() - began), outcome.state, metric)
+        return outcome.state, metric
 
-    def _enough(self, metric: MetricResult, rung: Rung) -> bool:
-        if self.budget is None:
+    def _try(self, rung: Rung, best: State, metric: MetricResult) -> tuple[State, MetricResult]:
+        """The better of the best state so far and the rung's, with its metric."""
+        stored = self.checkpoint.load(len(self.steps), rung.name)
+        if stored is not None:
+            self.steps.append(stored.step)
+            if stored.state is None or stored.metric is None:
+                return best, metric
+            return stored.state, stored.metric
+        if not self._announce(rung, best):
+            return best, metric
+        began = perf_counter()
+        outcome = rung.apply(best, self.context)
+        found = None if outcome.state is best else self.measure(outcome.state.quantized)
+        kept = found is not None and _is_better(found, metric)
+        step = _step(rung.name, outcome, kept, found, perf_counter() - began)
+        self._finish(step, outcome.state if kept else None, found)
+        return (outcome.state, found) if kept and found is not None else (best, metric)
+
+    def _announce(self, rung: Rung, best: State) -> bool:
+        """Announce how long a rung takes; returns False, with a step that says so, where that is not allowed."""
+        if rung.estimate_seconds is None:
+            return True
+        seconds = rung.estimate_seconds(best)
+        reason = "" if rung.reason is None else f"; it is for {rung.reason(best)}"
+        limit = rung.training_limit_seconds
+        if limit is not None and seconds > limit and not self.context.allow_training:
+            self.steps.append(_withheld_step(rung, seconds, reason))
             return False
-        return metric.drop + (0.0 if rung.dear else standard_error(metric)) <= self.budget
+        best.settings.progress.announce(f"{rung.name}: {rung.title}, about {_duration(seconds)}{reason}")
+        return True
+
+    def _finish(self, step: Step, state: State | None, metric: MetricResult | None) -> None:
+        self.steps.append(step)
+        self.checkpoint.save(len(self.steps) - 1, FinishedRung(step, state, metric))
+
+    def _is_enough(self, metric: MetricResult, rung: Rung) -> bool:
+        if self.context.budget is None:
+            return False
+        margin = 0.0 if rung.increases_cost else standard_error(metric)
+        return metric.drop + margin <= self.context.budget
 
 
 def _is_better(new: MetricResult, old: MetricResult) -> bool:
-    gained = old.drop - new.drop
+    gain = old.drop - new.drop
     noise = standard_error(new) if new.ci95 is not None else 0.0
-    if abs(gained) > noise:
-        return gained > 0
-    return new.sqnr_db > old.sqnr_db + _CLEAR
+    if abs(gain) > noise:
+        return gain > 0
+    return new.sqnr_db > old.sqnr_db + _SQNR_NOISE
 
 
 def _step(name: str, outcome: Outcome, kept: bool, metric: MetricResult | None, seconds: float) -> Step:
     interval = None if metric is None or metric.ci95 is None else list(metric.ci95)
     return Step(
-        name,
-        outcome.note,
-        kept,
-        None if metric is None else metric.drop,
-        interval,
-        None if metric is None else metric.sqnr_db,
-        seconds,
-        peak_rss_bytes(),
-        outcome.details,
+        rung=name,
+        note=outcome.note,
+        kept=kept,
+        drop=None if metric is None else metric.drop,
+        drop_ci95=interval,
+        sqnr_db=None if metric is None else metric.sqnr_db,
+        seconds=seconds,
+        peak_rss_bytes=peak_rss_bytes(),
+        details=outcome.details,
     )
 
 
-def _withheld(rung: Rung, seconds: float, why: str) -> Step:
-    note = f"not begun: it would take about {_duration(seconds)}; `allow_training` allows it{why}"
+def _withheld_step(rung: Rung, seconds: float, reason: str) -> Step:
+    note = f"not begun: it would take about {_duration(seconds)}; `allow_training` allows it{reason}"
     return Step(rung.name, note, False, None, None, None, 0.0, peak_rss_bytes(), withheld=True)
 
 

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from octavo.affine import Grid, grid
+from octavo.affine import Grid, RuleName, grid
 from octavo.errors import OptionError, TargetError
 
 Role = Literal["compute", "carry", "move", "float"]
-Rule = Literal["affine", "pytorch"]
 _T = TypeVar("_T")
 
 _SECTIONS = {
@@ -60,7 +59,7 @@ class Target:
     title: str
     engines: tuple[str, ...]
     opset: int
-    rule: Rule
+    rule: RuleName
     notes: tuple[str, ...]
     activations: TensorRule
     estimator: str

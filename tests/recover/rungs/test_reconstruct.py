@@ -13,7 +13,7 @@ from tests.helpers.models import build, node, random
 
 from octavo.affine import Grid
 from octavo.graph import prepare
-from octavo.quantizer.state import State
+from octavo.quantizer import State
 from octavo.recover import rungs_named
 from octavo.recover.layers.blocks import blocks
 from octavo.targets import target

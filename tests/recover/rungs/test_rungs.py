@@ -17,8 +17,8 @@ from octavo.engines.onnxruntime import Session
 from octavo.errors import OptionError
 from octavo.graph.linear import linear
 from octavo.measure import MetricResult
-from octavo.quantizer.state import State
-from octavo.recover import rung_names, rungs_named
+from octavo.quantizer import State, derive
+from octavo.recover import LadderContext, rung_names, rungs_named
 from octavo.recover.layers.im2col import sample_rows
 from octavo.recover.layers.sensitivity import bit_operations, macs, own_errors, shares
 from octavo.recover.rungs.correct import correct, correct_analytic
@@ -38,7 +38,8 @@ def test_rounding_errs_less_than_nearest_on_unseen_samples() -> None:
     assert "of 3 layers rounded" in found.note
     again = round_weights(plain)
     assert all(
-        np.array_equal(again.state.given[key].integers, each.integers) for key, each in found.state.given.items()
+        np.array_equal(again.state.decisions.constants[key].integers, each.integers)
+        for key, each in found.state.decisions.constants.items()
     )
 
 
@@ -83,7 +84,7 @@ def test_a_range_is_chosen_by_the_layers_output() -> None:
     array = numpy_helper.to_array(kernel).copy()
     array[:, 0] = 0
     kernel.CopyFrom(numpy_helper.from_array(array, "w"))
-    wide = state(model, data).with_estimators({"x": "minmax"})
+    wide = derive(state(model, data).with_estimators({"x": "minmax"}))
     found = search(wide)
     assert found.state.plan.tensors["x"].estimator == "percentile:99.9"
     assert sqnr(found.state, wide, HELD_OUT) > sqnr(wide, wide, HELD_OUT) + 6
@@ -111,21 +112,20 @@ def test_a_planted_sensitive_layer_is_found_and_raised() -> None:
         return MetricResult("noise", "points", 100, 100 - drop, drop, (drop, drop), "", 32, 32)
 
     before = choose(plain.quantized).drop
-    ready = dataclasses.replace(plain, settings=dataclasses.replace(plain.settings, choose=choose, budget=before / 2))
-    found = mix(ready)
-    assert [name for name, grid in found.state.grids.items() if grid.bits == 16] == ["r"]
+    found = mix(plain, LadderContext(choose, before / 2))
+    assert [name for name, grid in found.state.decisions.grids.items() if grid.bits == 16] == ["r"]
     assert found.details["pareto"][0]["layers"] == [worst]
     assert found.details["pareto"][0]["share_of_macs"] == pytest.approx(macs(plain)[worst] / sum(macs(plain).values()))
     more = macs(plain)[worst] / sum(macs(plain).values())
     assert found.details["pareto"][0]["bit_operations"] == pytest.approx(1 + more)
     with pytest.raises(OptionError, match="`max_drop`"):
-        mix(plain)
+        mix(plain, LadderContext())
 
 
 def test_bit_operations_count_both_operands_and_32_bits_in_float() -> None:
     plain = state(network(), inputs(), dataclasses.replace(target("octavo"), weights=FOUR_BITS))
     first, second, third = plain.plan.layers
-    mixed = plain.with_left_out({third: "to see"}).with_grids({"r": UINT16})
+    mixed = derive(plain.with_left_out({third: "to see"}).with_grids({"r": UINT16}))
     assert bit_operations(mixed, {first: 1, second: 10, third: 100}) == {
         first: 4 * 8, second: 10 * 4 * 16, third: 100 * 32 * 32
     }  # fmt: skip

@@ -12,12 +12,12 @@ import pytest
 from onnx import numpy_helper
 from tests.helpers import models
 from tests.helpers.jobs import metric
-from tests.helpers.states import inputs, network, outputs, sqnr, state
+from tests.helpers.states import inputs, network, output_sqnr, outputs, sqnr, state
 
 import octavo
 from octavo.measure import MetricResult
-from octavo.quantizer.state import State
-from octavo.recover import Memory, climb, rungs_named
+from octavo.quantizer import State
+from octavo.recover import LadderCheckpoint, LadderContext, Outcome, climb, rungs_named
 from octavo.recover.rungs import registry
 from octavo.recover.rungs import train as train_rung
 from octavo.recover.rungs.train import TRAIN, needed_by, train
@@ -70,7 +70,7 @@ def test_what_cannot_be_trained_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = train(found)
     assert outcome.state is found
     assert "Resize cannot be trained through" in outcome.note
-    assert train_rung.forecast(found) == 0.0
+    assert train_rung.estimate_seconds(found) == 0.0
     monkeypatch.setattr(train_rung, "find_spec", lambda name: None)
     outcome = train(found)
     assert outcome.state is found
@@ -78,7 +78,7 @@ def test_what_cannot_be_trained_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_long_training_asks_for_leave_and_is_not_remembered(plain: State, tmp_path: Path) -> None:
-    rung = dataclasses.replace(TRAIN, unasked=0.0)
+    rung = dataclasses.replace(TRAIN, training_limit_seconds=0.0)
 
     def run(allow: bool) -> tuple[Any, list[str]]:
         said: list[str] = []
@@ -91,18 +91,17 @@ def test_long_training_asks_for_leave_and_is_not_remembered(plain: State, tmp_pa
             def advance(self, steps: int = 1) -> None: ...
             def done(self) -> None: ...
 
-        settings = dataclasses.replace(
-            plain.settings, allow_training=allow, progress=Watch(), training=tmp_path / "k" / "t"
-        )
+        settings = dataclasses.replace(plain.settings, progress=Watch())
         begun = dataclasses.replace(plain, settings=settings)
 
-        def choose(found: State) -> MetricResult:
-            return metric(drop=5.0, ci95=(4.0, 6.0), sqnr_db=sqnr(found, plain, HELD_OUT))
+        def measure(model: ir.Model) -> MetricResult:
+            return metric(drop=5.0, ci95=(4.0, 6.0), sqnr_db=output_sqnr(model, plain, HELD_OUT))
 
-        return climb(lambda: begun, [rung], choose, None, Memory(tmp_path / "k", "key", settings)), said
+        context = LadderContext(measure, allow_training=allow, training_checkpoint=tmp_path / "k" / "t")
+        return climb(lambda: begun, [rung], context, LadderCheckpoint(tmp_path / "k", "key", settings)), said
 
     asked, said = run(False)
-    assert asked.state.trained == {}
+    assert asked.state.decisions.trained == {}
     assert asked.steps[-1].withheld
     assert "not begun: it would take about" in asked.steps[-1].note
     assert "`allow_training` allows it; it is for '" in asked.steps[-1].note
@@ -122,7 +121,12 @@ def test_long_training_asks_for_leave_and_is_not_remembered(plain: State, tmp_pa
 def test_auto_ends_in_train_and_only_where_the_budget_is_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rungs_named("auto")[-1].name == "train"
     called: list[str] = []
-    fake = dataclasses.replace(TRAIN, apply=lambda s: called.append("train") or train(s))
+
+    def counted(state: State, context: LadderContext) -> Outcome:
+        called.append("train")
+        return train(state, context)
+
+    fake = dataclasses.replace(TRAIN, function=counted)
     monkeypatch.setattr(registry, "_RUNGS", (*rungs_named("search,correct"), fake))
     proto, held_out = network(), inputs(60, seed=3)
     for budget, times in ((50.0, 0), (0.0, 1)):

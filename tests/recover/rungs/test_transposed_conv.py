@@ -15,7 +15,7 @@ from tests.helpers.states import FOUR_BITS, outputs, sqnr, state
 from octavo.affine import dequantize, fake_quantize
 from octavo.engines.onnxruntime import Session
 from octavo.graph.linear import linear
-from octavo.quantizer.state import State
+from octavo.quantizer import State
 from octavo.recover.layers.im2col import sample_rows
 from octavo.recover.layers.sensitivity import macs, own_errors, shares
 from octavo.recover.rungs.correct import correct, correct_analytic

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from octavo.quantizer.state import State
+from octavo.quantizer import State
 from octavo.recover.layers.channels import Doubles, Edit, rewrite
 from octavo.recover.layers.pairs import Pair, pairs
 from octavo.recover.layers.rows import Span, tensors

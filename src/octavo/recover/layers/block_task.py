@@ -16,7 +16,7 @@ from octavo.graph.extract import extract
 from octavo.graph.linear import bias_input
 from octavo.graph.operators import in_front_of_softmax
 from octavo.graph.weights import QuantizedConstant
-from octavo.quantizer.state import State
+from octavo.quantizer import State
 from octavo.recover.layers.blocks import Block
 from octavo.recover.layers.walk import Walk, calibration_batches
 from octavo.torch import Batch, Biased, Rounded, Task, importance, untranslatable

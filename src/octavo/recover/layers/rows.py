@@ -9,13 +9,13 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.affine import fake_quantize, params_from_range, pytorch_params
+from octavo.affine import fake_quantize, rule
 from octavo.data.runner import choose_batch, run_batch
 from octavo.engines.onnxruntime import Session
 from octavo.graph.linear import Linear
 from octavo.graph.plan import Plan
 from octavo.graph.weights import weight_params
-from octavo.quantizer.state import Settings, State
+from octavo.quantizer import Settings, State
 from octavo.recover.layers.channels import Doubles
 from octavo.recover.layers.im2col import sample_rows
 
@@ -91,9 +91,9 @@ class Reader:
             factor: (inputs,); the weights are divided by it.
             by_output: (outputs,), factors on the output.
         """
-        rule = pytorch_params if self._plan.target.rule == "pytorch" else params_from_range
+        params_from_range = rule(self._plan.target.rule).params_from_range
         low, high = (self.span.low * factor).min(), (self.span.high * factor).max()
-        params = rule(float(low), float(high), self._tensor.grid, symmetric=self._tensor.symmetric)
+        params = params_from_range(float(low), float(high), self._tensor.grid, symmetric=self._tensor.symmetric)
         rows = self.rows()
         right = rows @ self._matrix(self.layer.scaled(np.ones(factor.size), by_output))
         weights = rounded(self._plan, self.layer, self.layer.scaled(1 / factor, by_output))

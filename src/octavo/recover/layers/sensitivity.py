@@ -13,7 +13,7 @@ from octavo.affine import INT16, UINT16, fake_quantize
 from octavo.data import Arrays
 from octavo.engines.onnxruntime import Session
 from octavo.graph.linear import LINEAR_OPS, linear, multiply_accumulates
-from octavo.quantizer.state import State
+from octavo.quantizer import State, derive
 from octavo.recover.layers.im2col import integer_matrix, sample_rows
 from octavo.recover.layers.walk import Walk, calibration_batches
 
@@ -67,9 +67,9 @@ def raised(state: State, layers: Sequence[str]) -> State:
     A layer in float would still read what the layer before it writes in 8 bits.
     """
     if _WIDE not in state.settings.target.activation_widths:
-        return state.with_left_out(dict.fromkeys(layers, RAISED))
+        return derive(state.with_left_out(dict.fromkeys(layers, RAISED)))
     tensors = [state.plan.tensors[name] for layer in layers for name in state.plan.layers[layer].inputs.values()]
-    return state.with_grids({each.source: INT16 if each.grid.signed else UINT16 for each in tensors})
+    return derive(state.with_grids({each.source: INT16 if each.grid.signed else UINT16 for each in tensors}))
 
 
 def relieved(state: State, layers: Sequence[str]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from octavo.graph.constants import drop_unused, new_constant
 from octavo.graph.linear import Linear, bias_input, linear
 from octavo.graph.plan import LayerPlan
-from octavo.quantizer.state import State
+from octavo.quantizer import State
 from octavo.recover.layers.im2col import sample_rows
 from octavo.recover.layers.walk import Walk, calibration_batches
 

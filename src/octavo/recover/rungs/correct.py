@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.graph.linear import Linear
-from octavo.quantizer.state import State
+from octavo.quantizer import State, derive
 from octavo.recover.layers.im2col import integer_matrix
 from octavo.recover.layers.visit import Visit, biased, visits
-from octavo.recover.rung import Outcome, Rung, walking
+from octavo.recover.rung import Outcome, Rung, without_context
 
 Floats = NDArray[np.float32]
 
@@ -65,8 +65,13 @@ def _outcome(state: State, biases: dict[str, Floats], how: str) -> Outcome:
     if not biases:
         return Outcome(state, "no integer layer has a bias to correct")
     model = biased(state.model, biases)
-    return Outcome(state.with_biases(model), f"biases of {len(biases)} layers corrected {how}")
+    return Outcome(derive(state.with_biases(model)), f"biases of {len(biases)} layers corrected {how}")
 
 
-CORRECT = Rung("correct", "bias correction", walking(correct))
-CORRECT_ANALYTIC = Rung("correct:analytic", "bias correction from the weights' error alone", walking(correct_analytic))
+CORRECT = Rung("correct", "bias correction", without_context(correct), visits_layers=True)
+CORRECT_ANALYTIC = Rung(
+    "correct:analytic",
+    "bias correction from the weights' error alone",
+    without_context(correct_analytic),
+    visits_layers=True,
+)

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from octavo.quantizer.state import State
+from octavo.quantizer import State, derive
 from octavo.recover.layers.absorb import absorb_biases
 from octavo.recover.layers.channels import Doubles, balanced, edits, normalized, rewrite
 from octavo.recover.layers.pairs import Pair, pairs, upper_bound
 from octavo.recover.layers.rows import Reader, Span, rounded, tensors
-from octavo.recover.rung import Outcome, Rung
+from octavo.recover.rung import Outcome, Rung, without_context
 
 _ALPHAS = (0.25, 0.5, 0.75, 1.0)
 _SWEEPS = 5
@@ -126,7 +126,7 @@ def equalize(state: State) -> Outcome:
         notes.append(f"{len(changed)} pairs of layers equalized; {ranges}")
     if absorbed:
         notes.append(f"high biases of {absorbed} channels absorbed")
-    return Outcome(state.with_model(model), "; ".join(notes))
+    return Outcome(derive(state.with_model(model)), "; ".join(notes))
 
 
 def _links(state: State, model: ir.Model) -> list[_Link]:
@@ -180,4 +180,4 @@ def _free(link: _Link) -> None:
         clip.resize_inputs(1)
 
 
-EQUALIZE = Rung("equalize", "cross-layer equalization and high-bias absorption", equalize)
+EQUALIZE = Rung("equalize", "cross-layer equalization and high-bias absorption", without_context(equalize))

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import onnx_ir as ir
 
 from octavo.errors import OptionError
 from octavo.measure import MetricResult
-from octavo.quantizer.state import State
+from octavo.quantizer import State
+from octavo.recover.context import LadderContext
 from octavo.recover.layers.sensitivity import bit_operations, macs, own_errors, raised, relieved
-from octavo.recover.rung import Outcome, Rung, walking
+from octavo.recover.rung import Outcome, Rung
 
 # So many layers are measured one at a time, those first that the proxy ranks first.
 _MEASURED = 32
 
 
-def mix(state: State) -> Outcome:
+def mix(state: State, context: LadderContext) -> Outcome:
     """Raise layers, to 16-bit activations or float, by noise relieved for work added, as few as the budget allows.
 
     The cost of a layer is the bit operations that raising it adds. How few are enough is found by bisection with the
@@ -23,8 +27,7 @@ def mix(state: State) -> Outcome:
     Raises:
         OptionError: there is no budget, or nothing to choose by.
     """
-    settings = state.settings
-    if settings.choose is None or settings.budget is None:
+    if context.measure is None or context.budget is None:
         raise OptionError("the rung mix needs a budget and samples to choose by; add `max_drop` and `evaluate`")
     proxy, counts = own_errors(state), macs(state)
     ranked = sorted(proxy, key=lambda name: -proxy[name])[:_MEASURED]
@@ -34,11 +37,11 @@ def mix(state: State) -> Outcome:
         return Outcome(state, "no single layer, raised, makes the output better")
     now, then = (bit_operations(each, counts) for each in (state, raised(state, useful)))
     order = sorted(useful, key=lambda name: -measured[name] / max(then[name] - now[name], 1.0))
-    curve = _Curve(state, order, counts)
-    best = curve.fewest(settings.budget)
+    curve = _Curve(state, order, counts, context.measure)
+    best = curve.fewest(context.budget)
     details: dict[str, Any] = {"pareto": curve.points(), "sensitivity": measured, "proxy": proxy}
     share = curve.share(best)
-    what = "float" if curve.state(best).left_out else "16-bit activations"
+    what = "float" if curve.state(best).decisions.left_out else "16-bit activations"
     note = f"{best} of {len(proxy)} layers raised to {what}, {share:.1%} of the multiply-accumulates"
     return Outcome(curve.state(best), note, details)
 
@@ -46,8 +49,14 @@ def mix(state: State) -> Outcome:
 class _Curve:
     """The metric by how many layers of an order are raised."""
 
-    def __init__(self, state: State, order: list[str], counts: dict[str, float]) -> None:
-        self._start, self._order, self._counts = state, order, counts
+    def __init__(
+        self,
+        state: State,
+        order: list[str],
+        counts: dict[str, float],
+        measure: Callable[[ir.Model], MetricResult],
+    ) -> None:
+        self._start, self._order, self._counts, self._measure = state, order, counts, measure
         self._states: dict[int, State] = {0: state}
         self._metrics: dict[int, MetricResult] = {}
 
@@ -68,10 +77,8 @@ class _Curve:
 
     def metric(self, count: int) -> MetricResult:
         """Measured once."""
-        choose = self._start.settings.choose
-        assert choose is not None
         if count not in self._metrics:
-            self._metrics[count] = choose(self.state(count).quantized)
+            self._metrics[count] = self._measure(self.state(count).quantized)
         return self._metrics[count]
 
     def fewest(self, budget: float) -> int:
@@ -101,4 +108,4 @@ class _Curve:
         ]
 
 
-MIX = Rung("mix", "mixed precision by sensitivity", walking(mix), dear=True)
+MIX = Rung("mix", "mixed precision by sensitivity", mix, visits_layers=True, increases_cost=True)

@@ -12,15 +12,15 @@ from octavo.affine import dequantize
 from octavo.graph.constants import new_constant
 from octavo.graph.linear import linear
 from octavo.graph.weights import Constants
-from octavo.quantizer.state import State
+from octavo.quantizer import State, derive
 from octavo.recover.layers.block_task import block_batches, block_task, importances, nodes_of, turned
 from octavo.recover.layers.blocks import Block, blocks
 from octavo.recover.layers.sensitivity import macs, numbers
 from octavo.recover.layers.visit import biased, visit
 from octavo.recover.layers.walk import Walk, calibration_batches
-from octavo.recover.rung import Outcome, Rung, walking
+from octavo.recover.rung import Outcome, Rung, without_context
 from octavo.recover.rungs.round import best_rounding
-from octavo.recover.rungs.round import forecast as rounding_takes
+from octavo.recover.rungs.round import estimate_seconds as estimate_rounding_seconds
 from octavo.torch import block_error, corrected_biases, learn_rounding, untranslatable
 
 _STEPS, _LEAST_STEPS = 1000, 100
@@ -53,11 +53,11 @@ def reconstruct(state: State) -> Outcome:
     return task.outcome()
 
 
-def forecast(state: State) -> float:
+def estimate_seconds(state: State) -> float:
     """Seconds that `reconstruct` takes, from the sizes of the model."""
     each = _work(state)
     steps, rows = _effort(each)
-    return rounding_takes(state) + steps * (rows * each / _SPEED + len(_blocks(state)) * _STEP)
+    return estimate_rounding_seconds(state) + steps * (rows * each / _SPEED + len(_blocks(state)) * _STEP)
 
 
 class _Reconstruction:
@@ -95,7 +95,8 @@ class _Reconstruction:
         why = f"; {', '.join(sorted(self.unknown))} cannot be learnt through" if self.unknown else ""
         if not self.given:
             return Outcome(self.state, f"no block errs less than with nearest rounding{why}")
-        found = self.state.with_biases(biased(self.state.model, self.biases)).with_constants(self.given)
+        corrected = derive(self.state.with_biases(biased(self.state.model, self.biases)))
+        found = derive(corrected.with_constants(self.given))
         others = ", layer by layer for the others" if self.learnt < len(self.blocks) else ""
         return Outcome(found, f"rounding learnt for {count}{others}{why}")
 
@@ -160,4 +161,10 @@ def _effort(each: float) -> tuple[int, int]:
     return int(np.clip(_WORK / (each * rows), _LEAST_STEPS, _STEPS)), rows
 
 
-RECONSTRUCT = Rung("reconstruct", "rounding learnt block by block (BRECQ)", walking(reconstruct), forecast)
+RECONSTRUCT = Rung(
+    "reconstruct",
+    "rounding learnt block by block (BRECQ)",
+    without_context(reconstruct),
+    visits_layers=True,
+    estimate_seconds=estimate_seconds,
+)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from octavo.affine import QuantParams, dequantize, spread
 from octavo.graph.linear import Linear
 from octavo.graph.weights import Constants, QuantizedConstant
-from octavo.quantizer.state import State
+from octavo.quantizer import State, derive
 from octavo.recover.layers.rounding import Quadratic, best_integers, best_scales, descend, error, quadratic, refit
 from octavo.recover.layers.visit import Visit, biased, visits
-from octavo.recover.rung import Outcome, Rung, walking
+from octavo.recover.rung import Outcome, Rung, without_context
 from octavo.recover.rungs.correct import corrected_bias
 
 Floats = NDArray[np.float32]
@@ -45,10 +45,11 @@ def round_weights(state: State) -> Outcome:
     if not given:
         return Outcome(state, f"of {count} layers, none errs less than with nearest rounding")
     note = f"weights of {len(given)} of {count} layers rounded for their output"
-    return Outcome(state.with_biases(biased(state.model, biases)).with_constants(given), note)
+    corrected = derive(state.with_biases(biased(state.model, biases)))
+    return Outcome(derive(corrected.with_constants(given)), note)
 
 
-def forecast(state: State) -> float:
+def estimate_seconds(state: State) -> float:
     """Seconds that `round_weights` takes, from the sizes of the weights."""
     cost = 0.0
     for layer in state.plan.layers.values():
@@ -127,4 +128,10 @@ def _held_out(layer: Linear, x: Floats, x_hat: Floats, weights: Doubles, held: N
     return float(np.square(apart[:, held]).sum(dtype=np.float64))
 
 
-ROUND = Rung("round", "rounding by layer output error (GPTQ, coordinate descent)", walking(round_weights), forecast)
+ROUND = Rung(
+    "round",
+    "rounding by layer output error (GPTQ, coordinate descent)",
+    without_context(round_weights),
+    visits_layers=True,
+    estimate_seconds=estimate_seconds,
+)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.affine import QuantParams, fake_quantize, params_from_range, pytorch_params
+from octavo.affine import QuantParams, fake_quantize, rule
 from octavo.graph.linear import Linear, linear
 from octavo.graph.plan import LayerPlan, TensorPlan
-from octavo.quantizer.state import State
+from octavo.quantizer import State, derive
 from octavo.ranges import RangeSketch, estimator
 from octavo.recover.layers.im2col import integer_matrix, sample_rows
 from octavo.recover.layers.walk import Walk, calibration_batches
-from octavo.recover.rung import Outcome, Rung, walking
+from octavo.recover.rung import Outcome, Rung, without_context
 
 Floats = NDArray[np.float32]
 
@@ -41,7 +41,7 @@ def search(state: State) -> Outcome:
             chosen[source] = best
     if not chosen:
         return Outcome(state, f"of {len(costs)} tensors, none has a better range")
-    return Outcome(state.with_estimators(chosen), f"another range for {len(chosen)} of {len(costs)} tensors")
+    return Outcome(derive(state.with_estimators(chosen)), f"another range for {len(chosen)} of {len(costs)} tensors")
 
 
 def _costs(state: State) -> dict[str, dict[str, float]]:
@@ -73,11 +73,11 @@ def _has_sketch(state: State, tensor: TensorPlan) -> bool:
 
 
 def _candidates(state: State, tensor: TensorPlan) -> Iterator[tuple[str, QuantParams]]:
-    rule = pytorch_params if state.plan.target.rule == "pytorch" else params_from_range
+    params_from_range = rule(state.plan.target.rule).params_from_range
     observer = state.calibration.observers[tensor.source]
     for spec in dict.fromkeys((tensor.estimator, *CANDIDATES)):
         low, high = estimator(spec).range(observer, tensor.grid, tensor.symmetric)
-        yield spec, rule(low, high, tensor.grid, symmetric=tensor.symmetric)
+        yield spec, params_from_range(low, high, tensor.grid, symmetric=tensor.symmetric)
 
 
 class _Reader:
@@ -109,4 +109,6 @@ def _share(given: Floats, right: Floats) -> float:
     return float(np.square(given - right).sum(dtype=np.float64)) / size if size > 0 else 0.0
 
 
-SEARCH = Rung("search", "the range estimator of each tensor, by layer output error", walking(search))
+SEARCH = Rung(
+    "search", "the range estimator of each tensor, by layer output error", without_context(search), visits_layers=True
+)

@@ -6,16 +6,16 @@ Xiao et al. 2023, 'SmoothQuant: Accurate and Efficient Post-Training Quantizatio
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from octavo.graph.constants import constant, new_constant
-from octavo.quantizer.state import State
+from octavo.quantizer import State, derive
 from octavo.recover.layers.channels import Doubles, Edit, balanced, edits, rewrite, scalable
 from octavo.recover.layers.rows import Reader, tensors
-from octavo.recover.rung import Outcome, Rung
+from octavo.recover.rung import Outcome, Rung, without_context
 
 _ALPHAS = (0.25, 0.4, 0.5, 0.6, 0.75, 0.85)
 # What the output error must fall by: for a change of constants alone, and for one more operator.
@@ -65,7 +65,7 @@ def smooth(state: State) -> Outcome:
         return Outcome(state, f"none of {len(sites)} tensors read by matrix products would gain")
     inserted = _apply(state, model, changed)
     note = f"{len(changed)} of {len(sites)} tensors smoothed, {len(inserted)} of them by one more Mul"
-    return Outcome(replace(state, left_out={**state.left_out, **inserted}).with_model(model), note)
+    return Outcome(derive(state.with_left_out(inserted).with_model(model)), note)
 
 
 def _sites(state: State, model: ir.Model) -> list[_Site]:
@@ -159,4 +159,4 @@ def _insert(model: ir.Model, site: _Site, factor: Doubles) -> str:
     return name
 
 
-SMOOTH = Rung("smooth", "SmoothQuant", smooth)
+SMOOTH = Rung("smooth", "SmoothQuant", without_context(smooth))

@@ -7,7 +7,8 @@ from importlib.util import find_spec
 import numpy as np
 
 from octavo.graph.operators import is_depthwise
-from octavo.quantizer.state import State
+from octavo.quantizer import State, derive
+from octavo.recover.context import NO_CONTEXT, LadderContext
 from octavo.recover.layers.sensitivity import macs, numbers, own_errors, shares
 from octavo.recover.rung import Outcome, Rung
 from octavo.torch import epoch_seconds, finetune, trainable, untranslatable
@@ -25,7 +26,7 @@ _FEW_MINUTES = 300.0
 _MOST_OF_IT, _NAMED = 0.5, 3
 
 
-def train(state: State) -> Outcome:
+def train(state: State, context: LadderContext = NO_CONTEXT) -> Outcome:
     """Weights, biases, scales and zero points learnt until the outputs are nearest to the float model's.
 
     It sees the calibration samples and no labels; how far it goes is decided on an eighth of them.
@@ -40,7 +41,7 @@ def train(state: State) -> Outcome:
         settings.samples,
         epochs=epochs,
         batch_size=rows,
-        checkpoint=settings.training,
+        checkpoint=context.training_checkpoint,
         seed=settings.seed,
         threads=settings.threads,
         progress=settings.progress,
@@ -49,7 +50,7 @@ def train(state: State) -> Outcome:
     if not found.best:
         return Outcome(state, f"after {found.epochs} epochs it agrees less with the float model than before", details)
     learnt = network.learnt()
-    trained = state.with_training(learnt.model, learnt.activations, learnt.weights)
+    trained = derive(state.with_training(learnt.model, learnt.activations, learnt.weights))
     first, best = found.agreement_db[0], found.agreement_db[found.best]
     note = (
         f"trained for {found.epochs} epochs, {first:.1f} to {best:.1f} dB on samples held out; for {needed_by(state)}"
@@ -57,7 +58,7 @@ def train(state: State) -> Outcome:
     return Outcome(trained, note, details)
 
 
-def forecast(state: State) -> float:
+def estimate_seconds(state: State) -> float:
     """Seconds that `train` takes, from steps timed here."""
     if _obstacle(state) is not None:
         return 0.0
@@ -98,4 +99,11 @@ def _effort(state: State) -> tuple[int, int]:
     return max(round(steps * rows / (samples * (1 - _HELD_OUT))), 1), rows
 
 
-TRAIN = Rung("train", "training with the grids in the forward pass", train, forecast, _FEW_MINUTES, needed_by)
+TRAIN = Rung(
+    "train",
+    "training with the grids in the forward pass",
+    train,
+    estimate_seconds=estimate_seconds,
+    training_limit_seconds=_FEW_MINUTES,
+    reason=needed_by,
+)

@@ -1,0 +1,32 @@
+"""What rungs may know beside the state: the budget, the selection set and what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx_ir as ir
+
+from octavo.measure import MetricResult
+
+
+@dataclass(frozen=True)
+class LadderContext:
+    """The settings of a climb.
+
+    Attributes:
+        measure: measures the metric of a quantized model on the selection set; None where rungs are applied
+            without measuring. Of the rungs, only `mix` calls it.
+        budget: how much the metric may drop, in its unit; None without a budget.
+        allow_training: allow a rung to train for longer than its `training_limit_seconds`.
+        training_checkpoint: file that keeps the progress of a training run; None to keep none.
+    """
+
+    measure: Callable[[ir.Model], MetricResult] | None = None
+    budget: float | None = None
+    allow_training: bool = False
+    training_checkpoint: Path | None = None
+
+
+NO_CONTEXT = LadderContext()
