@@ -15,6 +15,7 @@ from octavo.compiler.bundle import write_bundle
 from octavo.compiler.fuse import fuse
 from octavo.compiler.lower import lower
 from octavo.compiler.merge import merge
+from octavo.compiler.panels import WeightPacker
 from octavo.compiler.program import Program, Size
 from octavo.compiler.qoperator import to_qdq
 from octavo.compiler.sizes import MOST_SIZES, Fixed, leave_open
@@ -68,12 +69,14 @@ def compile_model(
     fixed = {name: size for name, size in sizes.items() if isinstance(size, int)}
     open_sizes = [size for size in sizes.values() if isinstance(size, Size)]
 
+    packer = WeightPacker()
+
     def lowered(lengths: Sequence[int]) -> Program:
         at = {**fixed, **{size.name: length for size, length in zip(open_sizes, lengths, strict=True)}}
         shaped = given.clone()
         _fix_shapes(shaped, shapes, at)
         fuse(shaped)
-        program = lower(shaped)
+        program = lower(shaped, packer)
         merge(program)
         return program
 

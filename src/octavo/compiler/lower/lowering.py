@@ -1,104 +1,126 @@
-"""The state of a lowering: facts about values, the program so far, and what was refused."""
+"""The state of lowering one graph, and the functions that lower one operator."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
 
-from octavo.affine import QuantParams, dequantize
+from octavo.affine import QuantParams
 from octavo.compiler.bundle import DTYPES
-from octavo.compiler.lower.facts import Fact, Known, Lost, OnGrid, Pending, Real, Unsupported
 from octavo.compiler.lower.layout import Layouts, channels_last_order
+from octavo.compiler.lower.target import Target
+from octavo.compiler.lower.values import Constant, Deferred, LoweredValue, Plain, Quantized, Rejected, Unsupported
+from octavo.compiler.panels import WeightPacker
 from octavo.compiler.program import Program, Tensor, constant_tensor, new_tensor
 
-Handler = Callable[["Lowering", ir.Node], Fact]
+Lower = Callable[["Lowering", ir.Node], LoweredValue]
+ToGrid = Callable[["Lowering", ir.Node, Target], Tensor | None]
+
+
+@dataclass(frozen=True)
+class OpLowering:
+    """How one ONNX operator is lowered.
+
+    Attributes:
+        lower: called when the node is reached; returns its lowered output, or `Deferred`.
+        to_grid: lowers a deferred node whose result is quantized; returns None if there is no such kernel.
+        to_float: lowers a deferred node whose result is needed as float.
+    """
+
+    lower: Lower
+    to_grid: ToGrid | None = None
+    to_float: Lower | None = None
 
 
 @dataclass
 class Lowering:
-    """What handlers of operators read and write.
+    """What the lowerings of operators read and write.
 
     Attributes:
-        opset: the version of ONNX's operators.
-        finish: writes a pending node down as float.
+        opset: version of the ONNX operator set.
+        operators: the lowerings by operator type.
+        packer: packs the weights.
+        program: the program lowered so far.
+        values: what is known about each value of the graph.
     """
 
     opset: int
-    finish: Handler
+    operators: Mapping[str, OpLowering]
+    packer: WeightPacker
     program: Program = field(default_factory=Program)
-    facts: dict[ir.Value, Fact] = field(default_factory=dict)
+    values: dict[ir.Value, LoweredValue] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.layouts = Layouts(self.program)
 
-    def fact(self, value: ir.Value | None) -> Fact:
-        """What is known of an input.
+    def lowered(self, value: ir.Value | None) -> LoweredValue:
+        """What is known about a required input.
 
         Raises:
-            Unsupported: the input is left out.
+            Unsupported: the input is omitted.
         """
         if value is None:
             raise Unsupported("without an input")
-        return self.facts[value]
+        return self.values[value]
 
-    def given(self, node: ir.Node, index: int) -> ir.Value | None:
-        """An input that may be left out."""
+    def optional_input(self, node: ir.Node, index: int) -> ir.Value | None:
+        """The input at `index`, or None if it is omitted."""
         return node.inputs[index] if index < len(node.inputs) else None
 
-    def constant(self, node: ir.Node, index: int, what: str) -> Known:
-        """An input that must be known.
+    def constant_input(self, node: ir.Node, index: int, what: str) -> Constant:
+        """An input that must be constant.
 
         Raises:
-            Unsupported: it is computed while the model runs, or left out.
+            Unsupported: the input is computed at run time, or omitted.
         """
-        fact = self.fact(self.given(node, index))
-        if not isinstance(fact, Known):
-            raise Unsupported(f"with {what} that are computed while the model runs")
-        return fact
+        value = self.lowered(self.optional_input(node, index))
+        if not isinstance(value, Constant):
+            raise Unsupported(f"with {what} computed at run time")
+        return value
 
-    def real(self, value: ir.Value | None) -> Tensor:
-        """The value as it is, in a tensor with ONNX's axes; numbers on a grid are dequantized."""
-        return self.layouts.channels_first(self.real_as_it_lies(value))
+    def tensor(self, value: ir.Value | None) -> Tensor:
+        """The value as a tensor in ONNX's axis order, dequantized if it is quantized."""
+        return self.layouts.channels_first(self.tensor_any_layout(value))
 
-    def real_as_it_lies(self, value: ir.Value | None) -> Tensor:
-        """The same in the layout that it has."""
-        fact = self.fact(value)
+    def tensor_any_layout(self, value: ir.Value | None) -> Tensor:
+        """Same as `tensor`, in the layout the tensor already has."""
+        lowered = self.lowered(value)
         assert value is not None
-        if isinstance(fact, Pending):
-            fact = self.facts[value] = self.finish(self, fact.node)
-        match fact:
-            case Real():
-                return fact.tensor
-            case OnGrid():
-                return self._dequantized(value.name or "", fact)
-            case Known():
-                array = real_array(fact)
+        if isinstance(lowered, Deferred):
+            lowered = self.values[value] = self._to_float(lowered.node)
+        match lowered:
+            case Plain():
+                return lowered.tensor
+            case Quantized():
+                return self._dequantized(value.name or "", lowered)
+            case Constant():
+                array = lowered.values
                 if array.dtype not in DTYPES:
                     raise Unsupported(f"of {array.dtype}")
                 tensor = constant_tensor(value.name or "", array)
-                self.facts[value] = Real(tensor)
+                self.values[value] = Plain(tensor)
                 return tensor
-        raise AssertionError(fact)
+        raise AssertionError(lowered)
 
-    def on_grid(self, value: ir.Value | None) -> OnGrid | None:
-        """The value's integers of 8 bits with ONNX's axes, one scale for all; None where it has none."""
-        found = self.on_grid_as_it_lies(value)
-        return None if found is None else OnGrid(self.layouts.channels_first(found.tensor), found.params)
+    def quantized(self, value: ir.Value | None) -> Quantized | None:
+        """The value as 8-bit integers with per-tensor parameters, in ONNX's axis order; None if it is not quantized."""
+        found = self.quantized_any_layout(value)
+        return None if found is None else Quantized(self.layouts.channels_first(found.tensor), found.params)
 
-    def on_grid_as_it_lies(self, value: ir.Value | None) -> OnGrid | None:
-        """The same in the layout that they have."""
-        fact = self.fact(value)
-        if isinstance(fact, Known) and fact.params is not None and fact.params.axis is None:
-            if fact.params.grid.dtype not in ("int8", "uint8"):
+    def quantized_any_layout(self, value: ir.Value | None) -> Quantized | None:
+        """Same as `quantized`, in the layout the tensor already has."""
+        lowered = self.lowered(value)
+        if isinstance(lowered, Constant) and lowered.params is not None and lowered.params.axis is None:
+            if lowered.params.grid.dtype not in ("int8", "uint8"):
                 return None
             name = "" if value is None else value.name or ""
-            return OnGrid(constant_tensor(name, fact.array, fact.params), fact.params)
-        return fact if isinstance(fact, OnGrid) else None
+            return Quantized(constant_tensor(name, lowered.array, lowered.params), lowered.params)
+        return lowered if isinstance(lowered, Quantized) else None
 
-    def new(
+    def new_output(
         self,
         node: ir.Node,
         dtype: np.dtype | type = np.float32,
@@ -106,7 +128,7 @@ class Lowering:
         *,
         channels_last: bool = False,
     ) -> Tensor:
-        """A tensor for the node's first output."""
+        """A new tensor for the node's first output."""
         value = node.outputs[0]
         shape = static_shape(value)
         if channels_last:
@@ -115,39 +137,57 @@ class Lowering:
         tensor.channels_last = channels_last
         return tensor
 
-    def _dequantized(self, name: str, fact: OnGrid) -> Tensor:
-        if fact.real is None:
-            result = like(fact.tensor, name, np.float32)
-            fact.real = self.program.add("Dequantize", name, [fact.tensor], result)
-        return fact.real
+    def _to_float(self, node: ir.Node) -> LoweredValue:
+        to_float = self.operators[node.op_type].to_float
+        assert to_float is not None  # every operator that defers its nodes has one
+        return to_float(self, node)
+
+    def _dequantized(self, name: str, value: Quantized) -> Tensor:
+        if value.dequantized is None:
+            result = like(value.tensor, name, np.float32)
+            value.dequantized = self.program.add("Dequantize", name, [value.tensor], result)
+        return value.dequantized
 
 
 def like(tensor: Tensor, name: str, dtype: np.dtype | type | None = None, params: QuantParams | None = None) -> Tensor:
-    """A tensor of the same shape and layout in a buffer of its own."""
+    """A new tensor with the shape and layout of `tensor`."""
     made = new_tensor(name, tensor.dtype if dtype is None else dtype, tensor.shape, params)
     made.channels_last = tensor.channels_last
     return made
 
 
-def real_array(fact: Known) -> np.ndarray:
-    """The numbers of a constant, dequantized where they are integers on a grid."""
-    return fact.array if fact.params is None else dequantize(fact.array, fact.params)
+def check_dtype(tensor: Tensor, *dtypes: np.dtype | type) -> None:
+    """Refuse a tensor of any other dtype."""
+    if tensor.dtype not in dtypes:
+        raise Unsupported(f"of {tensor.dtype}")
 
 
 def static_shape(value: ir.Value) -> tuple[int, ...]:
-    """The value's shape.
+    """The static shape of a value.
 
     Raises:
-        Unsupported: it depends on the input.
+        Unsupported: the shape is unknown, or the value is empty.
     """
     if value.shape is None or not all(isinstance(dim, int) for dim in value.shape):
-        raise Unsupported("whose output's shape depends on its input")
+        raise Unsupported("whose output shape depends on its input")
     shape = tuple(int(dim) for dim in value.shape if isinstance(dim, int))
     if 0 in shape:
         raise Unsupported("whose output is empty")
     return shape
 
 
-def lost(facts: list[Fact]) -> bool:
-    """Whether any comes from an operator that was refused."""
-    return any(isinstance(fact, Lost) for fact in facts)
+def any_rejected(values: list[LoweredValue]) -> bool:
+    """Whether any value is the output of a refused operator."""
+    return any(isinstance(value, Rejected) for value in values)
+
+
+def same_dtype_inputs(lowering: Lowering, values: Sequence[ir.Value | None]) -> list[Tensor]:
+    """The two operands as tensors in ONNX's axis order.
+
+    Raises:
+        Unsupported: their dtypes differ.
+    """
+    first, second = (lowering.tensor(value) for value in values)
+    if first.dtype != second.dtype:
+        raise Unsupported(f"of {first.dtype} and {second.dtype}")
+    return [first, second]

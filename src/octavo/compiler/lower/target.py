@@ -1,4 +1,4 @@
-"""Where the result of a fused operator goes."""
+"""The output grid of an operator that requantizes its result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from octavo.affine import QuantParams, quantize
 
 @dataclass(frozen=True)
 class Target:
-    """The grid that a result goes to, and the part of it that activations in between leave."""
+    """The output parameters, and the part [low, high] of the grid that fused activations leave."""
 
     params: QuantParams
     low: int
@@ -19,16 +19,16 @@ class Target:
 
     @property
     def bounds(self) -> list[int]:
-        """The last attributes of a kernel that requantizes."""
+        """[low, high], the saturation bounds of a kernel that requantizes."""
         return [self.low, self.high]
 
     @property
-    def whole(self) -> bool:
-        """Whether nothing of the grid is cut off."""
+    def is_full_range(self) -> bool:
+        """Whether the bounds are those of the grid."""
         return (self.low, self.high) == (self.params.grid.qmin, self.params.grid.qmax)
 
     def clipped(self, low: float, high: float) -> Target:
-        """Behind a clip of real numbers: the mapping is increasing, so clipping its integers is the same."""
+        """The target with a clip to real values fused: quantization is monotonic, so the integers can be clipped."""
         ends = quantize(np.asarray([low, high], np.float64), self.params).astype(int)
         cut = np.clip([self.low, self.high], *ends)
         return Target(self.params, int(cut[0]), int(cut[1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octavo.compiler.bundle import DTYPES
 from octavo.compiler.kinds import BINARY
-from octavo.compiler.lower.batches import (
+from octavo.compiler.lower.batch_matmul import (
     A_ROW,
     AXES,
     AXIS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from octavo.compiler.kinds import BINARY
-from octavo.compiler.lower.batches import MULTIPLIER
+from octavo.compiler.lower.batch_matmul import MULTIPLIER
 from octavo.compiler.merge.flow import Flow, is_constant
 from octavo.compiler.program import Operation, Program, bits_float, float_bits
 

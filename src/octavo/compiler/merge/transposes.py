@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.compiler.lower.batches import A_ROW, AXES, AXIS, B_COLUMN, B_K, C_ROW, strides
+from octavo.compiler.lower.batch_matmul import A_ROW, AXES, AXIS, B_COLUMN, B_K, C_ROW, strides
 from octavo.compiler.merge.flow import Flow
 from octavo.compiler.program import Operation, Program, Tensor
 
