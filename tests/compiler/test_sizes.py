@@ -16,7 +16,7 @@ from tests.helpers.native_build import ROOT
 import octavo
 from octavo.compiler import compile_model, read_bundle
 from octavo.compiler.program import Program, Size, constant_tensor, new_tensor
-from octavo.compiler.sizes import Fixed, leave_open
+from octavo.compiler.sizes import FixedSizeError, SampleLengths, lower_with_open_sizes
 from octavo.engines.native import NativeSession
 from octavo.engines.onnxruntime import Session
 from octavo.errors import DataError, ModelError, OptionError
@@ -168,7 +168,7 @@ def test_a_size_is_fixed_or_bounded_where_that_is_asked(digits: ir.Model, tmp_pa
     with pytest.raises(OptionError, match="no dynamic dimension 'time'; it has batch, sequence"):
         compile_model(ir.from_proto(encoder()), dims={"time": 3})
     for bounds in ((5, 5), (5, 3), (1, 1 << 30)):
-        with pytest.raises(OptionError, match="bounds are 1 to 16777216, the least first"):
+        with pytest.raises(OptionError, match="bounds are 1 to 16777216, the smaller first"):
             compile_model(ir.from_proto(encoder()), dims={"sequence": bounds})
 
 
@@ -184,7 +184,9 @@ def test_what_cannot_stay_open_is_named_with_what_to_do() -> None:
     pool = models.build(
         [models.node("MaxPool", ["x"], "y", kernel_shape=[2], strides=[2])], {"x": [1, 3, "time"]}, {"y": [1, 3, "t"]}
     )
-    with pytest.raises(ModelError, match=r"'time' cannot stay open \(.* evenly with it\); fix it with `dims=\{'time'"):
+    with pytest.raises(
+        ModelError, match=r"'time' cannot stay open \(.* a polynomial in it\); fix it with `dims=\{'time'"
+    ):
         compile_model(ir.from_proto(pool))
     cut = {name: np.array([each]) for name, each in (("zero", 0), ("most", 100), ("axis", 1))}
     head = models.build(
@@ -218,11 +220,11 @@ def test_lengths_of_that_form_are_found_and_others_are_not(
         return made
 
     sizes = [Size("s", 1, 100), Size("t", 1, 90)]
-    found = leave_open(program, sizes, (2, 4), (1, 2), lengths, 2**31 - 1)
+    found = lower_with_open_sizes(program, sizes, SampleLengths((2, 4), (1, 2), lengths), 2**31 - 1)
     expected = program(lengths)
     (operation,), (other,) = found.operations, expected.operations
     assert operation.output.shape == other.output.shape
     assert operation.attributes == other.attributes
     assert operation.output.buffer.size == other.output.buffer.size
-    with pytest.raises(Fixed, match="axis 0 of tensor 'y' does not grow evenly"):
-        leave_open(lambda at: program(at, 1), sizes, (2, 4), (1, 2), lengths, 2**31 - 1)
+    with pytest.raises(FixedSizeError, match="axis 0 of tensor 'y' is not a polynomial"):
+        lower_with_open_sizes(lambda at: program(at, 1), sizes, SampleLengths((2, 4), (1, 2), lengths), 2**31 - 1)

@@ -1,6 +1,6 @@
-"""Operators that carry their scales (QLinearConv and its kin), as the Q/DQ that they abbreviate.
+"""QOperator form (QLinearConv and others) to QDQ form.
 
-Both forms mean the same arithmetic: one product of integers, one multiply by Sx Sw / Sy in float32, one rounding.
+Both have the same arithmetic: an integer accumulator, one multiply by Sx Sw / Sy in float32, one rounding.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _Operand = tuple[_Value, _Value, _Value]
 
 @dataclass(frozen=True)
 class Parts:
-    """What an operator reads and gives; each operand and the result with its scale and zero point.
+    """The parts of a QOperator node.
 
     Attributes:
-        operator: what it does to the real numbers.
-        operands: of integers.
-        result: scale and zero point; no scale where the result is float.
-        bias: of int32 at the product of the operands' scales.
+        operator: type of the corresponding float operator.
+        operands: integers, scale and zero point of each operand.
+        result: scale and zero point of the result; no scale if it is float.
+        bias: int32, with the product of the operands' scales as its scale.
     """
 
     operator: str
@@ -35,24 +35,31 @@ class Parts:
     bias: _Value = None
 
 
-def to_qdq(model: ir.Model) -> None:
-    """Write QLinear operators, ONNX's and those of com.microsoft, as DequantizeLinear, the operator, QuantizeLinear.
+class QOperatorToQdqPass(ir.passes.InPlacePass):
+    """Replace QLinear operators of ONNX and com.microsoft by DequantizeLinear, the float operator and QuantizeLinear.
 
-    Those whose scales are not constant stay.
-
-    Raises:
-        ModelError: one lacks inputs that its definition demands.
+    Operators whose scales are not constant stay.
     """
-    for node in list(model.graph):
-        split = _SPLIT.get(node.op_type)
-        if split is None or node.domain not in ("", "ai.onnx", "com.microsoft"):
-            continue
-        try:
-            parts = split(list(node.inputs))
-        except ValueError:
-            raise ModelError(f"{node.op_type} '{node.name}' lacks inputs; export the model again") from None
-        if _is_plain(node, parts):
-            _Writer(model.graph, node).write(parts)
+
+    def call(self, model: ir.Model) -> ir.passes.PassResult:
+        """Run the pass.
+
+        Raises:
+            ModelError: a node lacks required inputs.
+        """
+        modified = False
+        for node in list(model.graph):
+            split = _SPLIT.get(node.op_type)
+            if split is None or node.domain not in ("", "ai.onnx", "com.microsoft"):
+                continue
+            try:
+                parts = split(list(node.inputs))
+            except ValueError:
+                raise ModelError(f"{node.op_type} '{node.name}' lacks inputs; export the model again") from None
+            if _has_constant_scales(node, parts):
+                _Rewriter(model.graph, node).rewrite(parts)
+                modified = True
+        return ir.passes.PassResult(model, modified)
 
 
 def _unary(operator: str) -> Callable[[list[_Value]], Parts]:
@@ -100,8 +107,8 @@ _SPLIT: dict[str, Callable[[list[_Value]], Parts]] = {
     "QLinearSoftmax": _unary("Softmax"),
     "QLinearConcat": _concat,
 }
-# Attributes that the operator on real numbers does not have, and the value at which they change nothing.
-_IDLE = {"channels_last": 0, "opset": 13}
+# Attributes that the float operator does not have, with their neutral values.
+_NEUTRAL = {"channels_last": 0, "opset": 13}
 
 
 def _padded(inputs: list[_Value], count: int) -> list[_Value]:
@@ -110,28 +117,28 @@ def _padded(inputs: list[_Value], count: int) -> list[_Value]:
     return inputs + [None] * (count - len(inputs))
 
 
-def _is_plain(node: ir.Node, parts: Parts) -> bool:
-    """Whether constants say how its operands and result are quantized, and no attribute means something else."""
-    if any(name in node.attributes and node.attributes[name].as_int() != idle for name, idle in _IDLE.items()):
+def _has_constant_scales(node: ir.Node, parts: Parts) -> bool:
+    """Whether all scales are constant and the additional attributes are neutral."""
+    if any(name in node.attributes and node.attributes[name].as_int() != neutral for name, neutral in _NEUTRAL.items()):
         return False
-    scales = [*(operand[1] for operand in parts.operands), *(each for each in parts.result[:1] if each is not None)]
+    scales = [*(operand[1] for operand in parts.operands), *(scale for scale in parts.result[:1] if scale is not None)]
     return all(constant(scale) is not None for scale in scales)
 
 
-class _Writer:
-    """Puts the nodes that one operator stands for in its place."""
+class _Rewriter:
+    """Replaces one QOperator node by its QDQ nodes."""
 
     def __init__(self, graph: ir.Graph, node: ir.Node) -> None:
         self.graph, self.node = graph, node
         self.label = node.name or node.outputs[0].name or node.op_type
 
-    def write(self, parts: Parts) -> None:
-        real = [self._dequantized(f"{self.label}_{i}", *each) for i, each in enumerate(parts.operands)]
+    def rewrite(self, parts: Parts) -> None:
+        inputs = [self._dequantized(f"{self.label}_{i}", *operand) for i, operand in enumerate(parts.operands)]
         if parts.bias is not None:
-            real.append(self._bias(parts))
+            inputs.append(self._bias(parts))
         output = self.node.outputs[0]
-        kept = [each for name, each in self.node.attributes.items() if name not in _IDLE]
-        result = self._node(parts.operator, self.label, real, kept)
+        attributes = [attribute for name, attribute in self.node.attributes.items() if name not in _NEUTRAL]
+        result = self._node(parts.operator, self.label, inputs, attributes)
         if parts.result[0] is not None:
             result = self._node("QuantizeLinear", f"{self.label}_quantized", [result, *parts.result], [])
         result.type, result.shape = output.type, output.shape
@@ -147,18 +154,18 @@ class _Writer:
         return node.outputs[0]
 
     def _dequantized(self, label: str, x: _Value, scale: _Value, zero: _Value, axis: int | None = None) -> ir.Value:
-        """An operand; several scales belong to output channels."""
-        several = constant(scale)
-        if axis is None and several is not None and several.size > 1:
+        """A dequantized operand; scales that are no scalar are per output channel."""
+        scales = constant(scale)
+        if axis is None and scales is not None and scales.size > 1:
             axis = 0 if self.node.op_type == "QLinearConv" or self._is_transposed() else -1
-            if several.ndim > 1 and several.shape[-1] == several.size:
+            if scales.ndim > 1 and scales.shape[-1] == scales.size:
                 scale, zero = self._flat(scale), self._flat(zero)
         attributes = [] if axis is None else [ir.AttrInt64("axis", axis)]
         return self._node("DequantizeLinear", f"{label}_dequantized", [x, scale, zero], attributes)
 
     def _is_transposed(self) -> bool:
-        found = self.node.attributes.get("transB")
-        return found is not None and found.as_int() != 0
+        attribute = self.node.attributes.get("transB")
+        return attribute is not None and attribute.as_int() != 0
 
     def _flat(self, value: _Value) -> _Value:
         array = constant(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from octavo.compiler import compile_model
-from octavo.compiler.compile import Dims
+from octavo.compiler.dims import Dims
 from octavo.data import FilePath
 from octavo.pipeline.model_source import read_model
 from octavo.pipeline.result import QuantizationResult

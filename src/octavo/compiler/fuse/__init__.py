@@ -1,19 +1,14 @@
-"""Patterns that exporters write in several operators, each made the one operator that it means."""
+"""Fusion: operator patterns of exporters, each replaced by the one operator they compute. One ONNX pass a file."""
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-from octavo.compiler.fuse.bias import fuse_biases
-from octavo.compiler.fuse.gelu import fuse_gelus
-from octavo.compiler.fuse.layer_norm import fuse_layer_norms
+from octavo.compiler.fuse.fuse_bias import FuseBiasPass
+from octavo.compiler.fuse.fuse_gelu import FuseGeluPass
+from octavo.compiler.fuse.fuse_layer_norm import FuseLayerNormPass
 
+# In order. They need static shapes.
+FUSIONS: tuple[ir.passes.PassBase, ...] = (FuseLayerNormPass(), FuseGeluPass(), FuseBiasPass())
 
-def fuse(model: ir.Model) -> None:
-    """Find the patterns in a model whose shapes are known."""
-    for each in (fuse_layer_norms, fuse_gelus, fuse_biases):
-        each(model)
-    model.graph.sort()
-
-
-__all__ = ["fuse"]
+__all__ = ["FUSIONS"]

@@ -1,4 +1,4 @@
-"""Scores, mask, softmax and the product with the values: one operation, a few rows at a time."""
+"""Attention: Q K^T, mask, softmax and the product with V as one operation, computed a few rows at a time."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from octavo.compiler.lower.batch_matmul import (
     N,
     broadcast_strides,
 )
-from octavo.compiler.merge.flow import Flow
+from octavo.compiler.merge.dataflow import Dataflow
+from octavo.compiler.passes import PassResult, without
 from octavo.compiler.program import Operation, Program, Tensor, float_bits
 
 
-def merge_attentions(program: Program) -> None:
-    """BatchMatMul to floats, perhaps an Add, SoftmaxFloat to 8 bits, BatchMatMul to 8 bits."""
-    flow = Flow(program)
-    gone: set[int] = set()
+def merge_attention(program: Program) -> PassResult:
+    """BatchMatMul to float, optionally Add, SoftmaxFloat to 8 bits, BatchMatMul to 8 bits."""
+    flow = Dataflow(program)
+    merged: list[Operation] = []
     for operation in program.operations:
         if operation.kind != "BatchMatMul" or operation.output.params is None:
             continue
@@ -36,12 +37,12 @@ def merge_attentions(program: Program) -> None:
             continue
         scores, add, mask = found
         _write(operation, softmax, scores, mask)
-        gone.update(id(each) for each in (softmax, scores, add) if each is not None)
-    program.operations[:] = [each for each in program.operations if id(each) not in gone]
+        merged += [part for part in (softmax, scores, add) if part is not None]
+    return without(program, merged)
 
 
-def _scores(flow: Flow, tensor: Tensor) -> tuple[Operation, Operation | None, Tensor | None] | None:
-    """The product in front of a softmax, the addition of a mask in between, and the mask."""
+def _scores(flow: Dataflow, tensor: Tensor) -> tuple[Operation, Operation | None, Tensor | None] | None:
+    """The product Q K^T that a softmax reads, and, if there is one, the Add of a mask and the mask."""
     scores = flow.source(tensor, "BatchMatMul")
     if scores is not None:
         return scores, None, None
@@ -56,7 +57,7 @@ def _scores(flow: Flow, tensor: Tensor) -> tuple[Operation, Operation | None, Te
 
 
 def _is_along_rows(softmax: Operation, scores: Operation, values: Operation) -> bool:
-    """Whether the softmax is over the keys, and its result is read as it lies, matrix by matrix."""
+    """Whether the softmax is over the keys, and its result is read contiguously, matrix by matrix."""
     shape = scores.output.shape
     same = [scores.attributes[i] for i in _sizes(scores)] == [values.attributes[i] for i in _sizes(values)]
     contiguous = values.attributes[A_ROW] == shape[-1] and values.inputs[0].shape == shape

@@ -1,62 +1,72 @@
-"""Transpositions around products of two activations, as other steps through the same memory."""
+"""Transposes around a GEMM of two activations, as other strides."""
 
 from __future__ import annotations
 
 from octavo.compiler.lower.batch_matmul import A_ROW, AXES, AXIS, B_COLUMN, B_K, C_ROW, strides
-from octavo.compiler.merge.flow import Flow
+from octavo.compiler.merge.dataflow import Dataflow
+from octavo.compiler.passes import PassResult, without
 from octavo.compiler.program import Operation, Program, Tensor
 
 
-def merge_transposes(program: Program) -> None:
-    """Read what was to be turned where it lies, and write results as they are turned next."""
-    flow = Flow(program)
-    gone: set[int] = set()
+def merge_transposes(program: Program) -> PassResult:
+    """Let BatchMatMul read its operands and write its result transposed."""
+    flow = Dataflow(program)
+    merged: list[Operation] = []
+    modified = False
     for operation in program.operations:
         if operation.kind != "BatchMatMul":
             continue
         for index in (0, 1):
-            turn = flow.writer(operation.inputs[index], "Transpose")
-            if turn is not None and turn.output.shape == operation.inputs[index].shape:
-                _read_before(operation, index, turn)
-        turn = flow.reader(operation.output, "Transpose")
-        if turn is not None and turn.inputs[0].shape == operation.output.shape and _write_behind(operation, turn):
-            gone.add(id(turn))
-    program.operations[:] = [each for each in program.operations if id(each) not in gone]
+            transpose = flow.writer(operation.inputs[index], "Transpose")
+            if transpose is not None and transpose.output.shape == operation.inputs[index].shape:
+                modified |= _merge_operand(operation, index, transpose)
+        transpose = flow.reader(operation.output, "Transpose")
+        if (
+            transpose is not None
+            and transpose.inputs[0].shape == operation.output.shape
+            and _merge_result(operation, transpose)
+        ):
+            merged.append(transpose)
+    result = without(program, merged)
+    return PassResult(program, modified or result.modified)
 
 
-def _read_before(operation: Operation, index: int, turn: Operation) -> None:
-    before = turn.inputs[0]
-    steps = [strides(before.shape)[axis] for axis in turn.attributes]
+def _merge_operand(operation: Operation, index: int, transpose: Operation) -> bool:
+    """Read operand `index` from the transpose's input; False if its rows are not contiguous there."""
+    before = transpose.inputs[0]
+    steps = [strides(before.shape)[axis] for axis in transpose.attributes]
     row, column = steps[-2:]
     if index == 0 and column != 1:
-        return
+        return False
     tensor = operation.inputs[index]
-    # The grid is the tensor's own: it may have been said behind the transposition.
+    # The parameters are the operand's own: they may be attached behind the transpose.
     operation.inputs[index] = Tensor(tensor.name, before.dtype, before.shape, before.buffer, tensor.params)
     if index == 0:
         operation.attributes[A_ROW] = row
     else:
         operation.attributes[B_K], operation.attributes[B_COLUMN] = row, column
     sizes = operation.attributes[AXES::AXIS][-(len(steps) - 2) :] if len(steps) > 2 else []
-    # Zero where the tensor is stretched.
+    # Zero along broadcast axes.
     kept = [step if own == size else 0 for own, size, step in zip(tensor.shape, sizes, steps, strict=False)]
-    _set_steps(operation, 1 + index, kept)
-
-
-def _write_behind(operation: Operation, turn: Operation) -> bool:
-    order = turn.attributes
-    if order[-1] != len(order) - 1:
-        return False
-    behind = strides(turn.output.shape)
-    steps = [behind[order.index(axis)] for axis in range(len(order))]
-    operation.attributes[C_ROW] = steps[-2]
-    _set_steps(operation, 3, steps[:-2])
-    operation.output = turn.output
+    _set_batch_strides(operation, 1 + index, kept)
     return True
 
 
-def _set_steps(operation: Operation, operand: int, steps: list[int]) -> None:
-    """Of the leading axes of an operand, which may be fewer than those of the result."""
+def _merge_result(operation: Operation, transpose: Operation) -> bool:
+    """Write the transpose's output; False if its rows are not contiguous."""
+    order = transpose.attributes
+    if order[-1] != len(order) - 1:
+        return False
+    behind = strides(transpose.output.shape)
+    steps = [behind[order.index(axis)] for axis in range(len(order))]
+    operation.attributes[C_ROW] = steps[-2]
+    _set_batch_strides(operation, 3, steps[:-2])
+    operation.output = transpose.output
+    return True
+
+
+def _set_batch_strides(operation: Operation, operand: int, steps: list[int]) -> None:
+    """Set an operand's batch strides; missing leading axes are broadcast."""
     axes = (len(operation.attributes) - AXES) // AXIS
     for axis, step in enumerate([0] * (axes - len(steps)) + steps):
         operation.attributes[AXES + axis * AXIS + operand] = step

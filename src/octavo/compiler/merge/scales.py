@@ -1,4 +1,4 @@
-"""A factor behind a product of two activations, as a part of its multiplier."""
+"""A constant factor behind a GEMM of two activations, as part of its multiplier."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import numpy as np
 
 from octavo.compiler.kinds import BINARY
 from octavo.compiler.lower.batch_matmul import MULTIPLIER
-from octavo.compiler.merge.flow import Flow, is_constant
+from octavo.compiler.merge.dataflow import Dataflow, is_constant
+from octavo.compiler.passes import PassResult, without
 from octavo.compiler.program import Operation, Program, bits_float, float_bits
 
 
-def merge_scales(program: Program) -> None:
-    """BatchMatMul to floats times, or over, a constant number."""
-    flow = Flow(program)
-    gone: set[int] = set()
+def merge_scales(program: Program) -> PassResult:
+    """BatchMatMul to float, then Mul or Div by a constant scalar."""
+    flow = Dataflow(program)
+    merged: list[Operation] = []
     for operation in program.operations:
         if operation.kind != "BatchMatMul" or operation.output.dtype != np.float32:
             continue
@@ -24,16 +25,16 @@ def merge_scales(program: Program) -> None:
         multiplier = np.multiply(bits_float(operation.attributes[MULTIPLIER]), factor, dtype=np.float32)
         operation.attributes[MULTIPLIER] = float_bits(multiplier)
         operation.output = scale.output
-        gone.add(id(scale))
-    program.operations[:] = [each for each in program.operations if id(each) not in gone]
+        merged.append(scale)
+    return without(program, merged)
 
 
 def _factor(operation: Operation) -> np.float32 | None:
-    known = [tensor for tensor in operation.inputs if is_constant(tensor) and tensor.count == 1]
-    if len(known) != 1 or known[0].buffer.content is None:
+    constants = [tensor for tensor in operation.inputs if is_constant(tensor) and tensor.count == 1]
+    if len(constants) != 1 or constants[0].buffer.content is None:
         return None
-    number = np.float32(known[0].buffer.content.reshape(())[()])
+    number = np.float32(constants[0].buffer.content.reshape(())[()])
     if operation.attributes == [BINARY["Mul"]]:
         return number
-    divides = operation.attributes == [BINARY["Div"]] and known[0] is operation.inputs[1]
+    divides = operation.attributes == [BINARY["Div"]] and constants[0] is operation.inputs[1]
     return np.float32(1) / number if divides else None
