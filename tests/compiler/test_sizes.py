@@ -216,7 +216,8 @@ def test_lengths_of_that_form_are_found_and_others_are_not(
         s, t = at
         made = Program()
         result = new_tensor("y", np.float32, (a + b * t + c * t * t + s * (d + e * t + f * t * t) + curve * s * s, 2))
-        made.add("Copy", "copy", [constant_tensor("c", np.ones(3, np.float32))], result, [7, s + t])
+        attributes = {"qmin": 7, "qmax": s + t}
+        made.add("Quantize", "node", [constant_tensor("c", np.ones(3, np.float32))], result, attributes)
         return made
 
     sizes = [Size("s", 1, 100), Size("t", 1, 90)]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from octavo.compiler.arena import aligned
-from octavo.compiler.kinds import KINDS
+from octavo.compiler.kinds import KINDS, OPERATORS
 from octavo.compiler.program import Operation, Place, Program, Size, Tensor
 from octavo.errors import ModelError
 
@@ -193,7 +193,7 @@ def _varying(program: Program, numbers: dict[int, int]) -> bytes:
     """Records of the numbers that follow from open sizes."""
     firsts, first = dict[int, int](), 0
     for operation in program.operations:
-        firsts[id(operation)], first = first, first + len(operation.attributes)
+        firsts[id(operation)], first = first, first + len(operation.stored_attributes)
     records = bytearray()
     for each in program.varying:
         if isinstance(each.owner, Tensor):
@@ -208,12 +208,13 @@ def _operator_tables(
     operations: Sequence[Operation], numbers: dict[int, int], strings: _Strings
 ) -> tuple[bytes, bytes, bytes]:
     records, operands, attributes = bytearray(), list[int](), list[int]()
-    for each in operations:
-        kind, label = KINDS.index(each.kind) + 1, strings.offset(each.name)
-        counts = (len(each.inputs), 1, len(each.attributes))
-        records += _OPERATOR.pack(label, kind, *counts, len(operands), len(attributes))
-        operands += [numbers[id(tensor)] for tensor in (*each.inputs, each.output)]
-        attributes += each.attributes
+    for operation in operations:
+        number, label = OPERATORS[operation.kind].number, strings.offset(operation.name)
+        stored = operation.stored_attributes
+        counts = (len(operation.inputs), 1, len(stored))
+        records += _OPERATOR.pack(label, number, *counts, len(operands), len(attributes))
+        operands += [numbers[id(tensor)] for tensor in (*operation.inputs, operation.output)]
+        attributes += stored
     return bytes(records), _integers(operands, "u4"), _integers(attributes, "i8")
 
 

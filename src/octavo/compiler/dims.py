@@ -101,7 +101,7 @@ def input_dims(graph: ir.Graph, batch: int | None, dims: Dims) -> InputDims:
             fixed[name] = int(bounds)
     if len(sizes) > MAX_SIZES:
         raise ModelError(
-            f"{len(sizes)} dimensions of the inputs are dynamic ({', '.join(size.name for size in sizes)}), and the "
+            f"{len(sizes)} dimensions of the inputs are dynamic ({', '.join(size.name for size in sizes)}) and the "
             f"runtime supports {MAX_SIZES}; fix the others: `dims={{'{sizes[-1].name}': 128}}`"
         )
     return InputDims(shapes, fixed, tuple(sizes), {shape[0] for shape in shapes.values() if shape})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import prod
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.affine import QuantParams
+from octavo.compiler.kinds import OPERATORS, Value
 
 
 class Place(IntEnum):
@@ -62,13 +63,44 @@ class Tensor:
 
 @dataclass(eq=False)
 class Operation:
-    """One operator: its kind is a name in `kinds.KINDS`; floats among the attributes are stored by their bits."""
+    """An operator: `kind` is its name in the operator schema, `attributes` are its named attributes."""
 
     kind: str
     name: str
     inputs: list[Tensor]
     output: Tensor
-    attributes: list[int] = field(default_factory=list)
+    attributes: dict[str, Value] = field(default_factory=dict)
+
+    def integer(self, name: str) -> int:
+        """An attribute that is one integer."""
+        value = self.attributes[name]
+        assert isinstance(value, int)
+        return value
+
+    def integers(self, name: str) -> list[int]:
+        """An attribute that is a list of integers."""
+        value = self.attributes[name]
+        assert isinstance(value, list)
+        return value
+
+    def real(self, name: str) -> float:
+        """An attribute that is a float."""
+        value = self.attributes[name]
+        assert isinstance(value, float)
+        return value
+
+    @property
+    def stored_attributes(self) -> list[int]:
+        """The attributes as the bundle stores them, in the order of the schema.
+
+        Raises:
+            ValueError: they are not those of the schema.
+        """
+        return OPERATORS[self.kind].pack(self.attributes)
+
+    @stored_attributes.setter
+    def stored_attributes(self, stored: list[int]) -> None:
+        self.attributes = OPERATORS[self.kind].unpack(stored)
 
 
 @dataclass(frozen=True)
@@ -118,10 +150,10 @@ class Program:
         name: str,
         inputs: Sequence[Tensor],
         output: Tensor,
-        attributes: Sequence[int] = (),
+        attributes: Mapping[str, Value] | None = None,
     ) -> Tensor:
-        """Append an operation; its result."""
-        self.operations.append(Operation(kind, name, list(inputs), output, [int(each) for each in attributes]))
+        """Append an operation; returns its output."""
+        self.operations.append(Operation(kind, name, list(inputs), output, dict(attributes or {})))
         return output
 
 
@@ -148,8 +180,3 @@ def view(tensor: Tensor, name: str, shape: Sequence[int]) -> Tensor:
 def float_bits(number: float | np.floating) -> int:
     """A float32's bits, as an attribute stores it."""
     return int(np.float32(number).view(np.uint32))
-
-
-def bits_float(bits: int) -> np.float32:
-    """The float32 of an attribute's bits."""
-    return np.uint32(bits).view(np.float32)

@@ -95,7 +95,7 @@ def _check_same_structure(one: Program, other: Program) -> None:
     """
     pairs = list(zip(one.operations, other.operations, strict=False))
     for a, b in pairs:
-        if (a.kind, a.name, len(a.inputs), len(a.attributes)) != (b.kind, b.name, len(b.inputs), len(b.attributes)):
+        if _shape_of(a) != _shape_of(b):
             raise FixedSizeError(f"operator '{a.name}' is a different one at another length")
     if len(one.operations) != len(other.operations):
         raise FixedSizeError("there are different operators at another length")
@@ -105,6 +105,11 @@ def _check_same_structure(one: Program, other: Program) -> None:
         same = s.dtype == t.dtype and len(s.shape) == len(t.shape) and s.buffer.place == t.buffer.place
         if not same or repr(s.params) != repr(t.params):
             raise FixedSizeError(f"tensor '{s.name}' is a different one at another length")
+
+
+def _shape_of(operation: Operation) -> tuple[str, str, int, int]:
+    """What an operation has in common at all lengths."""
+    return operation.kind, operation.name, len(operation.inputs), len(operation.stored_attributes)
 
 
 def _wiring(program: Program) -> list[list[int]]:
@@ -124,8 +129,9 @@ def _varying(programs: Mapping[Lengths, Program], firsts: Lengths, degrees: Leng
             values = {lengths: of_program[number].shape[axis] for lengths, of_program in tensors.items()}
             varying += _fitted(tensor, axis, values, firsts, degrees)
     for number, operation in enumerate(programs[firsts].operations):
-        for index in range(len(operation.attributes)):
-            values = {lengths: program.operations[number].attributes[index] for lengths, program in programs.items()}
+        stored = {lengths: program.operations[number].stored_attributes for lengths, program in programs.items()}
+        for index in range(len(stored[firsts])):
+            values = {lengths: attributes[index] for lengths, attributes in stored.items()}
             varying += _fitted(operation, index, values, firsts, degrees)
     return varying
 
@@ -245,6 +251,8 @@ def _set_lengths(program: Program, lengths: Lengths) -> None:
         if isinstance(owner, Tensor):
             owner.shape = (*owner.shape[: entry.index], value, *owner.shape[entry.index + 1 :])
         else:
-            owner.attributes[entry.index] = value
+            stored = owner.stored_attributes
+            stored[entry.index] = value
+            owner.stored_attributes = stored
     for tensor in program.tensors():
         tensor.buffer.size = tensor.count * tensor.dtype.itemsize

@@ -10,11 +10,10 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.compiler.kinds import UNARY
+from octavo.compiler.kinds import UNARY, Value
 from octavo.compiler.lower.lowering import Lowering, OpLowering, check_dtype, like
 from octavo.compiler.lower.onnx_attributes import number, text
 from octavo.compiler.lower.values import Constant, Deferred, LoweredValue, Plain, Unsupported
-from octavo.compiler.program import float_bits
 
 Float64 = NDArray[np.float64]
 ACTIVATIONS = (
@@ -36,7 +35,7 @@ def to_float(lowering: Lowering, node: ir.Node) -> LoweredValue:
     check_dtype(source, np.float32)
     function, alpha, beta = _kernel(lowering, node)
     result = like(source, node.outputs[0].name or "")
-    attributes = [UNARY[function], float_bits(alpha), float_bits(beta)]
+    attributes: dict[str, Value] = {"function": function, "alpha": alpha, "beta": beta}
     return Plain(lowering.program.add("UnaryFloat", node.name or "", [source], result, attributes))
 
 

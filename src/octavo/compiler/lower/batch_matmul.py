@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
 import onnx_ir as ir
 
 from octavo.affine import requantization_multiplier
+from octavo.compiler.kinds import Value
 from octavo.compiler.lower.lowering import Lowering
-from octavo.compiler.lower.target import Target
+from octavo.compiler.lower.target import Target, bounds_of
 from octavo.compiler.lower.values import Constant, LoweredValue, Plain, Quantized, Unsupported
-from octavo.compiler.program import Tensor, float_bits
+from octavo.compiler.program import Tensor
 
-LOW, HIGH, MULTIPLIER, M, N, K, A_ROW, B_K, B_COLUMN, C_ROW, AXES = range(11)
-AXIS = 4
 # The largest k at which sums of products of two 8-bit differences stay below 2**31.
 _MAX_K = 33025
 
@@ -36,16 +35,17 @@ def operands_of(lowering: Lowering, node: ir.Node) -> Operands | None:
 def to_float(lowering: Lowering, node: ir.Node, operands: Operands) -> LoweredValue:
     """An integer GEMM with float output."""
     multiplier = np.multiply(operands[0].params.scale, operands[1].params.scale, dtype=np.float32)
-    head = [0, 0, float_bits(float(multiplier))]
-    return Plain(_gemm(lowering, node, operands, lowering.new_output(node), head))
+    return Plain(
+        _gemm(lowering, node, operands, lowering.new_output(node), {**bounds_of(None), "multiplier": float(multiplier)})
+    )
 
 
 def to_grid(lowering: Lowering, node: ir.Node, operands: Operands, target: Target) -> Tensor:
     """An integer GEMM, requantized to the output grid."""
     scales = (operands[0].params.scale, operands[1].params.scale, target.params.scale)
     result = lowering.new_output(node, target.params.grid.numpy_dtype, target.params)
-    multiplier = float_bits(float(requantization_multiplier(*scales)))
-    return _gemm(lowering, node, operands, result, [*target.bounds, multiplier])
+    multiplier = float(requantization_multiplier(*scales))
+    return _gemm(lowering, node, operands, result, {**bounds_of(target), "multiplier": multiplier})
 
 
 def strides(shape: Sequence[int]) -> list[int]:
@@ -63,16 +63,28 @@ def broadcast_strides(shape: Sequence[int], result: Sequence[int]) -> list[int]:
     return [0] * missing + own
 
 
-def _gemm(lowering: Lowering, node: ir.Node, operands: Operands, result: Tensor, head: list[int]) -> Tensor:
+def _gemm(
+    lowering: Lowering, node: ir.Node, operands: Operands, result: Tensor, epilogue: Mapping[str, float]
+) -> Tensor:
+    """The GEMM with these attributes of its epilogue."""
     a, b = operands[0].tensor, operands[1].tensor
     shape = result.shape
     if max(len(a.shape), len(b.shape)) != len(shape):
         raise Unsupported("of operands of these ranks")
     (m, k), n = a.shape[-2:], b.shape[-1]
-    attributes = [*head, m, n, k, k, n, 1, n]
-    batches = [broadcast_strides((*t.shape[:-2], 1, 1), (*shape[:-2], 1, 1)) for t in (a, b)]
-    steps = [[size * stride for stride in batch] for size, batch in zip((m * k, k * n), batches, strict=True)]
-    steps.append(strides(shape))
-    for axis in range(len(shape) - 2):
-        attributes += [shape[axis], *(step[axis] for step in steps)]
+    batch = shape[:-2]
+    attributes: dict[str, Value] = {
+        **epilogue,
+        "m": m,
+        "n": n,
+        "k": k,
+        "a_row_stride": k,
+        "b_k_stride": n,
+        "b_n_stride": 1,
+        "c_row_stride": n,
+        "batch_size": list(batch),
+        "a_batch_stride": [m * k * stride for stride in broadcast_strides(a.shape[:-2], batch)],
+        "b_batch_stride": [k * n * stride for stride in broadcast_strides(b.shape[:-2], batch)],
+        "c_batch_stride": [m * n * stride for stride in strides(batch)],
+    }
     return lowering.program.add("BatchMatMul", node.name or "", [a, b], result, attributes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from octavo.compiler.kinds import BINARY
 from octavo.compiler.lower.lowering import Lowering, OpLowering, like
 from octavo.compiler.lower.onnx_attributes import number
 from octavo.compiler.lower.values import LoweredValue, Plain
@@ -24,7 +23,7 @@ def batch_normalization(lowering: Lowering, node: ir.Node) -> LoweredValue:
     shifted = like(source, node.outputs[0].name or "")
     for op, values, result in (("Mul", factor, scaled), ("Add", shift - mean * factor, shifted)):
         operand = constant_tensor(f"{name}_{op}", values.astype(np.float32).reshape(shape))
-        source = lowering.program.add("BinaryFloat", name, [source, operand], result, [BINARY[op]])
+        source = lowering.program.add("BinaryFloat", name, [source, operand], result, {"function": op})
     return Plain(source)
 
 

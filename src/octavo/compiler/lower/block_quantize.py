@@ -4,12 +4,12 @@ computed at run time."""
 from __future__ import annotations
 
 import re
-from math import prod
 
 import numpy as np
 import onnx_ir as ir
 
 from octavo.affine import Grid
+from octavo.compiler.lower.layout import outer_length_inner
 from octavo.compiler.lower.lowering import Lowering, check_dtype
 from octavo.compiler.lower.onnx_attributes import integer
 from octavo.compiler.lower.values import Constant, Unsupported
@@ -27,7 +27,7 @@ def quantize(lowering: Lowering, node: ir.Node) -> Tensor:
         raise Unsupported(f"to {grid.dtype}")
     scale, zero_point = _parameters(lowering, node, grid)
     result = new_tensor(node.outputs[0].name or "", grid.numpy_dtype, source.shape)
-    attributes = [*_attributes(node, source, scale), grid.qmin, grid.qmax]
+    attributes = {**_attributes(node, source, scale), "qmin": grid.qmin, "qmax": grid.qmax}
     return lowering.program.add("QuantizeBlocks", name, [source, scale, zero_point], result, attributes)
 
 
@@ -87,18 +87,18 @@ def _parameters(lowering: Lowering, node: ir.Node, grid: Grid) -> tuple[Tensor, 
     return scales, zero_points
 
 
-def _attributes(node: ir.Node, source: Tensor, scale: Tensor) -> list[int]:
+def _attributes(node: ir.Node, source: Tensor, scale: Tensor) -> dict[str, int]:
     """Element counts before, along and after the axis; granularity; block size."""
     shape = source.shape
     if scale.count == 1:
-        return [1, 1, source.count, _PER_TENSOR, 1]
+        return {"outer": 1, "length": 1, "inner": source.count, "sharing": _PER_TENSOR, "block": 1}
     axis, block = axis_of(node), integer(node, "block_size", 0)
     if not 0 <= axis < len(shape):
         raise Unsupported(f"along axis {axis} of {len(shape)}")
-    sizes = [prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])]
+    sizes = outer_length_inner(shape, axis, axis + 1)
     if not block and scale.shape == (shape[axis],):
-        return [*sizes, _PER_AXIS, 1]
+        return {**sizes, "sharing": _PER_AXIS, "block": 1}
     blocked = (*shape[:axis], -(-shape[axis] // block) if block else 0, *shape[axis + 1 :])
     if scale.shape != blocked:
         raise Unsupported(f"with scales of shape {scale.shape} for {shape}")
-    return [*sizes, _PER_BLOCK, block]
+    return {**sizes, "sharing": _PER_BLOCK, "block": block}

@@ -41,7 +41,7 @@ def _concatenated(lowering: Lowering, node: ir.Node, inputs: list[Tensor], param
     if any(tensor.dtype != result.dtype for tensor in inputs):
         raise Unsupported("of different dtypes")
     axis = own_axis(integer(node, "axis", 0) % len(result.shape), result)
-    return lowering.program.add("Concat", node.name or "", inputs, result, [axis])
+    return lowering.program.add("Concat", node.name or "", inputs, result, {"axis": axis})
 
 
 LOWERINGS = {"Concat": OpLowering(lower, to_grid, to_float)}

@@ -10,9 +10,9 @@ from octavo.compiler.lower import weight_zero_points
 from octavo.compiler.lower.linear import add_float_bias, named_constants, output_of, packed_constants, quantized_linear
 from octavo.compiler.lower.lowering import Lowering, OpLowering
 from octavo.compiler.lower.onnx_attributes import integer
-from octavo.compiler.lower.target import Target
+from octavo.compiler.lower.target import Target, bounds_of
 from octavo.compiler.lower.values import Deferred, LoweredValue, Plain
-from octavo.compiler.lower.window import check_image, two, window
+from octavo.compiler.lower.window import check_image, height_width, two, window
 from octavo.compiler.program import Tensor, constant_tensor
 
 # Up to this many channels the kernel reads images channels first: it copies them anyway.
@@ -60,17 +60,21 @@ def _integer_conv(lowering: Lowering, node: ir.Node, target: Target | None) -> T
         source = lowering.layouts.channels_last(source)
     sizes = source.shape[2:] if planar else source.shape[1:-1]
     moves, kernel = window(node, sizes, weights.shape[2:]), two(weights.shape[2:])
-    bounds = [0, 0] if target is None else target.bounds
+    bounds = bounds_of(target)
     multiplier = layer.multiplier(target)
     if weights.shape[1] == 1 and group > 1 and weights.shape[0] == group:
         taps = weights.reshape(group, *kernel).transpose(1, 2, 0)
         sums = weights.reshape(group, -1).sum(axis=1, dtype=np.int32)
         inputs = [source, *named_constants(name, [taps, sums, layer.bias, multiplier])]
-        lowering.program.add("DepthwiseConv", name, inputs, result, [*moves, *bounds])
+        lowering.program.add("DepthwiseConv", name, inputs, result, {**moves, **bounds})
     else:
-        matrices = _gemm_weights(weights.reshape(group, -1, weights.shape[1], *kernel), dilated=moves[-1] != 1)
+        matrices = _gemm_weights(
+            weights.reshape(group, -1, weights.shape[1], *kernel), dilated=moves["dilation_w"] != 1
+        )
         inputs = [source, *packed_constants(lowering, name, layer, matrices, multiplier)]
-        lowering.program.add("Conv", name, inputs, result, [group, *kernel, *moves, planar, *bounds])
+        size = height_width("kernel", kernel)
+        attributes = {"group": group, **size, **moves, "planar": planar, **bounds}
+        lowering.program.add("Conv", name, inputs, result, attributes)
     return add_float_bias(lowering, name, result, layer)
 
 
@@ -97,7 +101,7 @@ def _float_conv(lowering: Lowering, node: ir.Node) -> Tensor:
         constant_tensor(f"{name}_weights", rows.astype(np.float32).reshape(-1, rows.shape[-1])),
         constant_tensor(f"{name}_bias", bias),
     ]
-    attributes = [group, *kernel, *moves]
+    attributes = {"group": group, **height_width("kernel", kernel), **moves}
     result = lowering.new_output(node, channels_last=True)
     return lowering.program.add("ConvFloat", name, [source, *constants], result, attributes)
 

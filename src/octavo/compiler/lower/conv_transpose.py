@@ -13,9 +13,9 @@ from octavo.affine import accumulator_bound, requantization_multiplier
 from octavo.compiler.lower.linear import ACCUMULATOR_LIMIT, named_constants
 from octavo.compiler.lower.lowering import Lowering, OpLowering, static_shape
 from octavo.compiler.lower.onnx_attributes import integer, integers, text
-from octavo.compiler.lower.target import Target
+from octavo.compiler.lower.target import Target, bounds_of
 from octavo.compiler.lower.values import Constant, Deferred, LoweredValue, Plain, Quantized, Unsupported
-from octavo.compiler.lower.window import check_image, two
+from octavo.compiler.lower.window import check_image, height_width, two
 from octavo.compiler.panels import pad_columns
 from octavo.compiler.program import Tensor, constant_tensor, view
 
@@ -49,7 +49,7 @@ def to_float(lowering: Lowering, node: ir.Node) -> LoweredValue:
         constant_tensor(f"{name}_weights", weights.reshape(*weights.shape[:2], *kernel)),
         constant_tensor(f"{name}_bias", bias),
     ]
-    attributes = [group, *kernel, *_window(node, source.shape, weights.shape[2:])]
+    attributes = _window(node, source.shape, weights.shape[2:])
     lowering.program.add("ConvTransposeFloat", name, [_as_2d(source), *constants], _as_2d(result), attributes)
     return Plain(result)
 
@@ -60,7 +60,7 @@ def to_grid(lowering: Lowering, node: ir.Node, target: Target) -> Tensor | None:
     if layer is None:
         return None
     weights, source = layer.weights, layer.source
-    group, kernel, name = integer(node, "group", 1), two(weights.shape[2:]), node.name or ""
+    group, name = integer(node, "group", 1), node.name or ""
     depth, channels = weights.shape[0] // group, weights.shape[1]
     matrices = weights.reshape(group, depth, -1)
     sums = matrices.astype(np.int32).sum(axis=1, dtype=np.int32)
@@ -75,7 +75,7 @@ def to_grid(lowering: Lowering, node: ir.Node, target: Target) -> Tensor | None:
         ],
     )
     result = lowering.new_output(node, target.params.grid.numpy_dtype, target.params)
-    attributes = [group, *kernel, *_window(node, source.tensor.shape, weights.shape[2:]), *target.bounds]
+    attributes = {**_window(node, source.tensor.shape, weights.shape[2:]), **bounds_of(target)}
     inputs = [_as_2d(source.tensor), *constants]
     lowering.program.add("ConvTranspose", name, inputs, _as_2d(result), attributes)
     return result
@@ -114,15 +114,23 @@ def _as_2d(tensor: Tensor) -> Tensor:
     return tensor if len(shape) == 4 else view(tensor, tensor.name, (*shape[:2], 1, shape[2]))
 
 
-def _window(node: ir.Node, shape: Sequence[int], kernel: Sequence[int]) -> list[int]:
-    """Strides, pads (top, left) and dilations."""
+def _window(node: ir.Node, shape: Sequence[int], kernel: Sequence[int]) -> dict[str, int]:
+    """Group, kernel size, strides, pads before each axis and dilations, as attributes of a kernel."""
     rank = len(kernel)
     strides = integers(node, "strides") or [1] * rank
     dilations = integers(node, "dilations") or [1] * rank
     pads = _pads(node, shape[2:], kernel, strides, dilations)
     if min(pads) < 0:
         raise Unsupported("with negative pads")
-    return [*two(strides), *two(pads, 0), *two(dilations)]
+    top, left = two(pads, 0)
+    return {
+        "group": integer(node, "group", 1),
+        **height_width("kernel", kernel),
+        **height_width("stride", strides),
+        "pad_top": top,
+        "pad_left": left,
+        **height_width("dilation", dilations),
+    }
 
 
 def _pads(

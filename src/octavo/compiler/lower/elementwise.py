@@ -6,11 +6,11 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.affine import QuantParams
-from octavo.compiler.kinds import BINARY, INTEGER
+from octavo.compiler.kinds import INTEGER
 from octavo.compiler.lower.layout import channels_last_order
 from octavo.compiler.lower.logical import binary_integer
 from octavo.compiler.lower.lowering import Lowering, OpLowering, static_shape
-from octavo.compiler.lower.target import Target
+from octavo.compiler.lower.target import Target, bounds_of
 from octavo.compiler.lower.values import Constant, Deferred, LoweredValue, Plain, Unsupported
 from octavo.compiler.program import Tensor, constant_tensor
 
@@ -34,8 +34,8 @@ def max_min_pow(lowering: Lowering, node: ir.Node) -> LoweredValue:
     exponent = lowering.lowered(node.inputs[1]) if node.op_type == "Pow" else None
     if isinstance(exponent, Constant) and exponent.array.size == 1 and float(exponent.array.reshape(-1)[0]) == 2.0:
         source = lowering.tensor(node.inputs[0])
-        operation, result = [BINARY["Mul"]], lowering.new_output(node)
-        return Plain(lowering.program.add("BinaryFloat", node.name or "", [source, source], result, operation))
+        result = lowering.new_output(node)
+        return Plain(_float_function(lowering, node, "Mul", [source, source], result))
     return to_float(lowering, node)
 
 
@@ -44,8 +44,7 @@ def to_float(lowering: Lowering, node: ir.Node) -> LoweredValue:
     inputs = _same_layout(lowering, node, [lowering.tensor_any_layout(value) for value in node.inputs])
     if any(tensor.dtype != np.float32 for tensor in inputs):
         raise Unsupported(f"of {inputs[0].dtype} and {inputs[-1].dtype}")
-    result, operation = _output(lowering, node, inputs), [BINARY[node.op_type]]
-    return Plain(lowering.program.add("BinaryFloat", node.name or "", inputs, result, operation))
+    return Plain(_float_function(lowering, node, node.op_type, inputs, _output(lowering, node, inputs)))
 
 
 def to_grid(lowering: Lowering, node: ir.Node, target: Target) -> Tensor | None:
@@ -53,7 +52,11 @@ def to_grid(lowering: Lowering, node: ir.Node, target: Target) -> Tensor | None:
     operands = [lowering.quantized_any_layout(value) for value in node.inputs]
     tensors = _same_layout(lowering, node, [operand.tensor for operand in operands if operand is not None])
     result = _output(lowering, node, tensors, target.params)
-    return lowering.program.add(node.op_type, node.name or "", tensors, result, target.bounds)
+    return lowering.program.add(node.op_type, node.name or "", tensors, result, bounds_of(target))
+
+
+def _float_function(lowering: Lowering, node: ir.Node, function: str, inputs: list[Tensor], result: Tensor) -> Tensor:
+    return lowering.program.add("BinaryFloat", node.name or "", inputs, result, {"function": function})
 
 
 def _integer(lowering: Lowering, node: ir.Node) -> LoweredValue:

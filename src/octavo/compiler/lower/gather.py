@@ -28,7 +28,7 @@ def gather(lowering: Lowering, node: ir.Node) -> LoweredValue:
         result = lowering.new_output(node, tensor.dtype, tensor.params)
         if isinstance(indices, Constant) and _is_identity(indices.array, tensor.shape[axis]):
             return view(tensor, result.name, result.shape)
-        attributes = [axis % len(tensor.shape)]
+        attributes = {"axis": axis % len(tensor.shape)}
         return lowering.program.add("Gather", node.name or "", [tensor, index_tensor], result, attributes)
 
     return move(lowering, node, gathered)

@@ -62,7 +62,7 @@ def _float_rhs(lowering: Lowering, node: ir.Node) -> Tensor:
         return constant_tensor(f"{node.name}_weights", lowered.floats.T)
     source = lowering.tensor(value)
     transposed = new_tensor(f"{source.name}_transposed", source.dtype, source.shape[::-1])
-    return lowering.program.add("Transpose", node.name or "", [source], transposed, [1, 0])
+    return lowering.program.add("Transpose", node.name or "", [source], transposed, {"perm": [1, 0]})
 
 
 LOWERINGS = {"Gemm": OpLowering(lower, to_grid, to_float)}

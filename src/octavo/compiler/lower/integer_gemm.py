@@ -11,8 +11,9 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.compiler.lower.lowering import Lowering
+from octavo.compiler.lower.target import Target, bounds_of
 from octavo.compiler.lower.values import Unsupported
-from octavo.compiler.lower.window import check_image, two, window
+from octavo.compiler.lower.window import check_image, height_width, window
 from octavo.compiler.panels import pad_columns
 from octavo.compiler.program import Tensor, constant_tensor, new_tensor, view
 
@@ -46,7 +47,7 @@ def multiply(
     operands: tuple[Tensor, Tensor],
     weights: IntegerWeights,
     result: Tensor,
-    bounds: Sequence[int] = (0, 0),
+    target: Target | None = None,
 ) -> Tensor:
     """GEMM of an activation and its zero point, the two operands, with the weights."""
     groups, name = len(weights.matrices), node.name or ""
@@ -61,7 +62,7 @@ def multiply(
         constant_tensor(f"{name}_weights", lowering.packer.pack(weights.matrices)),
         *(constant_tensor(f"{name}_{key}", pad_columns(values, groups)) for key, values in columns.items()),
     ]
-    return lowering.program.add("MatMulInteger", name, inputs, result, [groups, *bounds])
+    return lowering.program.add("MatMulInteger", name, inputs, result, {"group": groups, **bounds_of(target)})
 
 
 def check_batch(source: Tensor, weights: Sequence[int]) -> None:
@@ -79,24 +80,24 @@ def convolve(
     kernel: Sequence[int],
     weights: IntegerWeights,
     result: Tensor,
-    bounds: Sequence[int] = (0, 0),
+    target: Target | None = None,
 ) -> Tensor:
     """Convolution of a channels-last image by im2col (operator Patches) and one GEMM per group."""
     source, zero_point = operands
     check_image(source)
     name, (groups, k, n) = node.name or "", weights.matrices.shape
-    attributes = [groups, *two(kernel), *window(node, source.shape[1:-1], kernel)]
+    attributes = {"group": groups, **height_width("kernel", kernel), **window(node, source.shape[1:-1], kernel)}
     rows = result.count // result.shape[0] // (groups * n)
     patches = new_tensor(f"{name}_patches", source.dtype, (source.shape[0], groups, rows, k))
     lowering.program.add("Patches", name, [source, zero_point], patches, attributes)
     if groups == 1:
         flat = view(result, result.name, (*patches.shape[:3], n))
-        multiply(lowering, node, (patches, zero_point), weights, flat, bounds)
+        multiply(lowering, node, (patches, zero_point), weights, flat, target)
         return result
     product = new_tensor(f"{name}_product", result.dtype, (*patches.shape[:3], n), result.params)
-    multiply(lowering, node, (patches, zero_point), weights, product, bounds)
+    multiply(lowering, node, (patches, zero_point), weights, product, target)
     grouped = view(result, result.name, (patches.shape[0], rows, groups, n))
-    lowering.program.add("Transpose", name, [product], grouped, [0, 2, 1, 3])
+    lowering.program.add("Transpose", name, [product], grouped, {"perm": [0, 2, 1, 3]})
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import TypeVar
 
 from octavo.compiler.program import Program, Tensor, new_tensor, view
@@ -30,6 +31,11 @@ def reordered(items: Sequence[Item], tensor: Tensor) -> list[Item]:
 def own_axis(axis: int, tensor: Tensor) -> int:
     """The tensor's own axis of an ONNX axis."""
     return channels_last_order(len(tensor.shape)).index(axis) if tensor.channels_last else axis
+
+
+def outer_length_inner(shape: Sequence[int], start: int, end: int) -> dict[str, int]:
+    """Element counts before, of and after the axes from `start` to `end`, as attributes of a kernel."""
+    return {"outer": prod(shape[:start]), "length": prod(shape[start:end]), "inner": prod(shape[end:])}
 
 
 class Layouts:
@@ -71,4 +77,4 @@ class Layouts:
         if moved == sorted(moved):
             return view(tensor, tensor.name, shape)
         result = new_tensor(tensor.name, tensor.dtype, shape, tensor.params)
-        return self.program.add("Transpose", tensor.name, [tensor], result, order)
+        return self.program.add("Transpose", tensor.name, [tensor], result, {"perm": order})

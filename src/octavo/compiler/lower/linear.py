@@ -11,7 +11,6 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.affine import accumulator_bound, requantization_multiplier
-from octavo.compiler.kinds import BINARY
 from octavo.compiler.lower.lowering import Lowering, like
 from octavo.compiler.lower.target import Target
 from octavo.compiler.lower.values import Constant, Quantized, Unsupported
@@ -140,4 +139,4 @@ def add_float_bias(lowering: Lowering, name: str, result: Tensor, layer: Quantiz
 def add_floats(lowering: Lowering, name: str, result: Tensor, bias: Tensor) -> Tensor:
     """The sum of two float tensors."""
     total = like(result, result.name)
-    return lowering.program.add("BinaryFloat", name, [result, bias], total, [BINARY["Add"]])
+    return lowering.program.add("BinaryFloat", name, [result, bias], total, {"function": "Add"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from octavo.compiler.kinds import COMPARISONS, INTEGER
+from octavo.compiler.kinds import COMPARISONS
 from octavo.compiler.lower.lowering import Lowering, OpLowering, same_dtype_inputs, static_shape
 from octavo.compiler.lower.movement import expanded
 from octavo.compiler.lower.values import Constant, LoweredValue, Plain
@@ -15,9 +15,9 @@ from octavo.compiler.program import constant_tensor
 def compare(lowering: Lowering, node: ir.Node) -> LoweredValue:
     """Equal, Less, LessOrEqual, Greater and GreaterOrEqual, to booleans."""
     inputs = same_dtype_inputs(lowering, node.inputs)
-    operation = [COMPARISONS[node.op_type]]
+    function = {"function": node.op_type}
     result = lowering.new_output(node, np.bool_)
-    return Plain(lowering.program.add("Compare", node.name or "", inputs, result, operation))
+    return Plain(lowering.program.add("Compare", node.name or "", inputs, result, function))
 
 
 def boolean(lowering: Lowering, node: ir.Node) -> LoweredValue:
@@ -36,15 +36,15 @@ def negation(lowering: Lowering, node: ir.Node) -> LoweredValue:
     true = constant_tensor(f"{node.name}_true", np.ones(1, np.bool_))
     inputs = [lowering.tensor(node.inputs[0]), true]
     result = lowering.new_output(node, np.bool_)
-    return Plain(lowering.program.add("BinaryInteger", node.name or "", inputs, result, [INTEGER["Xor"]]))
+    return Plain(lowering.program.add("BinaryInteger", node.name or "", inputs, result, {"function": "Xor"}))
 
 
 def binary_integer(lowering: Lowering, node: ir.Node) -> LoweredValue:
     """An elementwise operator on two tensors of integers or booleans."""
     inputs = same_dtype_inputs(lowering, node.inputs)
     result = lowering.new_output(node, inputs[0].dtype)
-    operation = [INTEGER[node.op_type]]
-    return Plain(lowering.program.add("BinaryInteger", node.name or "", inputs, result, operation))
+    function = {"function": node.op_type}
+    return Plain(lowering.program.add("BinaryInteger", node.name or "", inputs, result, function))
 
 
 LOWERINGS = {

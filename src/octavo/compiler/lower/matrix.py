@@ -8,7 +8,7 @@ import onnx_ir as ir
 from octavo.compiler.lower.linear import add_float_bias, output_of, packed_constants, quantized_linear
 from octavo.compiler.lower.lowering import Lowering
 from octavo.compiler.lower.onnx_attributes import integer
-from octavo.compiler.lower.target import Target
+from octavo.compiler.lower.target import Target, bounds_of
 from octavo.compiler.lower.values import Unsupported
 from octavo.compiler.program import Tensor
 
@@ -28,7 +28,7 @@ def integer_gemm(lowering: Lowering, node: ir.Node, target: Target | None) -> Te
     source = lowering.layouts.channels_first(layer.source.tensor)
     name, result = node.name or "", output_of(lowering, node, target)
     constants = packed_constants(lowering, name, layer, weights[np.newaxis], layer.multiplier(target))
-    lowering.program.add("MatMul", name, [source, *constants], result, [0, 0] if target is None else target.bounds)
+    lowering.program.add("MatMul", name, [source, *constants], result, bounds_of(target))
     return add_float_bias(lowering, name, result, layer)
 
 

@@ -7,10 +7,12 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
+from octavo.compiler.lower.layout import outer_length_inner
 from octavo.compiler.lower.lowering import Lowering, OpLowering, check_dtype
 from octavo.compiler.lower.onnx_attributes import integer, number
+from octavo.compiler.lower.target import bounds_of
 from octavo.compiler.lower.values import LoweredValue, Plain, Unsupported
-from octavo.compiler.program import Tensor, constant_tensor, float_bits, view
+from octavo.compiler.program import Tensor, constant_tensor, view
 
 
 def layer_norm(lowering: Lowering, node: ir.Node) -> LoweredValue:
@@ -25,9 +27,10 @@ def layer_norm(lowering: Lowering, node: ir.Node) -> LoweredValue:
     rows = [_row(lowering, node, i, width) for i in (1, 2) if lowering.optional_input(node, i) is not None]
     result = lowering.new_output(node)
     flat = (*shape[:axis], width)
-    attributes = [float_bits(number(node, "epsilon", 1e-5)), len(rows) - 1, 0, 0, 0, 0]
+    epsilon = number(node, "epsilon", 1e-5)
+    attributes = {"epsilon": epsilon, "has_shift": len(rows) == 2, "has_bias": False, "has_skip": False}
     inputs = [view(source, source.name, flat), *rows]
-    lowering.program.add("LayerNorm", name, inputs, view(result, result.name, flat), attributes)
+    lowering.program.add("LayerNorm", name, inputs, view(result, result.name, flat), {**attributes, **bounds_of(None)})
     return Plain(result)
 
 
@@ -38,7 +41,7 @@ def softmax(lowering: Lowering, node: ir.Node) -> LoweredValue:
     flattens, shape = lowering.opset < 13, source.shape
     axis = integer(node, "axis", 1 if flattens else -1) % len(shape)
     end = len(shape) if flattens else axis + 1
-    attributes = [prod(shape[:axis]), prod(shape[axis:end]), prod(shape[end:]), 0, 0]
+    attributes = {**outer_length_inner(shape, axis, end), **bounds_of(None)}
     result = lowering.new_output(node)
     return Plain(lowering.program.add("SoftmaxFloat", node.name or "", [source], result, attributes))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
+from octavo.compiler.kinds import Value
 from octavo.compiler.lower.layout import reordered
 from octavo.compiler.lower.lowering import Lowering, OpLowering, static_shape
 from octavo.compiler.lower.movement import input_or_attribute, move_any_layout
@@ -34,7 +35,8 @@ def pad(lowering: Lowering, node: ir.Node) -> LoweredValue:
             raise Unsupported("of integers with a value other than zero")
         content = float_bits(fill) if tensor.params is None else int(tensor.params.zero_point) & 0xFF
         result = lowering.new_output(node, tensor.dtype, tensor.params, channels_last=tensor.channels_last)
-        return lowering.program.add("Pad", node.name or "", [tensor], result, [*reordered(before, tensor), content])
+        attributes: dict[str, Value] = {"before": reordered(before, tensor), "value": content}
+        return lowering.program.add("Pad", node.name or "", [tensor], result, attributes)
 
     return move_any_layout(lowering, node, padded)
 

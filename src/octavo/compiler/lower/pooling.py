@@ -8,13 +8,21 @@ import onnx_ir as ir
 
 from octavo.compiler.lower.lowering import Lowering, OpLowering
 from octavo.compiler.lower.onnx_attributes import integer, integers
-from octavo.compiler.lower.target import Target
+from octavo.compiler.lower.target import Target, bounds_of
 from octavo.compiler.lower.values import Deferred, LoweredValue, Plain, Quantized, Unsupported
-from octavo.compiler.lower.window import check_image, two, window
+from octavo.compiler.lower.window import check_image, height_width, window
 from octavo.compiler.program import Tensor, view
 
-# Strides, pads and dilations of a global pooling window.
-_GLOBAL = [1, 1, 0, 0, 0, 0, 1, 1]
+_GLOBAL_WINDOW = {
+    "stride_h": 1,
+    "stride_w": 1,
+    "pad_top": 0,
+    "pad_left": 0,
+    "pad_bottom": 0,
+    "pad_right": 0,
+    "dilation_h": 1,
+    "dilation_w": 1,
+}
 
 
 def max_pool(lowering: Lowering, node: ir.Node) -> LoweredValue:
@@ -39,7 +47,7 @@ def average_pool(lowering: Lowering, node: ir.Node) -> LoweredValue:
 def to_float(lowering: Lowering, node: ir.Node) -> LoweredValue:
     """Float average pooling."""
     source = lowering.tensor_any_layout(node.inputs[0])
-    return Plain(_average(lowering, node, source, lowering.new_output(node, channels_last=True), [0, 0]))
+    return Plain(_average(lowering, node, source, lowering.new_output(node, channels_last=True), None))
 
 
 def to_grid(lowering: Lowering, node: ir.Node, target: Target) -> Tensor | None:
@@ -48,26 +56,27 @@ def to_grid(lowering: Lowering, node: ir.Node, target: Target) -> Tensor | None:
     if quantized is None:
         return None
     result = lowering.new_output(node, target.params.grid.numpy_dtype, target.params, channels_last=True)
-    return _average(lowering, node, quantized.tensor, result, target.bounds)
+    return _average(lowering, node, quantized.tensor, result, target)
 
 
-def _average(lowering: Lowering, node: ir.Node, source: Tensor, result: Tensor, bounds: list[int]) -> Tensor:
+def _average(lowering: Lowering, node: ir.Node, source: Tensor, result: Tensor, target: Target | None) -> Tensor:
     kernel_input, attributes = _window(lowering, node, source)
-    attributes += [integer(node, "count_include_pad", 0), *bounds]
+    attributes |= {"count_include_pad": integer(node, "count_include_pad", 0), **bounds_of(target)}
     output = _kernel_output(result, kernel_input)
     lowering.program.add("AveragePool", node.name or "", [kernel_input], output, attributes)
     return result
 
 
-def _window(lowering: Lowering, node: ir.Node, source: Tensor) -> tuple[Tensor, list[int]]:
+def _window(lowering: Lowering, node: ir.Node, source: Tensor) -> tuple[Tensor, dict[str, int]]:
     """The kernel's input and attributes; global pooling is a window over one flattened spatial axis."""
     image = lowering.layouts.channels_last(source)
     if node.op_type.startswith("Global"):
         length = prod(image.shape[1:-1])
-        return view(image, source.name, (image.shape[0], length, image.shape[-1])), [1, length, *_GLOBAL]
+        flat = view(image, source.name, (image.shape[0], length, image.shape[-1]))
+        return flat, {**height_width("kernel", [length]), **_GLOBAL_WINDOW}
     check_image(source)
     kernel = integers(node, "kernel_shape") or []
-    return image, [*two(kernel), *window(node, image.shape[1:-1], kernel)]
+    return image, {**height_width("kernel", kernel), **window(node, image.shape[1:-1], kernel)}
 
 
 def _kernel_output(result: Tensor, kernel_input: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from octavo.compiler.lower.activations import ACTIVATIONS, clip_bounds, scalar_f
 from octavo.compiler.lower.lookup_table import look_up, requantized
 from octavo.compiler.lower.lowering import Lowering, OpLowering, check_dtype, like
 from octavo.compiler.lower.onnx_attributes import integer
-from octavo.compiler.lower.target import Target
+from octavo.compiler.lower.target import Target, bounds_of
 from octavo.compiler.lower.values import Constant, Deferred, LoweredValue, Plain, Quantized, Unsupported
 from octavo.compiler.program import Tensor
 from octavo.errors import OptionError
@@ -105,7 +105,7 @@ def _quantized(lowering: Lowering, name: str, source: Tensor, target: Target) ->
     """Quantize a float tensor."""
     check_dtype(source, np.float32)
     result = like(source, name, target.params.grid.numpy_dtype, target.params)
-    return lowering.program.add("Quantize", name, [source], result, target.bounds)
+    return lowering.program.add("Quantize", name, [source], result, bounds_of(target))
 
 
 def _has_constant_params(lowering: Lowering, node: ir.Node) -> bool:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 import onnx_ir as ir
 
-from octavo.compiler.kinds import REDUCTIONS
-from octavo.compiler.lower.layout import own_axis
+from octavo.compiler.kinds import REDUCTIONS, Value
+from octavo.compiler.lower.layout import outer_length_inner, own_axis
 from octavo.compiler.lower.lowering import Lowering, OpLowering, static_shape
 from octavo.compiler.lower.onnx_attributes import integers
 from octavo.compiler.lower.values import LoweredValue, Plain, Unsupported
@@ -24,8 +22,10 @@ def reduce(lowering: Lowering, node: ir.Node) -> LoweredValue:
     axes = sorted(own_axis(axis, source) for axis in onnx_axes)
     if not axes or axes != list(range(axes[0], axes[-1] + 1)) or source.dtype != np.float32:
         raise Unsupported("over axes that are not adjacent")
-    parts = source.shape[: axes[0]], source.shape[axes[0] : axes[-1] + 1], source.shape[axes[-1] + 1 :]
-    attributes = [*(prod(part) for part in parts), REDUCTIONS[node.op_type]]
+    attributes: dict[str, Value] = {
+        **outer_length_inner(source.shape, axes[0], axes[-1] + 1),
+        "function": node.op_type,
+    }
     result = _output(lowering, node, source)
     return Plain(lowering.program.add("ReduceFloat", node.name or "", [source], result, attributes))
 

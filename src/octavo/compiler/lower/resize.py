@@ -35,7 +35,7 @@ def resize(lowering: Lowering, node: ir.Node) -> LoweredValue:
             constant_tensor(f"{node.name}_weights_{axis}", weights.astype(np.float32).reshape(-1)),
         ]
         result = new_tensor(tensor.name, np.float32, (*tensor.shape[:axis], size, *tensor.shape[axis + 1 :]))
-        tensor = lowering.program.add("Resample", node.name or "", [tensor, *tables], result, [axis])
+        tensor = lowering.program.add("Resample", node.name or "", [tensor, *tables], result, {"axis": axis})
     return Plain(tensor)
 
 
@@ -46,7 +46,7 @@ def _nearest(lowering: Lowering, node: ir.Node, tensor: Tensor, shape: tuple[int
         table = constant_tensor(f"{node.name}_places_{axis}", indices)
         dims = (*tensor.shape[:axis], size, *tensor.shape[axis + 1 :])
         result = new_tensor(tensor.name, tensor.dtype, dims, tensor.params)
-        tensor = lowering.program.add("Gather", node.name or "", [tensor, table], result, [axis])
+        tensor = lowering.program.add("Gather", node.name or "", [tensor, table], result, {"axis": axis})
     return tensor
 
 

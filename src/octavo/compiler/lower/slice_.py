@@ -27,7 +27,7 @@ def slice_(lowering: Lowering, node: ir.Node) -> LoweredValue:
             from_front = min(start + size if start < 0 else start, size - (step < 0))
             first[axis], stride[axis] = max(from_front, 0), step
         result = lowering.new_output(node, tensor.dtype, tensor.params, channels_last=tensor.channels_last)
-        return lowering.program.add("Slice", node.name or "", [tensor], result, [*first, *stride])
+        return lowering.program.add("Slice", node.name or "", [tensor], result, {"start": first, "step": stride})
 
     return move_any_layout(lowering, node, sliced)
 

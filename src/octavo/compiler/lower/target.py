@@ -9,6 +9,11 @@ import numpy as np
 from octavo.affine import QuantParams, quantize
 
 
+def bounds_of(target: Target | None) -> dict[str, int]:
+    """The saturation bounds as attributes of a kernel; zeros, which are ignored, if its result is float."""
+    return {"qmin": 0, "qmax": 0} if target is None else {"qmin": target.low, "qmax": target.high}
+
+
 @dataclass(frozen=True)
 class Target:
     """The output parameters, and the part [low, high] of the grid that fused activations leave."""
@@ -16,11 +21,6 @@ class Target:
     params: QuantParams
     low: int
     high: int
-
-    @property
-    def bounds(self) -> list[int]:
-        """[low, high], the saturation bounds of a kernel that requantizes."""
-        return [self.low, self.high]
 
     @property
     def is_full_range(self) -> bool:

@@ -32,7 +32,7 @@ def transpose(lowering: Lowering, node: ir.Node) -> LoweredValue:
         if moved == sorted(moved):
             return view(tensor, node.outputs[0].name or "", shape)
         result = lowering.new_output(node, tensor.dtype, tensor.params)
-        return lowering.program.add("Transpose", node.name or "", [tensor], result, order)
+        return lowering.program.add("Transpose", node.name or "", [tensor], result, {"perm": order})
 
     return move_any_layout(lowering, node, transposed)
 

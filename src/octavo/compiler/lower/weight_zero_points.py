@@ -9,7 +9,6 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.compiler.kinds import BINARY
 from octavo.compiler.lower.integer_gemm import (
     IntegerWeights,
     check_batch,
@@ -47,18 +46,17 @@ def emit(lowering: Lowering, node: ir.Node, layer: QuantizedLinear, target: Targ
     is_conv, name, layouts = node.op_type == "Conv", node.name or "", lowering.layouts
     source = (layouts.channels_last if is_conv else layouts.channels_first)(layer.source.tensor)
     operands = source, zero_point_tensor(name, source)
-    bounds = (0, 0) if target is None else (target.low, target.high)
     result = output_of(lowering, node, target, channels_last=is_conv)
     weights = _weights(lowering, node, layer, target)
     if is_conv:
-        convolve(lowering, node, operands, layer.weights.shape[2:], weights, result, bounds)
+        convolve(lowering, node, operands, layer.weights.shape[2:], weights, result, target)
     else:
         check_batch(source, layer.weights.shape)
-        multiply(lowering, node, operands, weights, result, bounds)
+        multiply(lowering, node, operands, weights, result, target)
     if layer.float_bias is None:
         return result
     bias = constant_tensor(f"{name}_bias", layer.float_bias)
-    return lowering.program.add("BinaryFloat", name, [result, bias], like(result, name), [BINARY["Add"]])
+    return lowering.program.add("BinaryFloat", name, [result, bias], like(result, name), {"function": "Add"})
 
 
 def _weights(lowering: Lowering, node: ir.Node, layer: QuantizedLinear, target: Target | None) -> IntegerWeights:

@@ -20,8 +20,8 @@ def check_image(tensor: Tensor) -> None:
         raise Unsupported(f"over {max(len(tensor.shape) - 2, 0)} spatial axes")
 
 
-def window(node: ir.Node, sizes: Sequence[int], kernel: Sequence[int]) -> list[int]:
-    """Strides, pads (top, left, bottom, right) and dilations over spatial axes of these sizes."""
+def window(node: ir.Node, sizes: Sequence[int], kernel: Sequence[int]) -> dict[str, int]:
+    """Strides, pads and dilations over spatial axes of these sizes, as attributes of a kernel."""
     rank = len(kernel)
     strides = integers(node, "strides") or [1] * rank
     dilations = integers(node, "dilations") or [1] * rank
@@ -30,7 +30,21 @@ def window(node: ir.Node, sizes: Sequence[int], kernel: Sequence[int]) -> list[i
     pads = _pads(node, sizes, kernel, strides, dilations)
     if min(pads) < 0:
         raise Unsupported("with negative pads")
-    return [*two(strides), *two(pads[:rank], 0), *two(pads[rank:], 0), *two(dilations)]
+    before, after = two(pads[:rank], 0), two(pads[rank:], 0)
+    return {
+        **height_width("stride", strides),
+        "pad_top": before[0],
+        "pad_left": before[1],
+        "pad_bottom": after[0],
+        "pad_right": after[1],
+        **height_width("dilation", dilations),
+    }
+
+
+def height_width(name: str, values: Sequence[int]) -> dict[str, int]:
+    """One value per spatial axis as two attributes of a kernel; 1 is the height of a 1-D window."""
+    height, width = two(values)
+    return {f"{name}_h": height, f"{name}_w": width}
 
 
 def two(values: Sequence[int], missing: int = 1) -> list[int]:

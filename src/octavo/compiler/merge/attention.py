@@ -3,25 +3,11 @@
 from __future__ import annotations
 
 from octavo.compiler.bundle import DTYPES
-from octavo.compiler.kinds import BINARY
-from octavo.compiler.lower.batch_matmul import (
-    A_ROW,
-    AXES,
-    AXIS,
-    B_COLUMN,
-    B_K,
-    C_ROW,
-    HIGH,
-    LOW,
-    MULTIPLIER,
-    K,
-    M,
-    N,
-    broadcast_strides,
-)
+from octavo.compiler.kinds import Value
+from octavo.compiler.lower.batch_matmul import broadcast_strides
 from octavo.compiler.merge.dataflow import Dataflow
 from octavo.compiler.passes import PassResult, without
-from octavo.compiler.program import Operation, Program, Tensor, float_bits
+from octavo.compiler.program import Operation, Program, Tensor
 
 
 def merge_attention(program: Program) -> PassResult:
@@ -47,7 +33,7 @@ def _scores(flow: Dataflow, tensor: Tensor) -> tuple[Operation, Operation | None
     if scores is not None:
         return scores, None, None
     add = flow.source(tensor, "BinaryFloat")
-    if add is None or add.attributes != [BINARY["Add"]]:
+    if add is None or add.attributes != {"function": "Add"}:
         return None
     for product, mask in (add.inputs, add.inputs[::-1]):
         scores = flow.source(product, "BatchMatMul")
@@ -59,36 +45,45 @@ def _scores(flow: Dataflow, tensor: Tensor) -> tuple[Operation, Operation | None
 def _is_along_rows(softmax: Operation, scores: Operation, values: Operation) -> bool:
     """Whether the softmax is over the keys, and its result is read contiguously, matrix by matrix."""
     shape = scores.output.shape
-    same = [scores.attributes[i] for i in _sizes(scores)] == [values.attributes[i] for i in _sizes(values)]
-    contiguous = values.attributes[A_ROW] == shape[-1] and values.inputs[0].shape == shape
-    return same and contiguous and softmax.attributes[1:3] == [shape[-1], 1] and softmax.output.params is not None
+    same = scores.integers("batch_size") == values.integers("batch_size")
+    contiguous = values.integer("a_row_stride") == shape[-1] and values.inputs[0].shape == shape
+    over_keys = (softmax.integer("length"), softmax.integer("inner")) == (shape[-1], 1)
+    return same and contiguous and over_keys and softmax.output.params is not None
 
 
-def _sizes(operation: Operation) -> range:
-    return range(AXES, len(operation.attributes), AXIS)
-
-
-def _write(operation: Operation, softmax: Operation, scores: Operation, mask: Tensor | None) -> None:
-    shares = softmax.output
-    assert shares.params is not None
-    q, v, shape = scores.attributes, operation.attributes, scores.output.shape
-    mask_steps = [0] * len(shape)
+def _write(values: Operation, softmax: Operation, scores: Operation, mask: Tensor | None) -> None:
+    """Turn the product with V into the attention."""
+    weights = softmax.output
+    assert weights.params is not None
+    q, v, shape = scores.attributes, values.attributes, scores.output.shape
+    mask_strides = [0] * len(shape)
     if mask is not None:
-        # Along an axis of length 1 there is no step; the mask's would grow with the square of an open length.
-        given = broadcast_strides(mask.shape, shape)
-        mask_steps = [0 if size == 1 else step for size, step in zip(shape, given, strict=True)]
-    attributes = [
-        *(v[LOW], v[HIGH], v[MULTIPLIER], q[MULTIPLIER]),
-        *(
-            float_bits(float(shares.params.scale)),
-            int(shares.params.zero_point),
-            *softmax.attributes[-2:],
-            DTYPES[shares.dtype],
-        ),
-        *(q[M], q[N], q[K], v[N]),
-        *(q[A_ROW], q[B_COLUMN], q[B_K], v[B_K], v[B_COLUMN], mask_steps[-2], v[C_ROW]),
-    ]
-    for axis, at in enumerate(_sizes(operation)):
-        attributes += [v[at], q[at + 1], q[at + 2], v[at + 2], mask_steps[axis], v[at + 3]]
-    operation.kind, operation.attributes = "Attention", attributes
-    operation.inputs = [*scores.inputs, operation.inputs[1], *([] if mask is None else [mask])]
+        # An axis of length 1 has stride 0: its broadcast stride would be quadratic in an open length.
+        strides = broadcast_strides(mask.shape, shape)
+        mask_strides = [0 if size == 1 else stride for size, stride in zip(shape, strides, strict=True)]
+    attributes: dict[str, Value] = {
+        **{name: v[name] for name in ("qmin", "qmax", "multiplier", "batch_size", "c_row_stride")},
+        "score_multiplier": q["multiplier"],
+        "softmax_scale": float(weights.params.scale),
+        "softmax_zero_point": int(weights.params.zero_point),
+        "softmax_qmin": softmax.attributes["qmin"],
+        "softmax_qmax": softmax.attributes["qmax"],
+        "softmax_dtype": DTYPES[weights.dtype],
+        "queries": q["m"],
+        "keys": q["n"],
+        "head_size": q["k"],
+        "value_size": v["n"],
+        "q_row_stride": q["a_row_stride"],
+        "k_key_stride": q["b_n_stride"],
+        "k_depth_stride": q["b_k_stride"],
+        "v_key_stride": v["b_k_stride"],
+        "v_column_stride": v["b_n_stride"],
+        "mask_row_stride": mask_strides[-2],
+        "q_batch_stride": q["a_batch_stride"],
+        "k_batch_stride": q["b_batch_stride"],
+        "v_batch_stride": v["b_batch_stride"],
+        "mask_batch_stride": mask_strides[:-2],
+        "c_batch_stride": v["c_batch_stride"],
+    }
+    values.kind, values.attributes = "Attention", attributes
+    values.inputs = [*scores.inputs, values.inputs[1], *([] if mask is None else [mask])]

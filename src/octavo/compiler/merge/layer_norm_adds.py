@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from octavo.compiler.kinds import BINARY
 from octavo.compiler.merge.dataflow import Dataflow
 from octavo.compiler.merge.matmul_functions import constant_row
 from octavo.compiler.passes import PassResult, without
 from octavo.compiler.program import Operation, Program, Tensor
-
-_BIAS, _SKIP = 2, 3
 
 
 def merge_layer_norm_adds(program: Program) -> PassResult:
@@ -16,7 +13,7 @@ def merge_layer_norm_adds(program: Program) -> PassResult:
     flow = Dataflow(program)
     merged: list[Operation] = []
     for operation in program.operations:
-        if operation.kind != "LayerNorm" or operation.attributes[_SKIP]:
+        if operation.kind != "LayerNorm" or operation.attributes["has_skip"]:
             continue
         skip = flow.source(operation.inputs[0], "BinaryFloat")
         if skip is not None and _adds(skip) and all(t.shape == skip.output.shape for t in skip.inputs):
@@ -24,13 +21,14 @@ def merge_layer_norm_adds(program: Program) -> PassResult:
             biased = next((i for i, t in enumerate(skip.inputs) if _bias(flow, t) is not None), 0)
             operation.inputs[0] = skip.inputs[biased]
             operation.inputs.append(skip.inputs[1 - biased])
-            operation.attributes[_SKIP] = 1
+            operation.attributes["has_skip"] = True
             merged.append(skip)
         add = _bias(flow, operation.inputs[0])
         if add is not None:
             operation.inputs[0] = add.inputs[0]
-            operation.inputs.insert(len(operation.inputs) - operation.attributes[_SKIP], add.inputs[1])
-            operation.attributes[_BIAS] = 1
+            behind = 1 if operation.attributes["has_skip"] else 0
+            operation.inputs.insert(len(operation.inputs) - behind, add.inputs[1])
+            operation.attributes["has_bias"] = True
             merged.append(add)
     return without(program, merged)
 
@@ -41,4 +39,4 @@ def _bias(flow: Dataflow, tensor: Tensor) -> Operation | None:
 
 
 def _adds(operation: Operation) -> bool:
-    return operation.attributes == [BINARY["Add"]]
+    return operation.attributes == {"function": "Add"}

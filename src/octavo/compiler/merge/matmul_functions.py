@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from octavo.compiler.kinds import BINARY
 from octavo.compiler.merge.dataflow import Dataflow, is_constant
 from octavo.compiler.passes import PassResult, without
 from octavo.compiler.program import Operation, Program, Tensor, constant_tensor
@@ -24,7 +23,7 @@ def merge_matmul_functions(program: Program) -> PassResult:
         product, add, bias = found
         operation.kind = "MatMulFunction"
         operation.inputs = [*product.inputs, bias]
-        operation.attributes = [*function.attributes, *operation.attributes]
+        operation.attributes = {**function.attributes, **operation.attributes}
         merged += [part for part in (function, product, add) if part is not None]
     return without(program, merged)
 
@@ -43,4 +42,4 @@ def constant_row(add: Operation) -> Tensor | None:
     """The constant row that an Add adds to every row of its first operand; else None."""
     row = add.inputs[1]
     fits = is_constant(row) and row.shape == add.output.shape[-1:] and add.inputs[0].shape == add.output.shape
-    return row if fits and add.attributes == [BINARY["Add"]] else None
+    return row if fits and add.attributes == {"function": "Add"} else None

@@ -17,6 +17,6 @@ def merge_quantizes(program: Program) -> PassResult:
         quantize = flow.reader(operation.output, "Quantize")
         if quantize is not None:
             operation.output = quantize.output
-            operation.attributes[-2:] = quantize.attributes
+            operation.attributes |= quantize.attributes
             merged.append(quantize)
     return without(program, merged)

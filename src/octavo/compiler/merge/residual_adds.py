@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from octavo.compiler.merge.dataflow import Dataflow
 from octavo.compiler.passes import PassResult, without
-from octavo.compiler.program import Operation, Program, Tensor, float_bits
+from octavo.compiler.program import Operation, Program, Tensor
 
 _INPUTS_WITHOUT_RESIDUAL = 5
 # With larger scales the sum may overflow float32, where the separate and the merged kernel round differently.
@@ -42,8 +42,13 @@ def _scale(tensor: Tensor) -> float:
 def _merge(total: Operation, gemm: Operation, product: Tensor, addend: Tensor) -> None:
     """The Add becomes the GEMM, at its place in the order, where the inputs of both are available."""
     assert product.params is not None
-    *own, low, high = gemm.attributes
-    own_grid = [float_bits(_scale(product)), int(product.params.zero_point), low, high]
-    total.attributes = [*own, *total.attributes, *own_grid]
+    total.attributes = {
+        **gemm.attributes,
+        **total.attributes,
+        "product_scale": _scale(product),
+        "product_zero_point": int(product.params.zero_point),
+        "product_qmin": gemm.attributes["qmin"],
+        "product_qmax": gemm.attributes["qmax"],
+    }
     total.kind, total.name = gemm.kind, gemm.name
     total.inputs = [*gemm.inputs, addend]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from octavo.compiler.kinds import BINARY
-from octavo.compiler.lower.batch_matmul import MULTIPLIER
 from octavo.compiler.merge.dataflow import Dataflow, is_constant
 from octavo.compiler.passes import PassResult, without
-from octavo.compiler.program import Operation, Program, bits_float, float_bits
+from octavo.compiler.program import Operation, Program
 
 
 def merge_scales(program: Program) -> PassResult:
@@ -22,8 +20,8 @@ def merge_scales(program: Program) -> PassResult:
         factor = None if scale is None else _factor(scale)
         if scale is None or factor is None:
             continue
-        multiplier = np.multiply(bits_float(operation.attributes[MULTIPLIER]), factor, dtype=np.float32)
-        operation.attributes[MULTIPLIER] = float_bits(multiplier)
+        multiplier = np.multiply(np.float32(operation.real("multiplier")), factor, dtype=np.float32)
+        operation.attributes["multiplier"] = float(multiplier)
         operation.output = scale.output
         merged.append(scale)
     return without(program, merged)
@@ -34,7 +32,7 @@ def _factor(operation: Operation) -> np.float32 | None:
     if len(constants) != 1 or constants[0].buffer.content is None:
         return None
     number = np.float32(constants[0].buffer.content.reshape(())[()])
-    if operation.attributes == [BINARY["Mul"]]:
+    if operation.attributes == {"function": "Mul"}:
         return number
-    divides = operation.attributes == [BINARY["Div"]] and constants[0] is operation.inputs[1]
+    divides = operation.attributes == {"function": "Div"} and constants[0] is operation.inputs[1]
     return np.float32(1) / number if divides else None

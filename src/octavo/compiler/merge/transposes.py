@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from octavo.compiler.lower.batch_matmul import A_ROW, AXES, AXIS, B_COLUMN, B_K, C_ROW, strides
+from octavo.compiler.lower.batch_matmul import strides
 from octavo.compiler.merge.dataflow import Dataflow
 from octavo.compiler.passes import PassResult, without
 from octavo.compiler.program import Operation, Program, Tensor
@@ -34,7 +34,7 @@ def merge_transposes(program: Program) -> PassResult:
 def _merge_operand(operation: Operation, index: int, transpose: Operation) -> bool:
     """Read operand `index` from the transpose's input; False if its rows are not contiguous there."""
     before = transpose.inputs[0]
-    steps = [strides(before.shape)[axis] for axis in transpose.attributes]
+    steps = [strides(before.shape)[axis] for axis in transpose.integers("perm")]
     row, column = steps[-2:]
     if index == 0 and column != 1:
         return False
@@ -42,31 +42,30 @@ def _merge_operand(operation: Operation, index: int, transpose: Operation) -> bo
     # The parameters are the operand's own: they may be attached behind the transpose.
     operation.inputs[index] = Tensor(tensor.name, before.dtype, before.shape, before.buffer, tensor.params)
     if index == 0:
-        operation.attributes[A_ROW] = row
+        operation.attributes["a_row_stride"] = row
     else:
-        operation.attributes[B_K], operation.attributes[B_COLUMN] = row, column
-    sizes = operation.attributes[AXES::AXIS][-(len(steps) - 2) :] if len(steps) > 2 else []
+        operation.attributes |= {"b_k_stride": row, "b_n_stride": column}
+    sizes = operation.integers("batch_size")[-(len(steps) - 2) :] if len(steps) > 2 else []
     # Zero along broadcast axes.
     kept = [step if own == size else 0 for own, size, step in zip(tensor.shape, sizes, steps, strict=False)]
-    _set_batch_strides(operation, 1 + index, kept)
+    _set_batch_strides(operation, "ab"[index], kept)
     return True
 
 
 def _merge_result(operation: Operation, transpose: Operation) -> bool:
     """Write the transpose's output; False if its rows are not contiguous."""
-    order = transpose.attributes
+    order = transpose.integers("perm")
     if order[-1] != len(order) - 1:
         return False
     behind = strides(transpose.output.shape)
     steps = [behind[order.index(axis)] for axis in range(len(order))]
-    operation.attributes[C_ROW] = steps[-2]
-    _set_batch_strides(operation, 3, steps[:-2])
+    operation.attributes["c_row_stride"] = steps[-2]
+    _set_batch_strides(operation, "c", steps[:-2])
     operation.output = transpose.output
     return True
 
 
-def _set_batch_strides(operation: Operation, operand: int, steps: list[int]) -> None:
+def _set_batch_strides(operation: Operation, operand: str, steps: list[int]) -> None:
     """Set an operand's batch strides; missing leading axes are broadcast."""
-    axes = (len(operation.attributes) - AXES) // AXIS
-    for axis, step in enumerate([0] * (axes - len(steps)) + steps):
-        operation.attributes[AXES + axis * AXIS + operand] = step
+    missing = len(operation.integers("batch_size")) - len(steps)
+    operation.attributes[f"{operand}_batch_stride"] = [0] * missing + steps
