@@ -1,4 +1,4 @@
-"""Run the real command line in this process, and hold a refusal against all that was promised of one."""
+"""Run the command line in this process, and check that refused commands leave no trace."""
 
 from __future__ import annotations
 

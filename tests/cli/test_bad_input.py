@@ -1,4 +1,4 @@
-"""Every mistake of section 8 of the design: exit code 2, one sentence, nothing written, nothing changed."""
+"""Bad input: exit code 2, one sentence, no file written or changed."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ BAD_MODELS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_MODELS)
-def test_a_model_that_cannot_be_quantized(kind: str, refused: Refused) -> None:
+def test_invalid_models_are_refused(kind: str, refused: Refused) -> None:
     make, expected = BAD_MODELS[kind]
     make(Path("bad.onnx"))
     if kind == "unknown operator":
@@ -93,9 +93,7 @@ def test_a_model_that_cannot_be_quantized(kind: str, refused: Refused) -> None:
     ],
 )
 @pytest.mark.parametrize("kind", ["missing", "empty", "truncated", "text"])
-def test_every_command_that_reads_a_model_refuses_a_bad_one(
-    arguments: tuple[str, ...], kind: str, refused: Refused
-) -> None:
+def test_every_command_refuses_an_invalid_model(arguments: tuple[str, ...], kind: str, refused: Refused) -> None:
     make, expected = BAD_MODELS[kind]
     make(Path("bad.onnx"))
     assert expected in refused(*arguments)
@@ -111,7 +109,7 @@ def test_every_command_that_reads_a_model_refuses_a_bad_one(
         ("short.bin", "truncated"),
     ],
 )
-def test_external_data_that_cannot_be_taken(location: str, expected: str, work: Path, refused: Refused) -> None:
+def test_invalid_external_data_are_refused(location: str, expected: str, work: Path, refused: Refused) -> None:
     (work / "models").mkdir()
     (work / "secret.bin").write_bytes(bytes(16 * 24 * 4))
     (work / "models" / "short.bin").write_bytes(bytes(100))
@@ -122,7 +120,7 @@ def test_external_data_that_cannot_be_taken(location: str, expected: str, work: 
     assert "'w1'" in sentence
 
 
-def test_external_data_below_the_models_folder_are_read(octavo: Octavo, work: Path) -> None:
+def test_external_data_below_the_model_folder_are_read(octavo: Octavo, work: Path) -> None:
     (work / "weights").mkdir()
     (work / "weights" / "w.bin").write_bytes(models.random(16, 24).tobytes())
     onnx.save(external("weights/w.bin"), "model.onnx")
@@ -131,7 +129,7 @@ def test_external_data_below_the_models_folder_are_read(octavo: Octavo, work: Pa
     assert (ended.code, ended.err) == (0, "")
 
 
-def test_operators_outside_onnx_stay_in_float_and_are_listed(octavo: Octavo, work: Path) -> None:
+def test_custom_operators_stay_in_float_and_are_listed(octavo: Octavo, work: Path) -> None:
     model = models.mlp()
     model.graph.node[1].op_type, model.graph.node[1].domain = "Gelu", "com.microsoft"
     model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
@@ -143,14 +141,14 @@ def test_operators_outside_onnx_stay_in_float_and_are_listed(octavo: Octavo, wor
     assert [node.op_type for node in onnx.load("out.onnx").graph.node if node.domain] == ["Gelu"]
 
 
-def test_inspect_names_an_operator_that_nothing_can_run(octavo: Octavo, work: Path) -> None:
+def test_inspect_names_an_operator_without_implementation(octavo: Octavo, work: Path) -> None:
     onnx.save(unknown_operator(), "model.onnx")
     ended = octavo("inspect", "model.onnx")
     assert (ended.code, ended.err) == (0, "")
     assert "Sparkle" in ended.out
 
 
-def test_inner_shapes_need_not_be_stated(octavo: Octavo, work: Path) -> None:
+def test_inner_shapes_are_optional(octavo: Octavo, work: Path) -> None:
     model = models.pooling()
     model.graph.output[0].type.tensor_type.ClearField("shape")
     onnx.save(model, "model.onnx")
@@ -159,7 +157,7 @@ def test_inner_shapes_need_not_be_stated(octavo: Octavo, work: Path) -> None:
     assert (ended.code, ended.err) == (0, "")
 
 
-def test_an_input_without_a_shape(refused: Refused) -> None:
+def test_an_input_without_a_shape_is_refused(refused: Refused) -> None:
     model = models.mlp()
     model.graph.input[0].type.tensor_type.ClearField("shape")
     onnx.save(model, "model.onnx")
@@ -206,21 +204,21 @@ BAD_DATA: dict[str, tuple[Callable[[], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_DATA)
-def test_calibration_data_that_do_not_fit(kind: str, refused: Refused) -> None:
+def test_mismatched_calibration_data_are_refused(kind: str, refused: Refused) -> None:
     make, expected = BAD_DATA[kind]
     make()
     assert expected in refused("quantize", "digits.onnx", "-c", "bad.npz", "-o", "out.onnx", "--batch-size", 32)
 
 
 @pytest.mark.parametrize("kind", ["missing", "wrong names", "wrong shape", "no samples", "not a number"])
-def test_evaluation_data_that_do_not_fit(kind: str, refused: Refused) -> None:
+def test_mismatched_evaluation_data_are_refused(kind: str, refused: Refused) -> None:
     make, expected = BAD_DATA[kind]
     make()
     assert expected in refused("quantize", "digits.onnx", *DATA, "-e", "bad.npz")
 
 
 @pytest.mark.parametrize("kind", ["missing", "wrong shape", "not a number"])
-def test_compared_data_that_do_not_fit(kind: str, refused: Refused) -> None:
+def test_mismatched_comparison_data_are_refused(kind: str, refused: Refused) -> None:
     make, expected = BAD_DATA[kind]
     make()
     assert expected in refused("compare", "digits.onnx", "digits.onnx", "-d", "bad.npz")
@@ -237,7 +235,7 @@ def test_compared_data_that_do_not_fit(kind: str, refused: Refused) -> None:
         ("photos/1.png", b"\x89PNG\r\n\x1a\n", "1.png cannot be read"),
     ],
 )
-def test_files_that_are_no_samples(name: str, content: bytes, expected: str, refused: Refused) -> None:
+def test_files_without_samples_are_refused(name: str, content: bytes, expected: str, refused: Refused) -> None:
     path = Path(name)
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
@@ -245,21 +243,21 @@ def test_files_that_are_no_samples(name: str, content: bytes, expected: str, ref
     assert expected in refused("quantize", "digits.onnx", "-c", given, "-o", "out.onnx")
 
 
-def test_an_array_whose_file_ends_early(refused: Refused) -> None:
+def test_a_truncated_array_file_is_refused(refused: Refused) -> None:
     np.save("bad.npy", images())
     whole = Path("bad.npy").read_bytes()
     Path("bad.npy").write_bytes(whole[:-100])
     assert "ends too early" in refused("quantize", "digits.onnx", "-c", "bad.npy", "-o", "out.onnx")
 
 
-def test_an_array_that_claims_more_memory_than_there_is(refused: Refused) -> None:
+def test_an_array_header_larger_than_memory_is_refused(refused: Refused) -> None:
     header = b"{'descr': '<f4', 'fortran_order': True, 'shape': (99999999999999, 1, 8, 8), }"
     header += b" " * (63 - (len(header) + 10) % 64) + b"\n"
     Path("bad.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header)
     assert "bad.npy" in refused("quantize", "digits.onnx", "-c", "bad.npy", "-o", "out.onnx")
 
 
-def test_labels_that_suggest_no_metric(refused: Refused) -> None:
+def test_labels_without_a_default_metric_are_refused(refused: Refused) -> None:
     np.savez("eval.npz", image=images(), labels=np.linspace(0, 1, 40))
     assert "--metric" in refused("quantize", "digits.onnx", *DATA, "-e", "eval.npz")
 
@@ -274,7 +272,7 @@ def test_evaluation_on_calibration_samples_is_a_warning_on_one_line(quantize: Oc
 
 
 @pytest.mark.parametrize("option", ["-o", "--json"])
-def test_an_output_that_exists(option: str, refused: Refused, work: Path) -> None:
+def test_existing_outputs_are_refused(option: str, refused: Refused, work: Path) -> None:
     (work / "there").write_text("precious")
     outputs = {"-o": "out.onnx", "--json": "out.json"} | {option: "there"}
     flat = [text for pair in outputs.items() for text in pair]
@@ -304,7 +302,7 @@ def test_force_overwrites(quantize: Octavo, work: Path) -> None:
         ("eval.npz", "choose another output"),
     ],
 )
-def test_an_output_that_cannot_be(option: str, path: str, expected: str, refused: Refused, work: Path) -> None:
+def test_invalid_outputs_are_refused(option: str, path: str, expected: str, refused: Refused, work: Path) -> None:
     (work / "folder").mkdir()
     (work / "alias.onnx").symlink_to(work / "digits.onnx")
     outputs = {"-o": "out.onnx"} | {option: path}
@@ -314,24 +312,24 @@ def test_an_output_that_cannot_be(option: str, path: str, expected: str, refused
         assert expected in sentence
 
 
-def test_one_file_named_for_two_outputs(refused: Refused) -> None:
+def test_one_path_for_two_outputs_is_refused(refused: Refused) -> None:
     assert "two outputs" in refused("quantize", "digits.onnx", *DATA, "--json", "./out.onnx")
 
 
-def test_a_folder_that_may_not_be_written(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_folder_is_refused(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     allowed = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and allowed(path, mode))
     assert "cannot be written" in refused("quantize", "digits.onnx", *DATA)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
-def test_a_folder_that_only_seems_writable(refused: Refused) -> None:
+def test_a_folder_that_fails_on_write_is_refused(refused: Refused) -> None:
     sentence = refused("quantize", "digits.onnx", "-c", "calib.npz", "-o", "/proc/out.onnx", "-t", UNTIMED)
     assert "cannot be written" in sentence
 
 
 @pytest.mark.parametrize("present", [False, True])
-def test_a_full_disk_leaves_what_was_there(present: bool, work: Path) -> None:
+def test_a_full_disk_changes_no_file(present: bool, work: Path) -> None:
     if present:
         (work / "out.onnx").write_text("old")
     before = contents(work)
@@ -346,7 +344,7 @@ def test_a_full_disk_leaves_what_was_there(present: bool, work: Path) -> None:
 
 
 @pytest.mark.parametrize("file", ["out.json", "recipe.yaml"])
-def test_a_disk_that_fills_up_later_leaves_whole_files_only(
+def test_a_disk_that_fills_up_during_writing_leaves_complete_files_only(
     file: str, octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sync = os.fsync
@@ -427,7 +425,7 @@ BAD_OPTIONS: dict[str, tuple[tuple[object, ...], str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_OPTIONS)
-def test_an_option_that_cannot_be(kind: str, refused: Refused) -> None:
+def test_invalid_options_are_refused(kind: str, refused: Refused) -> None:
     arguments, expected = BAD_OPTIONS[kind]
     assert expected in refused(*arguments)
 
@@ -453,12 +451,12 @@ RECIPE = "octavo_recipe: 1\ntarget: octavo\n"
         ("octavo_recipe: 1\ntarget: z80\n", "z80"),
     ],
 )
-def test_a_recipe_that_cannot_be_followed(text: str, expected: str, refused: Refused) -> None:
+def test_invalid_recipes_are_refused(text: str, expected: str, refused: Refused) -> None:
     Path("recipe.yaml").write_text(text)
     assert expected in refused("quantize", "digits.onnx", *DATA, "--recipe", "recipe.yaml")
 
 
-def test_a_metric_that_fails(refused: Refused, monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
+def test_a_failing_metric_is_an_error(refused: Refused, monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
     monkeypatch.syspath_prepend(work)
     (work / "unlucky_metric.py").write_text("def f(outputs, reference):\n    return outputs['nothing']\n")
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -467,7 +465,7 @@ def test_a_metric_that_fails(refused: Refused, monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("lost the thread"), OctavoError("lost the thread")])
-def test_a_fault_of_our_own_shows_its_traceback(
+def test_an_internal_error_shows_its_traceback(
     fault: Exception, octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -483,7 +481,7 @@ def test_a_fault_of_our_own_shows_its_traceback(
     assert contents(work) == before
 
 
-def test_a_budget_not_met_has_its_own_code(octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_budget_not_met_exits_with_3(octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise BudgetNotMet("the drop is 3 points, the budget 1")
 
@@ -493,7 +491,7 @@ def test_a_budget_not_met_has_its_own_code(octavo: Octavo, work: Path, monkeypat
     assert only_sentence(ended.err) == "the drop is 3 points, the budget 1"
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(
+def test_an_interrupted_run_resumes(
     quantize: Octavo, octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quantize("--batch-size", 6, output="whole.onnx")
@@ -520,14 +518,14 @@ def test_an_interrupted_run_goes_on_where_it_stopped(
     assert (work / "out.onnx").read_bytes() == (work / "whole.onnx").read_bytes()
 
 
-def test_the_reader_of_a_pipe_may_leave(work: Path) -> None:
+def test_a_closed_pipe_is_no_error(work: Path) -> None:
     command = f"'{sys.executable}' -m octavo targets | head -1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.startswith("Targets")
     assert done.stderr == ""
 
 
-def test_a_sentence_in_a_pipe_is_not_wrapped(work: Path) -> None:
+def test_errors_in_a_pipe_are_not_wrapped(work: Path) -> None:
     name = "a_rather_long_name_of_a_model_that_is_not_there" * 4 + ".onnx"
     ended = process("inspect", name, cwd=work, env={**os.environ, "COLUMNS": "40"})
     assert (ended.code, ended.out) == (2, "")

@@ -59,7 +59,7 @@ def test_a_bundle_takes_any_batch_unless_it_is_fixed(
     assert "no dynamic dimension 'time'" in refused("compile", "out.onnx", "-o", "new.oct", "--dim", "time=4")
 
 
-def test_bench_times_a_bundle_beside_the_others(octavo: Octavo, compiled: Path) -> None:
+def test_bench_times_bundles_and_models(octavo: Octavo, compiled: Path) -> None:
     ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1, "--energy")
     assert (ended.code, ended.err) == (0, "")
     assert ended.out.count("digits.oct") == 2
@@ -69,7 +69,7 @@ def test_bench_times_a_bundle_beside_the_others(octavo: Octavo, compiled: Path) 
     assert "batch 1, 2 threads," in " ".join(ended.out.split())
 
 
-def test_bench_shows_which_operators_take_the_time(
+def test_bench_shows_the_time_of_each_operator(
     octavo: Octavo, refused: Refused, compiled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
@@ -90,7 +90,7 @@ def test_bench_shows_which_operators_take_the_time(
     assert "exists" in refused("bench", "digits.oct", "--json", "bench.json")
 
 
-def test_mistakes_are_one_sentence(refused: Refused, compiled: Path) -> None:
+def test_errors_are_one_sentence(refused: Refused, compiled: Path) -> None:
     Path("broken.oct").write_bytes(compiled.read_bytes()[:-64])
     np.savez("other.npz", picture=np.zeros(3, np.float32))
     np.save("wide.npy", np.zeros((3, 1, 8, 8), np.float32))

@@ -1,4 +1,4 @@
-"""The commands that look: explain, targets, inspect, compare, bench; and how all of them print."""
+"""The commands that only print: explain, targets, inspect, compare, bench; and the format of all output."""
 
 from __future__ import annotations
 
@@ -117,14 +117,14 @@ def test_explain_counts_axes_from_the_end_too(shown: Octavo, work: Path) -> None
     assert rows(shown("explain", "--weights", "w.npy", "--symmetric", "--axis", -1)) == rows(first)
 
 
-def test_targets_are_all_there_and_one_is_this_machines(shown: Octavo) -> None:
+def test_all_targets_are_listed_and_one_is_marked(shown: Octavo) -> None:
     out = shown("targets")
     names = [row[0] for row in rows(out)]
     assert sorted(name.removesuffix(" *") for name in names) == target_names()
     assert [name for name in names if name.endswith("*")] == [f"{this_machine()} *"]
 
 
-def test_inspect_tells_what_becomes_of_each_operator(shown: Octavo) -> None:
+def test_inspect_shows_what_becomes_of_each_operator(shown: Octavo) -> None:
     out = shown("inspect", "digits.onnx", "--target", "x86-vnni", "--exclude", "Gemm")
     assert "input image: float32 [batch, 1, 8, 8]" in out
     assert "output logits: float32 [batch, 10]" in out
@@ -240,7 +240,7 @@ def test_without_a_terminal_lines_have_120_columns(octavo: Octavo, monkeypatch: 
     assert set(framed(octavo("targets").out)) == {120}
 
 
-def test_a_process_of_its_own_prints_the_same(shown: Octavo) -> None:
+def test_a_subprocess_prints_the_same(shown: Octavo) -> None:
     arguments = ("explain", "--range", "-1", "3", "--dtype", "uint8", "--value", "1")
     ended = process(*arguments)
     assert (ended.code, ended.err) == (0, "")

@@ -1,4 +1,4 @@
-"""A PyTorch module as MODEL: package.module:factory, and what is said of factories that make none."""
+"""A PyTorch module as MODEL (package.module:factory), and the errors of invalid factories."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_an_exported_program_is_inspected(nets: str, octavo: Octavo) -> None:
     assert "conv" in ended.out
 
 
-def test_a_file_of_such_a_name_is_a_file(nets: str, octavo: Octavo) -> None:
+def test_an_existing_file_takes_precedence(nets: str, octavo: Octavo) -> None:
     Path("mine:net").write_bytes(Path("digits.onnx").read_bytes())
     assert octavo("inspect", "mine:net").code == 0
 
@@ -93,7 +93,7 @@ def test_a_file_of_such_a_name_is_a_file(nets: str, octavo: Octavo) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["quantize", "inspect"])
-def test_a_factory_that_makes_no_model(command: str, factory: str, expected: str, nets: str, refused: Refused) -> None:
+def test_invalid_factories_are_refused(command: str, factory: str, expected: str, nets: str, refused: Refused) -> None:
     assert expected in refused(command, factory, *(OPTIONS if command == "quantize" else ()))
 
 

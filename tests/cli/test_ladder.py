@@ -1,4 +1,4 @@
-"""A budget at the command line: exit codes, the verdict, and the best model written whatever it is."""
+"""A budget on the command line: exit codes, the verdict, and the best model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.helpers.command_line import Octavo
 COMMAND = ("quantize", "digits.onnx", "-c", "calib.npz", "-o", "out.onnx", "-t", "octavo", "--threads", "1")
 
 
-def test_a_budget_that_plain_rounding_meets_stops_the_climb(octavo: Octavo, work: Path) -> None:
+def test_a_budget_met_by_plain_quantization_tries_no_rung(octavo: Octavo, work: Path) -> None:
     run = octavo(*COMMAND, "-e", "eval.npz", "--max-drop", "50", "--json", "out.json")
     assert run.code == 0
     result = json.loads(Path("out.json").read_text(encoding="utf-8"))
@@ -22,7 +22,7 @@ def test_a_budget_that_plain_rounding_meets_stops_the_climb(octavo: Octavo, work
     assert not [path for path in work.iterdir() if path.name.startswith(".")]
 
 
-def test_a_budget_that_is_not_met_ends_in_3_and_the_best_model(octavo: Octavo, work: Path) -> None:
+def test_a_budget_not_met_exits_with_3_and_writes_the_best_model(octavo: Octavo, work: Path) -> None:
     run = octavo(*COMMAND, "-e", "eval.npz", "--max-drop", "1", "--rungs", "correct", "--estimator", "percentile:80")
     assert run.code == 3
     assert run.err.startswith("octavo: budget of 1 points not met")
@@ -39,7 +39,7 @@ def test_a_recipe_repeats_the_rungs(octavo: Octavo, work: Path) -> None:
     assert (work / "out.onnx").read_bytes() == first
 
 
-def test_mistakes_are_told_in_one_sentence(octavo: Octavo, work: Path) -> None:
+def test_errors_are_one_sentence(octavo: Octavo, work: Path) -> None:
     for options, sentence in (
         (("--max-drop", "1"), "give --evaluate with --max-drop"),
         (("--rungs", "sing"), "there is no rung 'sing'"),

@@ -1,4 +1,4 @@
-"""`octavo quantize` on the bundled digits: what it writes, and that every option does what it says."""
+"""`octavo quantize` on the digits example: its outputs and each of its options."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     return finished(tmp_path_factory.mktemp("plain"), "--target", UNTIMED)
 
 
-def test_json_has_the_stated_fields(evaluated: Finished) -> None:
+def test_json_has_the_documented_fields(evaluated: Finished) -> None:
     result = evaluated.result
     assert set(result) == RESULT
     assert set(result["metric"]) == METRIC
@@ -136,7 +136,7 @@ def test_json_has_the_stated_fields(evaluated: Finished) -> None:
     assert all("VNNI" in sentence for sentence in result["warnings"])
 
 
-def test_json_tells_what_can_be_measured_again(evaluated: Finished) -> None:
+def test_json_figures_can_be_reproduced(evaluated: Finished) -> None:
     result = evaluated.result
     metric, held_out = result["metric"], samples(DIGITS / "eval.npz")
     assert metric["name"] == "top1"
@@ -153,7 +153,7 @@ def test_json_tells_what_can_be_measured_again(evaluated: Finished) -> None:
     assert {"prepare", "calibrate", "quantize", "evaluate", "time"} <= set(result["seconds"])
 
 
-def test_json_states_the_parameters_that_the_file_holds(evaluated: Finished) -> None:
+def test_json_parameters_equal_those_of_the_model(evaluated: Finished) -> None:
     result = evaluated.result
     graph = onnx.load(evaluated.model).graph
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
@@ -189,7 +189,7 @@ def test_provenance_is_in_both_files(evaluated: Finished) -> None:
     assert written["octavo.sha256.calibration"] == digests["calibration"]
 
 
-def test_the_result_stands_in_for_the_model(evaluated: Finished) -> None:
+def test_the_result_is_a_drop_in_replacement(evaluated: Finished) -> None:
     model, original = onnx.load(evaluated.model), onnx.load(DIGITS / "digits.onnx")
     onnx.checker.check_model(model, full_check=True)
     assert [v.SerializeToString() for v in model.graph.input] == [v.SerializeToString() for v in original.graph.input]
@@ -266,7 +266,7 @@ def test_exclusions_by_name_expression_and_type(pattern: str, expected: set[str]
     assert all(initializers[name] == onnx.TensorProto.FLOAT for name in weights)
 
 
-def test_exclusions_add_up(quantize: Octavo) -> None:
+def test_exclusions_are_combined(quantize: Octavo) -> None:
     quantize("--exclude", "Gemm", "--exclude", "Add", "--json", "out.json")
     assert {"Gemm", "Add"} & {layer["op"] for layer in read()["layers"]} == set()
 
@@ -302,7 +302,7 @@ def test_the_same_samples_in_any_form_give_the_same_model(
     assert integers() == integers(plain.model)
 
 
-def test_images_are_prepared_as_stated(quantize: Octavo, work: Path) -> None:
+def test_images_are_preprocessed_by_the_options(quantize: Octavo, work: Path) -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (20, 1, 8, 8)).astype(np.uint8)
     pictures(work / "photos", pixels / np.float32(16))
     prepared = (pixels.astype(np.float32) / np.float32(255) - np.float32(0.25)) / np.float32(0.5)
@@ -350,7 +350,7 @@ def test_threads_reach_every_session(quantize: Octavo, monkeypatch: pytest.Monke
     assert set(asked) == {1}
 
 
-def test_the_seed_moves_the_interval_alone(quantize: Octavo, work: Path) -> None:
+def test_the_seed_changes_only_the_interval(quantize: Octavo, work: Path) -> None:
     (work / "seeded_metric.py").write_text(
         "def sure(outputs, reference):\n    return float(outputs['logits'][reference['labels'] < 5].max(1).mean())\n"
     )
@@ -383,7 +383,7 @@ def test_the_estimator_chooses_the_ranges(quantize: Octavo) -> None:
     assert scales[1] == pytest.approx(np.quantile(image, 0.6) / 255, rel=0.02)
 
 
-def test_a_target_file_of_ones_own(quantize: Octavo, work: Path) -> None:
+def test_a_custom_target_file(quantize: Octavo, work: Path) -> None:
     text = (Path(targets.__file__).parent / "arm-neon.toml").read_text()
     (work / "board.toml").write_text(text.replace('"onnxruntime", "octavo"', '"octavo"'))
     quantize("--target", "board.toml", "--json", "out.json")

@@ -1,4 +1,4 @@
-"""What `octavo --help` imports, and that every verb has a file."""
+"""Imports of `octavo --help`, and the registry of verbs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What terminal and page say is said once, and says what the result holds."""
+"""Text and figures of a result that terminal and HTML page share."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ shares = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=1, max_size=2
 
 
 @given(shares)
-def test_a_sparkline_is_as_wide_as_asked_and_blank_just_where_nothing_is(found: list[float]) -> None:
+def test_a_sparkline_has_its_width_and_blanks_for_empty_bins(found: list[float]) -> None:
     line = sparkline(found, width=16)
     assert len(line) == 16
     assert (line.strip() == "") == (sum(found) == 0)
 
 
-def test_a_sparkline_is_highest_where_most_is() -> None:
+def test_a_sparkline_is_highest_at_the_largest_bin() -> None:
     assert sparkline([0.0, 0.01, 0.89, 0.1], width=4) == " ▁█▃"
 
 
-def test_five_worst_layers_start_with_those_that_were_diagnosed() -> None:
+def test_diagnosed_layers_come_first() -> None:
     result = quantized(evaluate=samples(seed=1), verify=True, target="octavo").to_dict()
     rows = summary.worst_layers(result)
     assert [row.name for row in rows] == [result["diagnosis"][0]["layer"], *_others(result)]
@@ -47,7 +47,7 @@ def test_at_most_five_are_shown() -> None:
     assert [row.name for row in summary.worst_layers(plain)] == [f"l{i}" for i in range(5)]
 
 
-def test_reasons_are_gathered_without_the_names_in_them() -> None:
+def test_reasons_are_grouped_without_tensor_names() -> None:
     why = "its input '{}' is float (from Conv 'c'), so integers would only add rounding"
     plain = stated(left_float=[LeftFloat(name, "Relu", why.format(name)) for name in "ab"], **SIZES).to_dict()
     assert summary.left_float(plain) == [
@@ -56,12 +56,12 @@ def test_reasons_are_gathered_without_the_names_in_them() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_ruined_metric_is_still_said(value: float) -> None:
+def test_a_metric_that_is_not_finite_is_shown(value: float) -> None:
     plain = stated(metric=metric(quantized_value=value, drop=value, ci95=(value, value)), **SIZES).to_dict()
     assert "nan" in summary.headline(plain)
 
 
-def test_it_ends_on_the_last_rung_that_was_kept() -> None:
+def test_ended_on_is_the_last_kept_rung() -> None:
     steps = [
         Step(name, "", kept, 0.0, None, None, 0.0, 1)
         for name, kept in [("plain", True), ("search", True), ("round", False)]

@@ -1,4 +1,4 @@
-"""Numbers as people read them: units, digits, no exponents, no minus before a zero."""
+"""Formatted numbers: units, significant digits, no exponents, no negative zero."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_a_size_read_back_is_within_half_a_percent(count: int) -> None:
     ("value", "text"),
     [(0.05744, "0.0574 ms"), (1.0, "1 ms"), (22.84, "22.8 ms"), (999.6, "1000 ms"), (12345.6, "12346 ms")],
 )
-def test_latencies_have_three_digits_before_they_lose_any(value: float, text: str) -> None:
+def test_latencies_have_three_significant_digits(value: float, text: str) -> None:
     assert milliseconds(value) == text
 
 
 @given(st.floats(1e-3, 1e7))
-def test_a_short_number_is_right_to_three_digits(value: float) -> None:
+def test_short_numbers_are_accurate_to_three_digits(value: float) -> None:
     assert math.isclose(float(short(value)), value, rel_tol=0.00501)
     assert "e" not in short(value)
 
@@ -77,10 +77,10 @@ def test_decibels(value: float | None, text: str) -> None:
         (0.9946, "1.01x slower"),
     ],
 )
-def test_ratios_say_which_way(ratio: float, text: str) -> None:
+def test_ratios_say_better_or_worse(ratio: float, text: str) -> None:
     assert times(ratio, "faster", "slower") == text
 
 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 layers"), (1, "1 layer"), (2, "2 layers")])
-def test_one_is_no_plural(count: int, text: str) -> None:
+def test_counts_and_plurals(count: int, text: str) -> None:
     assert number_of(count, "layer") == text

@@ -81,7 +81,7 @@ def headline(result: Plain) -> str:
 
 
 def brief(result: Plain) -> list[str]:
-    """The result in at most ten lines: the verdict, figures, operators, and what to look at next."""
+    """The result in at most ten lines: verdict, figures, operators, rungs and the first warning."""
     lines = [f"QuantizationResult for {result['target']}: {headline(result)}"]
     lines += [f"  {row.name}: {row.float_value} -> {row.quantized_value} ({row.note})" for row in figures(result)]
     lines.append(f"  {kinds(result)}")
@@ -180,8 +180,8 @@ def sparkline(shares: Sequence[float], width: int = 24) -> str:
         return ""
     edges = [round(i * len(shares) / width) for i in range(width + 1)]
     sums = [sum(shares[start:end]) for start, end in pairwise(edges)]
-    most = max(max(sums), 1e-30)
-    heights = [min(int(sqrt(share / most) * len(_BARS)), len(_BARS) - 1) for share in sums]
+    largest = max(max(sums), 1e-30)
+    heights = [min(int(sqrt(share / largest) * len(_BARS)), len(_BARS) - 1) for share in sums]
     return "".join(_BARS[height] if share > 0 else " " for share, height in zip(sums, heights, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""The page in headless Chromium: by mouse and by keyboard, light and dark, wide and narrow."""
+"""The HTML page in headless Chromium: mouse and keyboard, light and dark mode, wide and narrow screens."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def press(driver: Any, *keys: str) -> None:
 
 @pytest.mark.parametrize("name", ["digits", "attacked", "large", "comparison"])
 @pytest.mark.parametrize("dark", [False, True])
-def test_nothing_is_complained_of_and_nothing_is_fetched(driver: Any, pages: Path, name: str, dark: bool) -> None:
+def test_the_console_is_empty_and_nothing_is_fetched(driver: Any, pages: Path, name: str, dark: bool) -> None:
     shape(driver, dark=dark)
     driver.get_log("performance")
     visit(driver, pages / f"{name}.html")
@@ -147,7 +147,7 @@ def test_layers_are_searched_and_sorted(driver: Any, pages: Path) -> None:
     assert elements(driver, "#table th")[4].get_attribute("aria-sort") == "descending"
 
 
-def test_a_layer_called_script_is_shown_as_text(driver: Any, pages: Path) -> None:
+def test_a_layer_name_with_markup_is_shown_as_text(driver: Any, pages: Path) -> None:
     shape(driver)
     visit(driver, pages / "attacked.html")
     for cell in elements(driver, "button.cell"):
@@ -161,7 +161,7 @@ def test_a_layer_called_script_is_shown_as_text(driver: Any, pages: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["digits", "attacked", "comparison"])
-def test_a_narrow_screen_needs_no_scrolling_sideways(driver: Any, pages: Path, name: str) -> None:
+def test_a_narrow_screen_does_not_scroll_horizontally(driver: Any, pages: Path, name: str) -> None:
     shape(driver, width=360)
     visit(driver, pages / f"{name}.html")
     if name != "comparison":
@@ -170,7 +170,7 @@ def test_a_narrow_screen_needs_no_scrolling_sideways(driver: Any, pages: Path, n
     assert driver.execute_script("return document.documentElement.scrollWidth") <= 360
 
 
-def test_dark_and_light_differ_in_ground_and_text_and_both_can_be_read(driver: Any, pages: Path) -> None:
+def test_dark_and_light_mode_have_enough_contrast(driver: Any, pages: Path) -> None:
     for dark in (False, True):
         shape(driver, dark=dark)
         visit(driver, pages / "digits.html")
@@ -189,7 +189,7 @@ def lightness(color: str) -> float:
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
-def test_charts_have_words_for_those_who_do_not_see_them(driver: Any, pages: Path) -> None:
+def test_charts_have_alternative_texts(driver: Any, pages: Path) -> None:
     shape(driver)
     visit(driver, pages / "digits.html")
     elements(driver, "button.cell")[0].click()
@@ -199,7 +199,7 @@ def test_charts_have_words_for_those_who_do_not_see_them(driver: Any, pages: Pat
     assert all(len(each) > 20 for each in words)
 
 
-def test_on_paper_derivations_are_open(driver: Any, pages: Path) -> None:
+def test_derivations_are_open_in_print(driver: Any, pages: Path) -> None:
     shape(driver)
     visit(driver, pages / "digits.html")
     elements(driver, "button.cell")[0].click()

@@ -1,4 +1,4 @@
-"""The page as text: one file, no network, every name escaped, and the figures of terminal and JSON."""
+"""The HTML page as text: self-contained, all names escaped, and the same figures as terminal and JSON."""
 
 from __future__ import annotations
 
@@ -75,13 +75,13 @@ def page() -> str:
     return result_page(digits(), "digits.int8.onnx")
 
 
-def test_it_is_one_file_that_asks_for_nothing(page: str) -> None:
+def test_the_page_is_self_contained(page: str) -> None:
     assert all(address.startswith(("#", "data:,")) for address in Text(page).addresses)
     assert "default-src 'none'" in page
     assert len(page.encode()) < 1.5e6
 
 
-def test_every_section_is_there(page: str) -> None:
+def test_every_section_is_present(page: str) -> None:
     sections = ["result", "rungs", "network", "error", "sensitivity", "pareto", "layers", "float", "provenance"]
     assert set(sections) <= set(Text(page).ids)
     assert set(re.findall(r'data-chart="(\w+)"', page)) == {"drop", "layers", "sensitivity", "pareto"}
@@ -116,7 +116,7 @@ def test_the_page_of_a_result_is_that_of_its_json(tmp_path: Path) -> None:
     result.report(tmp_path / "page.html", overwrite=True)
 
 
-def test_names_stay_names() -> None:
+def test_names_are_escaped() -> None:
     page, result = result_page(attacked(), ATTACK), attacked()
     assert ATTACK not in page
     assert "<script>document" not in page
@@ -127,7 +127,7 @@ def test_names_stay_names() -> None:
     assert ATTACK not in result_fragment(result)
 
 
-def test_a_result_of_which_little_is_known_has_a_page_too() -> None:
+def test_a_minimal_result_has_a_page() -> None:
     bare = stated(size_bytes={"float": 400, "quantized": 100}, versions={"octavo": "1"}).to_dict()
     text = Text(result_page(bare, "model")).text
     assert "accuracy was not measured" in text
@@ -137,7 +137,7 @@ def test_a_result_of_which_little_is_known_has_a_page_too() -> None:
 
 
 @pytest.mark.parametrize(("pattern", "target", "estimator"), QUANTIZED)
-def test_whatever_is_quantized_has_a_page(pattern: str, target: str, estimator: str | None, tmp_path: Path) -> None:
+def test_every_pattern_has_a_page(pattern: str, target: str, estimator: str | None, tmp_path: Path) -> None:
     proto = models.PATTERNS[pattern]()
     result = octavo.quantize(proto, [models.feeds(proto)], target, estimator=estimator)
     result.write_json(tmp_path / "result.json")
@@ -169,7 +169,7 @@ def calls_of(attempt: Callable[[], Any]) -> int:
     return calls
 
 
-def test_the_derivation_leads_to_what_is_stored() -> None:
+def test_the_derivation_gives_the_stored_parameters() -> None:
     result = digits()
     worked = 0
     for layer in result["layers"]:
@@ -183,7 +183,7 @@ def test_the_derivation_leads_to_what_is_stored() -> None:
     assert worked >= len(result["layers"])
 
 
-def test_what_was_learnt_is_not_derived_from_a_range() -> None:
+def test_trained_parameters_are_not_derived_from_a_range() -> None:
     tensor = {"tensor": "t", "grid": "uint8", "scale": [0.5], "zero_point": [3], "axis": None, "estimator": "trained"}
     steps = derivation(tensor, None)["steps"]
     assert steps[0][2] == "S = 0.5, Z = 3"
@@ -212,7 +212,7 @@ def tensor(name: str, sqnr_db: float) -> ComparedTensor:
     return ComparedTensor(name, "Conv", f"conv_{name}", TensorError(sqnr_db, 0.99, None, 0.0, np.zeros(0), 0.0))
 
 
-def test_the_page_of_a_comparison_has_a_column_a_model() -> None:
+def test_a_comparison_page_has_one_column_per_model() -> None:
     one = Comparison([tensor("y", 30.25)], [tensor("a", 40.0), tensor(ATTACK, 35.0)])
     two = Comparison([tensor("y", 20.75)], [tensor("a", 25.0)])
     page = comparison_page("float.onnx", ["same.onnx", "same.onnx"], plain([one, two]), ["1 MB", "300 kB", "200 kB"])
@@ -222,7 +222,7 @@ def test_the_page_of_a_comparison_has_a_column_a_model() -> None:
     assert ATTACK not in page
 
 
-def test_models_that_share_nothing_have_a_page_that_says_so() -> None:
+def test_models_without_shared_tensors_have_a_page() -> None:
     page = comparison_page("a.onnx", ["b.onnx"], plain([Comparison([], [])]), ["1 MB", "1 MB"])
     assert "share no tensor names" in Text(page).text
 
@@ -264,7 +264,7 @@ def test_other_json_is_refused_with_one_sentence(name: str, tmp_path: Path) -> N
         (lambda r: next(iter(r["tensors"].values()))["histogram"].update(shares=[]), "tensors"),
     ],
 )
-def test_a_damaged_result_is_refused_by_where_it_is_wrong(change: Any, where: str, tmp_path: Path) -> None:
+def test_an_invalid_result_is_refused_with_its_json_path(change: Any, where: str, tmp_path: Path) -> None:
     result = digits()
     change(result)
     path = tmp_path / "damaged.json"
@@ -274,14 +274,14 @@ def test_a_damaged_result_is_refused_by_where_it_is_wrong(change: Any, where: st
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", '{"a": Infinity}', "[1e400]", "[" + "9" * 400 + "]", "[" * 100_000])
-def test_what_is_not_json_is_refused(text: str, tmp_path: Path) -> None:
+def test_invalid_json_is_refused(text: str, tmp_path: Path) -> None:
     path = tmp_path / "text.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(OptionError, match="is not JSON"):
         read_result(path)
 
 
-def test_without_the_extra_one_sentence_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "altair", None)
     with pytest.raises(DependencyError, match=r"octavo\[report\]"):
         result_page(digits(), "digits")

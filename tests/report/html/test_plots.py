@@ -1,4 +1,4 @@
-"""`result.plot`: charts hold the figures of the result, and names that are not there are refused."""
+"""`result.plot`: charts have the figures of the result, and unknown names are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rows(chart: Any) -> list[dict[str, Any]]:
     return [row for data in chart.to_dict().get("datasets", {}).values() for row in data]
 
 
-def test_layers_are_drawn_in_order_with_their_ratios() -> None:
+def test_layers_are_in_graph_order_with_their_sqnr() -> None:
     result = digits()
     found = [row for row in rows(Plots(result).layers()) if row["series"] == "with input error"]
     assert [(row["layer"], row["sqnr"]) for row in found] == [(e["name"], e["sqnr_db"]) for e in result["layers"]]
@@ -38,13 +38,13 @@ def test_the_pareto_curve_holds_every_point_of_mix() -> None:
     assert found == {(point["bit_operations"], point["drop"]) for point in points}
 
 
-def test_without_mix_there_is_no_curve() -> None:
+def test_without_mix_there_is_no_pareto_curve() -> None:
     with pytest.raises(OptionError, match='`rungs="mix"`'):
         Plots(stated().to_dict()).pareto()
 
 
 @pytest.mark.parametrize("kind", ["histogram", "channels"])
-def test_a_layer_has_a_chart_a_tensor_and_a_tensor_one(kind: str) -> None:
+def test_a_layer_has_one_chart_per_tensor(kind: str) -> None:
     result = digits()
     layer = next(each for each in result["layers"] if each["op"] == "Conv")
     whole = getattr(Plots(result), kind)(layer["name"]).to_dict()
@@ -56,7 +56,7 @@ def test_a_layer_has_a_chart_a_tensor_and_a_tensor_one(kind: str) -> None:
     assert len(one["vconcat"]) == 1
 
 
-def test_a_histogram_carries_grid_and_shares() -> None:
+def test_a_histogram_has_grid_and_shares() -> None:
     result = digits()
     tensor = result["layers"][0]["inputs"][0]
     (record,) = rows(Plots(result).histogram(tensor["tensor"]))
@@ -77,6 +77,6 @@ def test_without_values_there_is_no_histogram() -> None:
         result.plot.histogram(result.layers[0].name)
 
 
-def test_a_result_shows_itself_in_a_notebook() -> None:
+def test_a_result_has_html_for_notebooks() -> None:
     result = quantized(evaluate=samples(seed=1), verify=True, target="octavo")
     assert "conv_c" in result._repr_html_()

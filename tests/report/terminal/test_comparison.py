@@ -1,4 +1,4 @@
-"""The tables of two models compared: errors as they were found, in order, and the lowest by name."""
+"""The tables of compared models: errors in graph order, and the layer with the lowest SQNR."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_no_number_is_cut(width: int) -> None:
     assert {"38.5", "44.9", "-3.1", "0.999930", "0.500000", "1.000000", "GlobalAveragePool"} <= words(text)
 
 
-def test_what_cannot_be_compared_is_said_without_an_empty_table() -> None:
+def test_models_without_shared_tensors_have_no_table() -> None:
     text = rendered(show_comparisons, ["int8.onnx"], plain([Comparison([], [])]))
     assert text.splitlines() == [
         "the models share no output names",
@@ -47,7 +47,7 @@ def test_what_cannot_be_compared_is_said_without_an_empty_table() -> None:
     ]
 
 
-def test_several_models_stand_side_by_side() -> None:
+def test_several_models_have_columns_side_by_side() -> None:
     other = Comparison(FOUND.outputs, [tensor("a", 20.0)])
     text = rendered(show_comparisons, ["one.onnx", "two.onnx"], plain([FOUND, other]), width=WIDE)
     assert rows(text, "Layers in order") == [

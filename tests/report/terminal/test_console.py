@@ -1,4 +1,4 @@
-"""Where things are printed: the width of a terminal or 120, tables on stdout, complaints on stderr."""
+"""Consoles: terminal width or 120 columns, tables on stdout, errors on stderr."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def test_without_a_terminal_tables_are_120_wide_and_plain(capsys: pytest.Capture
     assert capsys.readouterr().out.split() == ["x" + "y" * 100, "z" * 30]
 
 
-def test_a_stated_width_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_width_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "93")
     assert stdout().width == 93
 
 
-def test_numbers_and_names_are_not_colored_by_guesses(
+def test_numbers_and_names_are_not_highlighted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -34,7 +34,7 @@ def test_numbers_and_names_are_not_colored_by_guesses(
     assert capsys.readouterr().out == "12.5 ms /a/path 'name'\n"
 
 
-def test_a_complaint_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     stderr().print("word " * 60)
     found = capsys.readouterr()
     assert found.out == ""

@@ -1,4 +1,4 @@
-"""The worked derivation: its steps and values, and channels held against numpy."""
+"""The derivation: its steps and values, and channels compared with NumPy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_scale_and_zero_point_are_shown_in_full(width: int) -> None:
     assert {"[-1.3,", "2.7]", "-128,", "127"} <= found
 
 
-def test_values_go_there_and_back() -> None:
+def test_values_are_quantized_and_dequantized() -> None:
     text = rendered(show_derivation, plain(derive(0.0, 2.55, UINT8, values=[0.5, -1.0, 3.0, 0.0])), width=WIDE)
     found = rows(text, "Values")
     scale = float(np.float32(0.01))
@@ -74,7 +74,7 @@ def test_no_number_is_cut(width: int) -> None:
         assert {f"{row.min():.5g}", f"{row.max():.5g}"} <= found
 
 
-def test_many_channels_end_in_a_count() -> None:
+def test_further_channels_are_counted() -> None:
     text = channels(np.ones((100, 2), np.float32), 0)
     assert len(rows(text)) == 64
     assert "and 36 more channels" in text

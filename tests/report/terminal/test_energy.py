@@ -1,4 +1,4 @@
-"""The tables of energies."""
+"""The tables of measured and estimated energies."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def benchmark(energies: list[dict[str, Any]], no_counter: str = "") -> Plain:
 ESTIMATED = benchmark([{"work": w, "estimate": e} for w, e in zip(WORKS, ENERGIES, strict=True)], WHY)
 
 
-def test_measured() -> None:
+def test_measured_energies() -> None:
     text = rendered(show_energy, benchmark([{"joules": 0.5}, {"joules": 0.125}]), width=WIDE)
     assert "Energy of a run, measured" in text
     assert "(RAPL)" in text
     assert rows(text) == [["model.onnx", "500", ""], ["model.int8.onnx", "125", "4.00x less"]]
 
 
-def test_an_estimate_is_called_one_and_names_its_source() -> None:
+def test_an_estimate_names_its_source() -> None:
     text = rendered(show_energy, ESTIMATED, width=WIDE)
     assert "Energy of a run, estimated" in text
     assert (

@@ -1,4 +1,4 @@
-"""The tables of an inspected model: every operator once, with what becomes of it."""
+"""The tables of an inspected model: every operator once, with what it becomes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_kinds_are_counted_most_frequent_first() -> None:
     assert found == [["Conv", "1", "1"], ["Relu", "1", "0"], ["GlobalAveragePool", "1", "0"]]
 
 
-def test_sizes_and_the_share_in_integers_close_it() -> None:
+def test_sizes_and_integer_operators_come_last() -> None:
     text = rendered(show_inspection, FOUND, width=WIDE)
     assert "weights 97.8 MB in float, about 24.5 MB quantized; 3 of 4 operators in integers for x86-vnni" in text
 

@@ -1,4 +1,4 @@
-"""The table of latencies: each model's own figures, and ratios against the first."""
+"""The table of latencies: figures of each model, and ratios to the first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal, silence elsewhere, nothing left behind."""
+"""Progress: bars on a terminal, removed at the end, and no output elsewhere."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     return file
 
 
-def test_away_from_a_terminal_it_is_silent() -> None:
+def test_without_a_terminal_nothing_is_printed() -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "TTY_COMPATIBLE")}
     done = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True, env=environment)
     assert (done.stdout, done.stderr) == ("done\n", "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_on_a_terminal_it_draws_on_stderr_alone() -> None:
+def test_on_a_terminal_bars_are_drawn_on_stderr_only() -> None:
     ours, theirs = pty.openpty()
     drawn: list[bytes] = []
 
@@ -69,7 +69,7 @@ def test_on_a_terminal_it_draws_on_stderr_alone() -> None:
     assert text.rstrip().endswith("\x1b[2K"), "the bar is wiped at the end"
 
 
-def test_a_bar_counts_where_the_number_of_steps_is_known(screen: StringIO) -> None:
+def test_a_bar_with_a_total_shows_counts(screen: StringIO) -> None:
     with TerminalProgress() as bars:
         bars.start("calibrate", 64)
         bars.advance(60)
@@ -78,7 +78,7 @@ def test_a_bar_counts_where_the_number_of_steps_is_known(screen: StringIO) -> No
     assert "61/64" in screen.getvalue()
 
 
-def test_a_bar_without_an_end_counts_nothing(screen: StringIO) -> None:
+def test_a_bar_without_a_total_shows_no_count(screen: StringIO) -> None:
     with TerminalProgress() as bars:
         bars.start("time")
         bars.advance(1234)

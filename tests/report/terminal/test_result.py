@@ -1,4 +1,4 @@
-"""The verdict in the terminal shows the numbers of the result it is given, whole, at any usual width."""
+"""The terminal output of a result: its figures, not cut at any usual width."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def test_an_interval_has_the_digits_of_its_metric() -> None:
     ]
 
 
-def test_a_drop_of_nothing_has_no_sign() -> None:
+def test_a_zero_drop_has_no_sign() -> None:
     none = metric(drop=-0.001, ci95=(-0.001, 0.001), samples=1)
     assert "drop 0.00 points (95% interval +0.00 to +0.00; 1 sample)" in shown(metric=none)
 
 
-def test_too_little_data_give_no_interval() -> None:
+def test_a_metric_without_interval() -> None:
     assert "drop 0.25 points (no interval; 400 samples)" in shown(metric=metric(ci95=None))
 
 
@@ -68,7 +68,7 @@ def test_what_was_not_measured_has_no_row() -> None:
     assert [row[0] for row in rows(shown(metric=None, latency_ms=None))] == ["size"]
 
 
-def test_worse_is_said_as_worse() -> None:
+def test_larger_and_slower_models() -> None:
     text = shown(size_bytes={"float": 1000, "quantized": 2000}, latency_ms={"float": 1.0, "quantized": 4.0})
     assert "2.00x larger" in text
     assert "4.00x slower here" in text
@@ -89,14 +89,14 @@ def test_operators_in_float_are_counted_by_reason() -> None:
     assert "nothing is left in float" in shown(left_float=[])
 
 
-def test_many_reasons_end_in_a_count() -> None:
+def test_further_reasons_are_counted() -> None:
     left = [LeftFloat(f"n{i}", "Op", f"reason {i}") for i in range(20)]
     text = shown(left_float=left)
     assert "and 8 more reasons; --json lists all" in text
     assert text.count("Op: reason") == 12
 
 
-def test_the_proof_names_the_fullest_accumulator() -> None:
+def test_the_proof_shows_the_largest_accumulator() -> None:
     assert "2 accumulators proved not to overflow 32 bits (at most 50.0% used)" in shown()
     assert "no accumulators" in shown(proofs=[])
     products = [
@@ -106,7 +106,7 @@ def test_the_proof_names_the_fullest_accumulator() -> None:
     assert "products of activations hold up to 33025 terms" in shown(proofs=products)
 
 
-def test_causes_stand_below_with_their_layer() -> None:
+def test_causes_are_listed_below_the_table() -> None:
     found = [diagnosis(causes=["one", "two [b]"], share=0.25), diagnosis(layer="conv_[y]", sqnr_db=-0.01)]
     text = shown(diagnosis=found)
     assert rows(text, "Layers with the largest error") == [
@@ -116,7 +116,7 @@ def test_causes_stand_below_with_their_layer() -> None:
     assert "\n  conv_c: one\n  conv_c: two [b]\n  conv_[y]: a cause\n" in text
 
 
-def test_warnings_stand_on_one_line_each() -> None:
+def test_each_warning_is_one_line() -> None:
     sentence = "INT8 is slower [here] " * 10
     assert f"warning: {sentence}\n" in shown(80, warnings=[sentence])
 
@@ -126,7 +126,7 @@ def test_time_is_shown_by_stage() -> None:
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_a_real_result_is_shown_whole(width: int) -> None:
+def test_a_real_result_is_not_cut(width: int) -> None:
     result: QuantizationResult = quantized(evaluate=samples(seed=1), verify=True, target="octavo")
     text = rendered(show_result, result.to_dict(), Path("/a/rather/long/folder/" * 5) / OUTPUT, width=width)
     assert "2 operators in integers: 2 Conv" in text
@@ -134,7 +134,7 @@ def test_a_real_result_is_shown_whole(width: int) -> None:
     assert f"{result.diagnosis[0].sqnr_db:.1f} dB" in text
 
 
-def test_rungs_are_listed_with_what_they_gave_and_the_verdict_stands_below() -> None:
+def test_rungs_are_listed_and_the_verdict_is_last() -> None:
     kept = Step("equalize", "3 pairs [equalized]", True, 0.25, [-0.5, 1.0], 24.8, 2.6, 1)
     back = Step("round", "weights of 2 layers rounded", False, 0.5, [-0.5, 1.5], 23.3, 3.5, 1)
     idle = Step("smooth", "nothing to smooth", False, None, None, None, 0.0, 1)
@@ -146,7 +146,7 @@ def test_rungs_are_listed_with_what_they_gave_and_the_verdict_stands_below() -> 
     assert text.splitlines()[-1].startswith("budget of 0.5 points met: top1 drops by 0.25")
 
 
-def test_the_verdict_stands_in_the_last_line() -> None:
+def test_the_verdict_is_the_last_line() -> None:
     last = shown(80).splitlines()[-1]
     assert last.startswith("top1 98.50 → 98.25: drop 0.25 points (95% interval -0.12 to +0.50; 400 samples); ")
     assert last.endswith("; 3.82x smaller; 3.20x faster here")

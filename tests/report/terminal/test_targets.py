@@ -1,4 +1,4 @@
-"""The table of targets says what their files say."""
+"""The table of targets shows the fields of their files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_target_is_shown_as_its_file_has_it(name: str) -> None:
     assert all(each in said for each in held["operators"]["compute"] + held["operators"]["carry"])
 
 
-def test_this_machines_target_is_marked() -> None:
+def test_the_target_of_this_machine_is_marked() -> None:
     marked = [row[0] for row in rows(rendered(show_targets, ALL, "octavo", width=WIDE)) if "*" in row[0]]
     assert marked == ["octavo *"]
 

@@ -62,19 +62,20 @@ class Plots:
         return altair().vconcat(*(charts.channels(*pair) for pair in self._named(name, "channels")))
 
     def _named(self, name: str, needed: str) -> list[tuple[Plain, Plain]]:
-        layers = self.result["layers"]
-        found = [tensor for layer in layers if layer["name"] == name for tensor in tensors_of(layer)]
-        found = found or [tensor for layer in layers for tensor in tensors_of(layer) if tensor["tensor"] == name][:1]
-        if not found:
+        """The tensors of a layer, or the tensor, of that name, with their values that have the field `needed`."""
+        layers, values = self.result["layers"], self.result["tensors"]
+        tensors = [tensor for layer in layers if layer["name"] == name for tensor in tensors_of(layer)]
+        if not tensors:
+            tensors = [tensor for layer in layers for tensor in tensors_of(layer) if tensor["tensor"] == name][:1]
+        if not tensors:
             raise OptionError(f"no layer or tensor is named '{name}'; result.layers lists them")
-        values = self.result["tensors"]
-        kept = [(each, values[each["tensor"]]) for each in found if each["tensor"] in values]
-        kept = [(tensor, each) for tensor, each in kept if each[needed] is not None]
-        if not kept:
+        pairs = [(tensor, values[tensor["tensor"]]) for tensor in tensors if tensor["tensor"] in values]
+        pairs = [pair for pair in pairs if pair[1][needed] is not None]
+        if not pairs:
             raise OptionError(
                 f"'{name}' has no {needed}; quantize with `verify`, and an estimator that keeps a histogram"
             )
-        return kept
+        return pairs
 
 
 def tensors_of(layer: Plain) -> list[Plain]:

@@ -81,8 +81,8 @@ def _charts(result: Plain) -> dict[str, Any]:
         drawn["layers"] = chart(charts.layers(result), description)
     shares = [layer for layer in result["layers"] if layer["share"] is not None]
     if shares:
-        most = max(shares, key=lambda layer: layer["share"])
-        description = f"Shares of the output error; the largest is that of {most['name']}, {most['share']:.0%}"
+        largest = max(shares, key=lambda layer: layer["share"])
+        description = f"Shares of the output error; the largest is that of {largest['name']}, {largest['share']:.0%}"
         drawn["sensitivity"] = chart(charts.sensitivity(result), description)
     points = pareto_points(result)
     if points:
