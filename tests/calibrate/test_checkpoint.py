@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers.calibration import sketched
+from tests.helpers.distributions import sketch_of
 
 from octavo.calibrate.checkpoint import PassState, read_checkpoint, remove_checkpoint, write_checkpoint
 from octavo.errors import OptionError
 
-OBSERVERS = {"x": sketched(np.float32([1, -2, 0.5])), "/层/y 1": sketched(np.float32([3]))}
+OBSERVERS = {"x": sketch_of(np.float32([1, -2, 0.5])), "/层/y 1": sketch_of(np.float32([3]))}
 STATE = PassState([b"12345678", b"abcdefgh"], {name: each.to_bytes() for name, each in OBSERVERS.items()}, 1.25)
 KEY = "key"
 
@@ -48,7 +48,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     st.text(),
 )
 def test_what_was_written_is_read(hashes, values, seconds, key):
-    observers = {name: sketched(np.array(each, np.float32)) for name, each in values.items()}
+    observers = {name: sketch_of(np.array(each, np.float32)) for name, each in values.items()}
     state = PassState(hashes, {name: each.to_bytes() for name, each in observers.items()}, seconds)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"

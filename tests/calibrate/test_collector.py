@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.helpers.calibration import SIZES, sketched, values
+from tests.helpers.calibration import SIZES, values
+from tests.helpers.distributions import sketch_of
 
 from octavo.calibrate.collector import HISTOGRAM_VALUES, collect, stride_through
 from octavo.ranges import RangeSketch
@@ -31,13 +32,13 @@ def subsample(array: np.ndarray, rows: int) -> np.ndarray:
 def test_small_samples_are_counted_whole_however_they_come(batches, size):
     arrays = [values(rows, size) for rows in batches]
     found = collected(*((array, len(array)) for array in arrays))
-    assert found.to_bytes() == sketched(*arrays).to_bytes()
+    assert found.to_bytes() == sketch_of(*arrays).to_bytes()
 
 
 @given(st.integers(1, 6), SIZES)
 def test_the_histogram_counts_the_same_part_of_each_sample(rows, size):
     array = values(rows, size)
-    expected = sketched(subsample(array, rows))
+    expected = sketch_of(subsample(array, rows))
     found = collected((array, rows))
     assert np.array_equal(found.histogram()[2], expected.histogram()[2])
     assert (found.min, found.max, found.count) == (array.min(), array.max(), array.size)
@@ -103,4 +104,4 @@ def test_observers_of_pytorchs_kind_see_whole_batches_in_their_order(kind: type)
 def test_scalars_and_empty_batches_are_taken_in() -> None:
     empty = np.zeros((0, 5), np.float32)
     found = collected((empty, 0), (empty.T, 5), (np.float32(3.5).reshape(()), 2))
-    assert found.to_bytes() == sketched(np.float32([3.5])).to_bytes()
+    assert found.to_bytes() == sketch_of(np.float32([3.5])).to_bytes()

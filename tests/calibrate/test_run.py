@@ -32,11 +32,11 @@ from tests.helpers.calibration import (
     plain,
     prepared,
     rewritten,
-    sketched,
     time_first,
     tokens,
     unary,
 )
+from tests.helpers.distributions import sketch_of
 from tests.helpers.models import ONE, PATTERNS, build, conv_relu, mlp, node, random
 
 import octavo
@@ -90,7 +90,7 @@ class TestValues:
             assert (sketch.min, sketch.max, sketch.count) == (array.min(), array.max(), array.size), tensor
             assert (sketch.nan_count, sketch.inf_count) == (0, 0)
             if array[0].size <= HISTOGRAM_VALUES:
-                assert sketch.to_bytes() == sketched(array).to_bytes()
+                assert sketch.to_bytes() == sketch_of(array).to_bytes()
 
     def test_large_tensors_have_exact_ends_and_a_histogram_of_some(self) -> None:
         model = prepared(build([node("Relu", ["x"], "y")], {"x": ["N", 3, 40, 40]}, {"y": ["N", 3, 40, 40]}))
@@ -107,11 +107,11 @@ class TestValues:
         model = prepared(build([node("Neg", ["x"], "y")], {"x": [4, 5]}, {"y": [4, 5]}))
         x = np.arange(50, dtype=np.float32).reshape(10, 5)
         found = calibrated(model, x)
-        assert left(found)[0] == {"x": sketched(x).to_bytes(), "y": sketched(-x).to_bytes()}
+        assert left(found)[0] == {"x": sketch_of(x).to_bytes(), "y": sketch_of(-x).to_bytes()}
         assert found.samples == 10
 
     def test_inputs_alone_need_no_run_of_the_model(self, counter: Counter) -> None:
-        assert left(calibrated(MODEL, X, ["x"]))[0] == {"x": sketched(X).to_bytes()}
+        assert left(calibrated(MODEL, X, ["x"]))[0] == {"x": sketch_of(X).to_bytes()}
         assert counter.samples == 0
 
     @pytest.mark.parametrize("values", [0.0, -0.0, 3.7, -1e-45, 3.4e38])

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.calibration import inputs, plain, prepared, sketched
+from tests.helpers.calibration import inputs, plain, prepared
+from tests.helpers.distributions import sketch_of
 from tests.helpers.models import Arrays, conv_relu
 
 from octavo.calibrate.graph_observation import GraphObservation
@@ -45,7 +46,7 @@ def test_every_batch_is_observed_once(kind: type, count: int, size: int) -> None
         workers.wait()
     expected = plain(MODEL, {"x": X}, len(X))
     assert {name: each.to_bytes() for name, each in observers.items()} == {
-        name: sketched(expected[name]).to_bytes() for name in TENSORS
+        name: sketch_of(expected[name]).to_bytes() for name in TENSORS
     }
 
 

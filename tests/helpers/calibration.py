@@ -97,14 +97,6 @@ def left(calibration: Calibration) -> tuple[dict[str, bytes], list[bytes]]:
     return {name: each.to_bytes() for name, each in calibration.observers.items()}, calibration.sample_hashes
 
 
-def sketched(*arrays: NDArray[Any]) -> RangeSketch:
-    """A sketch that counts every value."""
-    sketch = RangeSketch()
-    for array in arrays:
-        sketch.update(array)
-    return sketch
-
-
 def plain(model: ir.Model, feeds: Arrays, batch: int) -> Arrays:
     """Every float tensor, straight from ONNX Runtime, `batch` samples at a time."""
     proto = ir.to_proto(model)

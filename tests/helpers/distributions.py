@@ -1,6 +1,8 @@
-"""Tensors of the kinds that networks make."""
+"""Value distributions as tensors of networks have them, and their sketches."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ Floats = NDArray[np.float32]
 
 
 def distributions(size: int = 50_000) -> dict[str, Floats]:
-    """Each kind by its name; the same values every time."""
+    """Float32 values by the name of their distribution, from a fixed seed."""
     random = np.random.default_rng(7)
     normal = random.normal(size=size)
     kinds = {
@@ -29,8 +31,9 @@ def distributions(size: int = 50_000) -> dict[str, Floats]:
     return {name: values.astype(np.float32) for name, values in kinds.items()}
 
 
-def sketch_of(values: Floats) -> RangeSketch:
-    """A sketch of one array."""
+def sketch_of(*batches: NDArray[Any]) -> RangeSketch:
+    """A sketch that counts every value of the batches."""
     sketch = RangeSketch()
-    sketch.update(values)
+    for batch in batches:
+        sketch.update(batch)
     return sketch

@@ -1,14 +1,15 @@
-"""Plain states of small models."""
+"""Plain quantization states of small models, and their output error."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 import onnx_ir as ir
-from tests.helpers.models import Arrays, build, node, random
+from tests.helpers.models import Arrays, build, feeds, node, random
 
 from octavo.affine import Grid
 from octavo.data import open_samples
@@ -36,34 +37,47 @@ def network(bias: float = 1.0) -> onnx.ModelProto:
 
 
 def inputs(count: int = 48, seed: int = 0) -> Arrays:
-    """Samples whose neighbouring pixels are alike, as in images."""
+    """Samples with correlated neighbouring pixels, as in images."""
     rough = np.random.default_rng(seed).normal(size=(count, 4, 10, 10))
     smooth = sum(rough[..., i : i + 8, j : j + 8] for i in range(3) for j in range(3)) / 3
     return {"x": smooth.astype(np.float32)}
 
 
-def state(model: onnx.ModelProto, samples: Arrays, to: Target | None = None, **more: Any) -> State:
-    """The plain state of a model."""
+def state(model: onnx.ModelProto, samples: Arrays, to: Target | None = None, **options: Any) -> State:
+    """The plain state of a model for a target (`octavo` by default), calibrated on the samples."""
     chosen = to or target("octavo")
     prepared = prepare(ir.from_proto(model))
 
-    def plan(found: ir.Model, left: Mapping[str, str]) -> Plan:
-        return make_plan(found, chosen, (), left)
+    def plan(prepared: ir.Model, left_float: Mapping[str, str]) -> Plan:
+        return make_plan(prepared, chosen, (), left_float)
 
-    return begin(Settings(chosen, open_samples(samples, input_specs(prepared)), plan, threads=1, **more), prepared)
+    return begin(Settings(chosen, open_samples(samples, input_specs(prepared)), plan, threads=1, **options), prepared)
 
 
-def outputs(model: ir.Model, given: Arrays) -> np.ndarray:
+def random_state(model: onnx.ModelProto, to: str = "arm-neon", per_channel: bool = True) -> tuple[State, Arrays]:
+    """The plain state of a model on 64 random samples, and the samples."""
+    samples = feeds(model, batch=64)
+    return state(model, samples, replace(target(to), per_channel=per_channel)), samples
+
+
+def outputs(model: ir.Model, samples: Arrays) -> np.ndarray:
     """The first output."""
-    return next(iter(Session(model, threads=1).run(given).values()))
+    return next(iter(Session(model, threads=1).run(samples).values()))
 
 
-def sqnr(found: State, right: State, given: Arrays) -> float:
-    """Decibels of the quantized model's output against the float model that `right` began with."""
-    return output_sqnr(found.quantized, right, given)
+def difference(one: ir.Model, two: ir.Model, samples: Arrays) -> float:
+    """The largest difference of two models' outputs, relative to the largest output."""
+    first, second = outputs(one, samples).astype(np.float64), outputs(two, samples).astype(np.float64)
+    return float(np.abs(first - second).max() / np.abs(first).max())
 
 
-def output_sqnr(model: ir.Model, right: State, given: Arrays) -> float:
-    """The same of a quantized model."""
-    x, y = outputs(right.model, given), outputs(model, given)
-    return float(10 * np.log10(np.square(x).sum() / np.square(x - y).sum()))
+def sqnr(quantized: State, reference: State, samples: Arrays) -> float:
+    """SQNR in dB of a quantized state against the float model of `reference`."""
+    return output_sqnr(quantized.quantized, reference, samples)
+
+
+def output_sqnr(model: ir.Model, reference: State, samples: Arrays) -> float:
+    """SQNR in dB of a model's output against the float model of `reference`."""
+    exact = outputs(reference.model, samples).astype(np.float64)
+    noise = outputs(model, samples) - exact
+    return float(10 * np.log10(np.square(exact).sum() / np.square(noise).sum()))

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
+from tests.helpers.distributions import sketch_of
 
 from octavo.ranges import RangeSketch
 
@@ -19,13 +20,6 @@ ANY = hnp.arrays(np.float32, st.integers(0, 200), elements=st.floats(width=32))
 FINITE = hnp.arrays(np.float32, st.integers(1, 200), elements=st.floats(width=32, allow_nan=False)).map(
     lambda a: np.where(np.isfinite(a), a, np.float32(1))
 )
-
-
-def sketch_of(*batches: Floats) -> RangeSketch:
-    sketch = RangeSketch()
-    for batch in batches:
-        sketch.update(batch)
-    return sketch
 
 
 @given(ANY, st.lists(st.integers(0, 200), max_size=4), st.randoms(use_true_random=False))

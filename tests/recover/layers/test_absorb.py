@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from tests.helpers.ladder_models import difference, state_of
 from tests.helpers.models import build, node, random
+from tests.helpers.states import difference, random_state
 
 from octavo.quantizer import derive
 from octavo.recover.layers.absorb import absorb_biases
@@ -24,7 +24,7 @@ def _high(pads: int) -> onnx.ModelProto:
 
 
 def test_what_is_always_there_goes_into_the_next_bias() -> None:
-    state, arrays = state_of(_high(0))
+    state, arrays = random_state(_high(0))
     model = state.model.clone()
     assert absorb_biases(state, model) == 8
     assert difference(state.model, model, arrays) < 1e-5
@@ -33,7 +33,7 @@ def test_what_is_always_there_goes_into_the_next_bias() -> None:
 
 
 def test_not_where_the_next_layer_pads() -> None:
-    state, _ = state_of(_high(1))
+    state, _ = random_state(_high(1))
     assert absorb_biases(state, state.model.clone()) == 0
 
 
@@ -41,5 +41,5 @@ def test_not_where_the_next_layer_pads() -> None:
 def test_not_where_channels_reach_zero(level: float) -> None:
     nodes = [node("Gemm", ["x", "w", "b"], "a"), node("Relu", ["a"], "r"), node("Gemm", ["r", "v"], "y")]
     weights = {"w": random(8, 8), "b": np.full(8, level, np.float32), "v": random(8, 8, seed=1)}
-    state, _ = state_of(build(nodes, {"x": ["N", 8]}, {"y": ["N", 8]}, weights))
+    state, _ = random_state(build(nodes, {"x": ["N", 8]}, {"y": ["N", 8]}, weights))
     assert absorb_biases(state, state.model.clone()) == 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from tests.helpers.ladder_models import difference, sqnr, state_of
 from tests.helpers.models import ONE, build, linear, node, random, residual
+from tests.helpers.states import difference, random_state, sqnr
 
 from octavo.recover.rungs.equalize import equalize
 
@@ -48,11 +48,11 @@ def _separable(act: str = "Relu") -> onnx.ModelProto:
 
 @pytest.mark.parametrize("act", ["Relu", "PRelu", "LeakyRelu", "Clip"])
 def test_badly_scaled_channels_cost_nothing_afterwards(act: str) -> None:
-    state, arrays = state_of(_separable(act))
+    state, arrays = random_state(_separable(act))
     outcome = equalize(state)
     assert "3 pairs of layers equalized" in outcome.note
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
-    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 10
+    assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays) + 10
 
 
 def _relu6(factor: np.ndarray) -> onnx.ModelProto:
@@ -72,16 +72,16 @@ def _relu6(factor: np.ndarray) -> onnx.ModelProto:
 
 def test_under_relu6_quiet_channels_grow_and_loud_ones_stay() -> None:
     factor = np.where(np.arange(16) < 8, 1.0, 0.003).astype(np.float32)
-    state, arrays = state_of(_relu6(factor))
+    state, arrays = random_state(_relu6(factor))
     outcome = equalize(state)
     assert outcome.state is not state
     assert "Clip" in {each.op_type for each in outcome.state.model.graph}
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
-    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 10
+    assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays) + 10
 
 
 def test_a_tensor_with_two_readers_is_left_alone() -> None:
-    state, _ = state_of(residual())
+    state, _ = random_state(residual())
     outcome = equalize(state)
     assert outcome.state is state
     assert "no two layers" in outcome.note
@@ -97,7 +97,7 @@ def test_layers_that_share_weights_get_their_own() -> None:
         node("Gemm", ["s", "w"], "y"),
     ]
     weights = {"w": random(8, 8) * factor, "v": random(8, 8, seed=1) / factor[:, None]}
-    state, arrays = state_of(build(nodes, {"x": ["N", 8]}, {"y": ["N", 8]}, weights))
+    state, arrays = random_state(build(nodes, {"x": ["N", 8]}, {"y": ["N", 8]}, weights))
     outcome = equalize(state)
     assert outcome.state is not state
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
@@ -113,14 +113,14 @@ def test_a_chain_of_gemm(transposed: int) -> None:
         node("Relu", ["a"], "r"),
         node("Gemm", ["r", "v"], "y", transB=transposed),
     ]
-    state, arrays = state_of(build(nodes, {"x": ["N", 16]}, {"y": ["N", 8]}, weights))
+    state, arrays = random_state(build(nodes, {"x": ["N", 16]}, {"y": ["N", 8]}, weights))
     outcome = equalize(state)
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
-    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 10
+    assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays) + 10
 
 
 def test_a_single_layer_has_no_pair() -> None:
-    state, _ = state_of(linear())
+    state, _ = random_state(linear())
     assert equalize(state).state is state
 
 
@@ -142,14 +142,14 @@ def test_transposed_and_grouped_layers(kind: str) -> None:
     weights = {"w": w.astype(np.float32), "v": v.astype(np.float32), "b": random(8) * factor}
     nodes = [first, node("Relu", ["c"], "r"), second]
     proto = build(nodes, SHAPES, {"y": ["N", 6, side, side]}, weights)
-    state, arrays = state_of(proto)
+    state, arrays = random_state(proto)
     outcome = equalize(state)
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
-    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 3
+    assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays) + 3
 
 
 def test_weights_of_one_scale_count_too() -> None:
-    state, arrays = state_of(_separable(), per_channel=False)
+    state, arrays = random_state(_separable(), per_channel=False)
     outcome = equalize(state)
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
-    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 10
+    assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays) + 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from tests.helpers.ladder_models import difference, sqnr, state_of
 from tests.helpers.models import build, node, random
+from tests.helpers.states import difference, random_state, sqnr
 
 from octavo.recover.rungs.smooth import smooth
 
@@ -29,16 +29,16 @@ def _block(outlier: float, residual: bool = False) -> onnx.ModelProto:
 
 
 def test_outliers_fold_into_the_norm() -> None:
-    state, arrays = state_of(_block(100.0))
+    state, arrays = random_state(_block(100.0))
     outcome = smooth(state)
     assert "1 of 1 tensors smoothed, 0" in outcome.note
     assert len(list(outcome.state.model.graph)) == len(list(state.model.graph))
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
-    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays) + 10
+    assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays) + 10
 
 
 def test_with_another_reader_a_mul_is_inserted() -> None:
-    state, arrays = state_of(_block(100.0, residual=True), "x86-vnni")
+    state, arrays = random_state(_block(100.0, residual=True), "x86-vnni")
     outcome = smooth(state)
     assert "1 of 1 tensors smoothed, 1" in outcome.note
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
@@ -55,16 +55,16 @@ def test_arithmetic_with_constants_takes_the_factor(op: str) -> None:
     ]
     first = random(8, 16) * (scale if op == "Add" else 1)
     weights = {"w": first.astype(np.float32), "c": scale, "v": random(16, 8) / scale[:, None]}
-    state, arrays = state_of(build(nodes, {"x": ["N", 4, 8]}, {"y": ["N", 4, 8]}, weights))
+    state, arrays = random_state(build(nodes, {"x": ["N", 4, 8]}, {"y": ["N", 4, 8]}, weights))
     outcome = smooth(state)
     assert outcome.state is not state
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
-    assert sqnr(outcome.state, state.model, arrays) > sqnr(state, state.model, arrays)
+    assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays)
 
 
 def test_nothing_to_do() -> None:
     nodes = [node("Conv", ["x", "w"], "c"), node("Relu", ["c"], "y")]
-    state, _ = state_of(build(nodes, {"x": ["N", 4, 6, 6]}, {"y": ["N", 8, 4, 4]}, {"w": random(8, 4, 3, 3)}))
+    state, _ = random_state(build(nodes, {"x": ["N", 4, 6, 6]}, {"y": ["N", 8, 4, 4]}, {"w": random(8, 4, 3, 3)}))
     outcome = smooth(state)
     assert outcome.state is state
     assert "none of 0" in outcome.note
