@@ -1,26 +1,26 @@
-"""What can go wrong, as one small hierarchy; each message is one sentence: what, where, what to do."""
+"""Exception hierarchy; each message is one sentence: what is wrong, where, what to do."""
 
 from __future__ import annotations
 
 
 class OctavoError(Exception):
-    """A fault of Octavo's own. The command line exits with `exit_code`."""
+    """Internal error; base class of all others. The command line exits with `exit_code`."""
 
     exit_code = 1
 
 
 class UserError(OctavoError):
-    """Something given to Octavo cannot be used; the message says what to change."""
+    """Invalid input; the message says what to change."""
 
     exit_code = 2
 
 
 class ModelError(UserError):
-    """The model file is missing, damaged, or holds what cannot be handled."""
+    """The model file is missing, damaged or unsupported."""
 
 
 class DataError(UserError):
-    """Calibration or evaluation data do not fit the model or hold no usable values."""
+    """Calibration or evaluation data do not match the model, or hold no usable values."""
 
 
 class TargetError(UserError):
@@ -28,7 +28,7 @@ class TargetError(UserError):
 
 
 class OptionError(UserError):
-    """An option, recipe or argument has a value that cannot be used."""
+    """An option, a recipe field or an argument has an invalid value."""
 
 
 class DependencyError(UserError):
@@ -38,7 +38,7 @@ class DependencyError(UserError):
         super().__init__(f"{package} is not installed; install it with: pip install 'octavo[{extra}]'")
 
 
-class BudgetNotMet(OctavoError):  # noqa: N818 - a verdict, not a fault
+class BudgetNotMet(OctavoError):  # noqa: N818 - a verdict, not an error
     """The best model found loses more accuracy than the budget allows."""
 
     exit_code = 3

@@ -41,7 +41,7 @@ def test_inputs_of_a_sample_come_together() -> None:
 
 
 def test_a_model_that_does_not_say_its_shape_is_refused() -> None:
-    refusal(lambda: inputs(opened(VALUES, (spec(shape=()),))), DataError, "'x'", "does not say the shape")
+    refusal(lambda: inputs(opened(VALUES, (spec(shape=()),))), DataError, "'x'", "has no shape")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

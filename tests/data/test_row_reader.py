@@ -90,14 +90,14 @@ def test_a_hostile_header_is_refused_and_takes_no_memory(content: bytes) -> None
 
 
 def test_a_file_that_ends_too_early_says_how_much_is_there() -> None:
-    message = refusal(lambda: _read(stored(VALUES)[:-5]), DataError, "calib.npy", "ends too early")
+    message = refusal(lambda: _read(stored(VALUES)[:-5]), DataError, "calib.npy", "is truncated")
     assert f"{VALUES.nbytes - 5} of {VALUES.nbytes} bytes" in message
 
 
 def test_rows_before_the_damage_are_read() -> None:
     reader = _reader(stored(VALUES)[:-5])
     np.testing.assert_array_equal(reader.read(len(VALUES) - 1), VALUES[:-1])
-    refusal(lambda: reader.read(1), DataError, "ends too early")
+    refusal(lambda: reader.read(1), DataError, "is truncated")
 
 
 @settings(max_examples=300)

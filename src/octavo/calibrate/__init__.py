@@ -1,4 +1,4 @@
-"""The streaming pass over calibration samples: bounded memory, resumable, the same bytes in the end."""
+"""Streaming calibration: one pass over the samples in bounded memory, resumable, with reproducible bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a calibration pass leaves: an observer for each tensor, and which samples it saw."""
+"""The result of a calibration pass: one observer per tensor, and the hashes of the samples."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Calibration:
     """The observers of a pass by tensor name.
 
     Attributes:
-        observers: what each tensor's estimator reads.
-        sample_hashes: eight bytes for each sample, in order; equal samples have equal hashes. Empty
-            bytes where the pass was not to identify samples.
-        seconds: wall time of the pass, of all its parts when it was resumed.
+        observers: observer of each tensor, read by its estimator.
+        sample_hashes: eight bytes per sample, in order; equal samples have equal hashes. Empty bytes where the
+            pass did not hash samples.
+        seconds: wall time of the pass, summed over its parts when it was resumed.
     """
 
     observers: dict[str, Observer]
@@ -25,14 +25,14 @@ class Calibration:
 
     @property
     def samples(self) -> int:
-        """How many samples were seen."""
+        """Number of samples."""
         return len(self.sample_hashes)
 
     def merge(self, other: Calibration) -> Calibration:
-        """The calibration of both parts of the data together.
+        """The calibration of the union of two disjoint parts of the data.
 
         Raises:
-            OptionError: the parts observed different tensors, or with observers that cannot be merged.
+            OptionError: the parts observed different tensors, or an observer is not mergeable.
         """
         if set(self.observers) != set(other.observers):
             raise OptionError("the calibrations observed different tensors; make them from one model and target")

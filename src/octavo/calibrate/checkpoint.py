@@ -1,4 +1,4 @@
-"""The state of a pass on disk, so that Ctrl-C or a killed process loses little."""
+"""Checkpoints of a calibration pass, to resume after an interrupt or a killed process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HASH = 8
 
 @dataclass
 class PassState:
-    """How far a pass has come: the hashes of the samples seen, the observers' bytes, the seconds spent."""
+    """Progress of a pass: hashes of the samples processed, serialized observers, seconds elapsed."""
 
     hashes: list[bytes] = field(default_factory=list)
     observers: dict[str, bytes] = field(default_factory=dict)
@@ -27,15 +27,15 @@ class PassState:
 
 
 def write_checkpoint(path: Path, key: str, observers: Mapping[str, Observer], state: PassState) -> None:
-    """Replace the checkpoint as a whole.
+    """Replace the checkpoint atomically.
 
     Raises:
         OptionError: the file cannot be written.
     """
-    beside = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.part")
     header = {"version": _VERSION, "key": key, "seconds": state.seconds, "tensors": list(observers)}
     try:
-        with open(beside, "wb") as file:
+        with open(temporary, "wb") as file:
             with zipfile.ZipFile(file, "w") as archive:
                 _add(archive, "header.json", json.dumps(header).encode())
                 _add(archive, "hashes", b"".join(state.hashes))
@@ -43,19 +43,19 @@ def write_checkpoint(path: Path, key: str, observers: Mapping[str, Observer], st
                     _add(archive, str(index), observer.to_bytes())
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except OSError as error:
         raise OptionError(f"checkpoint {path} cannot be written ({error.strerror}); choose another path") from None
     finally:
-        remove_checkpoint(beside)
+        remove_checkpoint(temporary)
 
 
 def read_checkpoint(path: Path, key: str) -> PassState:
-    """The state that was written for the same model, data and settings; an empty one otherwise, or if it is damaged."""
+    """The state written with the same key (model, data, settings); empty if there is none or it is damaged."""
     try:
         with zipfile.ZipFile(path) as archive:
             if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-                # Not ours, and a few bytes could unpack to more than there is memory.
+                # Not written here; a compressed member could expand beyond the available memory.
                 return PassState()
             header = json.loads(archive.read("header.json"))
             if (header["version"], header["key"]) != (_VERSION, key):
@@ -67,16 +67,16 @@ def read_checkpoint(path: Path, key: str) -> PassState:
             observers = {name: archive.read(str(index)) for index, name in enumerate(header["tensors"])}
             return PassState(hashes, observers, float(header["seconds"]))
     except Exception:
-        # A damaged archive fails in many ways, from zipfile's own errors to a recursion in JSON.
+        # A damaged archive raises exceptions of many types, from BadZipFile to RecursionError in JSON.
         return PassState()
 
 
 def remove_checkpoint(path: Path) -> None:
-    """Remove the file, if it is there and can be removed; one that stays is told apart by its key."""
+    """Remove the file if possible; a file that stays is recognized by its key."""
     with suppress(OSError):
         path.unlink()
 
 
 def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    # With a date of its own: the clock of a small board may stand before 1980, where ZIP begins.
+    # With a fixed date: the clock of a board may be before 1980, the first year of ZIP.
     archive.writestr(zipfile.ZipInfo(name), content)

@@ -1,4 +1,4 @@
-"""How a batch comes to the observers."""
+"""The interface between batches and observers."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from octavo.ranges import Observer
 
 
 class Observation(Protocol):
-    """A loaded model, and the tensors of it that are observed.
+    """A loaded model with the tensors to observe.
 
     Attributes:
-        fixed_batch: the batch size that the model insists on, or None.
+        fixed_batch: the batch size that the model requires, or None.
     """
 
     fixed_batch: int | None
 
     def start(self, observers: Mapping[str, Observer]) -> None:
-        """From here on show the tensors to these observers, which nobody else may touch but after `settle`."""
+        """Update these observers from now on; others may read them only after `settle`."""
 
     def observe(self, batch: Batch) -> None:
-        """Run a batch and show it to the observers.
+        """Run a batch and update the observers.
 
         Raises:
-            DataError: the model cannot run on it.
+            DataError: the model cannot run on the batch.
         """
 
     def settle(self) -> None:
-        """Bring the observers up to date; no batch may be under way."""
+        """Complete the state of the observers; no batch may be running."""
 
     def nbytes(self, batch: Batch) -> int:
-        """What the observed tensors of a batch take together in float32; before `start`."""
+        """Size of the observed tensors of a batch in float32, in bytes; call before `start`."""

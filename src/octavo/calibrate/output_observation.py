@@ -1,4 +1,4 @@
-"""Observe outside the model: tensors leave it as outputs, and go to their observers in the order of the samples."""
+"""Observe tensors as outputs of the model, in the order of the samples."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from octavo.ranges import Observer
 
 
 class OutputObservation:
-    """For observers of any kind, one batch at a time.
+    """Observation for all kinds of observers, one batch at a time.
 
     Args:
         model: the prepared float model.
-        tensors: what is observed; of inputs alone the model need not be run.
-        threads: threads inside an operator.
+        tensors: tensors to observe; the model is not run for its inputs alone.
+        threads: intra-op threads.
 
     Raises:
         ModelError: ONNX Runtime cannot load the model.

@@ -1,4 +1,4 @@
-"""One pass over the samples, with an observer on every tensor that will be quantized."""
+"""One pass over the samples, with an observer for every tensor that will be quantized."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ from octavo.ranges import Observer, RangeSketch
 from octavo.system.progress import Progress, Silent
 
 _SECONDS_BETWEEN_CHECKPOINTS = 2.0
-# What the observed tensors of one batch may take together: more would only push them out of the cache. But each run
-# reads all weights, so where they take more, a batch may as well. The last is for observers whose result depends on
-# the batches.
-_BATCH_BYTES, _MOST_BATCH_BYTES, _ORDERED_BATCH_BYTES = 1 << 23, 1 << 25, 1 << 25
-_LARGEST_BATCH = 256
+# Size of the observed tensors of one batch: larger batches only exceed the cache. Each run reads all weights, so with
+# larger weights a batch may be as large as they are. The last is for observers that depend on the batches.
+_BATCH_BYTES, _MAX_BATCH_BYTES, _ORDERED_BATCH_BYTES = 1 << 23, 1 << 25, 1 << 25
+_MAX_BATCH = 256
 _MAX_WORKERS = 4
 
 
@@ -48,38 +47,39 @@ def run(
 ) -> Calibration:
     """Run the float model over the samples and observe tensors.
 
-    Ends and counts are exact over all values; histograms count a fixed part of each sample. However
-    the samples are batched, and however often the pass is interrupted and resumed, mergeable
-    observers end with the same bytes.
+    Minimum, maximum and counts are exact over all values; histograms count a fixed subsample. The bytes of mergeable
+    observers do not depend on batching, nor on interrupts and resumes.
 
     Args:
         model: the prepared float model.
-        tensors: what to observe, and how to make each observer.
+        tensors: factory of the observer of each tensor.
         samples: checked against the model's inputs.
-        checkpoint: where the state is kept while the pass runs; a state of the same model, data and
-            settings that is found there is resumed. It is removed at the end.
-        batch_size: samples a run; chosen so that the observed tensors stay small by default.
-        threads: threads that batches which run at once share; all cores by default. Batches do so where their size
-            is chosen here and no observer minds their order.
-        identify: keep a hash of each sample, by which others are known to be the same; with a checkpoint always.
+        checkpoint: file for the state of the pass; a state of the same model, data and settings is resumed. Removed
+            at the end.
+        batch_size: samples per run; by default chosen so that the observed tensors stay small.
+        threads: threads shared by concurrent batches; all cores by default. Batches run concurrently where
+            `batch_size` is None and no observer depends on their order.
+        identify: keep a hash of each sample, to recognize equal samples; always with a checkpoint.
 
     Raises:
-        DataError: a sample does not fit the model, or the data changed since the checkpoint.
+        DataError: a sample does not match the model, or the data changed since the checkpoint.
         ModelError: ONNX Runtime cannot load the model.
     """
     observers = {name: make() for name, make in tensors.items()}
-    in_graph = all(isinstance(each, RangeSketch) for each in observers.values()) and _internal(model, observers)
+    in_graph = all(isinstance(observer, RangeSketch) for observer in observers.values()) and _needs_runs(
+        model, observers
+    )
     workers = min(threads or _cores(), _MAX_WORKERS) if in_graph and not batch_size and not samples.streamed else 1
-    # They share the threads inside an operator, and each brings its own.
-    inner = threads if workers == 1 else (threads or _cores()) - workers + 1
-    observation = (GraphObservation if in_graph else OutputObservation)(model, list(tensors), inner)
-    room, most = (_room(model), _LARGEST_BATCH) if in_graph else (_ORDERED_BATCH_BYTES, DEFAULT_BATCH)
-    size = batch_size or _batch_size(observation, samples, room, most)
+    # Each worker thread computes too, besides the shared intra-op threads.
+    intra_op = threads if workers == 1 else (threads or _cores()) - workers + 1
+    observation = (GraphObservation if in_graph else OutputObservation)(model, list(tensors), intra_op)
+    max_bytes, max_batch = (_max_batch_bytes(model), _MAX_BATCH) if in_graph else (_ORDERED_BATCH_BYTES, DEFAULT_BATCH)
+    size = batch_size or _batch_size(observation, samples, max_bytes, max_batch)
     identify = identify or checkpoint is not None
-    job = _Pass(observation, observers, samples, size, checkpoint, progress or Silent(), identify, workers)
+    calibration = _Pass(observation, observers, samples, size, checkpoint, progress or Silent(), identify, workers)
     if checkpoint is not None:
-        job.resume(_key(model, tensors, samples, size))
-    return job.run()
+        calibration.resume(_key(model, tensors, samples, size))
+    return calibration.run()
 
 
 @dataclass
@@ -95,26 +95,26 @@ class _Pass:
 
     def __post_init__(self) -> None:
         self.state, self.key = PassState(), ""
-        self.position, self.whole = 0, True
+        self.position, self.consistent = 0, True
         self.started = monotonic()
 
     def resume(self, key: str) -> None:
-        """Take up the state of an earlier pass, if there is one."""
+        """Continue from the state of an earlier pass, if there is one."""
         self.key = key
         assert self.checkpoint is not None
-        found = read_checkpoint(self.checkpoint, key)
-        if set(found.observers) != set(self.observers):
+        stored = read_checkpoint(self.checkpoint, key)
+        if set(stored.observers) != set(self.observers):
             return
         try:
-            observers = {name: type(each).from_bytes(found.observers[name]) for name, each in self.observers.items()}
+            observers = {name: type(new).from_bytes(stored.observers[name]) for name, new in self.observers.items()}
         except ValueError:
-            # Damaged: begin anew, as without a checkpoint.
+            # Damaged: start as without a checkpoint.
             return
-        self.state = found
+        self.state = stored
         self.observers = observers
 
     def run(self) -> Calibration:
-        """Take all samples that were not taken before."""
+        """Process all samples that the checkpoint does not contain."""
         self.observation.start(self.observers)
         with closing(BatchWorkers(self.observation, self.workers)) as workers:
             self._run(workers)
@@ -128,7 +128,7 @@ class _Pass:
         written = monotonic()
         try:
             for batch in self.samples.batches(self.batch_size):
-                self._take(batch, done, workers)
+                self._process(batch, done, workers)
                 if self.checkpoint and monotonic() - written > _SECONDS_BETWEEN_CHECKPOINTS:
                     self._write(workers)
                     written = monotonic()
@@ -136,29 +136,29 @@ class _Pass:
                 raise self._changed()
             workers.wait()
         except UserError:
-            # Other data, or another place, are needed to go on: what was kept helps no more.
+            # Cannot continue with these data or this path, so the checkpoint is useless.
             if self.checkpoint and not done:
                 remove_checkpoint(self.checkpoint)
             raise
         except BaseException:
-            # An interrupt while a batch is handed over leaves in doubt whether it counts: the last checkpoint stands.
-            if self.checkpoint and self.whole and self.position >= done:
+            # If interrupted while submitting a batch, it is unknown whether the batch counts: keep the last checkpoint.
+            if self.checkpoint and self.consistent and self.position >= done:
                 with suppress(UserError):
                     self._write(workers)
             raise
         self.progress.done()
 
-    def _take(self, batch: Batch, done: int, workers: BatchWorkers) -> None:
+    def _process(self, batch: Batch, done: int, workers: BatchWorkers) -> None:
         hashes = sample_hashes(batch) if self.identify else [b""] * batch.size
         if self.position < done:
             known = self.state.hashes[self.position : self.position + len(hashes)]
             if known != hashes:
                 raise self._changed()
         else:
-            self.whole = False
+            self.consistent = False
             workers.observe(batch)
             self.state.hashes.extend(hashes)
-            self.whole = True
+            self.consistent = True
         self.position += len(hashes)
         self.progress.advance(len(hashes))
 
@@ -175,28 +175,28 @@ class _Pass:
 
 
 def _cores() -> int:
-    """Those that this process may use."""
+    """Number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _internal(model: ir.Model, tensors: Mapping[str, Observer]) -> bool:
-    """Whether any of the tensors asks for a run of the model."""
+def _needs_runs(model: ir.Model, tensors: Mapping[str, Observer]) -> bool:
+    """Whether any tensor is not a model input."""
     return not tensors.keys() <= {value.name for value in model.graph.inputs}
 
 
-def _room(model: ir.Model) -> int:
-    """What the observed tensors of a batch may take, in bytes."""
-    return int(np.clip(tensor_bytes(model), _BATCH_BYTES, _MOST_BATCH_BYTES))
+def _max_batch_bytes(model: ir.Model) -> int:
+    """Limit for the size of the observed tensors of a batch, in bytes."""
+    return int(np.clip(tensor_bytes(model), _BATCH_BYTES, _MAX_BATCH_BYTES))
 
 
-def _batch_size(observation: Observation, samples: SampleSet, room: int, most: int) -> int:
-    """As many samples as keep the observed tensors within bounds, told by the first; iterables bring their own."""
+def _batch_size(observation: Observation, samples: SampleSet, max_bytes: int, max_batch: int) -> int:
+    """Samples per run within `max_bytes`, measured on the first sample; iterables define their own batches."""
     if samples.length is None:
         return DEFAULT_BATCH
     if observation.fixed_batch:
         return observation.fixed_batch
     per_sample = observation.nbytes(next(iter(samples.batches(1))))
-    return int(np.clip(room // max(per_sample, 1), 1, most))
+    return int(np.clip(max_bytes // max(per_sample, 1), 1, max_batch))
 
 
 def _key(model: ir.Model, tensors: Mapping[str, Callable[[], Observer]], samples: SampleSet, batch_size: int) -> str:
@@ -206,7 +206,7 @@ def _key(model: ir.Model, tensors: Mapping[str, Callable[[], Observer]], samples
             digest.update(f"{value.name}:{value.const_value.dtype}:{value.const_value.shape}".encode())
             digest.update(value.const_value.tobytes())
     for node in model.graph:
-        # As serialized: printed nodes leave out what is long, such as the weights of subgraphs.
+        # Serialized, because printed nodes abbreviate long values such as weights of subgraphs.
         digest.update(ir.to_proto(node).SerializeToString(deterministic=True))
     digest.update(_settings(tensors, samples, batch_size))
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Batches on threads of their own: through the model and into the observers, while the next samples are read."""
+"""Worker threads that run batches while the next samples are read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from octavo.data import Batch
 
 
 class BatchWorkers:
-    """So many batches under way at a time."""
+    """Up to `count` batches running at a time."""
 
     def __init__(self, observation: Observation, count: int) -> None:
         self._observation = observation
@@ -19,28 +19,28 @@ class BatchWorkers:
         self._running: deque[Future[None]] = deque()
 
     def observe(self, batch: Batch) -> None:
-        """Take a batch as soon as a worker has at most one waiting.
+        """Submit a batch; wait while more than `count` batches are queued or running.
 
         Raises:
-            DataError: the model could not run on an earlier batch.
+            DataError: the model failed on an earlier batch.
         """
         self._wait(self._count)
         self._running.append(self._pool.submit(self._observation.observe, batch))
 
     def wait(self) -> None:
-        """Until no batch is under way and the observers know of all.
+        """Wait until all batches are done and the observers are complete.
 
         Raises:
-            DataError: the model could not run on a batch.
+            DataError: the model failed on a batch.
         """
         self._wait(0)
         self._observation.settle()
 
     def close(self) -> None:
-        """Finish what has begun, and end the threads."""
+        """Finish running batches, cancel queued ones, and end the threads."""
         self._pool.shutdown(cancel_futures=True)
 
-    def _wait(self, most: int) -> None:
-        while len(self._running) > most:
+    def _wait(self, remaining: int) -> None:
+        while len(self._running) > remaining:
             self._running[0].result()
             self._running.popleft()

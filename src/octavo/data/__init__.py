@@ -1,4 +1,4 @@
-"""Samples: from files, folders, arrays and iterables, checked against what the model takes."""
+"""Samples from files, folders, arrays and iterables, checked against the model's inputs."""
 
 from __future__ import annotations
 

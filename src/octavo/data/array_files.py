@@ -1,4 +1,4 @@
-"""Arrays in files and out of them: NumPy's own formats, or a weight of an ONNX model."""
+"""Read and write arrays: .npy and .npz files, and weights of ONNX models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from octavo.system.files import write_bytes
 
 
 def read_tensor(path: Path, name: str | None) -> NDArray[np.float32]:
-    """The array `name` of a .npz or .onnx file, or the only one there is; a .npy file holds one.
+    """The array `name` of a .npz or .onnx file as float32; `name` may be None where the file has one array.
 
     Raises:
         DataError: the file or the array cannot be read.
@@ -26,7 +26,7 @@ def read_tensor(path: Path, name: str | None) -> NDArray[np.float32]:
     if name is None and len(arrays) == 1:
         name = next(iter(arrays))
     if name not in arrays:
-        known = ", ".join(f"'{each}'" for each in list(arrays)[:20])
+        known = ", ".join(f"'{known}'" for known in list(arrays)[:20])
         raise DataError(f"{path} needs `tensor` with the name of one of its arrays: {known}")
     array = arrays[name]
     if array.dtype.kind not in "fiub":
@@ -36,10 +36,10 @@ def read_tensor(path: Path, name: str | None) -> NDArray[np.float32]:
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """The inputs of a model: those of a .npz by name, or the one of a .npy for a model of one.
+    """The inputs of a model by name: from a .npz, or from a .npy for a model with one input.
 
     Raises:
-        DataError: the file cannot be read, or holds no array for an input.
+        DataError: the file cannot be read, or has no array for an input.
     """
     arrays = _arrays(path)
     if path.suffix == ".npy":
@@ -53,10 +53,10 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """One array as .npy, any number as .npz.
+    """Write one array as .npy, or any number as .npz.
 
     Raises:
-        OptionError: the name ends in neither, or in .npy for several arrays, or cannot be written.
+        OptionError: the suffix is neither, or .npy for several arrays, or the file cannot be written.
     """
     content = io.BytesIO()
     if path.suffix == ".npz":
@@ -64,15 +64,15 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     elif path.suffix == ".npy" and len(arrays) == 1:
         np.save(content, next(iter(arrays.values())))
     else:
-        wanted = ".npy or .npz" if len(arrays) == 1 else f".npz, for there are {len(arrays)} outputs"
-        raise OptionError(f"{path} cannot hold the result; choose a name that ends in {wanted}")
+        suffixes = ".npy or .npz" if len(arrays) == 1 else f".npz, for there are {len(arrays)} outputs"
+        raise OptionError(f"{path} cannot hold the result; choose a name that ends in {suffixes}")
     write_bytes(path, content.getvalue())
 
 
 def _weights(path: Path) -> dict[str, NDArray[np.generic]]:
     values = load(path).graph.initializers.items()
-    found = {name: value.const_value.numpy() for name, value in values if value.const_value is not None}
-    return {name: array for name, array in found.items() if array.dtype.kind == "f"}
+    weights = {name: value.const_value.numpy() for name, value in values if value.const_value is not None}
+    return {name: array for name, array in weights.items() if array.dtype.kind == "f"}
 
 
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:

@@ -1,4 +1,4 @@
-"""Hold samples against what the model takes, and convert where nothing is lost."""
+"""Check samples against the model's inputs, with lossless conversions."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from octavo.graph.spec import TensorSpec
 
 
 def check_inputs(inputs: Arrays, specs: Sequence[TensorSpec], preprocess: Preprocess | None, start: int) -> Arrays:
-    """The inputs of a batch in the model's types.
+    """The inputs of a batch in the dtypes of the model.
 
     Raises:
-        DataError: a rank, a fixed dimension, a type or a value does not fit; the sentence names the
-            input and the first sample concerned.
+        DataError: a rank, a static dimension, a dtype or a value does not match; the message names the input and the
+            first such sample.
     """
     checked = {spec.name: _check(inputs[spec.name], spec, preprocess, start) for spec in specs}
     sizes = {name: len(array) for name, array in checked.items()}
     if len(set(sizes.values())) > 1:
-        raise DataError(f"the inputs of sample {start} differ in batch size ({sizes}); give one row a sample in each")
+        raise DataError(f"the inputs of sample {start} differ in batch size ({sizes}); give one row per sample in each")
     return checked
 
 
 def _check(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None, start: int) -> NDArray[Any]:
     if not spec.shape:
         raise DataError(
-            f"the model does not say the shape of its input '{spec.name}', or takes a single number there; "
+            f"the model's input '{spec.name}' has no shape, or is a scalar; "
             "export it with a first axis that counts samples"
         )
     if array.ndim != len(spec.shape):
@@ -39,11 +39,12 @@ def _check(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None,
             f"input '{spec.name}' has shape {list(array.shape)} but the model takes {_shape(spec)}; "
             "the first axis counts samples"
         )
-    wrong = [i for i, dim in enumerate(spec.shape) if i > 0 and isinstance(dim, int) and dim != array.shape[i]]
-    if wrong:
+    mismatched = [i for i, dim in enumerate(spec.shape) if i > 0 and isinstance(dim, int) and dim != array.shape[i]]
+    if mismatched:
+        axis = mismatched[0]
         raise DataError(
-            f"input '{spec.name}' has {array.shape[wrong[0]]} on axis {wrong[0]} but the model takes {_shape(spec)}; "
-            "prepare the data as for the float model"
+            f"input '{spec.name}' has {array.shape[axis]} on axis {axis} but the model takes {_shape(spec)}; "
+            "preprocess the data as for the float model"
         )
     converted = _convert(array, spec, preprocess, start)
     if converted.dtype.kind == "f" and not bool(np.isfinite(converted).all()):
@@ -55,30 +56,30 @@ def _check(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None,
 
 
 def _convert(array: NDArray[Any], spec: TensorSpec, preprocess: Preprocess | None, start: int) -> NDArray[Any]:
-    wanted = spec.dtype
-    if wanted.kind == "f" and preprocess is not None and preprocess.scale is not None and array.dtype.kind in "iub":
+    expected = spec.dtype
+    if expected.kind == "f" and preprocess is not None and preprocess.scale is not None and array.dtype.kind in "iub":
         if preprocess.mean is not None or preprocess.std is not None:
             raise DataError(
                 f"input '{spec.name}' holds {array.dtype}, and mean and std are for folders of images; "
                 "state them as scale and offset, or store floats"
             )
-        return preprocess.numbers(array).astype(wanted)
-    if array.dtype == wanted:
+        return preprocess.numbers(array).astype(expected)
+    if array.dtype == expected:
         return array
-    if wanted.kind == "f" and array.dtype.kind in "iub":
+    if expected.kind == "f" and array.dtype.kind in "iub":
         raise DataError(
-            f"input '{spec.name}' holds {array.dtype} but the model takes {wanted}; "
+            f"input '{spec.name}' holds {array.dtype} but the model takes {expected}; "
             "state how to convert it with `preprocess.scale` and `preprocess.offset`, or store floats"
         )
-    if wanted.kind == array.dtype.kind == "f":
+    if expected.kind == array.dtype.kind == "f":
         with np.errstate(over="ignore"):
-            return array.astype(wanted)
-    if wanted.kind in "iub" and array.dtype.kind in "iub":
-        converted = array.astype(wanted)
+            return array.astype(expected)
+    if expected.kind in "iub" and array.dtype.kind in "iub":
+        converted = array.astype(expected)
         if bool(np.array_equal(converted, array)):
             return converted
     raise DataError(
-        f"input '{spec.name}' holds {array.dtype} but the model takes {wanted}; convert the data (sample {start})"
+        f"input '{spec.name}' holds {array.dtype} but the model takes {expected}; convert the data (sample {start})"
     )
 
 

@@ -1,4 +1,4 @@
-"""Which stored array belongs to which model input."""
+"""Match stored arrays to model inputs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ REFERENCE_NAMES = ("labels", "groups")
 def match_names(
     names: Sequence[str], specs: Sequence[TensorSpec], where: str, ranks: Mapping[str, int]
 ) -> dict[str, str]:
-    """Map array names to model inputs; a model of one input also takes the only array that can be meant.
+    """Map array names to model inputs; a model with one input also accepts the only candidate under another name.
 
     Raises:
         DataError: an input has no array.
     """
-    found = {spec.name: spec.name for spec in specs if spec.name in names}
+    matched = {spec.name: spec.name for spec in specs if spec.name in names}
     missing = [spec.name for spec in specs if spec.name not in names]
     if not missing:
-        return found
+        return matched
     candidates = [n for n in names if n not in REFERENCE_NAMES and ranks[n] == len(specs[0].shape)]
     if len(specs) == 1 and len(candidates) == 1:
         return {candidates[0]: specs[0].name}

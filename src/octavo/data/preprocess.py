@@ -1,4 +1,4 @@
-"""How stored samples become what the model was trained on."""
+"""Preprocessing of stored samples."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from octavo.errors import OptionError
 
 @dataclass(frozen=True)
 class Preprocess:
-    """The stated preprocessing of samples.
+    """Preprocessing of samples.
 
     Attributes:
-        scale, offset: stored integers become `x * scale + offset`, floats stay; images default to 1/255 and 0.
-        size: (height, width) that images are resized to; the model's own by default.
-        mean, std: per channel, applied to images after scaling: (x - mean) / std.
-        layout: "NCHW" or "NHWC", the order of the model's image axes.
+        scale, offset: integers become `x * scale + offset`, floats are unchanged; images default to 1/255 and 0.
+        size: (height, width) that images are resized to; the model's input size by default.
+        mean, std: per channel; images become (x - mean) / std after scaling.
+        layout: "NCHW" or "NHWC", the axis order of the model's image input.
     """
 
     scale: float | None = None
@@ -32,7 +32,7 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         if self.layout not in ("NCHW", "NHWC"):
-            raise OptionError(f"image layout '{self.layout}' is not known; use NCHW or NHWC")
+            raise OptionError(f"image layout '{self.layout}' is unknown; use NCHW or NHWC")
         numbers = (self.scale or 0.0, self.offset, *(self.mean or ()), *(self.std or ()))
         if not all(map(math.isfinite, numbers)):
             raise OptionError("the scale, offset, mean or std of the samples is NaN or infinite; give finite numbers")

@@ -1,4 +1,4 @@
-"""Read a stored NumPy array row by row, so that memory does not grow with the file."""
+"""Read a stored NumPy array by rows, in memory independent of the file size."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from octavo.errors import DataError
 
 
 class RowReader:
-    """A .npy stream (plain or inside a .npz) read from the first row on.
+    """Sequential reader of a .npy stream (a file or a member of a .npz).
 
     Args:
-        stream: opened for reading bytes, at the start of the .npy data.
-        name: what messages call it.
+        stream: binary stream at the start of the .npy data.
+        name: name for messages.
 
     Raises:
         DataError: the stream is not a .npy array, or holds Python objects.
@@ -29,16 +29,16 @@ class RowReader:
             version = npy.read_magic(stream)
             read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
             self.shape, self._fortran, self.dtype = read_header(stream)
-            # Costs nothing, and refuses what no array can be: negative, too many, or too large dimensions.
+            # Rejects invalid shapes (negative, too many or too large dimensions) without allocating.
             np.broadcast_to(np.empty((), self.dtype), self.shape)
         except Exception as error:
-            # NumPy parses the header as Python, and a damaged one fails in any part of that.
+            # NumPy evaluates the header as a Python literal; a damaged one raises exceptions of many types.
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise DataError(f"{name} is not a readable NumPy array ({reason}); write it with numpy.save") from None
         if self.dtype.hasobject:
-            raise DataError(f"{name} holds Python objects, which are not read; store numbers")
+            raise DataError(f"{name} holds Python objects, which are unsupported; store numbers")
         if self.dtype.itemsize == 0:
-            raise DataError(f"{name} holds no numbers but empty texts; store numbers")
+            raise DataError(f"{name} holds items of size zero; store numbers")
         self._rows: NDArray[Any] | None = None
         self._position = 0
 
@@ -61,7 +61,7 @@ class RowReader:
         return np.frombuffer(data, self.dtype).reshape(self.shape[::-1]).T
 
     def _bytes(self, size: int) -> bytearray:
-        # The size is the header's word: memory grows with what is there, not with what it says.
+        # The size in the header is untrusted: allocate as data arrive.
         buffer = bytearray()
         while len(buffer) < size:
             try:
@@ -69,6 +69,6 @@ class RowReader:
             except Exception as error:
                 raise DataError(f"{self._name} is damaged ({error}); write it again") from None
             if not part:
-                raise DataError(f"{self._name} ends too early: {len(buffer)} of {size} bytes; write it again")
+                raise DataError(f"{self._name} is truncated: {len(buffer)} of {size} bytes; write it again")
             buffer += part
         return buffer

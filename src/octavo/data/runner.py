@@ -1,4 +1,4 @@
-"""Run samples through an engine, batch by batch."""
+"""Run samples through an engine in batches."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ DEFAULT_BATCH = 32
 
 
 def run_batches(engine: Engine, samples: SampleSet, batch_size: int | None = None) -> Iterator[tuple[Batch, Arrays]]:
-    """Each batch with the engine's outputs, padding for fixed batch sizes already removed."""
+    """Yield each batch with the engine's outputs, without the padding of fixed batch sizes."""
     for batch in samples.batches(choose_batch(engine, batch_size)):
         yield from run_batch(engine, batch)
 
 
 def run_batch(engine: Engine, batch: Batch) -> Iterator[tuple[Batch, Arrays]]:
-    """One batch, in as many runs as a model of fixed batch size needs."""
+    """Run one batch, split into several runs where the model has a fixed batch size."""
     fixed = fixed_batch(engine)
     for part, inputs in padded_parts(batch, fixed):
         outputs = engine.run(inputs)
@@ -31,7 +31,7 @@ def run_batch(engine: Engine, batch: Batch) -> Iterator[tuple[Batch, Arrays]]:
 
 
 def padded_parts(batch: Batch, fixed: int | None) -> Iterator[tuple[Batch, Arrays]]:
-    """A batch as a model of fixed batch size takes it: parts of that size, each with inputs padded to it."""
+    """Split a batch for a model of fixed batch size; the inputs of each part are padded to that size."""
     if fixed is None or fixed == batch.size:
         yield batch, batch.inputs
         return
@@ -42,23 +42,23 @@ def padded_parts(batch: Batch, fixed: int | None) -> Iterator[tuple[Batch, Array
 
 
 def smallest_run(engine: Engine, samples: SampleSet) -> Arrays:
-    """The inputs of one run: of the first sample, repeated for a model that insists on more at a time."""
+    """The inputs of one run: the first sample, repeated up to a fixed batch size."""
     first = next(iter(samples.batches(1))).inputs
     return {name: _padded(array[:1], (fixed_batch(engine) or 1) - 1) for name, array in first.items()}
 
 
 def choose_batch(engine: Engine, batch_size: int | None) -> int:
-    """The model's own batch size where it is fixed, else the one asked for."""
+    """The fixed batch size of the model, else the requested or the default one."""
     return fixed_batch(engine) or batch_size or DEFAULT_BATCH
 
 
 def fixed_batch(engine: Engine) -> int | None:
-    """The batch size a model insists on, or None when any will do."""
+    """The fixed batch size of a model, or None where it is dynamic."""
     return fixed_size(engine.inputs)
 
 
 def fixed_size(inputs: Sequence[TensorSpec]) -> int | None:
-    """The first axis that inputs insist on, or None when any will do."""
+    """The static size of axis 0 of the inputs, or None where it is dynamic."""
     leading = [spec.shape[0] for spec in inputs if spec.shape]
     return next((dim for dim in leading if isinstance(dim, int)), None)
 
@@ -67,8 +67,8 @@ def _rows(arrays: Arrays, start: int, count: int) -> Arrays:
     return {name: array[start : start + count] for name, array in arrays.items()}
 
 
-def _padded(array: np.ndarray, missing: int) -> np.ndarray:
-    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)]) if missing else array
+def _padded(array: np.ndarray, rows: int) -> np.ndarray:
+    return np.concatenate([array, np.repeat(array[-1:], rows, axis=0)]) if rows else array
 
 
 def _trimmed(array: np.ndarray, fixed: int, size: int) -> np.ndarray:

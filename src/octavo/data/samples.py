@@ -1,4 +1,4 @@
-"""What a source of samples looks like to the rest of Octavo."""
+"""Batches, and the interface of a source of samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Arrays = dict[str, NDArray[Any]]
 
 @dataclass
 class Batch:
-    """Consecutive samples: `inputs` by model input, `reference` the other arrays, axis 0 counts samples."""
+    """Consecutive samples: `inputs` by model input, `reference` the other arrays; axis 0 counts samples."""
 
     inputs: Arrays
     reference: Arrays
@@ -24,34 +24,38 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """How many samples the batch holds."""
+        """Number of samples."""
         return len(next(iter(self.inputs.values())))
 
 
 class Source(Protocol):
-    """Where samples come from, before they are checked against the model."""
+    """Samples before they are checked against the model.
+
+    Attributes:
+        one_pass: whether the samples can be read only once.
+    """
 
     one_pass: bool
 
     @property
     def length(self) -> int | None:
-        """How many samples there are, or None when only a pass can tell."""
+        """Number of samples, or None where only a pass can count them."""
 
     def read(self, batch_size: int) -> Iterator[Batch]:
-        """The samples from the first on, in batches of at most `batch_size` where the source can choose."""
+        """Yield the samples from the first on; at most `batch_size` per batch where the source defines no batches."""
 
     def reference(self) -> Arrays:
-        """The arrays that are not model inputs, whole."""
+        """The arrays that are not model inputs, complete."""
 
     def sha256(self) -> str:
-        """Digest of the stored samples, hexadecimal; empty when it is known only after a pass."""
+        """SHA-256 of the stored samples in hexadecimal; empty where it is known only after a pass."""
 
 
 def as_array(value: Any, name: str) -> NDArray[Any]:
-    """A NumPy array of an array-like, a PyTorch tensor included, without importing PyTorch.
+    """Convert an array-like to NumPy; accepts PyTorch tensors without importing PyTorch.
 
     Raises:
-        DataError: it is none, or holds Python objects; the sentence calls it `name`.
+        DataError: the value is not an array of numbers; the message calls it `name`.
     """
     try:
         array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
@@ -59,10 +63,10 @@ def as_array(value: Any, name: str) -> NDArray[Any]:
         reason = " ".join(str(error).split())
         raise DataError(f"{name} cannot be read as an array ({reason}); give NumPy arrays of numbers") from None
     if array.dtype.hasobject:
-        raise DataError(f"{name} holds Python objects, which are not read; give numbers")
+        raise DataError(f"{name} holds Python objects, which are unsupported; give numbers")
     return array
 
 
 def concatenate(parts: list[Arrays]) -> Arrays:
-    """Batches of named arrays joined along axis 0."""
+    """Concatenate batches of named arrays along axis 0."""
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]} if parts else {}

@@ -1,4 +1,4 @@
-"""Samples that are known to fit the model, counted, hashed and limited."""
+"""Samples checked against the model, counted, hashed and limited."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from octavo.graph.spec import TensorSpec
 
 
 class SampleSet:
-    """A source of samples held against a model's inputs.
+    """A source of samples checked against a model's inputs.
 
     Attributes:
-        length: how many samples there are, or None when only a pass can tell.
+        length: number of samples, or None where only a pass can count them.
     """
 
     def __init__(
@@ -41,21 +41,23 @@ class SampleSet:
 
     @property
     def streamed(self) -> bool:
-        """Whether the samples come from an iterable, which brings its own batches and its reference with them."""
+        """Whether the samples come from an iterable, whose items define the batches and carry the reference."""
         return self._source.length is None
 
     def derived(self, source: Source) -> SampleSet:
-        """Samples from another source for the same model; they are taken as checked and prepared already."""
+        """Samples of another source for the same model, already checked and preprocessed."""
         return SampleSet(source, self._specs, None, None)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """The samples in order, in batches of `batch_size` (iterables keep the batches they come in).
+        """Yield the samples in order, in batches of `batch_size` (iterables keep their own batches).
 
         Raises:
-            DataError: a sample does not fit the model, there are none, or a generator is read twice.
+            DataError: a sample does not match the model, there are no samples, or a generator is read twice.
         """
         if self._source.one_pass and self._read:
-            raise DataError("the data can be read only once; give a list, a file, or an iterable that starts anew")
+            raise DataError(
+                "the data can be read only once; give a list, a file, or an iterable that can be iterated again"
+            )
         self._read = True
         digest, count = hashlib.sha256(), 0
         for batch in self._source.read(batch_size):
@@ -71,20 +73,20 @@ class SampleSet:
         self.length, self._digest = count, digest.hexdigest()
 
     def reference(self) -> Arrays:
-        """The arrays that are not model inputs, one row a sample."""
+        """The arrays that are not model inputs, one row per sample."""
         return {name: array[: self._limit] for name, array in self._source.reference().items()}
 
     def sha256(self) -> str:
-        """Digest of the stored samples; of iterables, of what the last full pass gave."""
+        """Digest of the stored samples; for iterables, of the samples of the last complete pass."""
         return self._source.sha256() or self._digest
 
-    def _checked(self, batch: Batch, room: int | None) -> Batch:
-        inputs = check_inputs(_first(batch.inputs, room), self._specs, self._preprocess, batch.start)
-        return Batch(inputs, _first(batch.reference, room), batch.start)
+    def _checked(self, batch: Batch, limit: int | None) -> Batch:
+        inputs = check_inputs(_first(batch.inputs, limit), self._specs, self._preprocess, batch.start)
+        return Batch(inputs, _first(batch.reference, limit), batch.start)
 
 
 def sample_hashes(batch: Batch) -> list[bytes]:
-    """Eight bytes for each sample of a batch, equal for equal inputs."""
+    """Hash of eight bytes per sample of a batch; equal inputs have equal hashes."""
     arrays = [np.ascontiguousarray(batch.inputs[name]) for name in sorted(batch.inputs)]
     rows = [array.reshape(batch.size, -1).view(np.uint8) for array in arrays]
     return [_hash([row[sample] for row in rows]) for sample in range(batch.size)]
@@ -97,12 +99,12 @@ def _hash(rows: list[NDArray[np.uint8]]) -> bytes:
     return digest.digest()
 
 
-def _first(arrays: Arrays, room: int | None) -> Arrays:
-    return {name: array[:room] if array.ndim else array for name, array in arrays.items()}
+def _first(arrays: Arrays, limit: int | None) -> Arrays:
+    return {name: array[:limit] if array.ndim else array for name, array in arrays.items()}
 
 
 def _update(digest: Any, arrays: Arrays, size: int) -> None:
-    """Row by row, so that the digest does not tell how the items were batched."""
+    """Update row by row, so that the digest does not depend on batching."""
     for row in range(size):
         for name in sorted(arrays):
             array = arrays[name]

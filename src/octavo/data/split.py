@@ -1,4 +1,4 @@
-"""Samples in two parts, group by group: one to choose by, one to judge by."""
+"""Split samples by groups into a selection set and a judging set."""
 
 from __future__ import annotations
 
@@ -14,42 +14,40 @@ from octavo.errors import DataError
 
 
 def split(samples: SampleSet, share: float, seed: int = 0) -> tuple[SampleSet, SampleSet]:
-    """About `share` of the samples, and the rest, each in their order.
+    """About `share` of the samples, and the rest, both in the original order.
 
-    Which part a sample falls into is drawn once for its group (the array `groups`, where there is one), so
-    that what belongs together stays together. The same samples, share and seed give the same parts.
+    Samples of a group (equal values in the array `groups`, where present) are in the same part. The split is
+    determined by samples, share and seed.
 
     Raises:
         DataError: the samples can be read only once, or are too few to fill both parts.
     """
     if samples.one_pass:
         raise DataError(
-            "the evaluation data can be read only once, but parts of them choose and judge; give a list, a file, or an "
-            "iterable that starts anew"
+            "the evaluation data can be read only once, but are split into a selection and a judging set; give a list, "
+            "a file, or an iterable that can be iterated again"
         )
     chosen = _draw(samples, share, seed)
     if chosen.all() or not chosen.any():
-        raise DataError(
-            f"{len(chosen)} evaluation samples are too few to choose by some and judge by others; give more"
-        )
+        raise DataError(f"{len(chosen)} evaluation samples are too few for a selection and a judging set; give more")
     return samples.derived(_Part(samples, chosen)), samples.derived(_Part(samples, ~chosen))
 
 
 def _draw(samples: SampleSet, share: float, seed: int) -> NDArray[np.bool_]:
-    """For each sample whether it is in the first part."""
+    """Mask of the samples in the first part, shape (samples,)."""
     groups, count = _groups(samples)
     rng = np.random.default_rng(seed)
     if groups is None:
-        return _some(count, share, rng)
+        return _random_mask(count, share, rng)
     _, inverse = np.unique(groups.reshape(len(groups), -1)[:, 0], return_inverse=True)
-    chosen: NDArray[np.bool_] = _some(int(inverse.max(initial=-1)) + 1, share, rng)[inverse]
+    chosen: NDArray[np.bool_] = _random_mask(int(inverse.max(initial=-1)) + 1, share, rng)[inverse]
     return chosen
 
 
-def _some(count: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
-    taken = np.zeros(count, np.bool_)
-    taken[rng.permutation(count)[: round(share * count)]] = True
-    return taken
+def _random_mask(count: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    mask = np.zeros(count, np.bool_)
+    mask[rng.permutation(count)[: round(share * count)]] = True
+    return mask
 
 
 def _groups(samples: SampleSet) -> tuple[NDArray[Any] | None, int]:
@@ -63,34 +61,34 @@ def _groups(samples: SampleSet) -> tuple[NDArray[Any] | None, int]:
 
 
 class _Part:
-    """The samples of a set that are marked."""
+    """The samples of a set that a mask selects."""
 
     one_pass = False
 
-    def __init__(self, samples: SampleSet, marked: NDArray[np.bool_]) -> None:
-        self._samples, self._marked = samples, marked
-        # References of iterables come with their batches.
+    def __init__(self, samples: SampleSet, mask: NDArray[np.bool_]) -> None:
+        self._samples, self._mask = samples, mask
+        # Iterables carry the reference in their batches.
         self._streamed = samples.streamed
-        self.length = None if self._streamed else int(marked.sum())
+        self.length = None if self._streamed else int(mask.sum())
 
     def read(self, batch_size: int) -> Iterator[Batch]:
-        """The marked samples, in batches of about `batch_size`."""
-        whole = batch_size if self._streamed else max(1, round(batch_size * self._marked.size / self._marked.sum()))
-        start, place = 0, 0
-        for batch in self._samples.batches(whole):
-            rows = self._marked[place : place + batch.size]
-            place += batch.size
+        """Yield the selected samples, in batches of about `batch_size`."""
+        read_size = batch_size if self._streamed else max(1, round(batch_size * self._mask.size / self._mask.sum()))
+        start, position = 0, 0
+        for batch in self._samples.batches(read_size):
+            rows = self._mask[position : position + batch.size]
+            position += batch.size
             if rows.any():
                 part = Batch(_rows(batch.inputs, rows), _rows(batch.reference, rows), start)
                 start += part.size
                 yield part
 
     def reference(self) -> Arrays:
-        """The reference arrays of the marked samples."""
-        return _rows(self._samples.reference(), self._marked)
+        """The reference arrays of the selected samples."""
+        return _rows(self._samples.reference(), self._mask)
 
     def sha256(self) -> str:
-        """Digest of the whole set."""
+        """Digest of the complete set."""
         return self._samples.sha256()
 
 

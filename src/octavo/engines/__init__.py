@@ -1,4 +1,4 @@
-"""One face to run a model."""
+"""Inference engines behind one interface."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one face that every engine shows."""
+"""The interface of an inference engine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from octavo.graph.spec import TensorSpec
 
 
 class Engine(Protocol):
-    """A model ready to run: NumPy arrays in by name, NumPy arrays out by name."""
+    """A loaded model with NumPy arrays by name as inputs and outputs."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]

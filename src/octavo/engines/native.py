@@ -1,4 +1,4 @@
-"""Run a bundle with Octavo's own runtime."""
+"""Run a bundle in the native runtime."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from octavo.errors import DataError
 from octavo.graph.spec import TensorSpec
 from octavo.native import open_bundle, open_session
 
-# As octavo.h numbers them.
+# octavo_type of octavo.h.
 _TYPES: dict[int, type] = {
     1: np.float32, 2: np.uint8, 3: np.int8, 4: np.int32, 5: np.uint16, 6: np.int16, 7: np.int64, 8: np.bool_,
 }  # fmt: skip
@@ -23,14 +23,14 @@ _TYPES: dict[int, type] = {
 
 @dataclass(frozen=True)
 class OperatorCost:
-    """What one operator of a bundle takes in a run.
+    """Cost of one operator of a bundle per run.
 
     Attributes:
-        name: that of the node it was made from.
-        kind: the runtime's kind of operator.
-        milliseconds: the median of the runs that were timed.
-        bytes: of its operands, constants and result.
-        multiply_adds: of a product or convolution; 0 for others.
+        name: name of the ONNX node that it was lowered from.
+        kind: operator kind of the runtime.
+        milliseconds: median over the timed runs.
+        bytes: size of operands, constants and result.
+        multiply_adds: multiply-accumulate operations of a GEMM or convolution; 0 for other kinds.
     """
 
     name: str
@@ -41,96 +41,96 @@ class OperatorCost:
 
     @property
     def gops(self) -> float | None:
-        """Billions of multiplications and additions a second; None where there are none to count."""
+        """Giga-operations (multiplications and additions) per second; None for other kinds."""
         if self.multiply_adds == 0 or self.milliseconds == 0.0:
             return None
         return 2e-6 * self.multiply_adds / self.milliseconds
 
 
 class NativeSession:
-    """A compiled model ready to run; threads may share it, one runs at a time.
+    """A loaded bundle. Threads may share it; runs are serialized.
 
     Args:
-        path: a bundle's file.
-        threads: that share the work of each operator; the results are the same on any number.
+        path: bundle file.
+        threads: threads per operator; results do not depend on their number.
 
     Attributes:
-        inputs: what it takes, in order; an axis whose length is left open has the name of its size.
-        outputs: what it gives, in order; None stands for a length that follows from sizes in another way.
+        inputs: input specifications in order; a dynamic axis has a symbolic size.
+        outputs: output specifications in order; None for a length that is computed from symbolic sizes.
 
     Raises:
-        ModelError: the file cannot be read, or is no sound bundle.
-        OptionError: there are less than 1 or more than 256 threads, or the system refuses to start them.
+        ModelError: the file cannot be read, or is not a valid bundle.
+        OptionError: `threads` is not in 1..256, or the system cannot start them.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, threads: int = 1) -> None:
         model = open_bundle(path)
         self._session = open_session(model, threads)
         self._lock = Lock()
-        self._shapes = tuple(tuple(each[2]) for each in model.inputs)
-        self._results = [each[2] for each in model.outputs]
-        self.inputs = tuple(_spec(*each) for each in model.inputs)
-        self.outputs = tuple(_spec(*each) for each in model.outputs)
+        self._shapes = tuple(tuple(value[2]) for value in model.inputs)
+        self._results = [value[2] for value in model.outputs]
+        self.inputs = tuple(_spec(*value) for value in model.inputs)
+        self.outputs = tuple(_spec(*value) for value in model.outputs)
         self._names = tuple(spec.name for spec in self.inputs)
 
     @property
     def memory_bytes(self) -> int:
-        """What a run works in, beside inputs, outputs and the bundle itself: as much as the largest so far needed."""
+        """Size of the arena: activations and scratch memory of the largest run so far."""
         return self._session.memory_bytes
 
     def __call__(self, *inputs: NDArray[Any]) -> NDArray[Any] | tuple[NDArray[Any], ...]:
-        """Run on arrays in the order of `inputs`: the output, or a tuple of several.
+        """Run on arrays in the order of `inputs`; return the output, or a tuple of outputs.
 
         Raises:
-            DataError: the arrays do not fit the inputs.
+            DataError: the arrays do not match the inputs.
         """
-        found = self._session.run_quickly(inputs)
-        if found is not None:
-            return found
+        outputs = self._session.run_quickly(inputs)
+        if outputs is not None:
+            return outputs
         if len(inputs) != len(self.inputs):
             raise DataError(f"the model takes {len(self.inputs)} inputs and was given {len(inputs)}")
-        results = self._run([_fitting(spec, array) for spec, array in zip(self.inputs, inputs, strict=True)])
+        results = self._run([_checked(spec, array) for spec, array in zip(self.inputs, inputs, strict=True)])
         return results[0] if len(results) == 1 else tuple(results)
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Run on arrays by name; the outputs by name. Contiguous arrays of the right type are read in place.
+        """Run on arrays by name; return the outputs by name. Contiguous arrays of the right dtype are read in place.
 
         Raises:
-            DataError: an input is missing, unknown, or does not fit.
+            DataError: an input is missing, unknown, or does not match.
         """
-        found = self._session.run_feeds_quickly(feeds)
-        if found is not None:
-            return found
+        outputs = self._session.run_feeds_quickly(feeds)
+        if outputs is not None:
+            return outputs
         if len(feeds) != len(self._names) or not all(name in feeds for name in self._names):
             self._refuse(feeds)
-        results = self._run([_fitting(spec, feeds[spec.name]) for spec in self.inputs])
+        results = self._run([_checked(spec, feeds[spec.name]) for spec in self.inputs])
         return {spec.name: array for spec, array in zip(self.outputs, results, strict=True)}
 
     def time_operators(self, feeds: Mapping[str, NDArray[Any]], runs: int) -> list[OperatorCost]:
-        """Run so many times on arrays by name and say what each operator took, in the order in which they run.
+        """Run `runs` times and return the cost of each operator in execution order.
 
         Raises:
-            DataError: an input is missing, unknown, or does not fit.
+            DataError: an input is missing, unknown, or does not match.
         """
         self.run(feeds)
-        taken = []
+        nanoseconds = []
         try:
             for _ in range(runs):
                 self._session.time(True)
                 self.run(feeds)
-                found = self._session.operators()
-                taken.append([each[3] for each in found])
+                operators = self._session.operators()
+                nanoseconds.append([operator[3] for operator in operators])
         finally:
             self._session.time(False)
-        middle = np.median(taken, axis=0) * 1e-6
+        medians = np.median(nanoseconds, axis=0) * 1e-6
         return [
             OperatorCost(name, kind, float(milliseconds), size, multiply_adds)
-            for (name, kind, _, _, size, multiply_adds), milliseconds in zip(found, middle, strict=True)
+            for (name, kind, _, _, size, multiply_adds), milliseconds in zip(operators, medians, strict=True)
         ]
 
     def _run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
         with self._lock:
-            self._fit(tuple(array.shape for array in inputs))
+            self._resize(tuple(array.shape for array in inputs))
             results = [np.empty(shape, spec.dtype) for shape, spec in zip(self._results, self.outputs, strict=True)]
             self._session.run(inputs, results)
         return results
@@ -141,11 +141,11 @@ class NativeSession:
         what = f"takes no input '{unknown[0]}'" if unknown else f"needs the input '{missing[0]}'"
         raise DataError(f"the model {what}; it has {', '.join(sorted(self._names))}")
 
-    def _fit(self, shapes: tuple[tuple[int, ...], ...]) -> None:
-        """Fit the session to inputs of these shapes.
+    def _resize(self, shapes: tuple[tuple[int, ...], ...]) -> None:
+        """Plan the memory for inputs of these shapes.
 
         Raises:
-            DataError: the model does not run at these sizes.
+            DataError: the model does not accept these sizes.
         """
         if shapes == self._shapes:
             return
@@ -161,32 +161,34 @@ def load(path: str | os.PathLike[str], *, threads: int = 1) -> NativeSession:
 
     Args:
         path: the bundle's file.
-        threads: that share the work of each operator; the results are the same on any number.
+        threads: threads per operator; results do not depend on their number.
 
     Raises:
-        ModelError: the file cannot be read, or is no sound bundle.
-        OptionError: there are less than 1 or more than 256 threads, or the system refuses to start them.
+        ModelError: the file cannot be read, or is not a valid bundle.
+        OptionError: `threads` is not in 1..256, or the system cannot start them.
     """
     return NativeSession(path, threads=threads)
 
 
-def _fitting(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
-    given = np.asarray(array)
-    if given.shape == spec.shape and given.dtype == spec.dtype and given.flags.c_contiguous:
-        return given
-    dims = zip(spec.shape, given.shape, strict=False)
-    if given.ndim != len(spec.shape) or any(isinstance(dim, int) and dim != length for dim, length in dims):
-        raise DataError(f"input '{spec.name}' is of shape {given.shape}; the model was compiled for {_form(spec)}")
-    if given.dtype != spec.dtype and not (given.dtype.kind == spec.dtype.kind == "f"):
-        raise DataError(f"input '{spec.name}' is of {given.dtype}; the model takes {spec.dtype}")
-    return np.ascontiguousarray(given, spec.dtype).reshape(given.shape)
+def _checked(spec: TensorSpec, array: NDArray[Any]) -> NDArray[Any]:
+    actual = np.asarray(array)
+    if actual.shape == spec.shape and actual.dtype == spec.dtype and actual.flags.c_contiguous:
+        return actual
+    dims = zip(spec.shape, actual.shape, strict=False)
+    if actual.ndim != len(spec.shape) or any(isinstance(dim, int) and dim != length for dim, length in dims):
+        raise DataError(
+            f"input '{spec.name}' is of shape {actual.shape}; the model was compiled for {_shape_text(spec)}"
+        )
+    if actual.dtype != spec.dtype and not (actual.dtype.kind == spec.dtype.kind == "f"):
+        raise DataError(f"input '{spec.name}' is of {actual.dtype}; the model takes {spec.dtype}")
+    return np.ascontiguousarray(actual, spec.dtype).reshape(actual.shape)
 
 
-def _form(spec: TensorSpec) -> str:
+def _shape_text(spec: TensorSpec) -> str:
     return f"({', '.join(str(dim) for dim in spec.shape)}{',' * (len(spec.shape) == 1)})"
 
 
 def _spec(name: str, dtype: int, shape: list[int], sizes: list[str | None]) -> TensorSpec:
-    """Fixed lengths as numbers, and others by their names."""
+    """Static lengths as numbers, dynamic ones by their symbol."""
     dims = tuple(dim if size is None else size or None for dim, size in zip(shape, sizes, strict=True))
     return TensorSpec(name, np.dtype(_TYPES[dtype]), dims)

@@ -1,4 +1,4 @@
-"""Run a model with ONNX Runtime on the processor."""
+"""Run a model with ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from octavo.graph.spec import TensorSpec
 from octavo.graph.values import named_values
 from octavo.targets import cpu_flags
 
-_QUIET = 4
+_LOG_FATAL = 4
 _X86, _VNNI = {"x86_64", "amd64"}, {"avx512_vnni", "avx_vnni"}
-_SEVEN_BITS = 64
-_SMALL = 1024
-_HANDED_OVER = {ir.DataType.FLOAT, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT32, ir.DataType.INT64}
+_MAX_SEVEN_BITS = 64
+_MIN_EXTERNAL_BYTES = 1024
+_EXTERNAL_TYPES = {ir.DataType.FLOAT, ir.DataType.INT8, ir.DataType.UINT8, ir.DataType.INT32, ir.DataType.INT64}
 _TYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -40,19 +40,19 @@ _TYPES = {
 
 
 class Session:
-    """A model ready to run.
+    """A loaded ONNX model.
 
     Args:
         model: a model in memory, its serialized bytes, or the path of its file.
-        outputs: names of the tensors to return, internal ones too; the graph's outputs by default.
-        edit: what is done to a copy of the model before it is opened.
-        threads: threads inside an operator; ONNX Runtime's own choice by default.
-        optimize: let ONNX Runtime rewrite the graph for speed.
-        reuse: write outputs where those of the last run stood, if its inputs had the same shapes. A result
-            then holds until the next run only; fresh memory costs as much as a small model's arithmetic.
-        saturate: run integer kernels also where this processor's would saturate, as for timing; by default
-            a quantized model is then computed as its Q/DQ nodes are written.
-        operators: a library of operators that the model uses besides ONNX Runtime's own.
+        outputs: names of the tensors to return, intermediate ones included; the graph's outputs by default.
+        edit: modifies a copy of the model before it is loaded.
+        threads: intra-op threads; ONNX Runtime's default when None.
+        optimize: enable graph optimizations of ONNX Runtime.
+        reuse: write outputs to the buffers of the last run when its inputs had the same shapes. A result is then
+            valid until the next run only; allocation costs as much as the arithmetic of a small model.
+        saturate: use integer kernels even where their 16-bit intermediates can saturate on this processor (for
+            timing); by default Q/DQ nodes are then executed as written, without integer kernels.
+        operators: path of a custom operator library.
 
     Raises:
         ModelError: ONNX Runtime cannot load the model.
@@ -71,7 +71,7 @@ class Session:
         operators: str | None = None,
     ) -> None:
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = _QUIET
+        options.log_severity_level = _LOG_FATAL
         if threads is not None:
             options.intra_op_num_threads = threads
         if not optimize:
@@ -95,7 +95,7 @@ class Session:
         """Run once; returns the outputs by name.
 
         Raises:
-            DataError: ONNX Runtime refuses the inputs or fails while it runs.
+            DataError: ONNX Runtime rejects the inputs, or the run fails.
         """
         if self._last is not None and self._last.again(feeds):
             return self._last.results
@@ -109,7 +109,7 @@ class Session:
 
 
 class _Last:
-    """The results of a run, bound to be written again."""
+    """The output buffers of a run, bound for reuse."""
 
     def __init__(self, session: Any, feeds: Mapping[str, NDArray[Any]], results: dict[str, NDArray[Any]]) -> None:
         self.results = results
@@ -119,7 +119,7 @@ class _Last:
             self._binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
 
     def again(self, feeds: Mapping[str, NDArray[Any]]) -> bool:
-        """Run into the same arrays; False where the inputs, or the outputs then, have other shapes."""
+        """Run into the same buffers; False where input or output shapes differ."""
         if self._shapes != {name: array.shape for name, array in feeds.items()}:
             return False
         try:
@@ -132,26 +132,26 @@ class _Last:
 
 
 def would_saturate(model: ir.Model | bytes | str | Path) -> bool:
-    """Whether ONNX Runtime's integer kernels can leave 16 bits on this processor, and so miss the model's integers."""
+    """Whether 16-bit intermediates of ONNX Runtime's integer kernels can saturate on this processor."""
     return bool(saturating(model))
 
 
 def saturating(model: ir.Model | bytes | str | Path) -> list[str]:
-    """The names of the nodes whose integer kernels can leave 16 bits on this processor.
+    """The names of the nodes whose integer kernels can saturate 16-bit intermediates on this processor.
 
-    x86 without VNNI adds two u8 times s8 products in 16 bits (VPMADDUBSW), which 7-bit weights alone cannot exceed.
+    x86 without VNNI adds two u8*s8 products in 16 bits with saturation (VPMADDUBSW); 7-bit weights cannot overflow.
     """
     if platform.machine().lower() not in _X86 or _VNNI & cpu_flags():
         return []
     graph = _copy(model).graph
-    wide = [node for node in graph if node.op_type == "DequantizeLinear" and _widest(node) > _SEVEN_BITS]
+    wide = [node for node in graph if node.op_type == "DequantizeLinear" and _widest(node) > _MAX_SEVEN_BITS]
     return list(dict.fromkeys(use.node.name or "" for node in wide for use in node.outputs[0].uses()))
 
 
 def _widest(node: ir.Node) -> int:
     """The largest magnitude among the int8 weights that a node dequantizes; 0 for other nodes.
 
-    Weights that the model itself quantizes, as AIMET's do, are taken to fill their grid.
+    Weights that the model quantizes at run time, as AIMET exports them, are assumed to use the whole grid.
     """
     stored = constant(node.inputs[0])
     producer = None if node.inputs[0] is None else node.inputs[0].producer()
@@ -162,7 +162,7 @@ def _widest(node: ir.Node) -> int:
 
 
 def _return(model: ir.Model, outputs: Sequence[str]) -> None:
-    """Make these tensors, internal ones too, the model's outputs."""
+    """Make these tensors, intermediate ones included, the model's outputs."""
     values = named_values(model.graph, outputs)
     model.graph.outputs.clear()
     model.graph.outputs.extend(values[name] for name in outputs)
@@ -182,7 +182,7 @@ def _copy(model: ir.Model | bytes | str | Path) -> ir.Model:
 
 
 def _open(model: ir.Model | bytes | str | Path, options: Any, operators: str | None) -> Any:
-    """ONNX Runtime's session; a model in memory is used up."""
+    """Load into ONNX Runtime; consumes a model in memory."""
     try:
         if operators is not None:
             options.register_custom_ops_library(operators)
@@ -198,25 +198,25 @@ def _open(model: ir.Model | bytes | str | Path, options: Any, operators: str | N
 
 
 def _take_weights(model: ir.Model) -> dict[str, Any]:
-    """Large constants to hand over in memory: a copy through protocol buffers costs time, and ends at 2 GB."""
-    taken: dict[str, Any] = {}
+    """Move large constants out of the model, to pass them in memory: protobuf copies them and is limited to 2 GB."""
+    moved: dict[str, Any] = {}
     for value in model.graph.initializers.values():
         tensor = value.const_value
-        # ONNX Runtime drops what nothing reads, and then misses it.
+        # ONNX Runtime drops unused initializers and then fails to find them.
         if (
             not value.uses()
             or tensor is None
-            or tensor.nbytes < _SMALL
-            or tensor.dtype not in _HANDED_OVER
+            or tensor.nbytes < _MIN_EXTERNAL_BYTES
+            or tensor.dtype not in _EXTERNAL_TYPES
             or value.name is None
         ):
             continue
         array = np.ascontiguousarray(tensor.numpy())
-        taken[value.name] = onnxruntime.OrtValue.ortvalue_from_numpy(array)
+        moved[value.name] = onnxruntime.OrtValue.ortvalue_from_numpy(array)
         value.const_value = ir.ExternalTensor(
             "in memory", 0, tensor.nbytes, tensor.dtype, shape=ir.Shape(array.shape), name=value.name
         )
-    return taken
+    return moved
 
 
 def _session(model: bytes | str, options: Any) -> Any:
@@ -224,7 +224,7 @@ def _session(model: bytes | str, options: Any) -> Any:
 
 
 def _reason(error: Exception) -> str:
-    """The last and most telling part of an ONNX Runtime message, on one line."""
+    """The most specific part of an ONNX Runtime message, on one line."""
     text = " ".join(str(error).split())
     text = text.split(" : ", 2)[-1]
     return text if len(text) <= 300 else text[:297] + "..."

@@ -1,4 +1,4 @@
-"""Accuracy with intervals, errors layer by layer, latency, memory."""
+"""Metrics with confidence intervals, per-layer errors, latency, energy, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An engine that remembers: the float model is run once over data that many quantized models are held against."""
+"""An engine with cached outputs, for a float model that many quantized models are compared with."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from numpy.typing import NDArray
 
 from octavo.engines import Engine
 
-_LARGEST = 1 << 29
+_MAX_BYTES = 1 << 29
 
 
 class CachingEngine:
-    """Another engine's outputs, kept by the digest of the inputs while they fit in `largest` bytes."""
+    """Caches the outputs of an engine by the digest of the inputs, up to `max_bytes` in total."""
 
-    def __init__(self, engine: Engine, largest: int = _LARGEST) -> None:
+    def __init__(self, engine: Engine, max_bytes: int = _MAX_BYTES) -> None:
         self.inputs, self.outputs = engine.inputs, engine.outputs
-        self._engine, self._room = engine, largest
-        self._known: dict[bytes, dict[str, NDArray[Any]]] = {}
+        self._engine, self._free_bytes = engine, max_bytes
+        self._cache: dict[bytes, dict[str, NDArray[Any]]] = {}
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """The outputs for these inputs, from memory where they were seen before."""
+        """The outputs for these inputs, from the cache where possible."""
         key = _digest(feeds)
-        if key in self._known:
-            return dict(self._known[key])
-        found = self._engine.run(feeds)
-        size = sum(array.nbytes for array in found.values())
-        if size <= self._room:
-            self._known[key] = found
-            self._room -= size
-        return found
+        if key in self._cache:
+            return dict(self._cache[key])
+        outputs = self._engine.run(feeds)
+        size = sum(array.nbytes for array in outputs.values())
+        if size <= self._free_bytes:
+            self._cache[key] = outputs
+            self._free_bytes -= size
+        return outputs
 
 
 def _digest(feeds: Mapping[str, NDArray[Any]]) -> bytes:

@@ -1,4 +1,4 @@
-"""Two models on the same samples: outputs, and the tensors that both have."""
+"""Comparison of two models on the same samples: outputs, and tensors that both have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from octavo.system.progress import Progress
 
 @dataclass(frozen=True)
 class ComparedTensor:
-    """A tensor of the first model, the operator that writes it, and its error in the second."""
+    """A tensor of the first model, its operator, and its error in the second model."""
 
     name: str
     op: str
@@ -24,7 +24,7 @@ class ComparedTensor:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Errors of the second model against the first: of graph outputs, and of inner tensors in graph order."""
+    """Errors of the second model against the first: graph outputs, and intermediate tensors in graph order."""
 
     outputs: list[ComparedTensor]
     layers: list[ComparedTensor]
@@ -37,28 +37,29 @@ def compare(first: ir.Model, second: ir.Model, samples: SampleSet, *, progress: 
         ModelError: a model cannot be run.
     """
     pairs = counterparts(second)
-    there = _float_tensors(second)
+    candidates = _float_tensors(second)
     outputs = {value.name or "" for value in first.graph.outputs}
     names: dict[str, str] = {}
     for name in _float_tensors(first):
         other = pairs.get(name, name)
-        if other in there:
+        if other in candidates:
             names[name] = other
     errors = tensor_errors(first, second, names, samples, progress=progress)
     writers = {value.name or "": node for node in first.graph for value in node.outputs}
-    found = [
+    tensors = [
         ComparedTensor(name, writers[name].op_type, writers[name].name or "", error)
         for name, error in errors.items()
         if name in writers
     ]
     return Comparison(
-        [each for each in found if each.name in outputs], [each for each in found if each.name not in outputs]
+        [tensor for tensor in tensors if tensor.name in outputs],
+        [tensor for tensor in tensors if tensor.name not in outputs],
     )
 
 
 def _float_tensors(model: ir.Model) -> dict[str, None]:
-    """Names of the float32 tensors that operators write, constants and weights left out."""
-    # Few exporters state the types of inner tensors.
+    """Names of the float32 outputs of operators, without constants and weights."""
+    # Exporters rarely store the types of intermediate tensors.
     typed = model.clone()
     InferShapesPass()(typed)
     names: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""Signal to noise as a number that reports can hold."""
+"""Signal-to-noise ratio, bounded for reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def decibels(signal: float, noise: float) -> float:
-    """10 log10(signal / noise), within -100 and 200 dB so that exact and ruined layers have a number."""
+    """10 log10(signal / noise), clipped to [-100, 200] dB so that it is finite."""
     if not isfinite(noise):
         return -100.0
     if noise <= 0.0:

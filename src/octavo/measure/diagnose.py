@@ -1,4 +1,4 @@
-"""Which layers lose most, and what in their numbers says why."""
+"""The layers with the largest errors, and their likely causes."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from octavo.affine import QuantParams, real_range
 from octavo.graph.plan import LayerPlan
 from octavo.measure.layers import TensorError
 
-# Below this a tensor has lost what classifiers need; 8 bits on a Gaussian give some 40 dB.
+# SQNR below which classifiers fail; 8 bits give about 40 dB on a Gaussian.
 _POOR_DB = 20.0
 _FEW_STEPS = 16.0
-# A range so many times wider than the values wastes two bits of eight.
+# A range this many times wider than the values wastes two of eight bits.
 _TOO_WIDE = 4.0
 _WORST = 5
-# Weights on fewer levels lose more than activations do.
+# With fewer levels weights dominate the error.
 _MANY_LEVELS = 64
-# What share of the values beyond the range is worth a word, and what share of the channels are few.
+# Share of clipped values to report, and share of the channels that counts as few.
 _CLIPPED = 0.005
 _FEW_CHANNELS = 0.1
-# By how much values may exceed those of the calibration samples before these are too few.
+# Ratio to the largest value in calibration above which there were too few calibration samples.
 _BEYOND = 1.25
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A layer among the worst: `sqnr_db` of its result, and the likely causes, one sentence each.
+    """One of the worst layers: SQNR of its output, and the likely causes, one sentence each.
 
-    `share` is the layer's own part of the output's error, from 0 to 1, as far as such parts add up; None
-    where it was not measured.
+    `share` is the layer's contribution to the output error, 0 to 1, assuming that contributions add up; None where
+    it was not measured.
     """
 
     layer: str
@@ -42,13 +42,13 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What else is known of layers and tensors.
+    """Further measurements of layers and tensors.
 
     Attributes:
-        shares: each layer's own part of the output's error.
-        calibrated: the largest |x| of each tensor over the calibration samples.
-        samples: how many of those there were.
-        hazards: layers whose integer kernels can fail on this processor, each with a sentence.
+        shares: contribution of each layer to the output error.
+        calibrated: largest |x| of each tensor over the calibration samples.
+        samples: number of calibration samples.
+        hazards: layers whose integer kernels can saturate on this processor, with a sentence each.
     """
 
     shares: Mapping[str, float] = field(default_factory=dict)
@@ -66,10 +66,10 @@ def diagnose(
     activations: Mapping[str, QuantParams],
     evidence: Evidence = NOTHING,
 ) -> list[Diagnosis]:
-    """The worst layers first, those below 20 dB and at most five, else the single worst.
+    """At most five layers below 20 dB, worst first; the single worst if there are none.
 
-    A layer's loss is what its own step adds, so layers are ordered by what the grids that they read and
-    write lose by themselves; what a result may only inherit counts 10 dB less.
+    Layers are ordered by the SQNR of their own input and output grids; the SQNR of the output, which includes inherited
+    errors, counts with 10 dB more.
     """
     found = [layer for layer in layers if layer.result in errors and layer.role != "move"]
     ordered = sorted(found, key=lambda layer: _rank(layer, errors))
@@ -100,15 +100,20 @@ def _diagnosis(
         if name in errors and name in activations
         for cause in _causes(name, errors[name], activations[name])
     ]
-    causes += [each for name in _tensors(layer) if name in errors for each in _unsettled(name, errors[name], evidence)]
+    causes += [
+        cause
+        for name in _tensors(layer)
+        if name in errors
+        for cause in _beyond_calibration(name, errors[name], evidence)
+    ]
     causes = causes or _hidden_causes(layer, errors, activations)
     causes += [evidence.hazards[layer.name]] if layer.name in evidence.hazards else []
     share = evidence.shares.get(layer.name)
     return Diagnosis(layer.name, layer.op, layer.result, errors[layer.result].sqnr_db, causes, share)
 
 
-def _unsettled(name: str, error: TensorError, evidence: Evidence) -> list[str]:
-    """Says where samples reach well beyond all that calibration saw: its sketch had not settled."""
+def _beyond_calibration(name: str, error: TensorError, evidence: Evidence) -> list[str]:
+    """Report a tensor whose values are well beyond those seen in calibration."""
     largest, seen = float(error.channel_ranges.max(initial=0.0)), evidence.calibrated.get(name, 0.0)
     if seen <= 0.0 or largest <= _BEYOND * seen:
         return []
@@ -121,15 +126,15 @@ def _unsettled(name: str, error: TensorError, evidence: Evidence) -> list[str]:
 def _hidden_causes(
     layer: LayerPlan, errors: Mapping[str, TensorError], activations: Mapping[str, QuantParams]
 ) -> list[str]:
-    """Where no grid loses much of its tensor as a whole."""
+    """Causes where the SQNR of all grids on their own is high."""
     inputs = [name for name in layer.inputs.values() if name in errors]
     inherited = [name for name in inputs if errors[name].sqnr_db < _POOR_DB]
     if inherited:
         return [f"its input '{inherited[0]}' already arrives with {errors[inherited[0]].sqnr_db:.1f} dB"]
     if errors[layer.result].sqnr_db < _POOR_DB:
-        # Loud channels hide the noise of quiet ones until large weights take those up.
-        given = [name for name in inputs if name in activations]
-        quiet = [each for name in given for each in _quiet_channels(name, errors[name], activations[name], 0.0)]
+        # Large channels mask the noise of small ones until large weights amplify it.
+        quantized = [name for name in inputs if name in activations]
+        quiet = [cause for name in quantized for cause in _quiet_channels(name, errors[name], activations[name], 0.0)]
         if quiet:
             return quiet
         few = min((weight.grid.levels for weight in layer.weights), default=_MANY_LEVELS)
@@ -141,7 +146,7 @@ def _hidden_causes(
 
 
 def _quiet_channels(name: str, error: TensorError, params: QuantParams, share: float) -> list[str]:
-    """Says which channels drown beside louder ones, if at least that share of them do."""
+    """Report channels that use few steps of the grid, if at least `share` of them do."""
     ranges = error.channel_ranges[error.channel_ranges > 0]
     quiet = int((ranges / float(params.scale) < _FEW_STEPS).sum())
     if ranges.size < 2 or quiet == 0 or quiet < share * ranges.size:
@@ -154,7 +159,7 @@ def _quiet_channels(name: str, error: TensorError, params: QuantParams, share: f
 
 
 def _clipping(name: str, error: TensorError, params: QuantParams) -> str:
-    """Says what lies beyond the range: a few loud channels, or values all over the tensor."""
+    """Report clipped values: of a few large channels, or of the whole tensor."""
     nearer = min(abs(float(end)) for end in real_range(params) if end != 0)
     ranges = error.channel_ranges
     loud = int((ranges > nearer).sum())

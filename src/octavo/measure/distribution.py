@@ -1,4 +1,4 @@
-"""How the values of a tensor are spread over its grid."""
+"""Histograms of the values of a tensor on its grid."""
 
 from __future__ import annotations
 
@@ -14,19 +14,18 @@ from octavo.ranges import FbgemmHistogram, Observer, RangeSketch
 
 Doubles = NDArray[np.float64]
 
-# Bins over the grid itself, and at most over all: what lies far beyond the grid widens them.
-_ON_GRID, _MOST = 64, 192
-# Finer grids are counted in bins of several levels, more channels several at a time: nobody sees more.
+# Bins within the grid, and most bins in total: values far beyond the grid widen the bins.
+_ON_GRID, _MAX_BINS = 64, 192
+# Most bins of levels and most channels in a report; beyond, neighbours are merged.
 _LEVELS = 128
-_MOST_CHANNELS = 128
+_MAX_CHANNELS = 128
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """The share of values in each of some equal bins between `low` and `high`.
+    """Shares of values in equal bins between `low` and `high`.
 
-    `integers` tells what those ends are: integers of the grid, where channels have scales of their own and
-    real numbers would mix them, else real numbers.
+    With `integers` the bounds are integers of the grid, as for scales per channel; otherwise real numbers.
     """
 
     low: float
@@ -37,7 +36,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Channels:
-    """The smallest and largest value of each channel; of very many channels, of each `step` neighbours together."""
+    """Minimum and maximum of each channel, or of each `step` neighbouring channels where there are many."""
 
     low: list[float]
     high: list[float]
@@ -45,11 +44,11 @@ class Channels:
 
 
 def of_observer(observer: Observer, params: QuantParams) -> Histogram | None:
-    """The histogram of what an observer saw, bins aligned with the grid; None where it keeps no histogram.
+    """The histogram of an observer, with bins aligned to the grid; None where it keeps no histogram.
 
     Args:
-        observer: of the calibration pass.
-        params: the grid of the tensor, one scale.
+        observer: observer after calibration.
+        params: parameters of the tensor, per tensor.
     """
     if isinstance(observer, RangeSketch):
         low, high, counts = observer.histogram()
@@ -65,10 +64,10 @@ def of_observer(observer: Observer, params: QuantParams) -> Histogram | None:
 
 
 def of_integers(integers: NDArray[Any], params: QuantParams) -> Histogram:
-    """The histogram of integers on their grid: in real numbers where one scale holds for all.
+    """The histogram of quantized values, with real bounds where the scale is per tensor.
 
     Args:
-        integers: on the grid of `params`, any shape, not empty.
+        integers: quantized values on the grid of `params`, any shape, not empty.
     """
     grid = params.grid
     width = -(-grid.levels // _LEVELS)
@@ -83,8 +82,8 @@ def of_integers(integers: NDArray[Any], params: QuantParams) -> Histogram:
 
 
 def channels(low: Doubles, high: Doubles) -> Channels:
-    """The ends of each channel, as many as can be told apart."""
-    step = -(-low.size // _MOST_CHANNELS) or 1
+    """Channels with these minima and maxima, merged where there are many."""
+    step = -(-low.size // _MAX_CHANNELS) or 1
     starts = np.arange(0, low.size, step)
     if low.size == 0:
         return Channels([], [])
@@ -92,40 +91,40 @@ def channels(low: Doubles, high: Doubles) -> Channels:
 
 
 def channels_of(array: NDArray[np.float32], axis: int) -> Channels:
-    """The ends of each channel of an array along an axis."""
+    """Minimum and maximum of each channel of an array along an axis."""
     rows = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
     return channels(rows.min(axis=1).astype(np.float64), rows.max(axis=1).astype(np.float64))
 
 
 def rounding_sqnr_db(array: NDArray[np.float32], integers: NDArray[Any], params: QuantParams) -> float:
-    """10 log10(sum w^2 / sum (w - S (q - Z))^2) of an array and the integers that stand for it."""
+    """10 log10(sum w^2 / sum (w - S (q - Z))^2) of an array w and its quantized values q."""
     error = array - dequantize(integers, params)
     flat, lost = array.reshape(-1), error.reshape(-1)
     return decibels(float(np.dot(flat, flat)), float(np.dot(lost, lost)))
 
 
 def _edges(params: QuantParams, low: float, high: float) -> Doubles:
-    """Equal bins over the grid, and further ones of the same width over what lies beyond it."""
+    """Edges of equal bins over the grid, extended to the values beyond it."""
     half = float(params.scale) / 2
     first, last = (float(end) for end in real_range(params))
     first, last = first - half, last + half
-    width = max((last - first) / _ON_GRID, (max(high, last) - min(low, first)) / _MOST)
+    width = max((last - first) / _ON_GRID, (max(high, last) - min(low, first)) / _MAX_BINS)
     before, after = (int(np.ceil(max(beyond, 0.0) / width)) for beyond in (first - low, high - last))
     inner = int(np.ceil((last - first) / width))
     return np.asarray(first + width * np.arange(-before, inner + after + 1), np.float64)
 
 
 def _shares(low: Doubles, high: Doubles, counts: NDArray[np.int64], edges: Doubles) -> list[float]:
-    """Counts of fine bins in coarser ones, each spread evenly over its own width."""
+    """Shares in coarse bins of counts in fine bins, uniform within a fine bin."""
     total = np.cumsum(counts)
     places = np.stack([low, np.maximum(high, np.nextafter(low, np.inf))], axis=1).reshape(-1)
     below = np.stack([total - counts, total], axis=1).reshape(-1)
     found = np.interp(edges, places, below)
-    # All values lie between the outer edges, also those that lie on one, or beside it by a rounding.
+    # All values are within the outer edges, up to rounding.
     found[0], found[-1] = 0, total[-1]
     return _rounded(np.diff(found) / total[-1])
 
 
 def _rounded(values: Doubles) -> list[float]:
-    """Four digits: as many as anybody sees."""
+    """Round to four significant digits."""
     return [float(f"{value:.4g}") for value in values]

@@ -1,4 +1,4 @@
-"""A metric of the float and of the quantized model on the same samples, with the interval of the drop."""
+"""The metric of the float and the quantized model on the same samples, with the paired interval of the drop."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from octavo.measure.metrics import Metric, default_metric
 from octavo.measure.resample import Groups
 from octavo.system.progress import Progress, Silent
 
-# Above so many bytes of outputs and references, recomputing a score a thousand times takes minutes.
+# Bytes of outputs and references above which 1000 bootstrap resamples of a score take minutes.
 _LARGE = 1 << 22
-# A drop of half a point is what users ask about; wider intervals cannot tell it from none.
-_TELLING = 0.5
+# In points: wider half-intervals cannot resolve the drops that users ask about.
+_RESOLUTION = 0.5
 
 
 @dataclass(frozen=True)
 class MetricResult:
-    """One metric of both models.
+    """One metric of both models on the same samples.
 
     Attributes:
-        drop: how much worse the quantized model is, in the metric's unit; negative when it is better.
-        ci95: the paired 95% interval of the drop; None when there is too little data for one.
-        method: how the interval was found.
-        samples, groups: how many samples there were, and how many groups of them were resampled.
+        drop: loss of the quantized model in the unit of the metric; negative where it is better.
+        ci95: the paired 95% interval of the drop; None where there are too few data.
+        method: method of the interval.
+        samples, groups: number of samples, and of the groups that were resampled.
         sqnr_db: signal-to-quantization-noise ratio of the quantized model's float outputs.
     """
 
@@ -48,7 +48,7 @@ class MetricResult:
     samples: int
     groups: int
     warnings: list[str] = field(default_factory=list)
-    # Sums in another order, for other batches, differ in the last bits.
+    # Excluded from comparison: the order of summation depends on the batch size.
     sqnr_db: float = field(default=nan, compare=False)
 
 
@@ -64,15 +64,15 @@ def evaluate(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> MetricResult:
-    """Run both models over the evaluation data.
+    """Run both models over the evaluation data and compute the metric.
 
     Args:
-        calibrated_on: hashes of the calibration samples, to warn when they turn up here.
-        seed: of the bootstrap.
+        calibrated_on: hashes of the calibration samples, to warn of an overlap.
+        seed: seed of the resampling.
 
     Raises:
-        DataError: the data do not fit the models or the metric.
-        OptionError: no metric was stated and the labels suggest none.
+        DataError: the data do not match the models or the metric.
+        OptionError: no metric is given and the labels do not determine one.
     """
     samples = open_samples(evaluation.data, float_engine.inputs, preprocess=preprocess, limit=limit)
     job = _Job(samples, float_engine, quantized_engine, evaluation.metric, progress or Silent())
@@ -81,7 +81,7 @@ def evaluate(
     assert job.metric is not None
     values, interval = _judge(job.metric, job, groups, seed)
     drop = (values[1] - values[0]) if job.metric.lower_is_better else (values[0] - values[1])
-    warnings = [*_overlap(job.hashes, calibrated_on), *_too_small(interval, job.metric, values[0], groups)]
+    warnings = [*_overlap(job.hashes, calibrated_on), *_width_warning(interval, job.metric, values[0], groups)]
     return MetricResult(
         job.metric.name, job.metric.unit, *values, drop, interval.ends, interval.method, job.samples, groups.count,
         warnings, decibels(job.signal, job.noise),
@@ -89,7 +89,7 @@ def evaluate(
 
 
 class _Job:
-    """Both models' outputs, or the per-sample numbers where the metric is a mean of them."""
+    """Outputs of both models, or numbers per sample where the metric is their mean."""
 
     def __init__(
         self, samples: SampleSet, first: Engine, second: Engine, metric: Metric | None, progress: Progress
@@ -109,21 +109,21 @@ class _Job:
             self._take(batch)
             self.progress.advance(batch.size)
         if self.streamed and self.streamed[0]:
-            self.reference = _together(self.streamed)
+            self.reference = _concatenated(self.streamed)
         self.progress.done()
 
     def _take(self, batch: Batch) -> None:
-        outputs = [_joined(run_batch(engine, batch)) for engine in self.engines]
+        outputs = [_outputs_of(run_batch(engine, batch)) for engine in self.engines]
         self._count_noise(*outputs)
         rows = slice(self.samples, self.samples + batch.size)
         reference = batch.reference or {name: array[rows] for name, array in self.reference.items()}
         self.metric = self.metric or default_metric(reference)
         if self.metric.per_sample is not None:
-            first, second = (self.metric.per_sample(each, reference, outputs[0]) for each in outputs)
+            first, second = (self.metric.per_sample(own, reference, outputs[0]) for own in outputs)
             self.numbers.append((first, second))
         else:
             self.parts.append((outputs[0], outputs[1]))
-        # A metric that is a mean has read its part; only groups are asked for again.
+        # Metrics per sample are computed already; only the groups are needed later.
         mean = self.metric.per_sample is not None
         self.streamed.append({n: a for n, a in batch.reference.items() if n == "groups" or not mean})
         self.hashes.extend(sample_hashes(batch))
@@ -138,10 +138,10 @@ class _Job:
                 self.noise += float((x - y) @ (x - y))
 
     def outputs(self) -> tuple[Arrays, Arrays]:
-        return _together([part[0] for part in self.parts]), _together([part[1] for part in self.parts])
+        return _concatenated([part[0] for part in self.parts]), _concatenated([part[1] for part in self.parts])
 
 
-def _together(parts: list[Arrays]) -> Arrays:
+def _concatenated(parts: list[Arrays]) -> Arrays:
     try:
         return concatenate(parts)
     except ValueError:
@@ -151,7 +151,7 @@ def _together(parts: list[Arrays]) -> Arrays:
         ) from None
 
 
-def _joined(pairs: object) -> Arrays:
+def _outputs_of(pairs: object) -> Arrays:
     return concatenate([outputs for _, outputs in pairs])  # type: ignore[attr-defined]
 
 
@@ -185,14 +185,14 @@ def _interval_of_means(
     worse = second - first if metric.lower_is_better else first - second
     two_valued = metric.unit == "points" and bool(np.isin(np.concatenate([first, second]), (0.0, 100.0)).all())
     lost, gained = int((worse > 0).sum()), int((worse < 0).sum())
-    # Where no sample differs, resampling groups shows no spread at all: count each group as one sample.
+    # Where no sample differs, a bootstrap over groups has no variance: count each group as one sample.
     if two_valued and (groups.kind == "samples" or (lost == gained == 0 and groups.count > 1)):
         return of_proportions(lost, gained, groups.count, 100.0, groups.kind)
     return of_means(worse, groups, seed)
 
 
 class _Drop:
-    """The drop of a score on chosen rows."""
+    """The drop of a score on a subset of the rows."""
 
     def __init__(self, metric: Metric, outputs: tuple[Arrays, Arrays], reference: Arrays) -> None:
         self.metric, self.outputs, self.reference = metric, outputs, reference
@@ -205,7 +205,7 @@ class _Drop:
         try:
             first = self.metric.score(chosen[0], chosen[2], chosen[0])
             second = self.metric.score(chosen[1], chosen[2], chosen[0])
-        except DataError:  # it had a value on all samples; this choice lacks one of the classes, say
+        except DataError:  # undefined on this resample, for example without one of the classes
             return nan
         return second - first if self.metric.lower_is_better else first - second
 
@@ -215,19 +215,19 @@ def _rows(arrays: Arrays, rows: NDArray[np.int64] | None) -> Arrays:
 
 
 def _overlap(hashes: list[bytes], calibrated_on: Set[bytes]) -> list[str]:
-    shared = sum(each in calibrated_on for each in hashes)
+    shared = sum(sample in calibrated_on for sample in hashes)
     if not shared:
         return []
     return [f"{shared} of {len(hashes)} evaluation samples are calibration samples too; the drop may be understated"]
 
 
-def _too_small(interval: Interval, metric: Metric, value: float, groups: Groups) -> list[str]:
+def _width_warning(interval: Interval, metric: Metric, value: float, groups: Groups) -> list[str]:
     if interval.ends is None:
         why = interval.method.removeprefix("none: ")
         return [f"nothing tells the drop from noise ({why}); evaluate on more"]
     low, high = interval.ends
-    telling = _TELLING if metric.unit == "points" else 0.01 * abs(value)
-    if low <= 0.0 <= high and (high - low) / 2 > telling:
+    resolution = _RESOLUTION if metric.unit == "points" else 0.01 * abs(value)
+    if low <= 0.0 <= high and (high - low) / 2 > resolution:
         return [
             f"{groups.count} {groups.kind} are too few to tell the drop from noise "
             f"(95% interval {low:+.3g} to {high:+.3g} {metric.unit}".rstrip()

@@ -1,4 +1,4 @@
-"""Inputs for timing, where the user has none at hand."""
+"""Random inputs for timing."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ _DYNAMIC = 128
 def random_feeds(
     specs: Sequence[TensorSpec], batch: int, dims: Mapping[str, int] | None = None, seed: int = 0
 ) -> Arrays:
-    """Arrays that fit the inputs: normal for floats, ones for integers (always a valid index or mask).
+    """Arrays for the inputs: normally distributed floats, ones for integers (a valid index or mask).
 
     Args:
-        specs: the model's inputs.
-        batch: the size of a dynamic first axis.
-        dims: sizes of dynamic dimensions by their symbol; 128 where nothing is said.
-        seed: of the random numbers.
+        specs: inputs of the model.
+        batch: size of a dynamic axis 0.
+        dims: sizes of dynamic dimensions by symbol; 128 by default.
+        seed: random seed.
 
     Raises:
-        OptionError: a symbol in `dims` is not one of the model's.
+        OptionError: the model has no dimension of a symbol in `dims`.
     """
-    rng, given = np.random.default_rng(seed), dict(dims or {})
+    rng, sizes = np.random.default_rng(seed), dict(dims or {})
     symbols = {dim for spec in specs for dim in spec.shape if isinstance(dim, str)}
-    unknown = sorted(set(given) - symbols)
+    unknown = sorted(set(sizes) - symbols)
     if unknown:
         raise OptionError(
             f"the model has no dynamic dimension '{unknown[0]}'; it has {', '.join(sorted(symbols)) or 'none'}"
         )
     feeds: Arrays = {}
     for spec in specs:
-        shape = [_size(dim, axis, batch, given) for axis, dim in enumerate(spec.shape)]
+        shape = [_size(dim, axis, batch, sizes) for axis, dim in enumerate(spec.shape)]
         random = rng.standard_normal(shape, dtype=np.float32) if spec.dtype.kind == "f" else np.ones(shape)
         feeds[spec.name] = random.astype(spec.dtype)
     return feeds
 
 
-def _size(dim: int | str | None, axis: int, batch: int, given: Mapping[str, int]) -> int:
+def _size(dim: int | str | None, axis: int, batch: int, sizes: Mapping[str, int]) -> int:
     if isinstance(dim, int):
         return dim
-    if dim is not None and dim in given:
-        return given[dim]
+    if dim is not None and dim in sizes:
+        return sizes[dim]
     return batch if axis == 0 else _DYNAMIC

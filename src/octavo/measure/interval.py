@@ -1,4 +1,4 @@
-"""95% intervals of a paired difference: the same samples through both models."""
+"""95% intervals of paired differences between two models on the same samples."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _RESAMPLES = 2000
 _SCORE_RESAMPLES = 1000
 _BLOCKS = 20
 _Z = 1.959964
-# The 97.5th percentile of Student's t where its series in 1 / freedom is not yet exact.
+# The 97.5th percentile of Student's t for few degrees of freedom, where the series is inaccurate.
 _STUDENT = {1: 12.70620, 2: 4.302653, 3: 3.182446}
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Ends of the 95% interval and how they were found; None when there is too little to tell anything."""
+    """Bounds of the 95% interval, None where there are too few data, and the method."""
 
     ends: tuple[float, float] | None
     method: str
@@ -35,10 +35,10 @@ _UNDEFINED = Interval(None, "none: the metric has no value on too many of the re
 
 
 def of_proportions(lost: int, gained: int, total: int, whole: float, kind: str = "samples") -> Interval:
-    """Of a difference of paired proportions (lost - gained) / total, times `whole`.
+    """Interval of the difference of paired proportions (lost - gained) / total, times `whole`.
 
     Tango's score interval (1998, "Equivalence test and confidence interval for the difference in
-    proportions for the paired-sample design"), which holds its level also where few samples differ.
+    proportions for the paired-sample design"), which keeps its coverage also where few samples differ.
     """
     low = _tango_end(lost, gained, total, -1.0)
     high = _tango_end(lost, gained, total, 1.0)
@@ -46,7 +46,7 @@ def of_proportions(lost: int, gained: int, total: int, whole: float, kind: str =
 
 
 def of_means(differences: Doubles, groups: Groups, seed: int) -> Interval:
-    """Of the mean of paired differences, by a bootstrap over groups."""
+    """Interval of the mean of paired differences, by a bootstrap over groups."""
     if groups.count < 2:
         return _SINGLE
     sums = np.bincount(groups.index, differences, groups.count)
@@ -61,15 +61,15 @@ def of_means(differences: Doubles, groups: Groups, seed: int) -> Interval:
 
 
 def of_scores(drop: Callable[[Ints | None, Ints | None], float], groups: Groups, large: bool, seed: int) -> Interval:
-    """Of the difference of any score, recomputed on parts of the samples.
+    """Interval of the difference of any score, recomputed on resamples.
 
     Args:
-        drop: the difference on chosen rows, with the group ids that those rows then have; NaN where
-            the score has no value, for want of a class say. Such resamples are left out.
-        groups: which samples belong together.
-        large: recomputing is dear: leave out one of 20 blocks of groups in turn (jackknife, Student's
-            t) in place of 1,000 bootstrap resamples.
-        seed: of the resamples.
+        drop: (rows, their group ids) -> difference; NaN where the score is undefined, for example without samples
+            of a class. Such resamples are discarded.
+        groups: groups of samples that are resampled as a whole.
+        large: recomputing is expensive: use a jackknife over 20 blocks of groups (Student's t) instead of 1,000
+            bootstrap resamples.
+        seed: seed of the resampling.
     """
     if groups.count < 2:
         return _SINGLE
@@ -93,10 +93,10 @@ def of_scores(drop: Callable[[Ints | None, Ints | None], float], groups: Groups,
 
 
 def _ends(values: Doubles, center: float, count: int) -> tuple[float, float]:
-    """Percentiles of the resamples, widened for the size of the set.
+    """Percentiles of the resamples, corrected for small samples.
 
-    Percentiles alone are too narrow where there are few to draw from (Hesterberg 2015, "What Teachers
-    Should Know About the Bootstrap"): as if the deviation were divided by n in place of n - 1, and known.
+    Percentile intervals are too narrow for small n (Hesterberg 2015, "What Teachers Should Know About the
+    Bootstrap"): variance with divisor n instead of n - 1, and normal instead of Student's t quantiles.
     """
     widening = sqrt(count / (count - 1)) * _student(count - 1) / _Z
     low, high = center + (np.quantile(values, [0.025, 0.975]) - center) * widening
@@ -119,7 +119,7 @@ def _student(freedom: int) -> float:
 
 
 def _tango_end(lost: int, gained: int, total: int, side: float) -> float:
-    """The difference at which the score statistic reaches 1.96, found by bisection."""
+    """The difference at which the score statistic reaches 1.96, by bisection."""
     estimate = (lost - gained) / total
     inside, outside = estimate, side
     for _ in range(60):

@@ -1,4 +1,4 @@
-"""Latency of several models, interleaved, so that a noisy machine is noisy for all of them."""
+"""Latency of several models, interleaved so that all are exposed to the same noise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WARM_UP = 3
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one run: the median, the quartiles, and how many runs there were."""
+    """Milliseconds per run: median, lower and upper quartile, number of runs."""
 
     median_ms: float
     low_ms: float
@@ -37,10 +37,10 @@ def latencies(
     """Time the engines in turn, round after round.
 
     Args:
-        engines: what to time.
-        feeds: the inputs, the same for all or one set for each.
-        seconds: about how long all rounds together may take.
-        least_runs: rounds that are made however long they take.
+        engines: engines to time.
+        feeds: inputs, common or one set per engine.
+        seconds: approximate duration of all rounds.
+        least_runs: minimum number of rounds.
     """
     return [_summary(taken) for taken in rounds(engines, feeds, seconds, least_runs, progress)]
 
@@ -52,17 +52,17 @@ def rounds(
     least_runs: int = 10,
     progress: Progress | None = None,
 ) -> list[list[float]]:
-    """Milliseconds of each engine's runs, one of each a round; arguments as for `latencies`."""
-    each = [feeds] * len(engines) if isinstance(feeds, Mapping) else list(feeds)
+    """Milliseconds of each engine's runs, one run per engine and round; arguments as for `latencies`."""
+    inputs_of = [feeds] * len(engines) if isinstance(feeds, Mapping) else list(feeds)
     watch = progress or Silent()
     watch.start("time", None)
-    for engine, inputs in zip(engines, each, strict=True):
+    for engine, inputs in zip(engines, inputs_of, strict=True):
         for _ in range(_WARM_UP):
             engine.run(inputs)
     times: list[list[float]] = [[] for _ in engines]
     begin = perf_counter()
     while len(times[0]) < least_runs or perf_counter() - begin < seconds:
-        for engine, inputs, taken in zip(engines, each, times, strict=True):
+        for engine, inputs, taken in zip(engines, inputs_of, times, strict=True):
             start = perf_counter()
             engine.run(inputs)
             taken.append((perf_counter() - start) * 1e3)

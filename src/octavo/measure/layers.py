@@ -1,4 +1,4 @@
-"""How far each tensor of the quantized model is from the float model's, and what its own grid adds to that."""
+"""Error of each tensor of the quantized model against the float model, and of its own grid alone."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class TensorError:
     """The error of one tensor over the samples.
 
     Attributes:
-        sqnr_db: signal-to-quantization-noise ratio 10 log10(sum x^2 / sum (x - y)^2), with all that came
-            in from the layers before.
+        sqnr_db: signal-to-quantization-noise ratio 10 log10(sum x^2 / sum (x - y)^2), including the errors of
+            preceding layers.
         cosine: cosine similarity of x and y.
-        own_sqnr_db: the same ratio for the float tensor put on its own grid alone; None without a grid.
-        clipped: share of values beyond the grid's ends.
+        own_sqnr_db: the same ratio for the float tensor, fake-quantized on its grid; None without a grid.
+        clipped: share of values beyond the range of the grid.
         channel_ranges: largest |x| of each channel (axis 1; the last axis of rank-2 and rank-3 tensors).
-        typical: the 99th percentile of |x|, of a sample of the values.
+        typical: 99th percentile of |x|, estimated on a random subsample.
     """
 
     sqnr_db: float
@@ -49,7 +49,7 @@ class TensorError:
 
 
 def counterparts(quantized: ir.Model) -> dict[str, str]:
-    """For each float tensor that a QDQ model holds as integers: the name of its dequantized form."""
+    """Names of the dequantized tensors of a QDQ model, by the name of the float tensor."""
     found: dict[str, str] = {}
     for node in quantized.graph:
         if node.op_type != "DequantizeLinear" or node.inputs[0] is None:
@@ -57,7 +57,7 @@ def counterparts(quantized: ir.Model) -> dict[str, str]:
         producer = node.inputs[0].producer()
         if producer is None:
             continue
-        # Rows looked up in a table of integers are dequantized without ever having been quantized.
+        # Rows gathered from a quantized table have no QuantizeLinear.
         source = put_on_grid(producer) if producer.op_type == "QuantizeLinear" else node.inputs[0]
         if source is not None:
             found.setdefault(source.name or "", node.outputs[0].name or "")
@@ -79,9 +79,9 @@ def tensor_errors(
     Args:
         model: the float model.
         quantized: the quantized model.
-        names: what to compare: names in the float model, each with its name in the quantized model.
-        samples: few are enough; reading stops after 128 of them, or some 30 million values.
-        params: the grid of tensors by their names in the float model.
+        names: tensors to compare: name in the float model -> name in the quantized model.
+        samples: at most 128 are read, or about 30 million values.
+        params: quantization parameters by name in the float model.
 
     Raises:
         ModelError: ONNX Runtime cannot load a model, or a tensor is missing.
@@ -103,7 +103,7 @@ def tensor_errors(
         if seen > _ELEMENTS or batch.start + batch.size >= _SAMPLES:
             break
     watch.done()
-    return {name: each.result() for name, each in sums.items()}
+    return {name: total.result() for name, total in sums.items()}
 
 
 def _take(sums: Mapping[str, _Sums], names: Mapping[str, str], floats: Arrays, rounded: Arrays) -> None:
@@ -113,7 +113,7 @@ def _take(sums: Mapping[str, _Sums], names: Mapping[str, str], floats: Arrays, r
 
 
 class _Sums:
-    """Sums over batches, in float64."""
+    """Accumulates sums over batches in float64."""
 
     def __init__(self, params: QuantParams | None) -> None:
         self.params = params
@@ -123,7 +123,7 @@ class _Sums:
         self.sizes: list[float] = []
 
     def update(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> None:
-        # What is not finite in the float model is left out, as it is of the tensor's range.
+        # Ignore non-finite values of the float model, as calibration does.
         known = np.isfinite(x)
         if not known.all():
             x, y = np.where(known, x, np.float32(0)), np.where(known, y, np.float32(0))
@@ -136,7 +136,7 @@ class _Sums:
         self.noise += _dot(difference, difference)
         self.count += x.size
         magnitude = np.abs(x)
-        self.sizes.append(float(np.quantile(_some(magnitude.reshape(-1)), 0.99)))
+        self.sizes.append(float(np.quantile(_subsample(magnitude.reshape(-1)), 0.99)))
         self._update_channels(magnitude)
         if self.params is not None:
             low, high = real_range(self.params)
@@ -166,14 +166,14 @@ class _Sums:
         )
 
 
-def _some(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    # At random, for even steps would meet the same few channels again and again.
+def _subsample(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Random, because a constant stride may hit the same few channels.
     if values.size <= _TYPICAL_OF:
         return values
     return values[np.random.default_rng(0).integers(0, values.size, _TYPICAL_OF)]
 
 
 def _dot(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
-    # BLAS sums in float32 blocks; batches are small enough for that.
-    with np.errstate(invalid="ignore", over="ignore"):  # of a ruined model
+    # BLAS accumulates in float32; batches are small enough.
+    with np.errstate(invalid="ignore", over="ignore"):  # broken models overflow
         return float(np.dot(x.reshape(-1), y.reshape(-1)))

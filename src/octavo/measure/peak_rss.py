@@ -1,4 +1,4 @@
-"""The largest memory this process has held."""
+"""Peak resident set size of this process."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import psutil
 
 
 def peak_rss_bytes() -> int:
-    """Peak resident memory of the process in bytes; the present one where the system keeps no peak."""
+    """Peak resident set size in bytes."""
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     if sys.platform == "linux":
-        # getrusage also counts what the parent held before it became this process.
+        # ru_maxrss also includes the parent before exec.
         status = Path("/proc/self/status").read_text(encoding="ascii")
         return int(status.split("VmHWM:")[1].split()[0]) * 1024
     import resource

@@ -1,4 +1,4 @@
-"""The processor's energy counter (RAPL) as Linux shows it, and what runs of models take by it.
+"""Energy of model runs by the processor's RAPL counters, in the powercap interface of Linux.
 
 https://www.kernel.org/doc/html/latest/power/powercap/powercap.html
 """
@@ -17,55 +17,55 @@ from numpy.typing import NDArray
 from octavo.engines import Engine
 
 POWERCAP = Path("/sys/class/powercap")
-# Long against the counter's own steps of about a millisecond.
+# Much longer than the counter's update interval of about one millisecond.
 _TURN_SECONDS = 0.25
-_LEAST_TURNS = 3
+_MIN_TURNS = 3
 _MICRO = 1e-6
 
 
 @dataclass(frozen=True)
 class Zone:
-    """One counter, in microjoules: it begins anew behind `largest`."""
+    """One counter in microjoules, which wraps around after `largest`."""
 
     path: Path
     largest: int
 
     def read(self) -> int:
-        """Where it stands."""
+        """The current value."""
         return int((self.path / "energy_uj").read_text(encoding="ascii"))
 
 
 class EnergyCounter:
-    """The packages of all processors, cores and caches in them, and their memory where it has a counter."""
+    """The counters of all processor packages, and of DRAM where available."""
 
     def __init__(self, zones: Sequence[Zone]) -> None:
         self._zones = tuple(zones)
 
     def read(self) -> list[int]:
-        """Where the counters stand."""
+        """The current values."""
         return [zone.read() for zone in self._zones]
 
     def joules(self, before: Sequence[int], after: Sequence[int]) -> float:
-        """What was taken between two readings, less than one round of a counter apart."""
+        """Energy between two readings with at most one wrap-around between them."""
         rows = zip(self._zones, before, after, strict=True)
         taken = [end - start if end >= start else end - start + zone.largest for zone, start, end in rows]
         return sum(taken) * _MICRO
 
 
 def energy_counter(root: Path = POWERCAP) -> EnergyCounter | str:
-    """The counter of this machine; a sentence that says why where there is none."""
+    """The counter of this machine, or a sentence that says why there is none."""
     zones = sorted(path for path in root.glob("*") if (path / "energy_uj").is_file() and _counts(path))
     if not zones:
         return "the system shows no energy counter of the processor"
     try:
-        found = [Zone(path, int((path / "max_energy_range_uj").read_text(encoding="ascii"))) for path in zones]
-        for zone in found:
+        counters = [Zone(path, int((path / "max_energy_range_uj").read_text(encoding="ascii"))) for path in zones]
+        for zone in counters:
             zone.read()
     except PermissionError:
         return f"the processor's energy counter may be read by root only; allow it: sudo chmod a+r {root}/*/energy_uj"
     except (OSError, ValueError):
         return "the processor's energy counter cannot be read"
-    return EnergyCounter(found)
+    return EnergyCounter(counters)
 
 
 def joules(
@@ -74,20 +74,20 @@ def joules(
     counter: EnergyCounter,
     seconds: float,
 ) -> list[float]:
-    """Joules of a run of each engine: the median over turns that the engines take one after the other.
+    """Joules per run of each engine, the median over interleaved turns.
 
     Args:
-        engines: what to measure.
-        feeds: inputs for each.
-        counter: counts all that the processor does, other programs and its idling included.
-        seconds: about how long all turns together may take.
+        engines: engines to measure.
+        feeds: inputs of each engine.
+        counter: counts the whole processor, other programs and idle power included.
+        seconds: approximate duration of all turns.
     """
     taken: list[list[float]] = [[] for _ in engines]
     until = perf_counter() + seconds
-    while len(taken[0]) < _LEAST_TURNS or perf_counter() < until:
-        for engine, inputs, each in zip(engines, feeds, taken, strict=True):
-            each.append(_turn(engine, inputs, counter))
-    return [median(each) for each in taken]
+    while len(taken[0]) < _MIN_TURNS or perf_counter() < until:
+        for engine, inputs, turns in zip(engines, feeds, taken, strict=True):
+            turns.append(_turn(engine, inputs, counter))
+    return [median(turns) for turns in taken]
 
 
 def _turn(engine: Engine, feeds: Mapping[str, NDArray[Any]], counter: EnergyCounter) -> float:
@@ -99,7 +99,7 @@ def _turn(engine: Engine, feeds: Mapping[str, NDArray[Any]], counter: EnergyCoun
 
 
 def _counts(zone: Path) -> bool:
-    """Whether a zone is counted: parts of a package are in it already, and psys has the package in itself."""
+    """Whether to count a zone: core and uncore are part of a package, and psys includes the packages."""
     try:
         name = (zone / "name").read_text(encoding="ascii").strip()
     except (OSError, ValueError):

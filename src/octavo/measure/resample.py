@@ -1,4 +1,4 @@
-"""Which samples belong together, and how they are drawn together."""
+"""Groups of samples, and resampling by groups."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Ints = NDArray[np.int64]
 
 
 class Groups:
-    """Samples by group, groups in order of first appearance.
+    """Assignment of samples to groups, numbered by first appearance.
 
     Attributes:
         index: the group of each sample, int64.
-        count: how many groups there are.
-        kind: "groups", or "samples" when each stands alone.
+        count: number of groups.
+        kind: "groups", or "samples" where each sample is its own group.
 
     Raises:
-        DataError: there is not one group a sample.
+        DataError: `groups` does not have one number per sample.
     """
 
     def __init__(self, groups: NDArray[Any] | None, samples: int) -> None:
@@ -31,7 +31,7 @@ class Groups:
             return
         if groups.size != samples:
             raise DataError(
-                f"array 'groups' has shape {list(groups.shape)} for {samples} samples; give one number each"
+                f"array 'groups' has shape {list(groups.shape)} for {samples} samples; give one number per sample"
             )
         _, first, inverse = np.unique(groups.reshape(-1), return_index=True, return_inverse=True)
         rank = np.empty(len(first), np.int64)
@@ -39,11 +39,10 @@ class Groups:
         self.index, self.count = rank[inverse], len(first)
 
     def resample(self, rng: np.random.Generator) -> tuple[Ints, Ints]:
-        """Rows of as many groups drawn with replacement, and fresh group ids for them.
+        """Rows of `count` groups drawn with replacement, and new group ids for them.
 
-        Where all groups are of one size, each row of the original order is replaced by the same
-        member of the group drawn in its group's place, so that a metric that pairs rows by their
-        position still finds its pairs. Otherwise the drawn groups follow each other.
+        Where all groups have the same size, each row is replaced by the same member of the group drawn for its group,
+        so that metrics that pair rows by position keep working. Otherwise the drawn groups are concatenated.
         """
         drawn = rng.integers(0, self.count, self.count)
         order = np.argsort(self.index, kind="stable")
@@ -58,5 +57,5 @@ class Groups:
         return np.concatenate(rows), np.repeat(np.arange(self.count), sizes[drawn])
 
     def without(self, left_out: NDArray[np.bool_]) -> Ints:
-        """The rows of all groups but those marked, in their order."""
+        """The rows of all groups except those in the mask `left_out`, in order."""
         return np.flatnonzero(~left_out[self.index])

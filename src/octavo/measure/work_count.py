@@ -13,20 +13,20 @@ from octavo.graph.linear import LINEAR_OPS, is_linear, multiply_accumulates
 from octavo.graph.size import tensor_bytes
 from octavo.graph.workload import Workload
 
-# Operators whose result is their input under another shape, and what engines compute along with what is in front.
+# Operators that only reshape, and activations that engines fuse into their producer.
 _VIEWS = {"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"}
 _FUSED = {"Clip", "Relu"}
 
 
 def model_workload(model: ir.Model, feeds: Mapping[str, NDArray[Any]]) -> Workload:
-    """The workload of a float or QDQ model in an engine that fuses what it can.
+    """The workload of one run of a float or QDQ model in an engine with the usual fusions.
 
-    A product is one of integers where both operands come from integers. Tensors that are quantized at once move as
-    integers, and those in front of a fused activation not at all. Graphs inside If, Loop and Scan are left out.
+    A product counts as integer where both operands are dequantized. Tensors that are quantized right away count with
+    their integer size, and those before a fused activation do not count. Subgraphs of If, Loop and Scan are ignored.
 
     Args:
-        model: the model; it is run once for the shapes.
-        feeds: inputs by name, of the batch size to count for.
+        model: run once to obtain the shapes.
+        feeds: inputs by name, with the batch size to count.
     """
     values = [value for node in model.graph for value in node.outputs if value.name]
     arrays = Session(model, outputs=[value.name or "" for value in values], optimize=False).run(feeds)
@@ -39,7 +39,7 @@ def model_workload(model: ir.Model, feeds: Mapping[str, NDArray[Any]]) -> Worklo
                 integers += multiply_accumulates(node, shapes)
             else:
                 floats += multiply_accumulates(node, shapes)
-    inner = sum(2 * arrays[value.name or ""].nbytes for value in values if _moves(value))
+    inner = sum(2 * arrays[value.name or ""].nbytes for value in values if _is_stored(value))
     ends = sum(array.nbytes for array in feeds.values())
     ends -= sum(arrays[value.name or ""].nbytes for value in model.graph.outputs if value.name in arrays)
     return Workload(integers, floats, tensor_bytes(model), inner + ends)
@@ -50,8 +50,8 @@ def _dequantized(value: ir.Value | None) -> bool:
     return producer is not None and producer.op_type == "DequantizeLinear"
 
 
-def _moves(value: ir.Value) -> bool:
-    """Whether a tensor is written to memory as it is."""
+def _is_stored(value: ir.Value) -> bool:
+    """Whether the tensor is written to memory."""
     producer = value.producer()
     if value.is_graph_output():
         return True

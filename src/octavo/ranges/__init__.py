@@ -1,4 +1,4 @@
-"""Mergeable range sketches, and the estimators that read them."""
+"""Mergeable range sketches, and estimators that choose ranges from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any array as what observers read."""
+"""Conversion of arrays for observers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 def as_float32(array: NDArray[Any]) -> NDArray[np.float32]:
-    """The values as float32, flat and contiguous; those that float32 cannot hold become infinite."""
+    """The values as float32, flat and contiguous; values beyond the float32 range become infinite."""
     if array.dtype == np.float32:
         return np.ascontiguousarray(array).reshape(-1)
     with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""What turns an observer into the range to quantize."""
+"""The interface of a range estimator."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Estimator:
-    """A named way to choose a range.
+    """A function from an observer to a range.
 
     Attributes:
-        name: the name with its parameter, as recipes write it ("percentile:99.9").
-        observer: builds the observer that it reads, one for each tensor.
+        name: name with parameter, as written in recipes ("percentile:99.9").
+        observer: creates the observer of one tensor.
         choose: (observer, grid, symmetric) -> (low, high).
-        mergeable: whether observers of parts of the data can be merged into that of the whole.
+        mergeable: whether observers of disjoint parts of the data can be merged.
     """
 
     name: str
@@ -29,5 +29,5 @@ class Estimator:
     mergeable: bool = True
 
     def range(self, observer: Observer, grid: Grid, symmetric: bool) -> Range:
-        """The range (low, high) for a grid; (0.0, 0.0) when nothing finite was observed."""
+        """The range (low, high) for a grid; (0.0, 0.0) when no finite value was observed."""
         return self.choose(observer, grid, symmetric)

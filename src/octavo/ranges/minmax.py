@@ -1,4 +1,4 @@
-"""The whole range that was seen."""
+"""The whole observed range."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from octavo.ranges.sketch import RangeSketch
 
 
 def minmax() -> Estimator:
-    """From the exact minimum to the exact maximum: nothing is clipped, outliers cost resolution."""
+    """Exact minimum and maximum: clips nothing; outliers increase the scale."""
     return Estimator("minmax", RangeSketch, _choose)
 
 

@@ -1,4 +1,4 @@
-"""Ends that follow the batches by exponential averaging."""
+"""Exponential moving average of the minimum and maximum of each batch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MAGIC = b"OCTM"
 
 
 class MovingAverage:
-    """Minimum and maximum averaged over batches, the rule of PyTorch's MovingAverageMinMaxObserver.
+    """Moving average of batch minima and maxima, as PyTorch's MovingAverageMinMaxObserver.
 
-    The result depends on the order of the batches, so parts of the data cannot be merged.
+    Depends on the order of the batches, so it cannot be merged.
     """
 
     def __init__(self) -> None:
@@ -29,39 +29,39 @@ class MovingAverage:
         self.empty = True
 
     def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
-        """Move the ends by 1% towards the minimum and maximum of this batch; the first batch sets them."""
+        """Move the bounds by 1% towards the minimum and maximum of the batch; the first batch sets them."""
         values = as_float32(array)
         values = values[np.isfinite(values)]
         if values.size == 0:
             return
         low, high = values.min(), values.max()
         if not self.empty:
-            low, high = _moved(self.low, low), _moved(self.high, high)
+            low, high = _average(self.low, low), _average(self.high, high)
         self.low, self.high, self.empty = low, high, False
 
     def to_bytes(self) -> bytes:
-        """The two ends."""
+        """Serialize the bounds."""
         return _STATE.pack(_MAGIC, self.empty, self.low, self.high)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """The state that `to_bytes` wrote.
+        """Deserialize the result of `to_bytes`.
 
         Raises:
-            ValueError: the bytes are not such a state.
+            ValueError: the bytes are not a valid state.
         """
         if len(data) != _STATE.size or data[:4] != _MAGIC:
             raise ValueError("not a moving average")
         observer = cls()
         _, observer.empty, low, high = _STATE.unpack(data)
         if not -np.inf < low <= high < np.inf:
-            raise ValueError("a moving average has ends that are not a range")
+            raise ValueError("a moving average has bounds that are not a range")
         observer.low, observer.high = np.float32(low), np.float32(high)
         return observer
 
 
 def moving_average() -> Estimator:
-    """Ends averaged over the batches in their order."""
+    """Moving average of the minimum and maximum over the batches in order."""
     return Estimator("moving_average", MovingAverage, _choose, mergeable=False)
 
 
@@ -69,8 +69,8 @@ def _choose(observer: MovingAverage, grid: Grid, symmetric: bool) -> Range:
     return float(observer.low), float(observer.high)
 
 
-def _moved(end: np.float32, batch: np.float32) -> np.float32:
+def _average(bound: np.float32, batch: np.float32) -> np.float32:
     with np.errstate(over="ignore"):
-        moved = end + _AVERAGING * (batch - end)
-    # A difference too large for float32 leaves the largest that is not.
-    return np.clip(moved, -_LARGEST, _LARGEST)
+        average = bound + _AVERAGING * (batch - bound)
+    # The difference may overflow float32: saturate.
+    return np.clip(average, -_LARGEST, _LARGEST)

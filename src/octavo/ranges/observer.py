@@ -1,4 +1,4 @@
-"""What collects the range of one tensor while samples pass."""
+"""The interface of an observer."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ from numpy.typing import NDArray
 
 
 class Observer(Protocol):
-    """Sees every value of a tensor, batch by batch, and keeps what its estimator needs."""
+    """Accumulates statistics of one tensor, batch by batch, for an estimator."""
 
     def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
-        """Take in a batch.
+        """Accumulate a batch.
 
-        Where only the shape of a distribution matters, every `stride`-th value of each of `rows` equal parts may stand
-        for the whole.
+        Histograms may count a subsample: every `stride`-th value of each of `rows` equal parts of the array.
         """
 
     def to_bytes(self) -> bytes:
-        """The state, for a checkpoint; equal states give equal bytes."""
+        """Serialize the state; equal states give equal bytes."""
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """The observer that `to_bytes` wrote.
+        """Deserialize the result of `to_bytes`.
 
         Raises:
-            ValueError: the bytes are not such a state.
+            ValueError: the bytes are not a valid state.
         """

@@ -1,4 +1,4 @@
-"""Cut a fixed share of the values at each end."""
+"""Clip a fixed share of the values at each end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from octavo.ranges.sketch import RangeSketch
 
 
 def percentile(percent: float = 99.99) -> Estimator:
-    """At most 100 - `percent` of the values lie beyond each end; the ends never pass min and max.
+    """The (100 - `percent`)th and `percent`th percentiles, within min and max.
 
     Raises:
         OptionError: `percent` is not in (50, 100].
@@ -29,9 +29,9 @@ def percentile(percent: float = 99.99) -> Estimator:
 
 
 def _quantile(low: np.ndarray, high: np.ndarray, counts: np.ndarray, share: float) -> float:
-    """The value below which `share` of the counts lie, uniform within a bin."""
-    total = np.cumsum(counts)
-    wanted = share * total[-1]
-    bin_ = min(int(np.searchsorted(total, wanted)), counts.size - 1)
-    inside = (wanted - (total[bin_] - counts[bin_])) / counts[bin_]
+    """The `share` quantile of the histogram, linear within a bin."""
+    cumulative = np.cumsum(counts)
+    rank = share * cumulative[-1]
+    bin_ = min(int(np.searchsorted(cumulative, rank)), counts.size - 1)
+    inside = (rank - (cumulative[bin_] - counts[bin_])) / counts[bin_]
     return float(low[bin_] + min(max(inside, 0.0), 1.0) * (high[bin_] - low[bin_]))

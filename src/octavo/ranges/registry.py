@@ -1,4 +1,4 @@
-"""Estimators by name. A new one is a file beside these and a line here."""
+"""Registry of estimators. A new estimator is a file in this folder and its entry in `_ESTIMATORS`."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _ESTIMATORS: dict[str, Callable[..., Estimator]] = {
 
 
 def estimator_names() -> list[str]:
-    """The names that `estimator` takes."""
+    """The registered names, sorted."""
     return sorted(_ESTIMATORS)
 
 
 def estimator(spec: str) -> Estimator:
-    """The estimator of a name, with its parameter behind a colon where it takes one ("percentile:99.9").
+    """The estimator with this name, optionally with a parameter after a colon ("percentile:99.9").
 
     Raises:
-        OptionError: the name is unknown or the parameter is not a number it takes.
+        OptionError: the name is unknown or the parameter is invalid.
     """
     name, _, parameter = spec.partition(":")
     if name not in _ESTIMATORS:

@@ -1,9 +1,9 @@
-"""A range sketch: exact ends and a log-linear histogram, mergeable in any order.
+"""Range sketch: exact minimum and maximum, and a log-linear histogram; mergeable in any order.
 
 The histogram's bins are the float32 values that share sign, exponent and the top seven bits of the
-mantissa: the upper sixteen bits of the number itself. So no range must be known in advance, nothing
-is ever rescaled, every value is known to within 2**-7 of itself, and sketches form a commutative
-monoid: merging in any order or split gives identical bytes. (Compare DDSketch, Masson et al. 2019.)
+mantissa: the upper sixteen bits of the number. So no range is needed in advance, nothing is rescaled,
+the relative error is at most 2**-7, and sketches form a commutative monoid: merging in any order or
+split gives identical bytes. (Compare DDSketch, Masson et al. 2019.)
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _LARGEST_COUNT = 2**62
 
 
 class RangeSketch:
-    """What is kept of a tensor's values: min, max, counts, and the histogram.
+    """Statistics of the values of a tensor: min, max, counts, histogram.
 
     Attributes:
         min, max: exact over all finite values, float32; 0.0 when there are none.
-        count: how many values were seen, finite or not.
-        nan_count, inf_count: how many of them were NaN and infinite; neither enters min, max or histogram.
+        count: number of values, finite or not.
+        nan_count, inf_count: number of NaN and infinite values; excluded from min, max and histogram.
     """
 
     def __init__(self) -> None:
@@ -39,26 +39,26 @@ class RangeSketch:
 
     @property
     def empty(self) -> bool:
-        """Whether no finite value was seen."""
+        """Whether no finite value was observed."""
         return self._low > self._high
 
     @property
     def min(self) -> float:
-        """The smallest finite value seen."""
+        """The smallest finite value."""
         return 0.0 if self.empty else self._low
 
     @property
     def max(self) -> float:
-        """The largest finite value seen."""
+        """The largest finite value."""
         return 0.0 if self.empty else self._high
 
     def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
-        """Take in values of any shape, converted to float32.
+        """Accumulate values of any shape, converted to float32.
 
         Args:
-            array: gives min, max and the counts, exactly.
-            rows: equal parts that `array` divides into, one behind the other.
-            stride: the histogram counts every `stride`-th value of each part, the first among them.
+            array: values; min, max and the counts are exact.
+            rows: number of equal consecutive parts of `array`.
+            stride: the histogram counts every `stride`-th value of each part, from the first on.
         """
         values = as_float32(array)
         low, high, nans, infs = kernels().sketch(values, rows, stride, self._bins)
@@ -68,15 +68,15 @@ class RangeSketch:
         self._low, self._high = min(self._low, low), max(self._high, high)
 
     def lend(self, sketches: Sketches, tensor: int) -> None:
-        """Let native code go on with the sketch, as its `tensor`: it counts in this histogram. Afterwards, `settle`."""
+        """Let native code continue this sketch as number `tensor`, in this histogram; call `settle` afterwards."""
         sketches.start(tensor, self._bins, (self._low, self._high, self.count, self.nan_count, self.inf_count))
 
     def settle(self, sketches: Sketches, tensor: int) -> None:
-        """Take over all that native code has seen since the sketch was lent to it."""
+        """Copy the bounds and counts back from native code after `lend`."""
         self._low, self._high, self.count, self.nan_count, self.inf_count = sketches.state(tensor)
 
     def merge(self, other: RangeSketch) -> RangeSketch:
-        """A sketch of the values of both; neither is changed."""
+        """The sketch of the values of both; neither is modified."""
         merged = RangeSketch()
         merged._low, merged._high = min(self._low, other._low), max(self._high, other._high)
         merged.count = self.count + other.count
@@ -88,7 +88,7 @@ class RangeSketch:
     def histogram(
         self, mantissa_bits: int = _MANTISSA_BITS
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        """The occupied bins in ascending order: lower edges, upper edges (within [min, max]), counts.
+        """Occupied bins in ascending order: lower edges, upper edges (within [min, max]), counts.
 
         Args:
             mantissa_bits: 0 to 7; fewer bits give fewer, wider bins.
@@ -102,14 +102,14 @@ class RangeSketch:
         inner = _bits_to_float(keys << drop)
         outer = np.minimum(_bits_to_float((keys + 1) << drop), float(np.finfo(np.float32).max))
         split = int(np.searchsorted(keys, 1 << (31 - drop)))
-        # Of the negative values the bits ascend as the number descends, so the two halves swap.
+        # The bits of negative values sort in descending order, so reverse that half and put it first.
         low = np.concatenate([-outer[split:][::-1], inner[:split]])
         high = np.concatenate([-inner[split:][::-1], outer[:split]])
         counts = np.concatenate([counts[split:][::-1], counts[:split]])
         return np.clip(low, self.min, self.max), np.clip(high, self.min, self.max), counts
 
     def to_bytes(self) -> bytes:
-        """The sketch, canonically: equal sketches give equal bytes."""
+        """Canonical serialization: equal sketches give equal bytes."""
         keys = np.flatnonzero(self._bins)
         header = _HEADER.pack(
             _MAGIC, _VERSION, _MANTISSA_BITS, self._low, self._high,
@@ -119,7 +119,7 @@ class RangeSketch:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """The sketch that `to_bytes` wrote.
+        """Deserialize the result of `to_bytes`.
 
         Raises:
             ValueError: the bytes are not a sketch of this version.

@@ -1,1 +1,1 @@
-"""What every room needs of the machine: atomic files, modules named by the user, progress."""
+"""Operating-system services: atomic file writes, functions imported by name, progress."""

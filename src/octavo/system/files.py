@@ -1,4 +1,4 @@
-"""Write small files, whole or not at all."""
+"""Atomic writes of small files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def new_path(path: str | os.PathLike[str], overwrite: bool) -> Path:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write beside, to disk, then rename; UTF-8.
+    """Write UTF-8 text to a temporary file beside `path`, fsync, rename.
 
     Raises:
         OptionError: the file cannot be written.
@@ -31,20 +31,20 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write beside, to disk, then rename.
+    """Write bytes to a temporary file beside `path`, fsync, rename.
 
     Raises:
         OptionError: the file cannot be written.
     """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(beside, "wb") as file:
+        with open(temporary, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(temporary, path)
     except OSError as error:
         raise OptionError(f"{path} cannot be written ({error.strerror}); choose another path") from None
     finally:
         with suppress(OSError):
-            beside.unlink()
+            temporary.unlink()

@@ -1,4 +1,4 @@
-"""Functions that the user names as `module:function`."""
+"""Import functions given as `module:function`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from octavo.errors import OptionError
 
 
 def function_named(spec: str, role: str) -> Callable[..., Any]:
-    """The function `module:function`, the module sought in the working directory as well; `role` says what for.
+    """The function `module:function`; the working directory is on the search path. `role` names its use in messages.
 
     Raises:
         OptionError: the module cannot be imported, or holds no such function.
@@ -21,10 +21,10 @@ def function_named(spec: str, role: str) -> Callable[..., Any]:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(module), function)
+        function_object = getattr(importlib.import_module(module), function)
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise OptionError(f"{role} {spec} cannot be imported ({reason}); check its name") from None
-    if not callable(found):
+    if not callable(function_object):
         raise OptionError(f"{role} {spec} is not a function; give module:function")
-    return found  # type: ignore[no-any-return]
+    return function_object  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""How long work tells whoever watches how far it has come."""
+"""Progress callbacks of long operations."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Receives the course of the work; the terminal draws it, a library caller may ignore it."""
+    """Receives progress events; the terminal draws them."""
 
     def announce(self, line: str) -> None:
-        """One line about what comes, before work that takes long."""
+        """Describe the work that follows, in one line."""
 
     def start(self, stage: str, total: int | None = None) -> None:
-        """A stage begins; `total` steps are expected, or None when unknown."""
+        """Begin a stage of `total` steps, or None when unknown."""
 
     def advance(self, steps: int = 1) -> None:
-        """So many steps of the current stage are done."""
+        """Report `steps` more steps of the current stage as done."""
 
     def done(self) -> None:
-        """The current stage has ended."""
+        """End the current stage."""
 
 
 class Silent:
-    """A `Progress` that says nothing."""
+    """A `Progress` that ignores all events."""
 
     def announce(self, line: str) -> None: ...
 

@@ -1,4 +1,4 @@
-"""What each piece of hardware and engine accepts: data, one TOML file a target."""
+"""Targets: what each hardware and engine accepts, one TOML file per target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which target fits the machine this runs on."""
+"""The target of this machine."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _VNNI = {"avx512_vnni", "avx_vnni"}
 def this_machine() -> str:
     """The name of the target for this machine's processor.
 
-    ARM gives `arm-neon`; x86 gives `x86-vnni` when the processor has 8-bit dot products (AVX-512
-    VNNI or AVX-VNNI) and otherwise `x86-avx2`, which is safe on every x86 processor.
+    `arm-neon` on ARM; on x86 `x86-vnni` with 8-bit dot products (AVX-512 VNNI or AVX-VNNI), else `x86-avx2`, whose
+    7-bit weights cannot saturate.
     """
     if platform.machine().lower() in _ARM:
         return "arm-neon"
@@ -21,9 +21,9 @@ def this_machine() -> str:
 
 
 def cpu_flags() -> set[str]:
-    """The instruction-set flags Linux names for the first processor; empty on other systems."""
+    """Instruction-set flags of the first processor in /proc/cpuinfo; empty on other systems than Linux."""
     try:
-        # Line by line: the text is made while it is read, and that of a hundred more processors takes its time.
+        # Line by line, because the kernel generates the text of all processors while it is read.
         with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
     except OSError:

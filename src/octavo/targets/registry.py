@@ -1,4 +1,4 @@
-"""Find a target by name, by file, or by looking at this machine."""
+"""Find a target by name, by file, or by detection of this machine. A new target is a TOML file in this folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).parent
 
 
 def target_names() -> list[str]:
-    """The names of the targets that come with Octavo: one TOML file in this folder each."""
+    """The names of the registered targets, sorted."""
     return sorted(path.stem for path in _FOLDER.glob("*.toml"))
 
 
@@ -26,11 +26,11 @@ def target(
     """Find a target by name, and set its bit widths.
 
     Args:
-        name: a name; "auto" detects this machine; a path that ends in .toml reads that file; a Target is taken as it
-            is.
-        weight_bits: bits of the weights; None keeps the target's own.
-        activation_bits: bits of the activations; None keeps the target's own.
-        block_size: weights that share a scale; None keeps the target's own.
+        name: a name; "auto" detects this machine; a path that ends in .toml reads that file; a Target is
+            returned unchanged.
+        weight_bits: bits of the weights; None keeps the default of the target.
+        activation_bits: bits of the activations; None keeps the default of the target.
+        block_size: weights that share a scale; None keeps the default of the target.
 
     Raises:
         TargetError: the target is unknown, its file is not valid, or it does not accept a width.

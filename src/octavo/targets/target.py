@@ -1,4 +1,4 @@
-"""What one piece of hardware and its engines accept, read from a TOML file and checked."""
+"""The description of one target, read from a TOML file and validated."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ _SECTIONS = {
     "operators": {"compute", "carry", "move", "float", "least_input_channels", "least_head_weights", "carry_depthwise"},
     "fusions": {"pairs"},
 }
-# As ONNX Runtime's MatMulNBits: a power of two from 16 up.
-_LEAST_BLOCK = 16
+# ONNX Runtime's MatMulNBits: powers of two from 16.
+_MIN_BLOCK = 16
 _WEIGHT_BITS, _ACTIVATION_BITS = (4, 6, 8), (4, 8, 16)
 _REQUIRED = ("weights", "bias", "placement", "operators", "fusions")
-# What stands in the place of a rule for activations where none is ever quantized.
+# Placeholder for activations of weight-only targets.
 _NO_ACTIVATIONS = {"grid": "uint8", "symmetric": False, "estimator": "minmax"}
 
 
 @dataclass(frozen=True)
 class TensorRule:
-    """How one kind of tensor is put on a grid: the grid and whether zero_point is fixed at its middle."""
+    """The grid of one kind of tensor, and whether its zero point is fixed at the middle of the grid."""
 
     grid: Grid
     symmetric: bool
@@ -44,15 +44,17 @@ class TensorRule:
 class Target:
     """What a target accepts; every field is read from its TOML file.
 
-    `compute` operators are always worth an integer kernel; `carry` operators are quantized when all
-    their inputs already are integers; `move` operators only move data and share their input's
-    parameters; `float_operators` stay in float for the reason given beside each; a Conv of fewer than
-    `least_input_channels` input channels stays in float because its engines do it faster so, and so does
-    a last Gemm or MatMul of fewer than `least_head_weights` weights; with `carry_depthwise` a depthwise
-    Conv is quantized as the `carry` operators are, when its input already is an integer. The `_widths` say
-    what `with_bits` may choose from, by bits. With `weights_only` activations stay in float and only constants of
-    `compute` operators are stored as integers; with a `block_size`, so many neighbours along the axis that is
-    summed over share a scale.
+    Attributes:
+        compute: operators that always run in integers.
+        carry: operators that are quantized when all their inputs are quantized.
+        move: operators that only move data and keep the parameters of their input.
+        float_operators: operators that stay in float, with the reason.
+        least_input_channels: a Conv with fewer input channels stays in float, where its engines are faster.
+        least_head_weights: a final Gemm or MatMul with fewer weights stays in float.
+        carry_depthwise: depthwise Conv is treated as a `carry` operator.
+        weight_widths, activation_widths, second_widths: the grids that `with_bits` selects from, by bits.
+        weights_only: activations stay in float; only constants of `compute` operators are quantized.
+        block_size: consecutive weights along the reduction axis that share a scale.
     """
 
     name: str
@@ -85,14 +87,14 @@ class Target:
     second_widths: Mapping[int, TensorRule]
 
     def role(self, op_type: str) -> Role:
-        """The part an operator type plays on this target; "float" when the target has no integer form."""
+        """How this target executes an operator type; "float" where it has no integer kernel."""
         roles: tuple[Role, ...] = ("compute", "carry", "move")
         return next((role for role in roles if op_type in getattr(self, role)), "float")
 
     def writes_integers(self, op_type: str, fused: bool) -> bool:
-        """Whether the operator's result always stands on a grid; `fused`: an activation is fused behind it.
+        """Whether the output of the operator is always quantized; `fused`: an activation is fused into it.
 
-        No integer kernel writes floats through an activation: engines would multiply floats instead.
+        Integer kernels with a fused activation cannot write floats: engines would run the operator in float.
         """
         return self.behind and (fused or op_type not in self.float_output)
 
@@ -101,14 +103,14 @@ class Target:
         return self.float_operators.get(op_type, f"{self.name} has no integer {op_type}")
 
     def with_bits(self, weights: int | None = None, activations: int | None = None) -> Target:
-        """This target with weights and activations of other widths; None leaves a width as it is.
+        """This target with other bit widths of weights and activations; None keeps a width.
 
         Args:
-            weights: bits of the weights; below the storage type's own, the bounds of the grid are narrowed.
-            activations: bits of the activations, both operands of a product alike.
+            weights: bits of the weights; fewer bits than the storage type narrow the bounds of the grid.
+            activations: bits of the activations, of both operands of a product.
 
         Raises:
-            TargetError: the target does not take it; the sentence names what it takes.
+            TargetError: the target does not support the width; the message lists the supported ones.
         """
         changes: dict[str, Any] = {}
         if weights is not None:
@@ -119,15 +121,15 @@ class Target:
         return replace(self, **changes)
 
     def with_block_size(self, block_size: int) -> Target:
-        """This target with another number of weights to a scale.
+        """This target with another number of weights per scale.
 
         Raises:
-            TargetError: the target's weights are not in blocks, or the number is none that engines take.
+            TargetError: the weights of the target have no blocks, or engines do not support the size.
         """
         if self.block_size is None:
             raise TargetError(f"{self.name} has no blocks of weights; use `block_size` with weight-only-int4")
-        if block_size < _LEAST_BLOCK or block_size & (block_size - 1):
-            raise TargetError(f"a block of {block_size} weights is none that engines take; use 16, 32, 64, 128 or 256")
+        if block_size < _MIN_BLOCK or block_size & (block_size - 1):
+            raise TargetError(f"engines do not support blocks of {block_size} weights; use 16, 32, 64, 128 or 256")
         return replace(self, block_size=block_size)
 
     def _width(self, what: str, bits: int, widths: Mapping[int, _T]) -> _T:
@@ -141,21 +143,21 @@ def read_target(path: Path) -> Target:
     """Read a target from a TOML file.
 
     Raises:
-        TargetError: the file is missing, not TOML, or a field is unknown, missing or of a wrong value.
+        TargetError: the file is missing or not TOML, or a field is unknown, missing or invalid.
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TargetError(f"target file {path} cannot be read ({error.strerror}); check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TargetError(f"target file {path} is not valid TOML ({error}); mend that line") from None
+        raise TargetError(f"target file {path} is not valid TOML ({error}); fix that line") from None
     _check_names(path, data)
     try:
         return _build(path.stem, data)
     except KeyError as error:
         raise TargetError(f"target file {path} lacks the field {error}; add it") from None
     except (TypeError, ValueError, AttributeError, OptionError) as error:
-        raise TargetError(f"target file {path} has an unusable value: {error}") from None
+        raise TargetError(f"target file {path} has an invalid value: {error}") from None
 
 
 def _check_names(path: Path, data: Mapping[str, Any]) -> None:
@@ -215,21 +217,21 @@ def _build(name: str, data: Mapping[str, Any]) -> Target:
 
 
 def _bits(section: Mapping[str, Any], own: Grid, known: tuple[int, ...]) -> tuple[int, ...]:
-    """The widths a section allows; the grid's own alone when it says nothing."""
+    """The bit widths of a section; those of its grid by default."""
     if "bits" not in section:
         return (own.bits,)
-    bits = tuple(_one_of(_typed(each, int), known) for each in _typed(section["bits"], list))
+    bits = tuple(_one_of(_typed(width, int), known) for width in _typed(section["bits"], list))
     if own.bits not in bits:
         raise ValueError(f"bits {list(bits)} lack {own.bits}, the width of the grid {own}")
     return bits
 
 
 def _rules(own: TensorRule, bits: tuple[int, ...]) -> Mapping[int, TensorRule]:
-    return {each: TensorRule(_of_width(own.grid, each, own.symmetric), own.symmetric) for each in bits}
+    return {width: TensorRule(_of_width(own.grid, width, own.symmetric), own.symmetric) for width in bits}
 
 
 def _of_width(own: Grid, bits: int, symmetric: bool = True) -> Grid:
-    """A grid like the target's own: fewer bits in the same storage, so that kernels still run, or more in a wider."""
+    """The grid with another width: narrower bounds in the same storage type, or a wider storage type."""
     if bits < own.bits:
         bound = 2 ** (bits - own.signed) - 1
         return Grid(own.dtype, max(own.qmin, -bound if symmetric else -bound - 1), min(own.qmax, bound))
@@ -255,7 +257,7 @@ def _strings(value: Any) -> tuple[str, ...]:
 
 
 def _typed(value: Any, kind: type[_T]) -> _T:
-    """The value when it is of that type; TOML's true is no number and its "false" no truth value."""
+    """The value if its type is exactly `kind` (bool is not int)."""
     if type(value) is not kind:
         raise TypeError(f"{value!r} is not of type {kind.__name__}")
     return value

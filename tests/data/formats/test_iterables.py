@@ -151,7 +151,7 @@ def test_what_can_be_read_once_is_not_read_twice(form: str) -> None:
     samples = opened(LABELLED[form]())
     assert samples.one_pass
     inputs(samples)
-    refusal(lambda: inputs(samples), DataError, "only once", "starts anew")
+    refusal(lambda: inputs(samples), DataError, "only once", "iterated again")
 
 
 @pytest.mark.parametrize("form", ["rewinding reader", "loader", "tuples of batches"])

@@ -45,7 +45,7 @@ def test_two_columns_are_judged_by_the_last() -> None:
         (np.arange(4.0), np.ones(4, int), "both classes"),
         (np.arange(4.0), np.array([0, 1, 2, 1]), "0 and 1"),
         (np.arange(4.0), np.array([-1, 1, 1, -1]), "0 and 1"),
-        (np.arange(4.0), np.array([0, 1]), "one label a sample"),
+        (np.arange(4.0), np.array([0, 1]), "one label per sample"),
         (np.zeros((4, 3)), np.array([0, 1, 0, 1]), "one score"),
     ],
 )

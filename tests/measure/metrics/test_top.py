@@ -58,7 +58,7 @@ def test_labels_may_stand_in_a_column() -> None:
     ("scores", "labels", "says"),
     [
         (np.zeros((2, 6)), np.array([0.0, 1.0]), "integer label"),
-        (np.zeros((2, 6)), np.array([0, 1, 2]), "one integer label a sample"),
+        (np.zeros((2, 6)), np.array([0, 1, 2]), "one integer label per sample"),
         (np.zeros((2, 6)), np.array([0, 6]), "not among the 6 classes"),
         (np.zeros((2, 6)), np.array([-1, 0]), "not among the 6 classes"),
         (np.zeros((2, 6, 2)), np.array([0, 1]), r"shape \[2, 6, 2\]"),

@@ -1,4 +1,4 @@
-"""How far a model says the same as the float model, where there are no labels."""
+"""Agreement with the float model, for data without labels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from octavo.measure.metrics.regression import cosines
 def agreement() -> Metric:
     """Agreement with the float model in points.
 
-    Of class scores (two axes), whether the largest is the same; of one number a sample, 100 less the relative
-    error in percent, not below 0; of anything else, 100 times the cosine.
+    For class scores (two axes) whether the argmax is the same; for one number per sample 100 minus the relative error
+    in percent, at least 0; for other outputs 100 times the cosine similarity.
     """
     return Metric("agreement", "points", per_sample=_agree)
 

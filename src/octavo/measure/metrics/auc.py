@@ -15,16 +15,16 @@ def auc() -> Metric:
 
 
 def _auc(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
-    wanted, scores = labels(reference, "auc").reshape(-1), only_output(outputs)
+    expected, scores = labels(reference, "auc").reshape(-1), only_output(outputs)
     scores = scores.reshape(len(scores), -1)
-    if scores.shape[1] > 2 or len(wanted) != len(scores):
-        raise DataError("metric auc needs one score and one label a sample; choose another `metric`")
-    positive = wanted == wanted.max()
+    if scores.shape[1] > 2 or len(expected) != len(scores):
+        raise DataError("metric auc needs one score and one label per sample; choose another `metric`")
+    positive = expected == expected.max()
     count = int(positive.sum())
-    others = len(wanted) - count
-    if not set(np.unique(wanted).tolist()) <= {0, 1} or others == 0 or count == 0:
-        raise DataError("metric auc needs labels of both classes, 0 and 1; mend the array 'labels'")
-    # Mann-Whitney: mean ranks serve ties.
+    negatives = len(expected) - count
+    if not set(np.unique(expected).tolist()) <= {0, 1} or negatives == 0 or count == 0:
+        raise DataError("metric auc needs labels of both classes, 0 and 1; fix the array 'labels'")
+    # Mann-Whitney statistic with mean ranks for ties.
     _, inverse, sizes = np.unique(scores[:, -1], return_inverse=True, return_counts=True)
     ranks = (np.cumsum(sizes) - (sizes - 1) / 2.0)[inverse]
-    return float((ranks[positive].sum() - count * (count + 1) / 2.0) / (count * others) * 100.0)
+    return float((ranks[positive].sum() - count * (count + 1) / 2.0) / (count * negatives) * 100.0)

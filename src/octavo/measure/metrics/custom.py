@@ -1,4 +1,4 @@
-"""A metric of the user's own."""
+"""User-defined metrics."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from octavo.system.imports import function_named
 
 
 def custom(function: Callable[[Arrays, Arrays], float], name: str | None = None) -> Metric:
-    """`function(outputs, reference) -> float`, higher is better; its unit counts as points."""
+    """`function(outputs, reference) -> float`, higher is better, in points."""
     label = name or str(getattr(function, "__name__", "custom"))
 
     def score(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
@@ -24,7 +24,7 @@ def custom(function: Callable[[Arrays, Arrays], float], name: str | None = None)
 
 
 def imported(spec: str) -> Metric:
-    """The metric `module:function`, the module sought beside the working directory as well.
+    """The metric `module:function`; the working directory is on the search path.
 
     Raises:
         OptionError: the module or the function cannot be found.

@@ -1,4 +1,4 @@
-"""What a metric is."""
+"""The interface of a metric."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Metric:
-    """A named measure of how good a model's outputs are.
+    """A named measure of the quality of a model's outputs.
 
-    Exactly one of the two functions is given. A metric that is a mean over samples states
-    `per_sample`; any other states `score`. Both take the model's outputs, the reference arrays and
-    the float model's outputs, each {name: array} with one row a sample.
+    Exactly one of the two functions is set: `per_sample` for metrics that are a mean over samples, else `score`. Both
+    take the model's outputs, the reference arrays and the float model's outputs, each {name: array} with one row per
+    sample.
 
     Attributes:
-        name: what reports call it.
+        name: name in reports.
         unit: "points" for percentages, "dB", or empty.
-        per_sample: one number a sample.
+        per_sample: one number per sample, float64.
         score: one number for all samples.
-        lower_is_better: whether a smaller value is a better one.
+        lower_is_better: whether smaller values are better.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Metric:
 
 
 def only_output(outputs: Arrays) -> NDArray[Any]:
-    """The first output, which metrics of one output read."""
+    """The first output, for metrics of a single output."""
     return next(iter(outputs.values()))
 
 

@@ -1,7 +1,7 @@
-"""Distance of outputs to what they should be: mean squared error, PSNR, cosine similarity.
+"""Distance of outputs to a reference: mean squared error, PSNR, cosine similarity.
 
-What they should be is the reference array named after the output, or `target`, `targets` or `labels`;
-without any, the float model's output.
+The reference is the reference array named after the output, or `target`, `targets` or `labels`; without any of them
+the output of the float model.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from octavo.errors import DataError
 from octavo.measure.metrics.metric import Doubles, Metric, only_output
 
 _NAMES = ("target", "targets", "labels")
-# A perfect image has no finite PSNR; what nobody can tell apart counts as this.
+# In dB: the PSNR of identical images is infinite.
 _LARGEST_PSNR = 100.0
 
 
@@ -27,7 +27,7 @@ def mse() -> Metric:
 
 def cosine() -> Metric:
     """Mean cosine similarity."""
-    return Metric("cosine", "", per_sample=lambda out, ref, flt: cosines(only_output(out), _wanted(out, ref, flt)))
+    return Metric("cosine", "", per_sample=lambda out, ref, flt: cosines(only_output(out), _expected(out, ref, flt)))
 
 
 def psnr() -> Metric:
@@ -43,31 +43,31 @@ def cosines(x: NDArray[Any], y: NDArray[Any]) -> Doubles:
     return np.where(both_zero, 1.0, (a * b).sum(1) / np.where(norms == 0, 1.0, norms))
 
 
-def _wanted(outputs: Arrays, reference: Arrays, floats: Arrays) -> NDArray[Any]:
+def _expected(outputs: Arrays, reference: Arrays, floats: Arrays) -> NDArray[Any]:
     name, ours = next(iter(outputs.items()))
-    found = next((reference[n] for n in (name, *_NAMES) if n in reference), None)
-    if found is None:
+    target = next((reference[n] for n in (name, *_NAMES) if n in reference), None)
+    if target is None:
         return only_output(floats)
-    if _solid(found) != _solid(ours):
+    if _without_unit_axes(target) != _without_unit_axes(ours):
         raise DataError(
-            f"the reference has shape {list(found.shape)} but output '{name}' {list(ours.shape)}; make them equal"
+            f"the reference has shape {list(target.shape)} but output '{name}' {list(ours.shape)}; make them equal"
         )
-    return found
+    return target
 
 
-def _solid(x: NDArray[Any]) -> list[int]:
-    """The shape without axes of size one, which exporters add and leave out as they like."""
+def _without_unit_axes(x: NDArray[Any]) -> list[int]:
+    """The shape without axes of size one, which exporters may add or drop."""
     return [len(x), *(size for size in x.shape[1:] if size != 1)]
 
 
 def _squared_errors(outputs: Arrays, reference: Arrays, floats: Arrays) -> Doubles:
-    difference = _rows(only_output(outputs)) - _rows(_wanted(outputs, reference, floats))
+    difference = _rows(only_output(outputs)) - _rows(_expected(outputs, reference, floats))
     return np.asarray((difference * difference).mean(1))
 
 
 def _psnr(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
-    wanted = _wanted(outputs, reference, floats)
-    peak = 1.0 if float(np.max(wanted, initial=0.0)) <= 1.0 else 255.0
+    expected = _expected(outputs, reference, floats)
+    peak = 1.0 if float(np.max(expected, initial=0.0)) <= 1.0 else 255.0
     errors = _squared_errors(outputs, reference, floats)
     with np.errstate(divide="ignore"):
         decibels = 10.0 * np.log10(peak * peak / errors)
