@@ -10,7 +10,7 @@ from octavo.measure.latency import Latency, latencies
 from octavo.measure.layers import TensorError, counterparts, tensor_errors
 from octavo.measure.peak_rss import peak_rss_bytes
 from octavo.measure.powercap import EnergyCounter, energy_counter, joules
-from octavo.measure.work_count import model_workload
+from octavo.measure.workload import model_workload
 
 __all__ = [
     "Diagnosis",
