@@ -12,6 +12,6 @@ def open_model(path: Path) -> Any:
     Raises:
         ModelError: the factory cannot be imported, or its module cannot be exported.
     """
-    from octavo.torch import is_factory, made, to_onnx
+    from octavo.torch import is_factory, load_factory, to_onnx
 
-    return to_onnx(*made(str(path))) if not path.exists() and is_factory(str(path)) else path
+    return to_onnx(*load_factory(str(path))) if not path.exists() and is_factory(str(path)) else path

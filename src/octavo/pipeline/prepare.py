@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import onnx_ir as ir
 
+import octavo.torch
 from octavo.data import Preprocess, SampleSet, SampleSource, first_inputs, open_samples
 from octavo.errors import ModelError, OptionError
 from octavo.graph import input_specs
@@ -16,7 +18,10 @@ from octavo.pipeline.model_source import read_model
 from octavo.pipeline.options import Options
 from octavo.pipeline.seconds import Seconds, timed
 from octavo.pipeline.sources import DynamicShapes, ExampleInputs, ModelSource
-from octavo.torch import input_names, is_module, module_sha256, to_onnx
+from octavo.torch import input_names, is_module
+
+if TYPE_CHECKING:
+    from octavo.torch.detect import TorchModel
 
 _QUANTIZED = {"QuantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 
@@ -69,7 +74,7 @@ def prepare(
         digest = ""
         onnx: object = model
         if is_module(model):
-            digest = module_sha256(model)
+            digest = octavo.torch.module_sha256(model)
             onnx = _exported(model, example_inputs, dynamic_shapes, calibration, options.preprocess)
         elif example_inputs is not None or dynamic_shapes is not None:
             raise OptionError(
@@ -86,7 +91,7 @@ def prepare(
 
 
 def _exported(
-    module: object,
+    module: TorchModel,
     example_inputs: ExampleInputs | None,
     dynamic_shapes: DynamicShapes | None,
     calibration: SampleSource,
@@ -96,7 +101,7 @@ def _exported(
     examples: object = example_inputs
     if examples is None and hasattr(module, "forward"):
         examples = first_inputs(calibration, *input_names(module), preprocess)
-    return to_onnx(module, examples, dynamic_shapes)
+    return octavo.torch.to_onnx(module, examples, dynamic_shapes)
 
 
 def _check_float(model: ir.Model) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import onnx_ir as ir
 
+import octavo.torch
 from octavo.graph import save
 from octavo.graph.plan import LeftFloat
 from octavo.graph.proof import OverflowProof
@@ -24,10 +25,9 @@ from octavo.recover import Step, Verdict
 from octavo.report.html import Plots, result_fragment, result_page
 from octavo.report.summary import brief
 from octavo.system.files import new_path, write_text
-from octavo.torch import as_module
 
 if TYPE_CHECKING:
-    from octavo.torch.network import Network
+    from octavo.torch.run import Network
 
 
 _NOT_IN_JSON = {"model", "float_model", "state"}
@@ -103,7 +103,7 @@ class QuantizationResult:
             ModelError: the model has operators without a PyTorch translation.
             DependencyError: PyTorch is not installed.
         """
-        return as_module(self.model)
+        return octavo.torch.as_module(self.model)
 
     @property
     def plot(self) -> Plots:

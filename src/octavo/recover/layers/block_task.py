@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+import octavo.torch
 from octavo.affine import spread
 from octavo.engines.onnxruntime import Session
 from octavo.graph.constants import constant
@@ -19,7 +20,7 @@ from octavo.graph.weights import QuantizedConstant
 from octavo.quantizer import State
 from octavo.recover.layers.blocks import Block
 from octavo.recover.layers.walk import Walk, calibration_batches
-from octavo.torch import Batch, Biased, Rounded, Task, importance, untranslatable
+from octavo.torch import Batch, Biased, Rounded, Task
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -123,7 +124,7 @@ def importances(state: State, found: Sequence[Block]) -> list[Arrays]:
     batches = calibration_batches(settings.samples, model, settings.threads)
     nodes = list(model.graph)
     exits = [value.name or "" for block in found for value in block.exits]
-    if untranslatable(nodes) or not any(array.dtype.kind == "f" for array in batches[0].values()):
+    if octavo.torch.untranslatable(nodes) or not any(array.dtype.kind == "f" for array in batches[0].values()):
         return [{} for _ in batches]
     outputs = [in_front_of_softmax(value).name or "" for value in model.graph.outputs]
     raw = [_importance(nodes, batch, exits, outputs, settings.seed) for batch in batches]
@@ -138,9 +139,11 @@ def _importance(
     size = len(next(iter(batch.values())))
     values = [value for node in nodes for value in node.inputs if value is not None and value.name in batch]
     if any(not value.shape or isinstance(value.shape[0], int) for value in values):
-        return importance(nodes, batch, exits, outputs, seed)
+        return octavo.torch.importance(nodes, batch, exits, outputs, seed)
     parts = [
-        importance(nodes, {name: array[rows] for name, array in batch.items()}, exits, outputs, seed + int(rows[0]))
+        octavo.torch.importance(
+            nodes, {name: array[rows] for name, array in batch.items()}, exits, outputs, seed + int(rows[0])
+        )
         for rows in np.array_split(np.arange(size), -(-size // _AT_ONCE))
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in exits}

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import numpy as np
 from numpy.typing import NDArray
 
+import octavo.torch
 from octavo.affine import dequantize
 from octavo.graph.constants import new_constant
 from octavo.graph.linear import linear
@@ -21,7 +22,6 @@ from octavo.recover.layers.walk import Walk, calibration_batches
 from octavo.recover.rung import Outcome, Rung, without_context
 from octavo.recover.rungs.round import best_rounding
 from octavo.recover.rungs.round import estimate_seconds as estimate_rounding_seconds
-from octavo.torch import block_error, corrected_biases, learn_rounding, untranslatable
 
 _STEPS, _LEAST_STEPS = 1000, 100
 _ROWS, _LEAST_ROWS = 32, 4
@@ -84,7 +84,7 @@ class _Reconstruction:
         self.walks[0].until(block.nodes[0].name or "")
         self.walks[1].until(inside[0].name or "")
         self._round(block)
-        unknown = untranslatable(inside)
+        unknown = octavo.torch.untranslatable(inside)
         self.unknown |= set(unknown)
         if not unknown:
             self._learn(block)
@@ -123,10 +123,12 @@ class _Reconstruction:
         if not held:
             return
         before = [weight.integers for weight in task.weights]
-        first = corrected_biases(task, fitted, before)
-        learnt = learn_rounding(task, fitted, first)
-        second = corrected_biases(task, fitted, learnt)
-        better = block_error(task, held, learnt, second) < block_error(task, held, before, first)
+        first = octavo.torch.corrected_biases(task, fitted, before)
+        learnt = octavo.torch.learn_rounding(task, fitted, first)
+        second = octavo.torch.corrected_biases(task, fitted, learnt)
+        better = octavo.torch.block_error(task, held, learnt, second) < octavo.torch.block_error(
+            task, held, before, first
+        )
         self.learnt += better
         chosen = learnt if better else before
         for name, q in zip(block.layers, chosen, strict=True):
@@ -134,7 +136,7 @@ class _Reconstruction:
             integers = np.ascontiguousarray(turned(self.state, name, q)).astype(found.integers.dtype)
             self.given[name, 1] = replace(found, integers=integers)
             self._stand_in(name, 1, turned(self.state, name, dequantize(integers, found.params)))
-        final = corrected_biases(task, [*fitted, *held], chosen)
+        final = octavo.torch.corrected_biases(task, [*fitted, *held], chosen)
         for bias in task.biases:
             self.biases[bias.layer] = final[bias.tensor]
             self._stand_in(bias.layer, 2, final[bias.tensor])

@@ -6,12 +6,12 @@ from importlib.util import find_spec
 
 import numpy as np
 
+import octavo.torch
 from octavo.graph.operators import is_depthwise
 from octavo.quantizer import State, derive
 from octavo.recover.context import NO_CONTEXT, LadderContext
 from octavo.recover.layers.sensitivity import macs, numbers, own_errors, shares
 from octavo.recover.rung import Outcome, Rung
-from octavo.torch import epoch_seconds, finetune, trainable, untranslatable
 
 # What all steps together may take, in multiply-accumulates forwards, and how many and how large they are.
 _WORK = 1.5e12
@@ -34,9 +34,9 @@ def train(state: State, context: LadderContext = NO_CONTEXT) -> Outcome:
     why = _obstacle(state)
     if why is not None:
         return Outcome(state, why)
-    settings, network = state.settings, trainable(state)
+    settings, network = state.settings, octavo.torch.trainable(state)
     epochs, rows = _effort(state)
-    found = finetune(
+    found = octavo.torch.finetune(
         network,
         settings.samples,
         epochs=epochs,
@@ -49,7 +49,7 @@ def train(state: State, context: LadderContext = NO_CONTEXT) -> Outcome:
     details = {"epochs": found.epochs, "best": found.best, "agreement_db": found.agreement_db}
     if not found.best:
         return Outcome(state, f"after {found.epochs} epochs it agrees less with the float model than before", details)
-    learnt = network.learnt()
+    learnt = network.learned()
     trained = derive(state.with_training(learnt.model, learnt.activations, learnt.weights))
     first, best = found.agreement_db[0], found.agreement_db[found.best]
     note = (
@@ -63,8 +63,8 @@ def estimate_seconds(state: State) -> float:
     if _obstacle(state) is not None:
         return 0.0
     epochs, rows = _effort(state)
-    return epochs * epoch_seconds(
-        trainable(state), state.settings.samples, rows, state.settings.seed, state.settings.threads
+    return epochs * octavo.torch.epoch_seconds(
+        octavo.torch.trainable(state), state.settings.samples, rows, state.settings.seed, state.settings.threads
     )
 
 
@@ -86,7 +86,7 @@ def _obstacle(state: State) -> str | None:
     """Why there is nothing to train, or None."""
     if find_spec("torch") is None:
         return "PyTorch is not installed; pip install 'octavo[torch]' brings it"
-    unknown = untranslatable(list(state.quantized.graph))
+    unknown = octavo.torch.untranslatable(list(state.quantized.graph))
     return f"{', '.join(unknown)} cannot be trained through" if unknown else None
 
 

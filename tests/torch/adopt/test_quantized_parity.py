@@ -1,0 +1,213 @@
+"""PyTorch's quantized operators and models against Octavo: the same scales, the same integers.
+
+The parameters that its observers choose are held in tests/test_parity.py and tests/ranges.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from numpy.typing import NDArray
+
+import octavo
+from octavo.affine import INT8, UINT8, QuantParams, bias_scale, conv, gemm, quantize_bias
+from octavo.torch import from_quantized, verify
+
+converting = pytest.importorskip("tests.helpers.torch_conversion")
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+
+# x86 without VNNI adds pairs of products in 16 bits. With activations of 7 bits none can leave them, which is
+# why PyTorch's configurations reduce the range.
+LARGEST_INPUT = 127
+
+
+@pytest.fixture(params=converting.ENGINES)
+def engine(request: pytest.FixtureRequest) -> Any:
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = request.param
+    yield request.param
+    torch.backends.quantized.engine = before
+
+
+class Layer:
+    """Random operands of a layer, as integers and as PyTorch's quantized tensors."""
+
+    def __init__(
+        self, x: tuple[int, ...], w: tuple[int, ...], zeros: tuple[int, int], per_channel: bool, whole: bool
+    ) -> None:
+        random = np.random.default_rng([*x, *w, *zeros, per_channel])
+        channels = w[:1] if per_channel else ()
+        self.x = random.integers(0, LARGEST_INPUT + 1, x).astype(np.uint8)
+        self.w = random.integers(-128, 128, w).astype(np.int8)
+        self.x_params = QuantParams(UINT8, np.float32(0.037), np.int32(zeros[0]))
+        w_scale = random.uniform(0.002, 0.02, channels).astype(np.float32)
+        self.w_params = QuantParams(INT8, w_scale, np.zeros(channels, np.int32), 0 if per_channel else None)
+        spread = float(np.sqrt(np.prod(w[1:]))) * 0.037 * float(w_scale.mean()) * 3000
+        self.out_params = QuantParams(UINT8, np.float32(spread * 0.010377), np.int32(zeros[1]))
+        step = np.broadcast_to(bias_scale(self.x_params.scale, w_scale), w[:1])
+        bias = random.normal(size=w[:1]) * spread / 4
+        # fbgemm adds float biases as they are; whole ones are the same as int32.
+        self.bias = (np.rint(bias / step) * step if whole else bias).astype(np.float32)
+        self.bias_integers = quantize_bias(self.bias, self.x_params.scale, step / self.x_params.scale)
+
+    def tensors(self) -> tuple[Any, Any, Any, float, int]:
+        """Input, weight and bias for PyTorch, and the output's scale and zero point."""
+        x = torch._make_per_tensor_quantized_tensor(
+            torch.from_numpy(self.x), float(self.x_params.scale), int(self.x_params.zero_point)
+        )
+        integers, scale = torch.from_numpy(self.w), self.w_params.scale
+        if self.w_params.axis is None:
+            w = torch._make_per_tensor_quantized_tensor(integers, float(scale), 0)
+        else:
+            zeros = torch.zeros(len(scale), dtype=torch.int64)
+            w = torch._make_per_channel_quantized_tensor(integers, torch.from_numpy(scale).double(), zeros, 0)
+        out = self.out_params
+        return x, w, torch.from_numpy(self.bias), float(out.scale), int(out.zero_point)
+
+    def after_relu(self, q: NDArray[Any]) -> NDArray[Any]:
+        return np.maximum(q, int(self.out_params.zero_point)).astype(q.dtype)
+
+
+def assert_same(layer: Layer, found: NDArray[Any], expected: NDArray[Any], exact: bool) -> None:
+    assert np.ptp(expected) > 100, "the output must use its grid"
+    steps = np.abs(found.astype(int) - expected.astype(int))
+    if exact:
+        assert steps.max() == 0
+    else:
+        # A bias in int32 is at most half an accumulator's step off, which moves a result across a rounding
+        # boundary with a probability below M / 2.
+        share = float((layer.x_params.scale * layer.w_params.scale / layer.out_params.scale).max()) / 2
+        assert steps.max() <= 1
+        assert np.count_nonzero(steps) <= max(3, share * steps.size)
+
+
+ZEROS = [(0, 0), (64, 128), (127, 255), (3, 17)]
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole bias", "any bias"])
+@pytest.mark.parametrize("per_channel", [False, True], ids=["per tensor", "per channel"])
+@pytest.mark.parametrize("zeros", ZEROS)
+@pytest.mark.parametrize("size", [(1, 1, 7), (5, 33, 17), (64, 129, 31)])
+def test_linear(
+    engine: str, size: tuple[int, int, int], zeros: tuple[int, int], per_channel: bool, whole: bool
+) -> None:
+    rows, depth, width = size
+    layer = Layer((rows * 40, depth), (width, depth), zeros, per_channel, whole)
+    x, w, bias, scale, zero_point = layer.tensors()
+    packed = torch.ops.quantized.linear_prepack(w, bias)
+    expected = gemm(
+        layer.x, layer.x_params, layer.w, layer.w_params, layer.out_params, layer.bias_integers, trans_b=True
+    )
+    exact = whole and engine == "fbgemm"
+    found = torch.ops.quantized.linear(x, packed, scale, zero_point).int_repr().numpy()
+    assert_same(layer, found, expected, exact)
+    if zeros[1] < 200:
+        found = torch.ops.quantized.linear_relu(x, packed, scale, zero_point).int_repr().numpy()
+        assert_same(layer, found, layer.after_relu(expected), exact)
+
+
+def agrees_with_fbgemm(run: Any, packed: Any, layer: Layer, given: dict[str, Any]) -> bool:
+    """Whether PyTorch's own engines give the same, but for ties. oneDNN's ReLU does not on some processors, where the
+    output has a zero point."""
+    x, w, bias, scale, zero_point = layer.tensors()
+    found = run(x, packed, scale, zero_point).int_repr().int()
+    before, torch.backends.quantized.engine = torch.backends.quantized.engine, "fbgemm"
+    try:
+        other = torch.ops.quantized.conv2d_prepack(w, bias, *given.values())
+        expected = run(x, other, scale, zero_point).int_repr().int()
+    finally:
+        torch.backends.quantized.engine = before
+    return int((found - expected).abs().max()) <= 1
+
+
+CONVOLUTIONS = {
+    "plain": ((2, 3, 11, 7), (5, 3, 3, 3), {"stride": [1, 1], "padding": [1, 1]}),
+    "pointwise": ((2, 17, 9, 9), (33, 17, 1, 1), {}),
+    "depthwise": ((2, 16, 13, 9), (16, 1, 3, 3), {"padding": [1, 1], "groups": 16}),
+    "groups": ((2, 12, 9, 8), (18, 4, 3, 2), {"stride": [2, 1], "padding": [1, 0], "groups": 3}),
+    "dilated": ((2, 5, 15, 13), (7, 5, 3, 3), {"padding": [2, 1], "dilation": [2, 3], "stride": [1, 2]}),
+}
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole bias", "any bias"])
+@pytest.mark.parametrize("per_channel", [False, True], ids=["per tensor", "per channel"])
+@pytest.mark.parametrize("zeros", ZEROS)
+@pytest.mark.parametrize("kind", CONVOLUTIONS)
+def test_conv2d(engine: str, kind: str, zeros: tuple[int, int], per_channel: bool, whole: bool) -> None:
+    shape, kernel, window = CONVOLUTIONS[kind]
+    given = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1, **window}
+    layer = Layer(shape, kernel, zeros, per_channel, whole)
+    x, w, bias, scale, zero_point = layer.tensors()
+    packed = torch.ops.quantized.conv2d_prepack(w, bias, *given.values())
+    expected = conv(
+        layer.x, layer.x_params, layer.w, layer.w_params, layer.out_params, layer.bias_integers,
+        strides=given["stride"], pads=2 * given["padding"], dilations=given["dilation"], group=given["groups"],
+    )  # fmt: skip
+    exact = whole and engine == "fbgemm"
+    assert_same(layer, torch.ops.quantized.conv2d(x, packed, scale, zero_point).int_repr().numpy(), expected, exact)
+    if zeros[1] < 200:
+        with_relu = torch.ops.quantized.conv2d_relu
+        if engine != "fbgemm" and not agrees_with_fbgemm(with_relu, packed, layer, given):
+            pytest.skip(f"PyTorch's {engine} convolution with ReLU differs from its fbgemm's on this processor")
+        found = with_relu(x, packed, scale, zero_point).int_repr().numpy()
+        assert_same(layer, found, layer.after_relu(expected), exact)
+
+
+# The target fbgemm against a model that PyTorch quantized with its default configuration. PyTorch adds biases in
+# float, ONNX in int32, and the outputs of random networks magnify what that moves: these have none.
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[octavo.QuantizationResult, Any]:
+    module = converting.seeded(converting.Chain, bias=False)
+    batches = [converting.images(seed) for seed in range(6)]
+    model = converting.in_onnx(module, batches[0], tmp_path_factory.mktemp("float"))
+    proto = ir.to_proto(model)
+    result = octavo.quantize(proto, [{"x": batch.numpy()} for batch in batches], "fbgemm", verify=False, threads=1)
+    return result, converting.by_fx(module, batches)
+
+
+def test_the_target_chooses_what_pytorch_does(both: tuple[octavo.QuantizationResult, Any]) -> None:
+    result, module = both
+    layers = {layer.weights[0].tensor.removesuffix(".weight"): layer for layer in result.layers if layer.weights}
+    assert set(layers) == {"conv1", "conv2", "conv3", "fc"}
+    first = layers["conv1"].inputs[0]
+    assert (first.scale, first.zero_point) == (
+        [module.conv1_input_scale_0.item()],
+        [module.conv1_input_zero_point_0.item()],
+    )
+    for path, layer in layers.items():
+        theirs = getattr(module, path)
+        # The two frameworks' float convolutions differ in the last bits, and so do the ranges that are observed.
+        assert layer.output.scale == pytest.approx([theirs.scale], rel=1e-6)
+        assert layer.output.zero_point == [theirs.zero_point]
+        scales = theirs.weight().q_per_channel_scales().numpy().astype(np.float32)
+        assert np.array_equal(np.asarray(layer.weights[0].scale, np.float32), scales)
+        stored = result.model.graph.initializers[f"{path}.weight_quantized"].const_value.numpy()
+        assert np.array_equal(stored, theirs.weight().int_repr().numpy())
+
+
+def test_the_target_computes_what_pytorch_does(both: tuple[octavo.QuantizationResult, Any]) -> None:
+    result, module = both
+    samples = [(converting.images(seed, (64, *converting.SHAPE[1:])),) for seed in range(100, 110)]
+    found = verify(result.model, module, samples)
+    assert found.compared == 10 * 64 * 5
+    assert found.worst <= 1.001
+    assert found.equal >= 0.999
+
+
+@pytest.mark.parametrize("engine_name", converting.ENGINES)
+def test_a_model_that_was_read_computes_what_pytorch_does(engine_name: str) -> None:
+    module = converting.by_hand([converting.images()], engine_name, bias=False)
+    model = from_quantized(module, (converting.images(),))
+    found = verify(model, module, [(converting.images(seed, (64, *converting.SHAPE[1:])),) for seed in range(9)])
+    assert found.holds
+    assert found.equal >= 0.999

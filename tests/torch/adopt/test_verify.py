@@ -1,0 +1,94 @@
+"""Whether verify tells models apart that differ."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+
+from octavo.errors import DataError, TargetError
+from octavo.targets import target
+from octavo.torch import from_quantized, verify
+
+converting = pytest.importorskip("tests.helpers.torch_conversion")
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+
+
+@pytest.fixture(scope="module")
+def both() -> tuple[ir.Model, Any]:
+    module = converting.by_hand([converting.images()], bias=False)
+    return from_quantized(module, (converting.images(),)), module
+
+
+def shifted(model: ir.Model, steps: int) -> ir.Model:
+    """The model with its last zero point moved: every output is so many steps off."""
+    other = model.clone()
+    node = other.graph.outputs[0].producer()
+    assert node is not None
+    array = node.inputs[2].const_value.numpy() + np.uint8(steps)
+    moved = ir.Value(name="moved", const_value=ir.tensor(array, name="moved"), shape=ir.Shape([]))
+    moved.type = ir.TensorType(ir.DataType.UINT8)
+    other.graph.register_initializer(moved)
+    node.replace_input_with(2, moved)
+    return other
+
+
+def test_the_same_model_agrees(both: tuple[ir.Model, Any]) -> None:
+    found = verify(*both, [(converting.images(seed),) for seed in range(3)], target=target("fbgemm"))
+    assert found.holds
+    assert found.compared == 60
+
+
+@pytest.mark.parametrize(("steps", "holds"), [(1, True), (3, False)])
+def test_differences_are_counted_in_steps(both: tuple[ir.Model, Any], steps: int, holds: bool) -> None:
+    model, module = both
+    known = verify(model, module, [(converting.images(),)])
+    assert (known.equal, known.worst) == (1.0, 0.0)
+    found = verify(shifted(model, steps), module, [(converting.images(),)])
+    assert found.equal == 0.0
+    assert found.worst == pytest.approx(steps, rel=1e-4)
+    assert found.holds == holds
+
+
+class Float(torch.nn.Module):
+    """An output that no grid is behind, `error` times 1 off."""
+
+    def __init__(self, module: Any, error: float) -> None:
+        super().__init__()
+        self.module, self.error = module, error
+
+    def forward(self, x: Any) -> Any:
+        return self.module(x) + self.error
+
+
+def test_outputs_in_float_are_counted_in_255ths_of_their_range(both: tuple[ir.Model, Any]) -> None:
+    model, module = both
+    free = model.clone()
+    node = free.graph.outputs[0].producer()
+    assert node is not None
+    result = ir.node("Identity", [node.outputs[0]], name="free")
+    result.outputs[0].name, result.outputs[0].type = "free", node.outputs[0].type
+    result.outputs[0].shape = node.outputs[0].shape
+    free.graph.append(result)
+    free.graph.outputs[0] = result.outputs[0]
+    width = float(np.ptp(module(converting.images()).numpy()))
+    assert verify(free, Float(module, 4 * width / 255), [(converting.images(),)]).worst == pytest.approx(4, rel=1e-3)
+
+
+def test_mistakes_are_named(both: tuple[ir.Model, Any]) -> None:
+    model, module = both
+    with pytest.raises(DataError, match="no samples"):
+        verify(model, module, [])
+    with pytest.raises(DataError, match="a sample has 2 arrays but the model takes 1"):
+        verify(model, module, [(converting.images(), converting.images())])
+    with pytest.raises(DataError, match=r"has shape \(4, 5\) but PyTorch gives \(4, 3, 9, 7\)"):
+        verify(model, torch.nn.ReLU(), [(converting.images(),)])
+    with pytest.raises(TargetError, match="nvidia-tensorrt takes"):
+        verify(model, module, [(converting.images(),)], target=target("nvidia-tensorrt"))

@@ -1,0 +1,203 @@
+"""Distillation: it learns on what it is not judged by, stops, and goes on where it was killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from tests.helpers import models, states
+
+from octavo.data import open_samples
+from octavo.engines.onnxruntime import Session
+from octavo.errors import DataError, OptionError
+from octavo.graph import input_specs
+from octavo.quantizer import State
+from octavo.targets import target
+from octavo.torch import Training, finetune, trainable
+from octavo.torch.train.examples import examples
+
+FOUR = target("octavo").with_bits(4, 4)
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def state() -> State:
+    return states.state(states.network(), states.inputs(64), FOUR)
+
+
+def noise(state: State, network: Any) -> float:
+    """Mean squared error on samples that are neither trained on nor held out."""
+    unseen = states.inputs(64, seed=11)
+    right = next(iter(Session(state.reference, threads=1).run(unseen).values()))
+    with torch.no_grad():
+        return float(np.square(network(torch.tensor(unseen["x"])).numpy() - right).mean())
+
+
+def weights(network: Any) -> dict[str, np.ndarray]:
+    return {name: each.numpy().copy() for name, each in network.state_dict().items()}
+
+
+def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_training_errs_less_on_unseen_samples() -> None:
+    # Activations of four bits leave noise that no weights take away.
+    state = states.state(states.network(), states.inputs(64), target("octavo").with_bits(weights=4))
+    network = trainable(state)
+    before = noise(state, network)
+    found = finetune(network, states.inputs(64), epochs=40, learning_rate=3e-3, batch_size=8, threads=1)
+    assert noise(state, network) < 0.6 * before
+    assert found.agreement_db[found.best] == max(found.agreement_db[20:]) > found.agreement_db[0] + 2
+    assert len(found.agreement_db) == found.epochs + 1
+
+
+def test_the_same_seed_gives_the_same_weights(state: State) -> None:
+    runs = []
+    for seed in (3, 3, 4):
+        network = trainable(state)
+        finetune(network, states.inputs(64), epochs=3, seed=seed, threads=1)
+        runs.append(weights(network))
+    assert same(runs[0], runs[1])
+    assert not same(runs[0], runs[2])
+
+
+def test_a_teacher_of_ones_own(state: State) -> None:
+    """What it says is learnt, though it is not the float model."""
+    given = torch.tensor(states.inputs(64)["x"])
+    network = trainable(state)
+    floats = torch.tensor(next(iter(Session(state.reference, threads=1).run({"x": given.numpy()}).values())))
+
+    def far() -> float:
+        with torch.no_grad():
+            return float((network(given) - 0.5 * floats).square().mean())
+
+    before = far()
+
+    def teacher(x: Any) -> Any:
+        return 0.5 * torch.tensor(next(iter(Session(state.reference, threads=1).run({"x": x.numpy()}).values())))
+
+    finetune(network, {"x": given.numpy()}, teacher, epochs=40, learning_rate=1e-2, batch_size=8, threads=1)
+    assert far() < 0.5 * before
+
+
+def test_it_stops_when_nothing_gets_better(state: State) -> None:
+    network = trainable(state)
+    first = weights(network)
+    found = finetune(network, states.inputs(64), epochs=50, learning_rate=3.0, patience=2, threads=1)
+    assert (found.epochs, found.best) == (3, 0)
+    assert same(weights(network), first)
+
+
+def test_interrupted_it_goes_on_to_the_same_weights(state: State, tmp_path: Path) -> None:
+    whole, parts = trainable(state), trainable(state)
+    full = finetune(whole, states.inputs(64), epochs=6, threads=1)
+
+    class StopError(Exception):
+        pass
+
+    class Watch:
+        count = 0
+
+        def announce(self, line: str) -> None: ...
+        def start(self, stage: str, total: int | None = None) -> None: ...
+        def done(self) -> None: ...
+
+        def advance(self, steps: int = 1) -> None:
+            self.count += 1
+            if self.count == 5:
+                raise StopError
+
+    from octavo.torch.train import distillation
+
+    before, distillation._CHECKPOINT_SECONDS = distillation._CHECKPOINT_SECONDS, 0.0
+    try:
+        with pytest.raises(StopError):
+            finetune(parts, states.inputs(64), epochs=6, threads=1, checkpoint=tmp_path / "c", progress=Watch())
+    finally:
+        distillation._CHECKPOINT_SECONDS = before
+    parts = trainable(state)
+    rest = finetune(parts, states.inputs(64), epochs=6, threads=1, checkpoint=tmp_path / "c")
+    assert rest.agreement_db == full.agreement_db
+    assert same(weights(whole), weights(parts))
+    # Another job does not go on from it, nor does one whose file is damaged.
+    other = finetune(trainable(state), states.inputs(64), epochs=2, threads=1, checkpoint=tmp_path / "c")
+    assert other.epochs == 2
+    (tmp_path / "c").write_bytes(b"PK\x03\x04 no archive")
+    assert finetune(trainable(state), states.inputs(64), epochs=2, threads=1, checkpoint=tmp_path / "c").epochs == 2
+
+
+SCRIPT = """
+import sys
+import numpy as np
+from tests.helpers import states
+from octavo.targets import target
+from octavo.torch import finetune, trainable
+from octavo.torch.train import distillation
+distillation._CHECKPOINT_SECONDS = 0.0
+network = trainable(states.state(states.network(), states.inputs(64), target("octavo").with_bits(4, 4)))
+finetune(network, states.inputs(64), epochs=40, threads=1, checkpoint=sys.argv[1])
+np.savez(sys.argv[2], **{name: each.numpy() for name, each in network.state_dict().items()})
+"""
+
+
+@pytest.mark.slow
+def test_killed_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    def start(checkpoint: str, out: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-c", SCRIPT, tmp_path / checkpoint, tmp_path / out]
+        return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    assert start("whole", "whole.npz").wait() == 0
+    killed = start("part", "part.npz")
+    while not (tmp_path / "part").exists() and killed.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL, "it was done before it could be killed"
+    assert start("part", "part.npz").wait() == 0
+    with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "part.npz") as part:
+        assert same(dict(whole), dict(part))
+
+
+def test_variable_lengths_and_whole_numbers_are_trained_on_as_they_come() -> None:
+    proto = models.embedding()
+    batches = [models.feeds(proto, seed, batch=4) for seed in range(20)]
+    state = states.state(proto, batches)
+    found = finetune(trainable(state), batches, epochs=2, threads=1)
+    assert isinstance(found, Training)
+    assert found.epochs >= 1
+
+
+def test_what_is_held_out_is_not_trained_on() -> None:
+    x = np.arange(80, dtype=np.float32)[:, None, None, None] * np.ones((1, 4, 8, 8), np.float32)
+    specs = input_specs(states.state(states.network(), states.inputs()).model)
+    sets: list[Any] = [{"x": x}, [x[i : i + 5] for i in range(0, 80, 5)]]
+    for given in sets:
+        data = examples(open_samples(given, specs), 8, fixed=False, seed=0)
+        held = {float(v) for batch in data.held_out for v in batch["x"][:, 0, 0, 0]}
+        random = torch.Generator().manual_seed(0)
+        seen = [float(v) for batch in data.epoch(random) for v in batch["x"][:, 0, 0, 0]]
+        assert held
+        assert not held & set(seen)
+        assert sorted([*seen, *held]) == list(range(80))
+        assert data.steps == len(list(data.epoch(random)))
+
+
+def test_mistakes_are_told_in_one_sentence(state: State) -> None:
+    with pytest.raises(OptionError, match="0 epochs train nothing"):
+        finetune(trainable(state), states.inputs(64), epochs=0)
+    with pytest.raises(OptionError, match="5 epochs at a learning rate of -1 train nothing"):
+        finetune(trainable(state), states.inputs(64), epochs=5, learning_rate=-1.0)
+    with pytest.raises(DataError, match="1 samples are too few"):
+        finetune(trainable(state), states.inputs(1))
