@@ -280,7 +280,7 @@ class TestRefusals:
         monkeypatch.setitem(sys.modules, "torch", None)
         assert not is_module(object())
         with pytest.raises(DependencyError, match=r"octavo\[torch\]"):
-            to_onnx(object())
+            octavo.torch.to_onnx(torch.nn.Identity())
 
 
 class TestQuantize:

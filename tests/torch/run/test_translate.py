@@ -132,7 +132,7 @@ def test_operators_it_does_not_know_are_named_once(pattern: str, op: str) -> Non
 def test_without_pytorch_it_says_which_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(DependencyError, match=r"octavo\[torch\]"):
-        evaluate([], {})
+        octavo.torch.evaluate([], {})
 
 
 def _run(model: ir.Model, feeds: models.Arrays) -> models.Arrays:

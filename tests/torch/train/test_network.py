@@ -186,6 +186,7 @@ def test_what_does_not_belong_together_is_refused(result: octavo.QuantizationRes
 
 def test_without_pytorch_the_extra_is_named(result: octavo.QuantizationResult, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    for call in (lambda: result.module, lambda: prepare(ir.from_proto(states.network()), "octavo", result)):
+    model = ir.from_proto(states.network())
+    for call in (lambda: result.module, lambda: octavo.torch.prepare(model, "octavo", result)):
         with pytest.raises(DependencyError, match="octavo\\[torch\\]"):
             call()
