@@ -366,7 +366,7 @@ def test_shapes_and_granularities_that_do_not_fit_are_refused() -> None:
         conv(x, p, w, p, p, dilations=[3])
     with pytest.raises(OptionError, match="along axis 0"):
         conv(x, p, w, params(INT8, [0.1, 0.2], axis=1), p)
-    with pytest.raises(OptionError, match="one scale a tensor"):
+    with pytest.raises(OptionError, match="one scale per tensor"):
         conv(x, p, w, p, rows)
     with pytest.raises(OptionError, match="along axis 1"):
         matmul(w[0, :, :2], p, w[0, :, :2], rows, p)

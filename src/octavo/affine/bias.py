@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from octavo.affine.params import LARGEST_SCALE, SMALLEST_SCALE, Floats, QuantParams
 
-# Half of the accumulator is kept free for the sum of products.
+# Half of the accumulator's range is reserved for the sum of products.
 BIAS_LIMIT = 2**30
 
 
@@ -34,11 +34,11 @@ def quantize_bias(bias: ArrayLike, input_scale: ArrayLike, weight_scale: ArrayLi
 
 
 def widen_weight_scale(params: QuantParams, bias: ArrayLike, input_scale: ArrayLike) -> QuantParams:
-    """Raise weight scales just enough that |bias| / (Sx * Sw) <= 2**30 and Sx * Sw stays normal.
+    """Raise weight scales to the smallest for which |bias| / (Sx * Sw) <= 2**30 and Sx * Sw stays normal.
 
     Args:
         params: symmetric weight parameters, per tensor or per channel.
-        bias: the bias of each scale, in the shape of `params.scale`; zeros when there is none.
+        bias: the largest |bias| per scale, in the shape of `params.scale`; zeros if there is none.
         input_scale: Sx, shape ().
     """
     step = float(np.asarray(input_scale, np.float64))
@@ -46,5 +46,5 @@ def widen_weight_scale(params: QuantParams, bias: ArrayLike, input_scale: ArrayL
     least = np.maximum(np.abs(np.asarray(bias, np.float64)) / BIAS_LIMIT, SMALLEST_SCALE) / step * (1 + 2.0**-20)
     exact = params.scale.astype(np.float64)
     widened = np.where(exact * step >= least * step, exact, least)
-    # Where even float32's largest scale is not enough, quantize_bias names the channel.
+    # If even the largest float32 is too small a scale, quantize_bias raises and names the channel.
     return replace(params, scale=np.minimum(widened, LARGEST_SCALE).astype(np.float32))

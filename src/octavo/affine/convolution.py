@@ -57,9 +57,9 @@ def conv(
         w_params: parameters of `w`, per tensor or per channel along axis 0.
         out_params: parameters of the result.
         bias: int32 of shape (M,) at Sx * Sw.
-        strides: one a spatial axis; None for ones.
+        strides: one per spatial axis; None for ones.
         pads: all begins, then all ends; None for zeros.
-        dilations: one a spatial axis; None for ones.
+        dilations: one per spatial axis; None for ones.
         group: groups that the channels are divided into.
 
     Returns:
@@ -99,10 +99,10 @@ def conv_transpose(
         w_params: parameters of `w`, per tensor or per channel along axis 1; the groups share the scales.
         out_params: parameters of the result.
         bias: int32 of shape (M,) at Sx * Sw.
-        strides: one a spatial axis; None for ones.
+        strides: one per spatial axis; None for ones.
         pads: all begins, then all ends, cut off the result; None for zeros.
-        dilations: one a spatial axis; None for ones.
-        group: how many groups the channels form.
+        dilations: one per spatial axis; None for ones.
+        group: groups that the channels are divided into.
         output_padding: added to the end of each axis; None for zeros.
 
     Returns:

@@ -1,4 +1,4 @@
-"""The worked derivation of a scale and zero point, step by step, and what it does to given values."""
+"""The derivation of a scale and zero point step by step, and its effect on example values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from octavo.affine.params import QuantParams, exact_scale, exact_zero_point, hol
 
 @dataclass(frozen=True)
 class Step:
-    """One step in plain text: what is computed, its formula with the numbers put in, and the result."""
+    """One step as text: what is computed, its formula with the numbers inserted, and the result."""
 
     title: str
     formula: str
@@ -31,9 +31,9 @@ class Row:
         q: the integer.
         dequantized: S (q - Z) as float32.
         error: dequantized - value.
-        bound: S / 2, which |error| keeps within, up to the |dequantized| * 2**-24 that storing a float32
-            costs; None when the value is clipped or NaN, as nothing bounds its error.
-        clipped: whether rounding left the grid, so that an end of the grid was taken instead.
+        bound: S / 2, an upper bound of |error| up to |dequantized| * 2**-24 for storing a float32; None if the
+            value is clipped or NaN, for its error is unbounded.
+        clipped: whether the rounded value was outside the grid and was clipped to its end.
     """
 
     value: float
@@ -143,5 +143,5 @@ def _text(number: float) -> str:
 
 
 def _term(number: float) -> str:
-    """The number, in brackets when a sign before it would read badly."""
+    """The number, in parentheses if it is negative."""
     return f"({_text(number)})" if number < 0 else _text(number)

@@ -24,7 +24,7 @@ class Grid:
     """The integers qmin..qmax, stored as `dtype`.
 
     Raises:
-        OptionError: the dtype is unknown, or the bounds are empty or leave the dtype.
+        OptionError: the dtype is unknown, or the bounds are empty or outside the dtype.
     """
 
     dtype: str
@@ -50,17 +50,17 @@ class Grid:
 
     @property
     def levels(self) -> int:
-        """How many integers the grid holds."""
+        """The number of integers on the grid."""
         return self.qmax - self.qmin + 1
 
     @property
     def numpy_dtype(self) -> np.dtype[Any]:
-        """The NumPy type that holds the grid; 4-bit grids are held one value a byte."""
+        """The NumPy type that holds the grid; 4-bit grids take one byte per value."""
         return np.dtype(self.dtype.replace("int4", "int8"))
 
     @property
     def middle(self) -> int:
-        """The integer a symmetric mapping gives to 0.0: 0 when signed, else half of the range, rounded up."""
+        """The integer a symmetric mapping assigns to 0.0: 0 if signed, else half of the range, rounded up."""
         return 0 if self.signed else (self.qmin + self.qmax + 1) // 2
 
     def narrow(self) -> Grid:
@@ -73,15 +73,15 @@ class Grid:
         """Read "int8" or "int8[-127,127]".
 
         Raises:
-            OptionError: the text is neither.
+            OptionError: the text is not a grid.
         """
-        found = _TEXT.fullmatch(str(text).strip())
-        if found is None or found["dtype"] not in _BITS:
+        match = _TEXT.fullmatch(str(text).strip())
+        if match is None or match["dtype"] not in _BITS:
             raise OptionError(f"'{text}' is not a grid; write for example int8 or int8[-127,127]")
-        low, high = _full(found["dtype"])
-        if found["qmin"] is not None:
-            low, high = int(found["qmin"]), int(found["qmax"])
-        return cls(found["dtype"], low, high)
+        low, high = _full(match["dtype"])
+        if match["qmin"] is not None:
+            low, high = int(match["qmin"]), int(match["qmax"])
+        return cls(match["dtype"], low, high)
 
     def __str__(self) -> str:
         whole = (self.qmin, self.qmax) == _full(self.dtype)

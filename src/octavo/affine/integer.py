@@ -1,4 +1,4 @@
-"""What the integer reference operators share: centred operands, checked accumulators, windows."""
+"""Helpers of the integer reference operators: centred operands, accumulator checks, windows."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def to_int32(accumulator: Longs) -> NDArray[np.int32]:
     """The accumulator as int32, unchanged.
 
     Raises:
-        OverflowError: a value does not fit, so that a kernel's 32-bit sum would have wrapped.
+        OverflowError: a value does not fit; a kernel's 32-bit accumulator would overflow.
     """
     low, high = accumulator.min(initial=0), accumulator.max(initial=0)
     if low < -(2**31) or high >= 2**31:
@@ -48,7 +48,7 @@ def requantized(
         accumulator: int64 sums of (x - Zx)(w - Zw).
         bias: int32 at Sx * Sw, broadcast against the accumulator; None for zeros.
         x_params: parameters of the activation, per tensor.
-        weight: the weight, its parameters, and the axis of it that channels may run along.
+        weight: the weight, its parameters, and the axis of it that channels run along.
         out_params: parameters of the result, per tensor.
         channel_axis: the axis of the accumulator, from its end (negative), that has those channels.
 
@@ -58,7 +58,7 @@ def requantized(
     """
     values, params, axis = weight
     if x_params.axis is not None or out_params.axis is not None:
-        raise OptionError("activations have one scale a tensor; give their parameters without an axis")
+        raise OptionError("activations have one scale per tensor; give their parameters without an axis")
     if params.block_size is not None or params.axis not in (None, axis, axis - values.ndim):
         raise OptionError(f"weight scales must be per tensor or per channel along axis {axis}")
     multiplier = requantization_multiplier(x_params.scale, params.scale, out_params.scale)
@@ -84,16 +84,16 @@ def windows(x: Longs, kernel: Sequence[int], strides: Sequence[int] | None, dila
     Args:
         x: shape (N, C, spatial...), padded already.
         kernel: the kernel's spatial shape.
-        strides, dilations: one number a spatial axis; None for ones.
+        strides, dilations: one number per spatial axis; None for ones.
 
     Raises:
         OptionError: the kernel does not fit x.
     """
     rank = x.ndim - 2
     steps, gaps = strides or [1] * rank, dilations or [1] * rank
-    reach = [(k - 1) * d + 1 for k, d in zip(kernel, gaps, strict=True)]
-    if len(reach) != rank or any(r > n for r, n in zip(reach, x.shape[2:], strict=True)):
-        raise OptionError(f"a kernel of reach {reach} does not fit the padded input {x.shape[2:]}")
-    view = np.lib.stride_tricks.sliding_window_view(x, reach, axis=tuple(range(2, rank + 2)))
+    span = [(k - 1) * d + 1 for k, d in zip(kernel, gaps, strict=True)]
+    if len(span) != rank or any(r > n for r, n in zip(span, x.shape[2:], strict=True)):
+        raise OptionError(f"a kernel that spans {span} does not fit the padded input {x.shape[2:]}")
+    view = np.lib.stride_tricks.sliding_window_view(x, span, axis=tuple(range(2, rank + 2)))
     taken = [slice(None, None, step) for step in (*steps, *gaps)]
     return np.asarray(view[(slice(None), slice(None), *taken)])

@@ -74,13 +74,13 @@ def _spread(params: QuantParams, shape: tuple[int, ...]) -> tuple[Doubles, Doubl
 
 
 def _round(values: NDArray[Any], scale: Doubles, zero_point: Doubles) -> Doubles:
-    # A quotient beyond float64 is infinite, and the clip sends it to the end of the grid as it should.
+    # A quotient that overflows float64 is infinite; clipping maps it to the end of the grid.
     with np.errstate(over="ignore"):
         return np.asarray(np.rint(values.astype(np.float64) / scale) + zero_point)
 
 
 def _slabs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
-    """Index after index, parts along the first axis whose float64 copies stay in the cache."""
+    """Indices of consecutive parts along the first axis whose float64 copies fit in the cache."""
     if not shape:
         yield ()
         return
@@ -90,5 +90,5 @@ def _slabs(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
 
 
 def _part(spread_out: Doubles, part: tuple[slice, ...]) -> Doubles:
-    """What of a scale or zero point goes with a slab: all of it unless it differs along the first axis."""
+    """The part of a scale or zero point that applies to a slab: all of it unless it varies along the first axis."""
     return spread_out[part] if spread_out.ndim and spread_out.shape[0] > 1 else spread_out

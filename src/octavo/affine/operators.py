@@ -1,7 +1,7 @@
 """Integer reference operators in NumPy: what every kernel and exporter is tested against.
 
 Sums of products are exact (int64, then checked to fit int32) and go to the output's grid as in
-`requantize`. Operators that join tensors of different scales do so on float32 values, as below.
+`requantize`. Elementwise operators and concat dequantize their inputs to float32 and quantize the result.
 Convolutions are in `convolution`, pools in `pooling`.
 """
 
@@ -66,7 +66,7 @@ def gemm(
     trans_a: bool = False,
     trans_b: bool = False,
 ) -> Integers:
-    """`matmul` of two matrices, each transposed first where asked (ONNX Gemm with alpha = beta = 1).
+    """`matmul` of two matrices, each transposed first if requested (ONNX Gemm with alpha = beta = 1).
 
     Args:
         a: integers of shape (M, K), or (K, M) with `trans_a`; per tensor.
@@ -100,7 +100,7 @@ def mul(a: Integers, a_params: QuantParams, b: Integers, b_params: QuantParams, 
 def concat(
     arrays: Sequence[Integers], params: Sequence[QuantParams], out_params: QuantParams, *, axis: int
 ) -> Integers:
-    """quantize(dequantize(array)) of each, joined along `axis`; integers on `out_params` stay as they are.
+    """quantize(dequantize(array)) of every array, concatenated along `axis`; equal parameters change nothing.
 
     Raises:
         OptionError: there are no arrays, or not one set of parameters for each.

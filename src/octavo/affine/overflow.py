@@ -1,4 +1,4 @@
-"""How large an integer layer's accumulator can get, from its own weights."""
+"""Upper bound of an integer layer's accumulator, from its weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def accumulator_bound(
         weight: integers of any shape.
         weight_params: their parameters.
         input_params: parameters of the activation, per tensor.
-        bias: int32 of shape (channels,); its length is a multiple of the last axis that is kept.
+        bias: int32 of shape (channels,); its length is a multiple of that of the last axis not in `contraction`.
         contraction: the axes of `weight` that are summed over.
     """
     zero_point = spread(weight_params.zero_point.astype(np.int64), weight_params, weight.shape)

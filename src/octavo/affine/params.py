@@ -22,13 +22,13 @@ Doubles = NDArray[np.float64]
 
 SMALLEST_SCALE = float(np.finfo(np.float32).tiny)
 LARGEST_SCALE = float(np.finfo(np.float32).max)
-# Half of float32's reach: the ends of the grid lie at most one S outside the range and must stay finite.
+# Half of the float32 maximum: the ends of the grid lie at most one S outside the range and must stay finite.
 LARGEST_END = 2.0**127
 
 
 @dataclass(frozen=True, eq=False)
 class QuantParams:
-    """How one tensor maps to a grid.
+    """The affine mapping of one tensor to a grid.
 
     Attributes:
         grid: the integers and their bounds.
@@ -56,7 +56,7 @@ class QuantParams:
             raise OptionError(f"scale has shape {scale.shape} but zero_point {zero_point.shape}; make them equal")
         if (scale.ndim > 0) != (self.axis is not None):
             raise OptionError(
-                f"scale of shape {scale.shape} with axis {self.axis}; give an axis just when not per tensor"
+                f"scale of shape {scale.shape} with axis {self.axis}; give an axis unless it is per tensor"
             )
         if not bool(np.all(np.isfinite(scale) & (scale >= SMALLEST_SCALE))):
             raise OptionError("a scale is not a positive, finite, normal float32; derive it with params_from_range")
@@ -82,12 +82,12 @@ def params_from_range(
     float32; ends beyond 2**127 count as 2**127, so that S (q - Z) stays finite.
 
     Args:
-        low: lower ends, shape () or one a channel or group.
+        low: lower ends, shape () or one per channel or group.
         high: upper ends, the same shape.
         grid: the integers to map to.
         symmetric: fix Z at the grid's middle.
-        axis: the axis the channels or groups run along, when there are several.
-        block_size: values a group along `axis`.
+        axis: the axis the channels or groups run along; None per tensor.
+        block_size: values per group along `axis`.
 
     Raises:
         OptionError: an end is NaN or infinite, or the grid cannot be symmetric.
@@ -100,7 +100,7 @@ def params_from_range(
 
 
 def hold_zero(low: ArrayLike, high: ArrayLike) -> tuple[Doubles, Doubles]:
-    """The ends of a range, widened to hold 0 and kept within 2**127; [0, 0] when it is empty.
+    """The ends of a range, widened to hold 0 and clamped to +-2**127; [0, 0] if it is empty.
 
     Raises:
         OptionError: an end is NaN or infinite.
@@ -115,7 +115,7 @@ def hold_zero(low: ArrayLike, high: ArrayLike) -> tuple[Doubles, Doubles]:
 
 
 def exact_scale(alpha: Doubles, beta: Doubles, grid: Grid, *, symmetric: bool = False) -> Doubles:
-    """The scale of a range that holds 0, in float64, before it is stored; 0 when the range has no width.
+    """The scale of a range that holds 0, in float64, before it is stored; 0 if the range has no width.
 
     Raises:
         OptionError: symmetric, and the grid has no integer on one side of its middle.
@@ -150,7 +150,7 @@ def params_from_array(
         grid: the integer grid.
         symmetric: fix Z at the grid's middle.
         axis: one scale for each index along this axis; one for all by default.
-        block_size: values a group along `axis`.
+        block_size: values per group along `axis`.
 
     Raises:
         OptionError: the array holds NaN or infinity, or `axis` or `block_size` do not fit it.
@@ -191,7 +191,7 @@ def spread(values: NDArray[_T], params: QuantParams, shape: tuple[int, ...]) -> 
 
 
 def _stored(scale: Doubles) -> Floats:
-    """float32 not below the exact scale, so that the range stays covered; 1 for an all-zero range."""
+    """The exact scale rounded up to float32, so that the range stays covered; 1 for an all-zero range."""
     bounded = np.clip(np.where(scale == 0.0, 1.0, scale), SMALLEST_SCALE, LARGEST_SCALE)
     rounded = bounded.astype(np.float32)
     below = rounded.astype(np.float64) < bounded

@@ -27,7 +27,7 @@ def average_pool(
     dilations: Sequence[int] | None = None,
     count_include_pad: bool = False,
 ) -> Integers:
-    """requantize(sum of (x - Zx), M = Sx / (Sy n)) with n values a window, each operation in float32.
+    """requantize(sum of (x - Zx), M = Sx / (Sy n)) with n values per window, each operation in float32.
 
     The exact integer sum, as in ONNX Runtime's QLinearAveragePool, does not depend on the order of adding.
 
@@ -36,9 +36,9 @@ def average_pool(
         x_params: parameters of `x`.
         out_params: parameters of the result.
         kernel: the window's spatial shape.
-        strides: one a spatial axis; None for ones.
+        strides: one per spatial axis; None for ones.
         pads: all begins, then all ends; None for zeros. Padding stands for 0.0.
-        dilations: one a spatial axis; None for ones.
+        dilations: one per spatial axis; None for ones.
         count_include_pad: count padding in n.
 
     Returns:
@@ -91,9 +91,9 @@ def max_pool(
         x_params: parameters of `x`.
         out_params: parameters of the result.
         kernel: the window's spatial shape.
-        strides: one a spatial axis; None for ones.
+        strides: one per spatial axis; None for ones.
         pads: all begins, then all ends; None for zeros.
-        dilations: one a spatial axis; None for ones.
+        dilations: one per spatial axis; None for ones.
 
     Returns:
         Integers of `out_params.grid`, shape (N, C, out spatial...).

@@ -16,7 +16,7 @@ _EPS = np.finfo(np.float32).eps
 def pytorch_params(
     low: ArrayLike, high: ArrayLike, grid: Grid, *, symmetric: bool = False, axis: int | None = None
 ) -> QuantParams:
-    """What `torch.ao.quantization` observers' `calculate_qparams` gives for the range [low, high].
+    """The result of `calculate_qparams` of `torch.ao.quantization` observers for the range [low, high].
 
     It differs from `params_from_range` in four ways: float32 throughout, scales not below 2**-23, a
     symmetric scale of max|x| / ((qmax - qmin) / 2), so 127.5 steps for int8, and the middle of an
@@ -61,8 +61,8 @@ def pytorch_params_from_array(
 def pytorch_quantize(x: ArrayLike, params: QuantParams) -> NDArray[Any]:
     """clip(round(x * (1 / S)) + Z, qmin, qmax) in float32, round half to even, as PyTorch quantizes.
 
-    It differs from `quantize` where x / S lies next to a half: at the largest weight of a symmetric channel,
-    for one, whose scale makes it 127.5 steps.
+    It differs from `quantize` if x / S is close to a half: for example at the largest weight of a symmetric
+    channel, which its scale maps to 127.5.
 
     Args:
         x: finite float32 numbers of any shape.

@@ -30,7 +30,7 @@ def requantize(accumulator: NDArray[np.int32], multiplier: ArrayLike, zero_point
         zero_point: the output's zero point.
         grid: the output's grid.
     """
-    # A product beyond float32 is infinite, and the clip sends it to the end of the grid as it should.
+    # A product that overflows float32 is infinite; clipping maps it to the end of the grid.
     with np.errstate(over="ignore"):
         scaled = accumulator.astype(np.float32) * np.asarray(multiplier, np.float32)
     q = np.rint(scaled).astype(np.float64) + zero_point

@@ -33,5 +33,5 @@ def table(function: Callable[[Doubles], Doubles], source: QuantParams, result: Q
 
 
 def apply_table(q: NDArray[Any], entries: NDArray[Any], grid: Grid) -> NDArray[Any]:
-    """Look each integer of `q`, which lies on `grid`, up in a table that `table` made."""
+    """Look up every integer of `q`, which lies on `grid`, in a table made by `table`."""
     return entries[q.astype(np.int64) - grid.qmin]

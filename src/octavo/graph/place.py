@@ -1,4 +1,4 @@
-"""Write a plan into a model: integer constants, and QuantizeLinear/DequantizeLinear around integer layers."""
+"""Apply a plan to a model: integer constants, and QuantizeLinear/DequantizeLinear (QDQ) around integer layers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from octavo.affine import QuantParams, real_range
+from octavo.graph.attributes import attribute
 from octavo.graph.constants import drop_unused
 from octavo.graph.passes.require_wide_opset import RequireWideOpsetPass
 from octavo.graph.plan import LayerPlan, Plan
@@ -19,29 +20,34 @@ _CLIPPED, _FLOAT = "_clipped", "_float"
 
 
 def place(model: ir.Model, plan: Plan, activations: Mapping[str, QuantParams], constants: Constants) -> ir.Model:
-    """A copy of a prepared float model in which the plan's layers compute on integers (QDQ form).
+    """Return a copy of a prepared float model with the plan's layers in QDQ form.
 
     Activation `t` becomes `t_quantized` and `t_dequantized`; a graph output keeps its name on the
-    dequantized side. Graph inputs and outputs, their types and the model's metadata stay as they are.
+    dequantized side. Graph inputs and outputs, their types and the model's metadata are unchanged.
 
     Args:
-        model: the model as `prepare` left it and `make_plan` saw it.
-        plan: which layers and tensors to quantize.
-        activations: QuantParams of every tensor in `plan.tensors`.
+        model: the prepared model that `make_plan` planned; it is not modified.
+        plan: the layers and tensors to quantize.
+        activations: parameters of every tensor in `plan.tensors`.
         constants: integers of every constant of the plan's layers, from `quantize_constants`.
     """
     return _Placer(model.clone(), plan, activations, constants).place()
 
 
 def put_on_grid(node: ir.Node) -> ir.Value | None:
-    """The tensor that a QuantizeLinear of `place` quantizes: its input, or what the Clip of `place` before it reads."""
+    """The float tensor that a QuantizeLinear written by `place` quantizes.
+
+    Its input, or the input of the Clip that `place` puts in front of narrow grids.
+    """
     value = node.inputs[0]
     clip = None if value is None else value.producer()
     if value is None or clip is None or clip.op_type != "Clip" or not (value.name or "").endswith(_CLIPPED):
         return value
     before = clip.inputs[0]
-    own = before is not None and (value.name or "").removesuffix(_CLIPPED) == (before.name or "").removesuffix(_FLOAT)
-    return before if own else value
+    is_placed = before is not None and (value.name or "").removesuffix(_CLIPPED) == (before.name or "").removesuffix(
+        _FLOAT
+    )
+    return before if is_placed else value
 
 
 class _Placer:
@@ -53,27 +59,27 @@ class _Placer:
         self.nodes = {node.name or "": node for node in model.graph}
         self.values = named_values(model.graph)
         self.names = set(self.values) | set(self.nodes)
-        self.written = self._written_by_integer_layers()
-        self.shared: dict[tuple[str, str, tuple[int, ...], bytes], ir.Value] = {}
+        self.integer_outputs = self._written_by_integer_layers()
+        self.initializers: dict[tuple[str, str, tuple[int, ...], bytes], ir.Value] = {}
 
     def place(self) -> ir.Model:
         for layer in self.plan.layers.values():
             node = self.nodes[layer.name]
-            for index, found in self._constants_of(layer):
+            for index, constant in self._constants_of(layer):
                 if layer.role == "embedding":
-                    self._place_embedding(node, found)
+                    self._place_embedding(node, constant)
                 else:
-                    self._place_constant(node, index, found)
+                    self._place_constant(node, index, constant)
         for name in self.plan.tensors:
             self._place_activation(name)
         drop_unused(self.graph)
         return RequireWideOpsetPass()(self.model).model
 
     def _constants_of(self, layer: LayerPlan) -> list[tuple[int, QuantizedConstant]]:
-        return [(index, found) for (name, index), found in self.constants.items() if name == layer.name]
+        return [(index, constant) for (name, index), constant in self.constants.items() if name == layer.name]
 
     def _written_by_integer_layers(self) -> set[str]:
-        """Tensors that integer layers write on their grids: every reader then sees the rounded values."""
+        """Tensors that integer layers write as integers; all their readers then read the dequantized tensor."""
         if not self.plan.target.behind:
             return set()
         written: set[str] = set()
@@ -87,15 +93,15 @@ class _Placer:
     def _place_activation(self, name: str) -> None:
         value = self.values[name]
         readers = {(layer.name, i) for layer in self.plan.layers.values() for i, n in layer.inputs.items() if n == name}
-        uses = [use for use in value.uses() if name in self.written or (use.node.name, use.idx) in readers]
-        hand_over = name in self.written and value.is_graph_output()
-        if not uses and not hand_over:
+        uses = [use for use in value.uses() if name in self.integer_outputs or (use.node.name, use.idx) in readers]
+        renames_output = name in self.integer_outputs and value.is_graph_output()
+        if not uses and not renames_output:
             return
         result = self._quantize_dequantize(value, self.activations[name])
         for use in uses:
             use.node.replace_input_with(use.idx, result)
-        if hand_over:
-            self._hand_over_output(value, result)
+        if renames_output:
+            self._rename_output(value, result)
 
     def _quantize_dequantize(self, value: ir.Value, params: QuantParams) -> ir.Value:
         name = value.name or ""
@@ -116,9 +122,12 @@ class _Placer:
         return result
 
     def _clip(self, value: ir.Value, params: QuantParams) -> tuple[list[ir.Node], ir.Value]:
-        """Keep a tensor to the grid where QuantizeLinear, which clips at the ends of the type, would not.
+        """A Clip in front of QuantizeLinear, which clips to its type only, if the grid is narrower than the type.
 
-        Grids of at least half of the type have none: there it is the engines' kernels that want headroom.
+        Grids of at least half the type's levels get none: they are narrow for the headroom of kernels only.
+
+        Returns:
+            The nodes to insert (none or one), and the tensor to quantize.
         """
         if params.grid.levels >= 2 ** (params.grid.bits - 1):
             return [], value
@@ -129,8 +138,8 @@ class _Placer:
         clipped = self._value(f"{value.name}{_CLIPPED}", ir.DataType.FLOAT, value.shape)
         return [self._node("Clip", [value, *ends], clipped, f"{value.name}_Clip")], clipped
 
-    def _hand_over_output(self, value: ir.Value, result: ir.Value) -> None:
-        """Give the graph output's name and type to the dequantized tensor."""
+    def _rename_output(self, value: ir.Value, result: ir.Value) -> None:
+        """Make the dequantized tensor the graph output, under the same name."""
         for index, output in enumerate(self.graph.outputs):
             if output is value:
                 self.graph.outputs[index] = result
@@ -138,36 +147,36 @@ class _Placer:
         value.name = self._unique(f"{public}{_FLOAT}")
         result.name = public
 
-    def _place_constant(self, node: ir.Node, index: int, found: QuantizedConstant) -> None:
-        if found.transposed:
-            node.attributes["transB"] = ir.AttrInt64("transB", 1 - _trans_b(node))
-        name = found.tensor
-        integers = self._initializer(f"{name}_quantized", found.integers, _data_type(found.params))
-        result = self._value(f"{name}_dequantized", ir.DataType.FLOAT, ir.Shape(found.integers.shape))
-        inputs = [integers, *self._parameters(name, found.params)]
-        dequantize = self._node("DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", found.params)
+    def _place_constant(self, node: ir.Node, index: int, constant: QuantizedConstant) -> None:
+        if constant.transposed:
+            node.attributes["transB"] = ir.AttrInt64("transB", 1 - int(attribute(node, "transB", 0)))
+        name = constant.tensor
+        integers = self._initializer(f"{name}_quantized", constant.integers, _data_type(constant.params))
+        result = self._value(f"{name}_dequantized", ir.DataType.FLOAT, ir.Shape(constant.integers.shape))
+        inputs = [integers, *self._parameters(name, constant.params)]
+        dequantize = self._node("DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", constant.params)
         self.graph.insert_before(node, dequantize)
         node.replace_input_with(index, result)
 
-    def _place_embedding(self, node: ir.Node, found: QuantizedConstant) -> None:
-        """Look up integers and dequantize only the rows that were read."""
-        name, output = found.tensor, node.outputs[0]
-        integers = self._initializer(f"{name}_quantized", found.integers, _data_type(found.params))
+    def _place_embedding(self, node: ir.Node, constant: QuantizedConstant) -> None:
+        """Store the table as integers and dequantize the rows that are looked up."""
+        name, output = constant.tensor, node.outputs[0]
+        integers = self._initializer(f"{name}_quantized", constant.integers, _data_type(constant.params))
         node.replace_input_with(0, integers)
         result = self._value(f"{output.name}_dequantized", ir.DataType.FLOAT, output.shape)
-        params = found.params if found.params.axis is None else replace(found.params, axis=-1)
-        inputs = [output, *self._parameters(name, found.params)]
+        params = constant.params if constant.params.axis is None else replace(constant.params, axis=-1)
+        inputs = [output, *self._parameters(name, constant.params)]
         dequantize = self._node("DequantizeLinear", inputs, result, f"{name}_DequantizeLinear", params)
         self.graph.insert_after(node, dequantize)
         for use in list(output.uses()):
             if use.node is not result.producer():
                 use.node.replace_input_with(use.idx, result)
-        output.type = ir.TensorType(_data_type(found.params))
+        output.type = ir.TensorType(_data_type(constant.params))
         if output.is_graph_output():
-            self._hand_over_output(output, result)
+            self._rename_output(output, result)
 
     def _parameters(self, name: str, params: QuantParams) -> list[ir.Value]:
-        """The scale and zero_point inputs; int32 data take no zero_point."""
+        """The scale and zero_point inputs of Q/DQ; int32 data have no zero_point."""
         scale = self._initializer(f"{name}_scale", params.scale, ir.DataType.FLOAT)
         if params.grid.dtype == "int32":
             return [scale]
@@ -177,13 +186,13 @@ class _Placer:
     def _initializer(self, name: str, array: np.ndarray, dtype: ir.DataType) -> ir.Value:
         """A constant of that name; the same content under the same name is stored once."""
         key = (name, dtype.name, array.shape, array.tobytes())
-        if key not in self.shared:
+        if key not in self.initializers:
             unique = self._unique(name)
             tensor = ir.tensor(np.asarray(array, dtype.numpy(), order="C"), dtype=dtype, name=unique)
             value = ir.Value(name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(dtype), const_value=tensor)
             self.graph.register_initializer(value)
-            self.shared[key] = value
-        return self.shared[key]
+            self.initializers[key] = value
+        return self.initializers[key]
 
     def _value(self, name: str, dtype: ir.DataType, shape: ir.Shape | None) -> ir.Value:
         return ir.Value(name=self._unique(name), shape=shape, type=ir.TensorType(dtype))
@@ -191,8 +200,8 @@ class _Placer:
     def _node(
         self, op: str, inputs: list[ir.Value], output: ir.Value, name: str, params: QuantParams | None = None
     ) -> ir.Node:
-        given = {} if params is None else {"axis": params.axis, "block_size": params.block_size}
-        attributes = {key: number for key, number in given.items() if number is not None}
+        layout = {} if params is None else {"axis": params.axis, "block_size": params.block_size}
+        attributes = {key: number for key, number in layout.items() if number is not None}
         return ir.node(op, inputs, attributes, outputs=[output], name=self._unique(name))
 
     def _unique(self, name: str) -> str:
@@ -206,8 +215,3 @@ class _Placer:
 
 def _data_type(params: QuantParams) -> ir.DataType:
     return ir.DataType[params.grid.dtype.upper()]
-
-
-def _trans_b(node: ir.Node) -> int:
-    found = node.attributes.get("transB")
-    return 0 if found is None else int(found.as_int())

@@ -1,4 +1,4 @@
-"""Decide, before any data is seen, which operators run in integers and which tensors go on a grid."""
+"""Decide from graph and target alone which operators run on integers and which tensors are quantized."""
 
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from octavo.targets import Target
 
 @dataclass
 class TensorPlan:
-    """An activation to put on a grid; tensors that share parameters share `source`, the one observed."""
+    """An activation to quantize.
+
+    Attributes:
+        name: the tensor.
+        source: the tensor whose observed range gives the parameters; data movers (Reshape, MaxPool) pass on
+            those of their input, so all their tensors have one source.
+        grid: the integers to map to.
+        symmetric: whether the zero point is fixed at the grid's middle.
+        estimator: name of the range estimator.
+    """
 
     name: str
     source: str
@@ -29,9 +38,15 @@ class TensorPlan:
 
 @dataclass
 class WeightPlan:
-    """A constant input of a layer to store as integers; `axis` None means one scale for the tensor.
+    """A constant input of a layer to store as integers.
 
-    With a `block_size`, so many values along `axis`, which is then the one that is summed over, share a scale.
+    Attributes:
+        tensor: name of the constant.
+        index: the input of the node that reads it.
+        grid: the integers to map to.
+        axis: the axis with a scale for each of its indices (the output channels); with a `block_size`, the axis
+            that is divided into blocks (the one summed over); None for one scale per tensor.
+        block_size: the number of consecutive values along `axis` that share a scale.
     """
 
     tensor: str
@@ -43,10 +58,19 @@ class WeightPlan:
 
 @dataclass
 class LayerPlan:
-    """One operator that will run in integers (with what is fused behind it).
+    """One operator that runs on integers, with the activation function fused behind it.
 
-    `inputs` maps input indices to the activations read on their grids; `output` is the activation
-    written on its grid, or None when the layer writes floats.
+    Attributes:
+        name: the node.
+        op: its operator type.
+        role: "compute" (multiplies, has weights), "carry" (elementwise, requantizes), "move" (copies integers)
+            or "embedding" (looks up rows of a constant).
+        inputs: the quantized activations it reads, by input index.
+        weights: its constant inputs.
+        bias: index of the bias input, or None.
+        result: the tensor it writes, fused activation included, whether quantized or not.
+        fused: names of the fused nodes.
+        output: `result` if that tensor is quantized, None if the layer writes float.
     """
 
     name: str
@@ -62,7 +86,7 @@ class LayerPlan:
 
 @dataclass
 class LeftFloat:
-    """An operator that stays in float, and why."""
+    """An operator that stays in float, and the reason."""
 
     name: str
     op: str
@@ -71,7 +95,7 @@ class LeftFloat:
 
 @dataclass
 class Plan:
-    """Every decision taken for a model and a target: layers, tensors on grids, and what stays in float."""
+    """All decisions for a model and a target: integer layers, quantized tensors, and operators that stay in float."""
 
     target: Target
     layers: dict[str, LayerPlan]
@@ -80,11 +104,11 @@ class Plan:
 
     @property
     def sources(self) -> list[str]:
-        """The tensors whose ranges must be observed, each once, in graph order."""
+        """The tensors whose ranges must be observed, without duplicates, in graph order."""
         return list(dict.fromkeys(tensor.source for tensor in self.tensors.values()))
 
     def reads_wide(self, layer: LayerPlan) -> bool:
-        """Whether the layer reads more than 8 bits: engines add such products up in float."""
+        """Whether the layer reads more than 8 bits: engines accumulate such products in float."""
         return any(self.tensors[name].grid.bits > 8 for name in layer.inputs.values())
 
 
@@ -95,9 +119,9 @@ def make_plan(
 
     Args:
         model: a float32 model as `prepare` leaves it.
-        target: what the hardware and its engines accept.
+        target: the rules of the hardware and its engines.
         exclude: node names, operator types, or regular expressions that match whole node names.
-        left_out: nodes to leave in float for another reason, by name.
+        left_out: further nodes to leave in float: reason by node name.
 
     Raises:
         OptionError: an exclusion is not a valid expression or matches nothing.
@@ -107,12 +131,12 @@ def make_plan(
 
 
 def excluded_nodes(model: ir.Model, exclude: Sequence[str]) -> dict[str, str]:
-    """The node names that the exclusions match, each with the exclusion that matched it.
+    """The excluded nodes: name of the node to the exclusion that matches it.
 
     Raises:
         OptionError: an exclusion is not a valid regular expression, or matches no node.
     """
-    found: dict[str, str] = {}
+    excluded: dict[str, str] = {}
     for pattern in exclude:
         matched = [n.name or "" for n in model.graph if _matches(n, pattern)]
         if not matched:
@@ -120,8 +144,8 @@ def excluded_nodes(model: ir.Model, exclude: Sequence[str]) -> dict[str, str]:
                 f"`exclude` '{pattern}' matches no node name and no operator type of the model; "
                 "octavo inspect lists both"
             )
-        found.update(dict.fromkeys(matched, pattern))
-    return found
+        excluded.update(dict.fromkeys(matched, pattern))
+    return excluded
 
 
 def _matches(node: ir.Node, pattern: str) -> bool:
@@ -134,30 +158,37 @@ def _matches(node: ir.Node, pattern: str) -> bool:
 
 
 class _Planner:
-    """Walks the graph forwards (what can take integers), then backwards (what can pass them on)."""
+    """Traverse the graph forwards to find integer layers, then backwards to extend them over data movers.
+
+    `float_reasons` maps nodes left in float to the reason; `quantizable` are the tensors available as integers.
+    """
 
     def __init__(self, model: ir.Model, target: Target, excluded: dict[str, str]) -> None:
         self.nodes = list(model.graph)
         self.target = target
         self.excluded = excluded
         self.layers: dict[str, LayerPlan] = {}
-        self.why: dict[str, str] = {}
+        self.float_reasons: dict[str, str] = {}
         self.fused: set[str] = set()
-        self.integers: set[str] = set()
+        self.quantizable: set[str] = set()
 
     def plan(self) -> Plan:
         for node in self.nodes:
-            self._forward(node)
+            self._plan_node(node)
         for node in reversed(self.nodes):
             self._drop_small_head(node)
         for node in reversed(self.nodes):
-            self._backward(node)
+            self._extend_to_mover(node)
         for node in self.nodes:
             self._choose_output(node)
-        left = [LeftFloat(n.name or "", n.op_type, self.why[n.name or ""]) for n in self.nodes if n.name in self.why]
+        left = [
+            LeftFloat(n.name or "", n.op_type, self.float_reasons[n.name or ""])
+            for n in self.nodes
+            if n.name in self.float_reasons
+        ]
         return Plan(self.target, self.layers, self._tensors(), left)
 
-    def _forward(self, node: ir.Node) -> None:
+    def _plan_node(self, node: ir.Node) -> None:
         name = node.name or ""
         if name in self.fused or not _touches_floats(node):
             return
@@ -165,7 +196,7 @@ class _Planner:
         if why is None:
             self._add_layer(node, self._role(node))
         else:
-            self.why[name] = why
+            self.float_reasons[name] = why
 
     def _role(self, node: ir.Node) -> str:
         role = self.target.role(node.op_type)
@@ -207,10 +238,10 @@ class _Planner:
         return None
 
     def _float_input(self, node: ir.Node) -> ir.Value | None:
-        """The first data input that no integer layer reads or writes, or None."""
+        """The first activation among the data inputs that is not available as integers, or None."""
         for index in ops.data_inputs(node):
             value = node.inputs[index]
-            if value is not None and not ops.is_constant(value) and value.name not in self.integers:
+            if value is not None and not ops.is_constant(value) and value.name not in self.quantizable:
                 return value
         return None
 
@@ -232,11 +263,11 @@ class _Planner:
             self.fused.add(tail.name or "")
         self.layers[layer.name] = layer
         if role == "compute":
-            # On a grid for this layer's sake, so an Add that reads the same tensor can have it in integers too.
-            self.integers.update(inputs.values())
+            # Quantized for this layer, so an Add that reads the same tensor can read integers as well.
+            self.quantizable.update(inputs.values())
         writes_integers = self.target.writes_integers(node.op_type, tail is not None)
         if role != "embedding" and (writes_integers or not self.target.behind):
-            self.integers.update(value.name or "" for value in last.outputs)
+            self.quantizable.update(value.name or "" for value in last.outputs)
 
     def _operands(self, node: ir.Node, role: str) -> tuple[list[WeightPlan], dict[int, str]]:
         weights: list[WeightPlan] = []
@@ -264,7 +295,10 @@ class _Planner:
         return WeightPlan(value.name or "", index, self.target.weights, channels if allowed else None)
 
     def _without_fused_branch(self, node: ir.Node, inputs: dict[int, str]) -> dict[int, str]:
-        """Where Q/DQ stand only in front, an Add keeps its convolution's branch in float to fuse with it."""
+        """If Q/DQ stand only in front of operators, leave the branch of an Add that a layer writes in float.
+
+        The engine then fuses the Add with that layer as a residual add.
+        """
         if self.target.behind or node.op_type != "Add":
             return inputs
         for index, name in inputs.items():
@@ -292,7 +326,7 @@ class _Planner:
         return follower
 
     def _drop_small_head(self, node: ir.Node) -> None:
-        """A last product of few weights, from integers to floats, costs more to start than it saves."""
+        """Leave a small last layer that writes float in float: its overhead exceeds what integers save."""
         layer = self.layers.get(node.name or "")
         if layer is None or self.target.writes_integers(layer.op, bool(layer.fused)) or layer.role != "compute":
             return
@@ -301,38 +335,38 @@ class _Planner:
             return
         if all(self._written_as_integers(name) for name in layer.inputs.values()):
             del self.layers[layer.name]
-            self.why[layer.name] = f"with {weights} weights its integer form is slower than float"
+            self.float_reasons[layer.name] = f"with {weights} weights its integer form is slower than float"
 
     def _written_as_integers(self, name: str) -> bool:
-        """Whether an integer layer writes the tensor, so that leaving its reader in float saves no conversion."""
+        """Whether an integer layer writes the tensor as integers; a float reader then needs a conversion."""
         return any(
             name == layer.result and self.target.writes_integers(layer.op, bool(layer.fused))
             for layer in self.layers.values()
             if layer.role != "embedding"
         )
 
-    def _backward(self, node: ir.Node) -> None:
-        """A data mover whose every reader wants integers hands them through: quantize in front of it."""
+    def _extend_to_mover(self, node: ir.Node) -> None:
+        """Quantize in front of a float data mover if every reader of its output reads integers."""
         name = node.name or ""
         if not self.target.behind:
-            self._drop_idle_mover(node)
-        if name not in self.why or name in self.excluded or self._role(node) != "move":
+            self._drop_unread_mover(node)
+        if name not in self.float_reasons or name in self.excluded or self._role(node) != "move":
             return
         if ops.obstacle(node) is not None or len(node.outputs) != 1:
             return
         output = node.outputs[0]
         readers = [(use.node.name or "", use.idx) for use in output.uses()]
-        wanted = all(reader in self.layers and index in self.layers[reader].inputs for reader, index in readers)
-        if readers and wanted and not output.is_graph_output():
-            del self.why[name]
+        all_quantized = all(reader in self.layers and index in self.layers[reader].inputs for reader, index in readers)
+        if readers and all_quantized and not output.is_graph_output():
+            del self.float_reasons[name]
             self._add_layer(node, "move")
 
-    def _drop_idle_mover(self, node: ir.Node) -> None:
-        """Without Q/DQ behind operators, moving integers that nobody reads as integers is only rounding."""
+    def _drop_unread_mover(self, node: ir.Node) -> None:
+        """Without Q/DQ behind operators, a data mover whose output no layer reads as integers stays in float."""
         layer = self.layers.get(node.name or "")
         if layer is not None and layer.role == "move" and not self._read_as_integers(node):
             del self.layers[layer.name]
-            self.why[layer.name] = "no operator behind it takes integers"
+            self.float_reasons[layer.name] = "no operator behind it takes integers"
 
     def _read_as_integers(self, node: ir.Node) -> bool:
         names = {value.name for value in node.outputs}
@@ -342,9 +376,9 @@ class _Planner:
         layer = self.layers.get(node.name or "")
         if layer is None or layer.role == "embedding":
             return
-        wanted = any(layer.result in other.inputs.values() for other in self.layers.values())
+        is_read = any(layer.result in other.inputs.values() for other in self.layers.values())
         must = self.target.writes_integers(layer.op, bool(layer.fused))
-        if wanted or must or layer.role == "move":
+        if is_read or must or layer.role == "move":
             layer.output = layer.result
 
     def _tensors(self) -> dict[str, TensorPlan]:
@@ -366,14 +400,14 @@ class _Planner:
         return {name: self._tensor(name, source.get(name, name), second) for name in names}
 
     def _second_operands(self, source: dict[str, str]) -> set[str]:
-        """Sources read only as the second factor of a product of two activations."""
+        """Sources that are read only as the second operand of matrix products."""
         reads: dict[str, set[bool]] = {}
         for layer in self.layers.values():
             for index, name in layer.inputs.items():
                 is_second = layer.op in MATRIX_PRODUCTS and index == 1
                 if layer.role != "move":
                     reads.setdefault(source.get(name, name), set()).add(is_second)
-        return {name for name, kinds in reads.items() if kinds == {True}}
+        return {name for name, is_second in reads.items() if is_second == {True}}
 
     def _tensor(self, name: str, source: str, second: set[str]) -> TensorPlan:
         rule = self.target.second_operand if source in second else self.target.activations
@@ -381,7 +415,7 @@ class _Planner:
 
 
 def _touches_floats(node: ir.Node) -> bool:
-    """Whether the node works on real numbers, rather than on shapes, indices or masks."""
+    """Whether the node computes on floating-point tensors, rather than on shapes, indices or masks."""
     if ops.has_subgraph(node) or node.domain not in ("", "ai.onnx"):
         return True
     if node.op_type in ("Shape", "Size", "Constant", "ConstantOfShape"):

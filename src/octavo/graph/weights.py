@@ -1,4 +1,4 @@
-"""The constants of a plan as integers: weights, per channel where the target allows it, and int32 biases."""
+"""Quantize the constants of a plan: weights, per channel if the target allows it, and int32 biases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,15 @@ from octavo.graph.plan import LayerPlan, Plan, WeightPlan
 
 @dataclass
 class QuantizedConstant:
-    """A constant on its grid; `transposed` when a Gemm's weights were turned for the sake of their axis."""
+    """A quantized constant.
+
+    Attributes:
+        tensor: name of the float constant.
+        integers: its integers.
+        params: their parameters.
+        transposed: whether `integers` are the transpose of the model's array, because the target allows scales
+            along the other axis only.
+    """
 
     tensor: str
     integers: np.ndarray
@@ -33,7 +41,7 @@ class QuantizedConstant:
     transposed: bool = False
 
     def as_in_model(self) -> QuantizedConstant:
-        """The same in the layout of the float model's array."""
+        """The same constant in the layout of the float model's array."""
         axis = self.params.axis
         if not self.transposed or axis is None:
             return self
@@ -50,13 +58,20 @@ def quantize_constants(
     activations: Mapping[str, QuantParams],
     given: Mapping[tuple[str, int], QuantizedConstant] | None = None,
 ) -> Constants:
-    """Quantize every constant of the plan's layers; keys are (layer name, input index).
+    """Quantize every constant of the plan's layers.
 
-    Weights in `given` keep the scale and integers they have there, in the layout of the model's own array,
-    unless their scale has to be widened.
+    A weight's scale is increased, in the channels concerned, if the bias would not fit int32 at input scale
+    times weight scale, or if that product is not a normal float32.
 
-    A weight's scale is widened, for the channels concerned, where the bias would not fit 32 bits at
-    input scale times weight scale, or where that product would not be a normal float32.
+    Args:
+        model: the prepared float model.
+        plan: its plan.
+        activations: parameters of every tensor in `plan.tensors`.
+        given: weights whose scale and integers are already chosen, in the layout of the model's array; they are
+            kept unless their scale has to be increased.
+
+    Returns:
+        The integers by (layer name, input index).
 
     Raises:
         ModelError: a constant holds NaN or infinity, or a bias is too large for any scale.
@@ -88,7 +103,7 @@ def _quantize_layer(
         params = widen_weight_scale(params, worst, input_scale)
     as_chosen = known is not None and bool(np.array_equal(params.scale, chosen.scale))
     integers = known.integers if known is not None and as_chosen else rule(plan.target.rule).quantize(array, params)
-    found = {(layer.name, weight.index): _stored(plan, node, weight, integers, params)}
+    quantized = {(layer.name, weight.index): _stored(plan, node, weight, integers, params)}
     if bias is not None and input_scale is not None and layer.bias is not None:
         source = node.inputs[layer.bias]
         scale = np.tile(np.atleast_1d(params.scale), bias.size // params.scale.size)
@@ -97,12 +112,12 @@ def _quantize_layer(
         except OverflowError as error:
             raise ModelError(f"{node.op_type} '{node.name}': {error}; leave it in float with `exclude`") from None
         bias_scale = (input_scale * scale).astype(np.float32)
-        found[layer.name, layer.bias] = QuantizedConstant(
+        quantized[layer.name, layer.bias] = QuantizedConstant(
             source.name or "" if source is not None else "",
             integers,
             QuantParams(INT32, bias_scale, np.zeros(bias_scale.shape, np.int32), axis=0),
         )
-    return found
+    return quantized
 
 
 def _array(node: ir.Node, index: int) -> np.ndarray:
@@ -112,14 +127,14 @@ def _array(node: ir.Node, index: int) -> np.ndarray:
     assert array is not None
     if not bool(np.all(np.isfinite(array))):
         raise ModelError(
-            f"constant '{value.name}' of {node.op_type} '{node.name}' holds NaN or infinity; mend the model, or leave "
+            f"constant '{value.name}' of {node.op_type} '{node.name}' holds NaN or infinity; fix the model, or leave "
             "the operator in float with `exclude`"
         )
     return np.asarray(array, np.float32)
 
 
 def weight_params(plan: Plan, layer: LayerPlan, weight: WeightPlan, array: np.ndarray) -> QuantParams:
-    """Scale and zero point of a constant from its own ends, as the plan and the target's rule want them."""
+    """Scale and zero point of a constant from its minimum and maximum, by the plan and the target's rule."""
     if layer.role == "carry":
         return params_from_array(array, weight.grid, symmetric=plan.target.activations.symmetric)
     derive = rule(plan.target.rule).params_from_array
@@ -127,7 +142,7 @@ def weight_params(plan: Plan, layer: LayerPlan, weight: WeightPlan, array: np.nd
 
 
 def _bias_array(plan: Plan, node: ir.Node, layer: LayerPlan) -> np.ndarray | None:
-    """The bias as float32 of shape (channels,), or None when there is none to store as integers."""
+    """The bias as float32 of shape (channels,); None if there is none to store as integers."""
     view = linear(node)
     if layer.bias is None or not plan.target.integer_bias or not is_constant(node.inputs[layer.bias]) or view is None:
         return None
@@ -138,7 +153,7 @@ def _bias_array(plan: Plan, node: ir.Node, layer: LayerPlan) -> np.ndarray | Non
 
 
 def _worst_per_scale(bias: np.ndarray, params: QuantParams) -> np.ndarray:
-    """The largest |bias| among the channels that share each scale, in the shape of the scale."""
+    """The largest |bias| among the channels that share a scale, in the shape of the scale."""
     worst: np.ndarray = np.abs(bias).reshape(-1, params.scale.size).max(axis=0)
     return worst.reshape(params.scale.shape)
 
@@ -148,6 +163,6 @@ def _stored(
 ) -> QuantizedConstant:
     axes = plan.target.weight_axes
     if stores_transposed(node.op_type) and axes is not None and params.axis is not None and params.axis not in axes:
-        turned = np.ascontiguousarray(integers.T)
-        return QuantizedConstant(weight.tensor, turned, replace(params, axis=1 - params.axis), transposed=True)
+        transposed = np.ascontiguousarray(integers.T)
+        return QuantizedConstant(weight.tensor, transposed, replace(params, axis=1 - params.axis), transposed=True)
     return QuantizedConstant(weight.tensor, integers, params)
