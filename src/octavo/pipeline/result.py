@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import onnx_ir as ir
 
 import octavo.torch
-from octavo.graph import save
+from octavo.export import export_model
 from octavo.graph.plan import LeftFloat
 from octavo.graph.proof import OverflowProof
 from octavo.measure import Diagnosis, MetricResult
@@ -129,15 +129,19 @@ class QuantizationResult:
     def _repr_html_(self) -> str:
         return result_fragment(self.to_dict())
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    def save(self, path: str | os.PathLike[str], format: str | None = None, *, overwrite: bool = False) -> Path:
         """Write the quantized model, atomically.
 
+        Args:
+            path: the file to write.
+            format: output format, `qdq` or `bundle`; by default that of the suffix, `.onnx` or `.oct`, else `qdq`.
+            overwrite: replace an existing file.
+
         Raises:
-            OptionError: the file exists and `overwrite` is not set, or its folder cannot be written.
+            ModelError: a bundle was asked for, and the native runtime does not support the model.
+            OptionError: there is no such format, or the file exists or cannot be written.
         """
-        path = new_path(path, overwrite)
-        save(self.model, path)
-        return path
+        return export_model(self.model, path, format, overwrite=overwrite)
 
     def to_dict(self) -> dict[str, Any]:
         """The result without the models, in JSON types, as `octavo quantize --json` writes it.

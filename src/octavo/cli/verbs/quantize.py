@@ -42,7 +42,12 @@ def command(
             "--calibration", "-c", help="Calibration samples: .npz, .npy or a folder of images.", show_default=False
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="INT8 model to write.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Quantized model to write: .onnx, or .oct for a bundle.", show_default=False
+        ),
+    ],
     evaluate: Annotated[
         Path | None, typer.Option("--evaluate", "-e", help="Held-out samples, with labels if available.")
     ] = None,
@@ -87,6 +92,9 @@ def command(
     batch_size: BatchSize = None,
     threads: Threads = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the resampling for confidence intervals.")] = 0,
+    output_format: Annotated[
+        str | None, typer.Option("--format", help="Output format, qdq or bundle; by default that of the suffix.")
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Quantize a model, measure the result, and write it."""
@@ -94,12 +102,14 @@ def command(
     check_outputs([output, json, report, None if follow else recipe], [model, calibration, evaluate], overwrite)
     check_page(report)
     import octavo
+    from octavo.export import find_format
     from octavo.measure.metrics import metric as find_metric
     from octavo.report.terminal.progress import watcher
     from octavo.report.terminal.result import show_result
 
     if metric is not None and evaluate is None:
         raise OptionError("--metric needs --evaluate; give held-out samples to measure on")
+    find_format(output, output_format)
     chosen = None if metric is None else find_metric(metric)
     source = open_model(model)
     with watcher() as progress:
@@ -126,7 +136,7 @@ def command(
             allow_training=allow_training,
         )
     result = replace(result, command=shlex.join(["octavo", *context.obj]))
-    result.save(output, overwrite=overwrite)
+    result.save(output, output_format, overwrite=overwrite)
     if recipe is not None and not follow:
         result.recipe.write(recipe)
     if json is not None:

@@ -1,0 +1,84 @@
+"""Output formats: contracts over the registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from tests.helpers import models
+from tests.helpers.qdq import Qdq
+
+from octavo.affine import UINT8, QuantParams
+from octavo.errors import ModelError, OptionError
+from octavo.export import FORMATS, Format, export_model, find_format
+
+GRID = QuantParams(UINT8, np.float32(0.05), np.int32(120))
+
+
+@pytest.fixture
+def model() -> ir.Model:
+    """A quantized model that every format can represent."""
+    built = Qdq()
+    y = built.node("Relu", [built.source("x", (2, 3), GRID)], "y")
+    built.result(built.quantized(y, GRID), "uint8")
+    return ir.from_proto(built.proto())
+
+
+def test_names_and_suffixes_are_unique() -> None:
+    names = [known.name for known in FORMATS]
+    suffixes = [suffix for known in FORMATS for suffix in known.suffixes]
+    assert len(set(names)) == len(names)
+    assert len(set(suffixes)) == len(suffixes)
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
+
+
+@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
+def test_a_format_is_chosen_by_suffix_or_name(known: Format, model: ir.Model, tmp_path: Path) -> None:
+    named = export_model(model, tmp_path / "named.bin", known.name)
+    assert named.stat().st_size > 0
+    for suffix in known.suffixes:
+        assert find_format(f"model{suffix}") is known
+        assert find_format(f"MODEL{suffix.upper()}") is known
+        assert export_model(model, tmp_path / f"chosen{suffix}").read_bytes() == named.read_bytes()
+
+
+@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
+def test_a_format_leaves_the_model_as_it_is(known: Format, model: ir.Model, tmp_path: Path) -> None:
+    before = ir.to_proto(model).SerializeToString()
+    known.write(model, tmp_path / "out")
+    assert ir.to_proto(model).SerializeToString() == before
+
+
+@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
+def test_an_existing_file_is_replaced_only_if_asked(known: Format, model: ir.Model, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"old")
+    with pytest.raises(OptionError, match="exists"):
+        export_model(model, path, known.name)
+    assert path.read_bytes() == b"old"
+    export_model(model, path, known.name, overwrite=True)
+    assert path.read_bytes() != b"old"
+
+
+@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
+def test_a_refused_model_leaves_no_file(known: Format, tmp_path: Path) -> None:
+    float_model = models.build([models.node("Cos", ["x"], "y")], {"x": [2]}, {"y": [2]})
+    try:
+        known.write(ir.from_proto(float_model), tmp_path / "out")
+    except ModelError:
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_other_suffixes_select_the_first_format() -> None:
+    assert find_format("model") is find_format("model.bin") is FORMATS[0]
+    assert FORMATS[0].name == "qdq"
+
+
+def test_an_unknown_format_is_refused(tmp_path: Path, model: ir.Model) -> None:
+    with pytest.raises(OptionError, match=r"there is no output format 'tflite'; choose .*bundle"):
+        export_model(model, tmp_path / "out", "tflite")
+    assert list(tmp_path.iterdir()) == []
