@@ -32,11 +32,11 @@ struct Clip {
   bool is_signed;
 };
 
-// kJoined: to 8 bits as kBytes, then added to other 8 bits, as two operators do.
-enum class Output { kInt32, kFloat, kBytes, kJoined };
+// kResidual: to 8 bits as kBytes, then added to other 8 bits, as two operators do.
+enum class Output { kInt32, kFloat, kBytes, kResidual };
 
-// What kJoined adds: bytes that lie as c does. The product's own grid has `own_scale`; c is on the grid `result`.
-struct Addend {
+// What kResidual adds: bytes that lie as c does. The product's own grid has `own_scale`; c is on the grid `result`.
+struct Residual {
   const std::uint8_t* data;
   bool is_signed;
   float scale;
@@ -65,12 +65,12 @@ struct Gemm {
 
   Output output;
   const float* multiplier;  // of each column; not for kInt32
-  std::int32_t zero_point;  // this and the bounds for kBytes and kJoined only
+  std::int32_t zero_point;  // this and the bounds for kBytes and kResidual only
   std::int32_t low;
   std::int32_t high;
-  const Addend* addend;  // for kJoined only
-  void* c;               // m rows of n: int32, float or bytes
-  std::size_t c_stride;  // elements from row to row
+  const Residual* residual;  // for kResidual only
+  void* c;                   // m rows of n: int32, float or bytes
+  std::size_t c_stride;      // elements from row to row
 };
 
 // How a window moves over an image.

@@ -1,6 +1,8 @@
 // What an operator's kernel sees, when it is checked and when it runs.
 #pragma once
 
+#include <span>
+
 #include "kernels/kernels.h"
 #include "runtime/model.h"
 #include "runtime/pool.h"
@@ -19,7 +21,15 @@ class View {
   const Tensor& in(std::size_t i) const { return model_.tensors[op_.inputs[i]]; }
   const Tensor& out() const { return model_.tensors[op_.outputs[0]]; }
   std::int64_t attribute(std::size_t i) const { return op_.attributes[i]; }
+  // Attribute i as a float32.
   float real(std::size_t i) const;
+  // Attribute i of `schema`, which stands before any per-axis list; schema::NAME["attribute"] gives i.
+  std::int32_t int32(std::size_t i) const { return static_cast<std::int32_t>(attribute(i)); }
+  std::size_t size(std::size_t i) const { return static_cast<std::size_t>(attribute(i)); }
+  // The values of a per-axis list: number `list` of `lists` that lie behind each other, from the first attribute on.
+  std::span<const std::int64_t> per_axis(std::size_t list, std::size_t axes) const {
+    return op_.attributes.subspan(list * axes, axes);
+  }
 
  protected:
   const Model& model_;

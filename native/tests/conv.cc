@@ -4,8 +4,8 @@
 
 #include "kernels/kernels.h"
 #include "kernels/panels.h"
-#include "tests/addend.h"
 #include "tests/check.h"
+#include "tests/residual.h"
 #include "tests/tests.h"
 
 namespace octavo::tests {
@@ -211,11 +211,11 @@ void test_conv(const Kernels& kernels, const Kernels& scalar, Random& random, in
 
   std::vector<std::uint8_t> other(c.out_h * c.out_w * c.n);
   for (auto& byte : other) byte = static_cast<std::uint8_t>(random.between(0, 255));
-  const Addend addend = random_addend(random, other);
-  conv.product.addend = &addend;
-  const auto found = result_of<std::uint8_t>(c, conv, Output::kJoined, random, kernels.conv, kernels.conv_scratch);
+  const Residual residual = random_residual(random, other);
+  conv.product.residual = &residual;
+  const auto found = result_of<std::uint8_t>(c, conv, Output::kResidual, random, kernels.conv, kernels.conv_scratch);
   check_same(found, joined(scalar, conv.product, plain_bytes(c, plain_floats(c, false))), kernels.name,
-             "conv with an addend", round);
+             "conv with an residual", round);
 }
 
 namespace {

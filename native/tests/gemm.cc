@@ -1,8 +1,8 @@
 // Products of an instruction set against plain loops.
 #include "kernels/kernels.h"
 #include "kernels/panels.h"
-#include "tests/addend.h"
 #include "tests/check.h"
+#include "tests/residual.h"
 #include "tests/tests.h"
 
 namespace octavo::tests {
@@ -40,7 +40,7 @@ std::vector<std::int32_t> plain_sums(const Gemm& gemm, const std::vector<std::in
   return sums;
 }
 
-// To bytes, and then joined by the scalar kernel: what kJoined does at once.
+// To bytes, and then joined by the scalar kernel: what kResidual does at once.
 std::vector<std::uint8_t> joined_apart(const Kernels& scalar, Gemm gemm) {
   std::vector<std::uint8_t> own(gemm.m * gemm.n);
   Scratch scratch(scalar.gemm_scratch(gemm.m, gemm.k));
@@ -105,10 +105,10 @@ void test_gemm(const Kernels& kernels, const Kernels& scalar, Random& random, in
              kernels.name, "gemm to bytes", round);
 
   const auto other = bytes<std::uint8_t>(random, gemm.m * gemm.n, 0, 255);
-  const Addend addend = random_addend(random, other);
-  gemm.addend = &addend;
-  check_same(run<std::uint8_t>(kernels, gemm, Output::kJoined), joined_apart(scalar, gemm), kernels.name,
-             "gemm with an addend", round);
+  const Residual residual = random_residual(random, other);
+  gemm.residual = &residual;
+  check_same(run<std::uint8_t>(kernels, gemm, Output::kResidual), joined_apart(scalar, gemm), kernels.name,
+             "gemm with an residual", round);
 }
 
 }  // namespace octavo::tests

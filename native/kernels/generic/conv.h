@@ -48,8 +48,8 @@ void run_band(const Conv& conv, const RowsInput<Isa>& input, const typename Isa:
               std::size_t line, const typename Isa::Left** rows) {
   if constexpr (kHasLines<Isa>) {
     if (runs_by_lines<Isa>(conv)) {
-      return conv.product.output == Output::kJoined
-                 ? run_lines<Isa, JoinedOutput<Isa>>(conv, input, band, line)
+      return conv.product.output == Output::kResidual
+                 ? run_lines<Isa, ResidualOutput<Isa>>(conv, input, band, line)
                  : run_lines<Isa, PackedOutput<Isa, typename Isa::Clipped>>(conv, input, band, line);
     }
   }

@@ -15,7 +15,7 @@ constexpr bool kHasLines = requires { Isa::kLineRows; };
 template <class Isa>
 bool runs_by_lines(const Conv& conv) {
   const Stride2d& w = conv.window;
-  const bool bytes = conv.product.output == Output::kBytes || conv.product.output == Output::kJoined;
+  const bool bytes = conv.product.output == Output::kBytes || conv.product.output == Output::kResidual;
   return kHasLines<Isa> && bytes && w.kernel_w == 3 && w.stride_w == 1 && w.dilation_w == 1 &&
          conv.image.channels == kBlock && conv.product.n <= kBlock;
 }

@@ -173,7 +173,7 @@ struct PackedOutput {
   }
 };
 
-// To the product's own grid, joined with the addend, and to the grid of the result.
+// To the product's own grid, joined with the residual, and to the grid of the result.
 //
 // The quick way computes own * (own_scale / scale) + (other - its zero point) * (its scale / scale), in units of
 // 2^-bits. It rounds what depends on the first term twice, on the second four times, and what it adds so that rounding
@@ -181,32 +181,32 @@ struct PackedOutput {
 // values of the terms, and making the result an integer half a unit. Where the quick quotient is farther than their sum
 // from where rounding turns, both ways give the same integer. With such units the largest has less than 31 bits.
 template <class Isa>
-struct JoinedOutput {
+struct ResidualOutput {
   using Element = std::uint8_t;
   static constexpr bool kStoresTogether = true;
   const float* multiplier;
   float low, high;
-  Addend addend;
+  Residual residual;
   Step step;
   Clip clip;
-  std::ptrdiff_t away;  // from a place in c to the same in the addend
+  std::ptrdiff_t away;  // from a place in c to the same in the residual
   int bits = 22;
   float own_factor, other_factor, offset, least, most;
   std::int32_t fraction;    // the bits behind the point
   std::int32_t doubt = -1;  // as an unsigned number, below which they are in doubt
-  explicit JoinedOutput(const Gemm& gemm)
+  explicit ResidualOutput(const Gemm& gemm)
       : multiplier(gemm.multiplier),
         low(static_cast<float>(gemm.low - gemm.zero_point)),
         high(static_cast<float>(gemm.high - gemm.zero_point)),
-        addend(*gemm.addend),
-        step(step_of(addend.result)),
-        clip{addend.result.zero_point, addend.result.low, addend.result.high, addend.result.low < 0},
-        away(addend.data - static_cast<const std::uint8_t*>(gemm.c)) {
-    const double own = static_cast<double>(addend.own_scale) / addend.result.scale;
-    const double other = static_cast<double>(addend.scale) / addend.result.scale;
+        residual(*gemm.residual),
+        step(step_of(residual.result)),
+        clip{residual.result.zero_point, residual.result.low, residual.result.high, residual.result.low < 0},
+        away(residual.data - static_cast<const std::uint8_t*>(gemm.c)) {
+    const double own = static_cast<double>(residual.own_scale) / residual.result.scale;
+    const double other = static_cast<double>(residual.scale) / residual.result.scale;
     while (bits > 14 && own + other > 1 << (22 - bits)) --bits;
     const double unit = 1 << bits;
-    const double zero = addend.zero_point, below = zero + (addend.is_signed ? 128 : 0), above = 255 - below;
+    const double zero = residual.zero_point, below = zero + (residual.is_signed ? 128 : 0), above = 255 - below;
     const double largest_own = -low > high ? -low : high, largest_other = below > above ? below : above;
     const double error = (4 * largest_own * own + 6 * largest_other * other + 4) * 0x1p-24 * unit + 2;
     own_factor = static_cast<float>(own * unit);
@@ -224,7 +224,7 @@ struct JoinedOutput {
     typename Isa::Floats own[kAll];
     typename Isa::Ints other[kAll], q[kAll];
     own_integers<Panels>(v, column, own);
-    widen_addend<Panels>(c + away, columns, other);
+    widen_residual<Panels>(c + away, columns, other);
     auto nearest = Isa::all(-1);
     each<kAll>([&](auto r) OCTAVO_LAMBDA {
       const auto moved = Isa::multiply_add(Isa::to_floats(other[r]), Isa::all(other_factor), Isa::all(offset));
@@ -243,20 +243,20 @@ struct JoinedOutput {
   class Exact {
    public:
     using Element = std::uint8_t;
-    explicit Exact(const JoinedOutput& out) : out_(out) {}
+    explicit Exact(const ResidualOutput& out) : out_(out) {}
 
     template <int Panels>
     bool store(const Row<Isa, Panels>& v, std::size_t column, std::size_t columns, Element* c) const {
       constexpr int kAll = Panels * kRegisters<Isa>;
-      const Addend& addend = out_.addend;
+      const Residual& residual = out_.residual;
       typename Isa::Floats own[kAll];
       typename Isa::Ints other[kAll], q[kAll];
       out_.template own_integers<Panels>(v, column, own);
-      out_.template widen_addend<Panels>(c + out_.away, columns, other);
+      out_.template widen_residual<Panels>(c + out_.away, columns, other);
       for (int r = 0; r < kAll; ++r) {
-        const auto a = Isa::multiply(own[r], Isa::all(addend.own_scale));
-        const auto moved = Isa::subtract(other[r], Isa::all(addend.zero_point));
-        const auto b = Isa::multiply(Isa::to_floats(moved), Isa::all(addend.scale));
+        const auto a = Isa::multiply(own[r], Isa::all(residual.own_scale));
+        const auto moved = Isa::subtract(other[r], Isa::all(residual.zero_point));
+        const auto b = Isa::multiply(Isa::to_floats(moved), Isa::all(residual.scale));
         q[r] = Isa::to_grid_exactly(Isa::add(a, b), out_.step);
       }
       out_.template store_integers<Panels>(q, columns, c);
@@ -264,7 +264,7 @@ struct JoinedOutput {
     }
 
    private:
-    const JoinedOutput& out_;
+    const ResidualOutput& out_;
   };
 
  private:
@@ -279,16 +279,16 @@ struct JoinedOutput {
   }
 
   template <int Panels>
-  OCTAVO_INLINE void widen_addend(const Element* from, std::size_t columns,
-                                  typename Isa::Ints (&to)[Panels * kRegisters<Isa>]) const {
+  OCTAVO_INLINE void widen_residual(const Element* from, std::size_t columns,
+                                    typename Isa::Ints (&to)[Panels * kRegisters<Isa>]) const {
     if (columns >= Panels * kBlock) {
       each<Panels * kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { to[r] = widened(from + r * Isa::kLanes); });
     } else if constexpr (requires { Isa::widen_first(from, columns); }) {
       each<Panels>([&](auto p) OCTAVO_LAMBDA {
         const std::size_t begin = p * kBlock, left = columns < begin ? 0 : columns - begin;
-        to[p] = left >= kBlock     ? widened(from + begin)
-                : addend.is_signed ? Isa::widen_first(reinterpret_cast<const std::int8_t*>(from + begin), left)
-                                   : Isa::widen_first(from + begin, left);
+        to[p] = left >= kBlock       ? widened(from + begin)
+                : residual.is_signed ? Isa::widen_first(reinterpret_cast<const std::int8_t*>(from + begin), left)
+                                     : Isa::widen_first(from + begin, left);
       });
     } else {
       Element padded[Panels * kBlock] = {};
@@ -298,7 +298,7 @@ struct JoinedOutput {
   }
 
   OCTAVO_INLINE typename Isa::Ints widened(const Element* bytes) const {
-    return addend.is_signed ? Isa::widen(reinterpret_cast<const std::int8_t*>(bytes)) : Isa::widen(bytes);
+    return residual.is_signed ? Isa::widen(reinterpret_cast<const std::int8_t*>(bytes)) : Isa::widen(bytes);
   }
 
   template <int Panels>

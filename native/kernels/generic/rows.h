@@ -79,9 +79,9 @@ template <class Isa, int Panels, class Out>
 constexpr int long_rows() {
   if constexpr (requires {
                   typename Out::Exact;
-                  Isa::joined_rows(Panels);
+                  Isa::residual_rows(Panels);
                 }) {
-    return Isa::joined_rows(Panels);
+    return Isa::residual_rows(Panels);
   } else {
     return Isa::tile_rows(Panels);
   }
@@ -183,8 +183,8 @@ void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel
       return run_long<Isa, Panels>(gemm, input, column, from, Int32Output<Isa>(gemm));
     case Output::kFloat:
       return run_long<Isa, Panels>(gemm, input, column, from, FloatOutput<Isa>(gemm));
-    case Output::kJoined:
-      return run_long<Isa, Panels>(gemm, input, column, from, JoinedOutput<Isa>(gemm));
+    case Output::kResidual:
+      return run_long<Isa, Panels>(gemm, input, column, from, ResidualOutput<Isa>(gemm));
     default:
       return run_to_bytes<Isa, Panels>(gemm, input, column, from, start);
   }

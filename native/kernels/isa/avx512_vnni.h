@@ -262,7 +262,7 @@ struct avx512_vnni {
   static constexpr int tile_rows(int panels) {
     return panels > 4 ? 1 : panels > 2 ? 24 / panels : panels == 2 ? 8 : 16;
   }
-  static constexpr int joined_rows(int panels) { return panels > 4 ? 1 : panels > 2 ? 20 / panels : 8; }
+  static constexpr int residual_rows(int panels) { return panels > 4 ? 1 : panels > 2 ? 20 / panels : 8; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 1;
   static constexpr int kLineRows = 16;
   static constexpr bool kFinishesMeanwhile = true;

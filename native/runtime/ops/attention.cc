@@ -14,36 +14,27 @@
 namespace octavo {
 namespace {
 
-enum : std::size_t {
-  kLow,
-  kHigh,
-  kMultiplier,
-  kScores,
-  kScale,
-  kZero,
-  kShareLow,
-  kShareHigh,
-  kShareType,
-  kQueries,
-  kKeys,
-  kDepth,
-  kWidth,
-  kQueryRow,
-  kKeyStep,
-  kKeyDepth,
-  kValueStep,
-  kValueColumn,
-  kMaskRow,
-  kRow,
-  kAxes
-};
-enum : std::size_t { kQ, kK, kV, kMask, kResult, kOperands };
+constexpr const schema::Operator& kSchema = schema::Attention;
+constexpr std::size_t kLow = kSchema["qmin"], kHigh = kSchema["qmax"], kMultiplier = kSchema["multiplier"];
+constexpr std::size_t kScores = kSchema["score_multiplier"], kScale = kSchema["softmax_scale"],
+                      kZero = kSchema["softmax_zero_point"], kShareLow = kSchema["softmax_qmin"],
+                      kShareHigh = kSchema["softmax_qmax"], kShareType = kSchema["softmax_dtype"];
+constexpr std::size_t kQueries = kSchema["queries"], kKeys = kSchema["keys"], kDepth = kSchema["head_size"],
+                      kWidth = kSchema["value_size"];
+constexpr std::size_t kQueryRow = kSchema["q_row_stride"], kKeyStep = kSchema["k_key_stride"],
+                      kKeyDepth = kSchema["k_depth_stride"], kValueStep = kSchema["v_key_stride"],
+                      kValueColumn = kSchema["v_column_stride"], kMaskRow = kSchema["mask_row_stride"],
+                      kRow = kSchema["c_row_stride"];
+
+// Inputs, in their order.
+enum : std::size_t { kQ, kK, kV, kMask };
+// Places of the batch strides in the record of a batch axis.
+constexpr std::size_t kStrides[] = {kSchema.per_batch_axis("q_batch_stride"), kSchema.per_batch_axis("k_batch_stride"),
+                                    kSchema.per_batch_axis("v_batch_stride"),
+                                    kSchema.per_batch_axis("mask_batch_stride")};
+constexpr std::size_t kResultStride = kSchema.per_batch_axis("c_batch_stride");
 
 constexpr std::size_t kRows = 48;
-
-std::size_t size_at(const View& view, std::size_t attribute) {
-  return static_cast<std::size_t>(view.attribute(attribute));
-}
 
 Dtype share_type(const View& view) { return static_cast<Dtype>(view.attribute(kShareType)); }
 
@@ -56,9 +47,7 @@ bool is_share_grid(const View& view) {
 }
 
 const char* check(const View& view) {
-  if (view.inputs() < 3 || view.inputs() > 4 || view.outputs() != 1 || !Batches::fits(view, kAxes, kOperands)) {
-    return "it has three or four inputs, twenty attributes and six for each leading axis";
-  }
+  if (!has_inputs(view, 3) && !has_inputs(view, 4)) return "expected 3 inputs, or 4 with a mask";
   const bool masked = view.inputs() == 4;
   for (std::size_t i = 0; i < 3; ++i) {
     if (!view.in(i).is_byte()) return "its inputs are not of 8 bits";
@@ -70,13 +59,14 @@ const char* check(const View& view) {
   const std::int64_t m = view.attribute(kQueries), keys = view.attribute(kKeys);
   const std::int64_t depth = view.attribute(kDepth), width = view.attribute(kWidth);
   if (depth > kDeepest || keys > kDeepest) return "its sums can overflow";
-  const Batches batches(view, kAxes, kOperands);
-  if (batches.reach_of(view.in(0), kQ, {{m, view.attribute(kQueryRow)}, {depth, 1}}) < 0 ||
-      batches.reach_of(view.in(1), kK, {{keys, view.attribute(kKeyStep)}, {depth, view.attribute(kKeyDepth)}}) < 0 ||
-      batches.reach_of(view.in(2), kV, {{keys, view.attribute(kValueStep)}, {width, view.attribute(kValueColumn)}}) <
-          0 ||
-      batches.reach_of(c, kResult, {{m, view.attribute(kRow)}, {width, 1}}) < 0 ||
-      (masked && batches.reach_of(view.in(3), kMask, {{m, view.attribute(kMaskRow)}, {keys, 1}}) < 0)) {
+  const Batches batches(view, kSchema);
+  if (batches.reach_of(view.in(0), kStrides[kQ], {{m, view.attribute(kQueryRow)}, {depth, 1}}) < 0 ||
+      batches.reach_of(view.in(1), kStrides[kK],
+                       {{keys, view.attribute(kKeyStep)}, {depth, view.attribute(kKeyDepth)}}) < 0 ||
+      batches.reach_of(view.in(2), kStrides[kV],
+                       {{keys, view.attribute(kValueStep)}, {width, view.attribute(kValueColumn)}}) < 0 ||
+      batches.reach_of(c, kResultStride, {{m, view.attribute(kRow)}, {width, 1}}) < 0 ||
+      (masked && batches.reach_of(view.in(3), kStrides[kMask], {{m, view.attribute(kMaskRow)}, {keys, 1}}) < 0)) {
     return "it reaches beyond its tensors";
   }
   const std::int64_t most = c.count / m / width;
@@ -85,9 +75,9 @@ const char* check(const View& view) {
 }
 
 std::size_t scratch(const View& view, const Kernels& kernels) {
-  const std::size_t keys = size_at(view, kKeys), depth = size_at(view, kDepth);
-  const std::size_t rows = std::min(kRows, size_at(view, kQueries));
-  return RightMatrix::bytes(depth, keys) + RightMatrix::bytes(keys, size_at(view, kWidth)) +
+  const std::size_t keys = view.size(kKeys), depth = view.size(kDepth);
+  const std::size_t rows = std::min(kRows, view.size(kQueries));
+  return RightMatrix::bytes(depth, keys) + RightMatrix::bytes(keys, view.size(kWidth)) +
          aligned(rows * keys * sizeof(float)) + aligned(rows * keys) +
          std::max(kernels.gemm_scratch(rows, depth), kernels.gemm_scratch(rows, keys));
 }
@@ -101,12 +91,12 @@ class Attention {
  public:
   Attention(const Call& call, std::byte* scratch)
       : call_(call),
-        batches_(call, kAxes, kOperands),
-        queries_(size_at(call, kQueries)),
-        count_(size_at(call, kKeys)),
+        batches_(call, kSchema),
+        queries_(call.size(kQueries)),
+        count_(call.size(kKeys)),
         memory_(scratch),
-        keys_(memory_, call.in(1), call.real(kScores), size_at(call, kDepth), count_),
-        values_(memory_, call.in(2), call.real(kMultiplier), count_, size_at(call, kWidth)),
+        keys_(memory_, call.in(1), call.real(kScores), call.size(kDepth), count_),
+        values_(memory_, call.in(2), call.real(kMultiplier), count_, call.size(kWidth)),
         scores_(memory_.take<float>(std::min(kRows, queries_) * count_)),
         shares_(memory_.take<std::uint8_t>(std::min(kRows, queries_) * count_)) {}
 
@@ -124,14 +114,14 @@ class Attention {
  private:
   template <class T>
   const T* at(std::size_t input, std::int64_t head) const {
-    return call_.read<T>(input) + batches_.offset(head, input);
+    return call_.read<T>(input) + batches_.offset(head, kStrides[input]);
   }
 
   void score(std::int64_t head, std::size_t row, std::size_t rows) {
     const Tensor& q = call_.in(0);
     Gemm gemm = keys_.gemm();
     gemm.m = rows;
-    gemm.a_stride = size_at(call_, kQueryRow);
+    gemm.a_stride = call_.size(kQueryRow);
     gemm.a = at<std::uint8_t>(kQ, head) + row * gemm.a_stride;
     gemm.a_signed = q.dtype == Dtype::kS8;
     gemm.a_zero = q.zero_point;
@@ -142,11 +132,9 @@ class Attention {
   }
 
   void share(std::int64_t head, std::size_t row, std::size_t rows) {
-    const Mapping mapping{call_.real(kScale), static_cast<std::int32_t>(call_.attribute(kZero)),
-                          static_cast<std::int32_t>(call_.attribute(kShareLow)),
-                          static_cast<std::int32_t>(call_.attribute(kShareHigh))};
-    const float* mask = call_.inputs() == 4 ? at<float>(kMask, head) + row * size_at(call_, kMaskRow) : nullptr;
-    call_.kernels.softmax({rows, count_, scores_, mask, size_at(call_, kMaskRow), scores_, shares_, mapping});
+    const Mapping mapping{call_.real(kScale), call_.int32(kZero), call_.int32(kShareLow), call_.int32(kShareHigh)};
+    const float* mask = call_.inputs() == 4 ? at<float>(kMask, head) + row * call_.size(kMaskRow) : nullptr;
+    call_.kernels.softmax({rows, count_, scores_, mask, call_.size(kMaskRow), scores_, shares_, mapping});
   }
 
   void gather(std::int64_t head, std::size_t row, std::size_t rows) {
@@ -155,14 +143,14 @@ class Attention {
     gemm.a = shares_;
     gemm.a_stride = count_;
     gemm.a_signed = share_type(call_) == Dtype::kS8;
-    gemm.a_zero = static_cast<std::int32_t>(call_.attribute(kZero));
+    gemm.a_zero = call_.int32(kZero);
     gemm.output = Output::kBytes;
     gemm.zero_point = call_.out().zero_point;
-    gemm.low = static_cast<std::int32_t>(call_.attribute(kLow));
-    gemm.high = static_cast<std::int32_t>(call_.attribute(kHigh));
-    gemm.c_stride = size_at(call_, kRow);
-    gemm.c =
-        call_.write<std::uint8_t>() + batches_.offset(head, kResult) + static_cast<std::int64_t>(row * gemm.c_stride);
+    gemm.low = call_.int32(kLow);
+    gemm.high = call_.int32(kHigh);
+    gemm.c_stride = call_.size(kRow);
+    gemm.c = call_.write<std::uint8_t>() + batches_.offset(head, kResultStride) +
+             static_cast<std::int64_t>(row * gemm.c_stride);
     call_.kernels.gemm(gemm, memory_.rest());
   }
 
@@ -176,8 +164,7 @@ class Attention {
 };
 
 void run(const Call& call) {
-  const std::size_t heads =
-      static_cast<std::size_t>(call.out().count) / size_at(call, kQueries) / size_at(call, kWidth);
+  const std::size_t heads = static_cast<std::size_t>(call.out().count) / call.size(kQueries) / call.size(kWidth);
   const std::size_t work = static_cast<std::size_t>(multiply_adds(call)) * kStepWork;
   share(call, heads, work, [&](std::size_t first, std::size_t last, std::byte* scratch) {
     Attention attention(call, scratch);

@@ -12,20 +12,19 @@
 namespace octavo {
 namespace {
 
-constexpr std::size_t kCountPadding = 2 + kWindowAttributes;
+constexpr std::size_t kCountPadding = schema::AveragePool["count_include_pad"];
+constexpr std::size_t kLow = schema::AveragePool["qmin"], kHigh = schema::AveragePool["qmax"];
 
 const char* check(const View& view) {
-  if (!has(view, 1, kCountPadding + 3)) return "a mean pool has one input and thirteen attributes";
+  if (!has_inputs(view, 1)) return "expected 1 input";
   const Tensor &in = view.in(0), &out = view.out();
   if (!is_image(in) || !is_image(out)) return "its tensors are not images";
   if (image_of(in).c != image_of(out).c) return "its channels do not fit";
-  const Window window = window_of(view, view.attribute(0), view.attribute(1), 2);
+  const Window window = window_of<schema::AveragePool>(view);
   if (!fits(window, image_of(in), image_of(out))) return "its window does not fit";
   if (in.is_float() && out.is_float()) return nullptr;
   if (!in.is_byte() || !out.is_byte()) return "its types do not fit";
-  return are_bounds(view.attribute(kCountPadding + 1), view.attribute(kCountPadding + 2), out.dtype)
-             ? nullptr
-             : "bounds leave the type";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), out.dtype) ? nullptr : "bounds leave the type";
 }
 
 // How many of the kernel's positions along an axis lie inside the input or, where it counts, its padding.
@@ -56,7 +55,7 @@ void add_row(const Call&, const Image& in, const Window& w, const Range& columns
 template <class T, class Sum, class Finish>
 void run_on(const Call& call, Sum zero, const Finish& finish) {
   const Image in = image_of(call.in(0)), out = image_of(call.out());
-  const Window w = window_of(call, call.attribute(0), call.attribute(1), 2);
+  const Window w = window_of<schema::AveragePool>(call);
   const bool with_padding = call.attribute(kCountPadding) != 0;
   const std::int64_t pieces = (in.c + kPiece - 1) / kPiece;
   const auto run_piece = [&](std::int64_t place, std::int64_t c) {
@@ -91,8 +90,7 @@ void run(const Call& call) {
       for (std::int64_t i = 0; i < count; ++i) to[at + i] = sums[i] / n;
     });
   }
-  const Grid grid{out.zero_point, static_cast<std::int32_t>(call.attribute(kCountPadding + 1)),
-                  static_cast<std::int32_t>(call.attribute(kCountPadding + 2))};
+  const Grid grid{out.zero_point, call.int32(kLow), call.int32(kHigh)};
   auto* to = call.write<std::uint8_t>();
   const float from = in.scale, onto = out.scale;
   run_on<std::uint8_t>(call, in.zero_point,

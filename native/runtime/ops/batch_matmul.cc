@@ -9,21 +9,24 @@
 namespace octavo {
 namespace {
 
-enum : std::size_t { kLow, kHigh, kMultiplier, kM, kN, kK, kLeftRow, kRightK, kRightColumn, kRow, kAxes };
-enum : std::size_t { kLeft, kRight, kResult, kOperands };
+constexpr const schema::Operator& kSchema = schema::BatchMatMul;
+constexpr std::size_t kLow = kSchema["qmin"], kHigh = kSchema["qmax"], kMultiplier = kSchema["multiplier"];
+constexpr std::size_t kM = kSchema["m"], kN = kSchema["n"], kK = kSchema["k"];
+constexpr std::size_t kLhsRow = kSchema["a_row_stride"], kRow = kSchema["c_row_stride"];
+constexpr std::size_t kRhsK = kSchema["b_k_stride"], kRhsN = kSchema["b_n_stride"];
+constexpr std::size_t kLhs = kSchema.per_batch_axis("a_batch_stride"), kRhs = kSchema.per_batch_axis("b_batch_stride"),
+                      kResult = kSchema.per_batch_axis("c_batch_stride");
 
 const char* check(const View& view) {
-  if (view.inputs() != 2 || view.outputs() != 1 || !Batches::fits(view, kAxes, kOperands)) {
-    return "it has two inputs, ten attributes and four for each leading axis";
-  }
+  if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Tensor &a = view.in(0), &b = view.in(1), &c = view.out();
   if (!a.is_byte() || !b.is_byte()) return "its inputs are not of 8 bits";
   if (!c.is_byte() && !c.is_float()) return "its result is neither float32 nor of 8 bits";
   const std::int64_t m = view.attribute(kM), n = view.attribute(kN), k = view.attribute(kK);
   if (k > kDeepest) return "its sums can overflow";
-  const Batches batches(view, kAxes, kOperands);
-  if (batches.reach_of(a, kLeft, {{m, view.attribute(kLeftRow)}, {k, 1}}) < 0 ||
-      batches.reach_of(b, kRight, {{k, view.attribute(kRightK)}, {n, view.attribute(kRightColumn)}}) < 0 ||
+  const Batches batches(view, kSchema);
+  if (batches.reach_of(a, kLhs, {{m, view.attribute(kLhsRow)}, {k, 1}}) < 0 ||
+      batches.reach_of(b, kRhs, {{k, view.attribute(kRhsK)}, {n, view.attribute(kRhsN)}}) < 0 ||
       batches.reach_of(c, kResult, {{m, view.attribute(kRow)}, {n, 1}}) < 0) {
     return "it reaches beyond its tensors";
   }
@@ -34,8 +37,8 @@ const char* check(const View& view) {
 }
 
 std::size_t scratch(const View& view, const Kernels& kernels) {
-  const auto m = static_cast<std::size_t>(view.attribute(kM)), n = static_cast<std::size_t>(view.attribute(kN));
-  const auto k = static_cast<std::size_t>(view.attribute(kK));
+  const auto m = view.size(kM), n = view.size(kN);
+  const auto k = view.size(kK);
   return RightMatrix::bytes(k, n) + kernels.gemm_scratch(m, k);
 }
 
@@ -44,28 +47,28 @@ std::int64_t multiply_adds(const View& view) { return view.out().count * view.at
 // The products [first, last).
 void run_some(const Call& call, std::int64_t first, std::int64_t last, std::byte* scratch) {
   const Tensor &a = call.in(0), &c = call.out();
-  const auto k = static_cast<std::size_t>(call.attribute(kK)), n = static_cast<std::size_t>(call.attribute(kN));
+  const auto k = call.size(kK), n = call.size(kN);
   Scratch memory(scratch);
   RightMatrix right(memory, call.in(1), call.real(kMultiplier), k, n);
   Gemm gemm = right.gemm();
-  gemm.m = static_cast<std::size_t>(call.attribute(kM));
-  gemm.a_stride = static_cast<std::size_t>(call.attribute(kLeftRow));
+  gemm.m = call.size(kM);
+  gemm.a_stride = call.size(kLhsRow);
   gemm.a_signed = a.dtype == Dtype::kS8;
   gemm.a_zero = a.zero_point;
   gemm.output = c.is_float() ? Output::kFloat : Output::kBytes;
   gemm.zero_point = c.zero_point;
-  gemm.low = static_cast<std::int32_t>(call.attribute(kLow));
-  gemm.high = static_cast<std::int32_t>(call.attribute(kHigh));
-  gemm.c_stride = static_cast<std::size_t>(call.attribute(kRow));
-  const Batches batches(call, kAxes, kOperands);
+  gemm.low = call.int32(kLow);
+  gemm.high = call.int32(kHigh);
+  gemm.c_stride = call.size(kRow);
+  const Batches batches(call, kSchema);
   std::int64_t packed = -1;
   for (std::int64_t i = first; i < last; ++i) {
-    const std::int64_t at = batches.offset(i, kRight);
+    const std::int64_t at = batches.offset(i, kRhs);
     if (at != packed) {
-      right.pack(call.kernels, call.read<std::uint8_t>(1) + at, call.attribute(kRightK), call.attribute(kRightColumn));
+      right.pack(call.kernels, call.read<std::uint8_t>(1) + at, call.attribute(kRhsK), call.attribute(kRhsN));
       packed = at;
     }
-    gemm.a = call.read<std::uint8_t>(0) + batches.offset(i, kLeft);
+    gemm.a = call.read<std::uint8_t>(0) + batches.offset(i, kLhs);
     gemm.c = call.write<std::byte>() + batches.offset(i, kResult) * static_cast<std::int64_t>(size_of(c.dtype));
     call.kernels.gemm(gemm, memory.rest());
   }

@@ -31,19 +31,19 @@ inline std::int64_t reach(const Tensor& tensor, std::int64_t from, std::initiali
   return from;
 }
 
-// The leading axes: from attribute `first` on, for each its size and then each operand's step.
+// The batch axes: behind the single attributes, a record for each with its size and the stride of each operand.
 class Batches {
  public:
-  Batches(const View& view, std::size_t first, std::size_t operands)
-      : view_(view), first_(first), each_(operands + 1), axes_((view.attributes() - first) / each_) {}
+  Batches(const View& view, const schema::Operator& op)
+      : view_(view),
+        first_(op.count(schema::Repeat::kOnce)),
+        record_(op.count(schema::Repeat::kPerBatchAxis)),
+        axes_((view.attributes() - first_) / record_) {}
 
-  static bool fits(const View& view, std::size_t first, std::size_t operands) {
-    return view.attributes() >= first && (view.attributes() - first) % (operands + 1) == 0;
-  }
-
-  std::int64_t size(std::size_t axis) const { return view_.attribute(first_ + axis * each_); }
+  std::int64_t size(std::size_t axis) const { return view_.attribute(first_ + axis * record_); }
+  // `operand` is the attribute's place in the record, as schema::NAME.per_batch_axis gives it.
   std::int64_t step(std::size_t axis, std::size_t operand) const {
-    return view_.attribute(first_ + axis * each_ + 1 + operand);
+    return view_.attribute(first_ + axis * record_ + operand);
   }
 
   // Of operand and matrix, as `reach`.
@@ -73,7 +73,7 @@ class Batches {
 
  private:
   const View& view_;
-  std::size_t first_, each_, axes_;
+  std::size_t first_, record_, axes_;
 };
 
 // The right matrix of a product, packed while the model runs, and the vectors of its columns.

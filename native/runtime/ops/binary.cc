@@ -10,12 +10,14 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kFunction = schema::BinaryFloat["function"];
+
 constexpr std::int64_t kFirst = static_cast<std::int64_t>(Arithmetic::kAdd), kPower = 7;
 
 const char* check(const View& view) {
-  if (!has(view, 2, 1)) return "it has two inputs and one attribute";
+  if (!has_inputs(view, 2)) return "expected 2 inputs";
   if (!view.in(0).is_float() || !view.in(1).is_float() || !view.out().is_float()) return "its tensors are not float32";
-  if (view.attribute(0) < kFirst || view.attribute(0) > kPower) return "its function is unknown";
+  if (view.attribute(kFunction) < kFirst || view.attribute(kFunction) > kPower) return "its function is unknown";
   return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "its shapes do not fit";
 }
 
@@ -28,8 +30,8 @@ void power(const Pair& pair) {
 void combine(const Call& call, const Pair& pair) {
   share_elements(call, pair.count, [&](std::size_t i, std::size_t end) {
     const Pair part{pair.a + i * pair.a_step, pair.a_step, pair.b + i * pair.b_step, pair.b_step, end - i, pair.c + i};
-    if (call.attribute(0) == kPower) return power(part);
-    call.kernels.combine(static_cast<Arithmetic>(call.attribute(0)), part);
+    if (call.attribute(kFunction) == kPower) return power(part);
+    call.kernels.combine(static_cast<Arithmetic>(call.attribute(kFunction)), part);
   });
 }
 

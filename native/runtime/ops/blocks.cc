@@ -6,7 +6,10 @@
 namespace octavo {
 
 Blocks blocks_of(const View& view) {
-  return {view.attribute(0), view.attribute(1), view.attribute(2), view.attribute(3), view.attribute(4)};
+  // Both operators store them alike, and first.
+  constexpr const schema::Operator& kSchema = schema::QuantizeBlocks;
+  return {view.attribute(kSchema["outer"]), view.attribute(kSchema["length"]), view.attribute(kSchema["inner"]),
+          view.attribute(kSchema["sharing"]), view.attribute(kSchema["block"])};
 }
 
 const char* check_blocks(const View& view, const Tensor& integers) {

@@ -7,8 +7,6 @@
 
 namespace octavo {
 
-inline constexpr std::size_t kBlockAttributes = 5;
-
 struct Blocks {
   enum Sharing : std::int64_t { kTensor, kAxis, kBlock };
 

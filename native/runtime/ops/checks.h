@@ -7,9 +7,7 @@
 
 namespace octavo {
 
-inline bool has(const View& view, std::size_t inputs, std::size_t attributes) {
-  return view.inputs() == inputs && view.outputs() == 1 && view.attributes() == attributes;
-}
+inline bool has_inputs(const View& view, std::size_t inputs) { return view.inputs() == inputs; }
 
 inline bool same_shape(const Tensor& a, const Tensor& b) {
   if (a.rank != b.rank) return false;

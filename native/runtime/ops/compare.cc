@@ -7,12 +7,15 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kFunction = schema::Compare["function"];
+
 enum : std::int64_t { kEqual = 1, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
 
 const char* check(const View& view) {
-  if (!has(view, 2, 1)) return "a comparison has two inputs and one attribute";
+  if (!has_inputs(view, 2)) return "expected 2 inputs";
   if (view.in(0).dtype != view.in(1).dtype || view.out().dtype != Dtype::kBool) return "its types do not fit";
-  if (view.attribute(0) < kEqual || view.attribute(0) > kGreaterOrEqual) return "its function is unknown";
+  if (view.attribute(kFunction) < kEqual || view.attribute(kFunction) > kGreaterOrEqual)
+    return "its function is unknown";
   return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "its shapes do not fit";
 }
 
@@ -36,7 +39,7 @@ void run(const Call& call) {
   with_type(call.in(0).dtype, [&](auto type) {
     using T = decltype(type);
     each_pair<T>(call, [&](T a, T b, std::int64_t i) {
-      call.write<std::uint8_t>()[i] = compare(call.attribute(0), a, b) ? 1 : 0;
+      call.write<std::uint8_t>()[i] = compare(call.attribute(kFunction), a, b) ? 1 : 0;
     });
   });
 }

@@ -9,10 +9,11 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kAxis = schema::Concat["axis"];
+
 const char* check(const View& view) {
-  if (view.inputs() < 1 || !has(view, view.inputs(), 1)) return "a concatenation has inputs and one attribute";
   const Tensor& out = view.out();
-  const std::int64_t axis = view.attribute(0);
+  const std::int64_t axis = view.attribute(kAxis);
   if (axis < 0 || axis >= out.rank) return "its axis does not exist";
   std::int64_t length = 0;
   for (std::size_t i = 0; i < view.inputs(); ++i) {
@@ -29,7 +30,7 @@ const char* check(const View& view) {
 void run(const Call& call) {
   const Tensor& out = call.out();
   std::size_t outer = 1;
-  for (int i = 0; i < call.attribute(0); ++i) outer *= static_cast<std::size_t>(out.dims[i]);
+  for (int i = 0; i < call.attribute(kAxis); ++i) outer *= static_cast<std::size_t>(out.dims[i]);
   const std::size_t length = out.bytes / outer;
   share(call, outer, out.bytes * kElementWork, [&](std::size_t first, std::size_t last, std::byte*) {
     std::size_t offset = 0;

@@ -11,7 +11,8 @@
 namespace octavo {
 namespace {
 
-constexpr std::size_t kPlanar = 3 + kWindowAttributes;
+constexpr std::size_t kGroup = schema::Conv["group"], kPlanar = schema::Conv["planar"];
+constexpr GemmAttributes kGemm = gemm_attributes(schema::Conv);
 constexpr std::int64_t kManyPositions = 512;
 constexpr std::size_t kTogether = 4;  // panels that kernels take at a time
 
@@ -25,8 +26,8 @@ Shape shape_of(const View& view) {
   Shape s;
   s.in = view.attribute(kPlanar) != 0 ? planar_image_of(view.in(0)) : image_of(view.in(0));
   s.out = image_of(view.out());
-  s.window = window_of(view, view.attribute(1), view.attribute(2), 3);
-  s.groups = view.attribute(0);
+  s.window = window_of<schema::Conv>(view);
+  s.groups = view.attribute(kGroup);
   s.channels = s.in.c / s.groups;
   const Stride2d stride = stride_of(s.window);
   s.depth =
@@ -36,18 +37,18 @@ Shape shape_of(const View& view) {
 }
 
 const char* check(const View& view) {
-  if (!has_product(view, kPlanar + 1)) return "it has not the inputs and attributes of a convolution";
+  if (const char* fault = check_gemm_inputs(view, schema::Conv)) return fault;
   if (!is_image(view.in(0)) || !is_image(view.out())) return "its tensors are not images";
   const Image in = view.attribute(kPlanar) != 0 ? planar_image_of(view.in(0)) : image_of(view.in(0));
   const Image out = image_of(view.out());
-  const std::int64_t groups = view.attribute(0);
+  const std::int64_t groups = view.attribute(kGroup);
   if (groups < 1 || in.c % groups != 0 || out.c % groups != 0) return "its groups do not divide its channels";
-  const Window window = window_of(view, view.attribute(1), view.attribute(2), 3);
+  const Window window = window_of<schema::Conv>(view);
   if (!fits(window, in, out)) return "its window does not fit";
   if (!is_padded_image(window, in)) return "its padding is too large";
   if (in.c > kMostPlaces / window.kernel_h / window.kernel_w) return "its kernel is too large";
   const Shape s = shape_of(view);
-  return check_product(view, s.groups, s.depth, s.width);
+  return check_gemm(view, kGemm, s.groups, s.depth, s.width);
 }
 
 // All of the output's rows of one sample and group.
@@ -104,7 +105,7 @@ void run(const Call& call) {
       const auto product = static_cast<std::int64_t>(next / units);
       const std::int64_t sample = product / s.groups, group = product % s.groups;
       Conv conv = conv_of(s, planar);
-      conv.product = product_of(call, group, s.depth, s.width);
+      conv.product = gemm_of(call, kGemm, group, s.depth, s.width);
       conv.image.data = call.read<std::uint8_t>(0) + sample * s.in.c * s.in.h * s.in.w +
                         static_cast<std::size_t>(group * s.channels) * conv.image.channel;
       conv.product.c = call.write<std::byte>() +
@@ -116,8 +117,8 @@ void run(const Call& call) {
       } else {
         conv.product = columns_of(conv.product, first * kTogether, count * kTogether);
       }
-      Addend addend;
-      conv.product.addend = addend_of(call, conv.product, addend);
+      Residual residual;
+      conv.product.residual = residual_of(call, kGemm, conv.product, residual);
       call.kernels.conv(conv, scratch);
     }
   });

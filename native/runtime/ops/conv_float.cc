@@ -11,14 +11,16 @@
 namespace octavo {
 namespace {
 
-Window window(const View& view) { return window_of(view, view.attribute(1), view.attribute(2), 3); }
+constexpr std::size_t kGroup = schema::ConvFloat["group"];
+
+Window window(const View& view) { return window_of<schema::ConvFloat>(view); }
 
 const char* check(const View& view) {
-  if (!has(view, 3, 3 + kWindowAttributes)) return "a float convolution has three inputs and eleven attributes";
+  if (!has_inputs(view, 3)) return "expected 3 inputs";
   if (!is_image(view.in(0)) || !is_image(view.out()) || view.in(1).rank != 2) return "its tensors are not images";
   if (!view.in(0).is_float() || !view.in(1).is_float() || !view.out().is_float()) return "its tensors are not float32";
   const Image in = image_of(view.in(0)), out = image_of(view.out());
-  const std::int64_t groups = view.attribute(0);
+  const std::int64_t groups = view.attribute(kGroup);
   if (groups < 1 || in.c % groups != 0 || out.c % groups != 0) return "its groups do not divide its channels";
   const Window w = window(view);
   if (!fits(w, in, out)) return "its window does not fit";
@@ -71,12 +73,14 @@ void run_position(const Call& call, const Layer& layer, const float* image, std:
   }
 }
 
-std::int64_t multiply_adds(const View& view) { return view.out().count * (view.in(1).dims[0] / view.attribute(0)); }
+std::int64_t multiply_adds(const View& view) {
+  return view.out().count * (view.in(1).dims[0] / view.attribute(kGroup));
+}
 
 void run(const Call& call) {
   Layer layer{image_of(call.in(0)), image_of(call.out()), window(call), 0, 0};
-  layer.channels = layer.in.c / call.attribute(0);
-  layer.width = layer.out.c / call.attribute(0);
+  layer.channels = layer.in.c / call.attribute(kGroup);
+  layer.width = layer.out.c / call.attribute(kGroup);
   const std::int64_t each = layer.in.h * layer.in.w * layer.in.c;
   const auto lines = static_cast<std::size_t>(layer.out.n * layer.out.h);
   const std::size_t work = static_cast<std::size_t>(multiply_adds(call)) * kStepWork;

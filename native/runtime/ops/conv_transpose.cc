@@ -14,6 +14,8 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kLow = schema::ConvTranspose["qmin"], kHigh = schema::ConvTranspose["qmax"];
+
 struct Plan {
   explicit Plan(const View& view)
       : s(view),
@@ -46,7 +48,7 @@ bool is_vast(const View& view) {
 }
 
 const char* check(const View& view) {
-  if (!has(view, 5, kScatterAttributes + 2)) return "a transposed convolution has five inputs and eleven attributes";
+  if (!has_inputs(view, 5)) return "expected 5 inputs";
   if (!view.in(0).is_byte() || !view.out().is_byte()) return "its images are not of 8 bits";
   if (const char* fault = check_scatter(view)) return fault;
   if (is_vast(view)) return "its products are too many";
@@ -60,8 +62,7 @@ const char* check(const View& view) {
   }
   if (!is_vector(view.in(3), Dtype::kS32, view.out().dims[1])) return "it has not one bias for each channel";
   if (!is_vector(view.in(4), Dtype::kF32, view.out().dims[1])) return "it has not one multiplier for each channel";
-  const std::int64_t low = view.attribute(kScatterAttributes), high = view.attribute(kScatterAttributes + 1);
-  return are_bounds(low, high, view.out().dtype) ? nullptr : "bounds leave the type";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype) ? nullptr : "bounds leave the type";
 }
 
 std::size_t scratch(const View& view, const Kernels& kernels) {
@@ -145,8 +146,7 @@ class ConvTranspose {
 
   // float32(sum) times the multiplier, onto the grid: rounding a quotient by 1 is rounding it.
   void finish(std::int64_t sample, std::int64_t group) {
-    Mapping mapping =
-        mapping_of(call_.out(), call_.attribute(kScatterAttributes), call_.attribute(kScatterAttributes + 1));
+    Mapping mapping = mapping_of(call_.out(), call_.attribute(kLow), call_.attribute(kHigh));
     mapping.scale = 1.0f;
     const std::int64_t first = (sample * plan_.s.groups + group) * plan_.channels;
     std::uint8_t* to = call_.write<std::uint8_t>() + first * plan_.plane();

@@ -10,7 +10,7 @@ namespace octavo {
 namespace {
 
 const char* check(const View& view) {
-  if (!has(view, 3, kScatterAttributes)) return "a float transposed convolution has three inputs and nine attributes";
+  if (!has_inputs(view, 3)) return "expected 3 inputs";
   for (std::size_t i = 0; i < 3; ++i) {
     if (!view.in(i).is_float()) return "its inputs are not float32";
   }

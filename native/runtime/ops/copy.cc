@@ -9,7 +9,7 @@ namespace octavo {
 namespace {
 
 const char* check(const View& view) {
-  if (!has(view, 1, 0)) return "a copy has one input and no attributes";
+  if (!has_inputs(view, 1)) return "expected 1 input";
   return view.in(0).dtype == view.out().dtype && view.in(0).count == view.out().count ? nullptr : "sizes differ";
 }
 

@@ -11,10 +11,14 @@
 namespace octavo {
 namespace {
 
-Window window(const View& view) { return window_of(view, view.in(1).dims[0], view.in(1).dims[1], 0); }
+constexpr std::size_t kLow = schema::DepthwiseConv["qmin"], kHigh = schema::DepthwiseConv["qmax"];
+
+Window window(const View& view) {
+  return window_of<schema::DepthwiseConv>(view, view.in(1).dims[0], view.in(1).dims[1]);
+}
 
 const char* check(const View& view) {
-  if (!has(view, 5, kWindowAttributes + 2)) return "a depthwise convolution has five inputs and ten attributes";
+  if (!has_inputs(view, 5)) return "expected 5 inputs";
   if (!is_image(view.in(0)) || !is_image(view.out())) return "its tensors are not images";
   const Image in = image_of(view.in(0)), out = image_of(view.out());
   const Tensor& weight = view.in(1);
@@ -26,7 +30,7 @@ const char* check(const View& view) {
   if (!is_vector(view.in(3), Dtype::kS32, out.c)) return "it has not one bias for each channel";
   if (!is_vector(view.in(4), Dtype::kF32, out.c)) return "it has not one multiplier for each channel";
   if (view.out().is_float()) return nullptr;
-  const std::int64_t low = view.attribute(kWindowAttributes), high = view.attribute(kWindowAttributes + 1);
+  const std::int64_t low = view.attribute(kLow), high = view.attribute(kHigh);
   return view.out().is_byte() && are_bounds(low, high, view.out().dtype) ? nullptr : "bounds leave the type";
 }
 
@@ -44,8 +48,8 @@ Depthwise depthwise_of(const View& view) {
   d.product.a_zero = view.in(0).zero_point;
   d.product.output = view.out().is_float() ? Output::kFloat : Output::kBytes;
   d.product.zero_point = view.out().zero_point;
-  d.product.low = static_cast<std::int32_t>(view.attribute(kWindowAttributes));
-  d.product.high = static_cast<std::int32_t>(view.attribute(kWindowAttributes + 1));
+  d.product.low = view.int32(kLow);
+  d.product.high = view.int32(kHigh);
   d.product.c_stride = size(out.c);
   return d;
 }

@@ -8,7 +8,7 @@ namespace octavo {
 namespace {
 
 const char* check(const View& view) {
-  if (!has(view, 1, 0)) return "a dequantization has one input and no attributes";
+  if (!has_inputs(view, 1)) return "expected 1 input";
   if (!view.in(0).is_byte() || !view.out().is_float()) return "it takes 8 bits and gives float32";
   return view.in(0).count == view.out().count ? nullptr : "sizes differ";
 }

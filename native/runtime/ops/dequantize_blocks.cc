@@ -10,7 +10,7 @@ namespace octavo {
 namespace {
 
 const char* check(const View& view) {
-  if (!has(view, 3, kBlockAttributes)) return "a dequantization by blocks has three inputs and five attributes";
+  if (!has_inputs(view, 3)) return "expected 3 inputs";
   return view.out().is_float() ? check_blocks(view, view.in(0)) : "it gives float32";
 }
 

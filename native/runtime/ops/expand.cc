@@ -8,7 +8,7 @@ namespace octavo {
 namespace {
 
 const char* check(const View& view) {
-  if (!has(view, 1, 0)) return "an expansion has one input and no attributes";
+  if (!has_inputs(view, 1)) return "expected 1 input";
   if (view.in(0).dtype != view.out().dtype) return "its types differ";
   return stretches(view.in(0), view.out()) ? nullptr : "its shapes do not fit";
 }

@@ -10,10 +10,12 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kAxis = schema::Gather["axis"];
+
 const char* check(const View& view) {
-  if (!has(view, 2, 1)) return "a gathering has two inputs and one attribute";
+  if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Tensor &data = view.in(0), &indices = view.in(1), &out = view.out();
-  const std::int64_t axis = view.attribute(0);
+  const std::int64_t axis = view.attribute(kAxis);
   if (axis < 0 || axis >= data.rank) return "its axis does not fit";
   if (indices.dtype != Dtype::kS32 && indices.dtype != Dtype::kS64) return "its numbers are neither int32 nor int64";
   if (data.dtype != out.dtype) return "its types differ";
@@ -24,7 +26,7 @@ const char* check(const View& view) {
 template <class T>
 void run_by(const Call& call) {
   const Tensor& data = call.in(0);
-  const std::int64_t axis = call.attribute(0), size = data.dims[axis], count = call.in(1).count;
+  const std::int64_t axis = call.attribute(kAxis), size = data.dims[axis], count = call.in(1).count;
   const std::int64_t inner = stride(data, axis), outer = data.count / size / inner;
   const auto bytes = static_cast<std::size_t>(inner) * size_of(data.dtype);
   const std::byte* from = call.read<std::byte>(0);

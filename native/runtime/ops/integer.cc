@@ -11,15 +11,17 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kFunction = schema::BinaryInteger["function"];
+
 enum : std::int64_t { kAdd = 1, kSub, kMul, kDiv, kMax, kMin, kAnd, kOr, kXor };
 
 const char* check(const View& view) {
-  if (!has(view, 2, 1)) return "it has two inputs and one attribute";
+  if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Dtype dtype = view.out().dtype;
   if (view.in(0).dtype != dtype || view.in(1).dtype != dtype) return "its types differ";
   const bool truths = dtype == Dtype::kBool;
   if (!truths && dtype != Dtype::kS32 && dtype != Dtype::kS64) return "its tensors are neither integers nor truths";
-  if (view.attribute(0) < (truths ? kAnd : kAdd) || view.attribute(0) > (truths ? kXor : kMin)) {
+  if (view.attribute(kFunction) < (truths ? kAnd : kAdd) || view.attribute(kFunction) > (truths ? kXor : kMin)) {
     return "its function is unknown";
   }
   return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "its shapes do not fit";
@@ -52,14 +54,14 @@ bool combine_truths(std::int64_t which, bool a, bool b) {
 
 template <class T>
 void run_on(const Call& call) {
-  each_pair<T>(call, [&](T a, T b, std::int64_t i) { call.write<T>()[i] = combine(call.attribute(0), a, b); });
+  each_pair<T>(call, [&](T a, T b, std::int64_t i) { call.write<T>()[i] = combine(call.attribute(kFunction), a, b); });
 }
 
 void run(const Call& call) {
   if (call.out().dtype == Dtype::kS32) return run_on<std::int32_t>(call);
   if (call.out().dtype == Dtype::kS64) return run_on<std::int64_t>(call);
   each_pair<Truth>(call, [&](Truth a, Truth b, std::int64_t i) {
-    call.write<std::uint8_t>()[i] = combine_truths(call.attribute(0), a, b) ? 1 : 0;
+    call.write<std::uint8_t>()[i] = combine_truths(call.attribute(kFunction), a, b) ? 1 : 0;
   });
 }
 

@@ -10,13 +10,15 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kLow = schema::Add["qmin"], kHigh = schema::Add["qmax"];
+
 constexpr std::int64_t kPiece = 512;
 
 const char* check(const View& view) {
-  if (!has(view, 2, 2)) return "it has two inputs and two attributes";
+  if (!has_inputs(view, 2)) return "expected 2 inputs";
   if (!view.in(0).is_byte() || !view.in(1).is_byte() || !view.out().is_byte()) return "its tensors are not of 8 bits";
   if (!stretches(view.in(0), view.out()) || !stretches(view.in(1), view.out())) return "its shapes do not fit";
-  return are_bounds(view.attribute(0), view.attribute(1), view.out().dtype) ? nullptr : "bounds leave the type";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype) ? nullptr : "bounds leave the type";
 }
 
 // A piece of one operand's row; a single value is repeated.
@@ -30,8 +32,7 @@ const std::uint8_t* piece(const Call& call, std::size_t operand, std::int64_t at
 
 Join join_of(const Call& call, bool product) {
   const Tensor &a = call.in(0), &b = call.in(1), &c = call.out();
-  const Mapping result{c.scale, c.zero_point, static_cast<std::int32_t>(call.attribute(0)),
-                       static_cast<std::int32_t>(call.attribute(1))};
+  const Mapping result{c.scale, c.zero_point, call.int32(kLow), call.int32(kHigh)};
   return {nullptr,
           nullptr,
           nullptr,

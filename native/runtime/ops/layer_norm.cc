@@ -10,20 +10,22 @@
 namespace octavo {
 namespace {
 
-enum : std::size_t { kEpsilon, kShift, kBias, kSkip, kLow, kHigh, kAttributes };
+constexpr const schema::Operator& kSchema = schema::LayerNorm;
+constexpr std::size_t kEpsilon = kSchema["epsilon"], kShift = kSchema["has_shift"], kBias = kSchema["has_bias"],
+                      kSkip = kSchema["has_skip"], kLow = kSchema["qmin"], kHigh = kSchema["qmax"];
 
 bool is_row(const Tensor& tensor, std::int64_t size) {
   return tensor.is_float() && tensor.rank == 1 && tensor.count == size;
 }
 
 const char* check(const View& view) {
-  if (view.attributes() != kAttributes) return "a layer normalization has six attributes";
   std::size_t inputs = 2;
   for (const std::size_t flag : {kShift, kBias, kSkip}) {
-    if (view.attribute(flag) != 0 && view.attribute(flag) != 1) return "a part is neither there nor left out";
+    if (view.attribute(flag) != 0 && view.attribute(flag) != 1)
+      return "has_shift, has_bias and has_skip must be 0 or 1";
     inputs += static_cast<std::size_t>(view.attribute(flag));
   }
-  if (!has(view, inputs, kAttributes)) return "its inputs are not those that its attributes say";
+  if (!has_inputs(view, inputs)) return "inputs do not match the attributes has_shift, has_bias and has_skip";
   const Tensor& x = view.in(0);
   if (!x.is_float() || x.rank == 0) return "its input is no row of float32";
   const std::int64_t size = x.dims[x.rank - 1];

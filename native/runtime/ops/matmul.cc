@@ -7,13 +7,14 @@
 namespace octavo {
 namespace {
 
+constexpr GemmAttributes kGemm = gemm_attributes(schema::MatMul);
 constexpr std::size_t kLeastRows = 12;  // that fill the registers of a tile
 
 const char* check(const View& view) {
-  if (!has_product(view, 0)) return "it has not the inputs and attributes of a matrix product";
+  if (const char* fault = check_gemm_inputs(view, schema::MatMul)) return fault;
   const std::int64_t k = last_dim(view.in(0)), n = last_dim(view.out());
   if (view.in(0).count / k != view.out().count / n) return "its rows and those of its result differ in number";
-  return check_product(view, 1, k, n);
+  return check_gemm(view, kGemm, 1, k, n);
 }
 
 std::size_t scratch(const View& view, const Kernels& kernels) {
@@ -26,7 +27,7 @@ std::int64_t multiply_adds(const View& view) { return view.out().count * last_di
 // Parts are of rows where there are many, else of panels of columns.
 void run(const Call& call) {
   const std::int64_t k = last_dim(call.in(0));
-  Gemm whole = product_of(call, 0, k, last_dim(call.out()));
+  Gemm whole = gemm_of(call, kGemm, 0, k, last_dim(call.out()));
   whole.m = static_cast<std::size_t>(call.in(0).count / k);
   whole.a = call.read<std::uint8_t>(0);
   whole.c = call.write<std::byte>();
@@ -38,8 +39,8 @@ void run(const Call& call) {
     std::size_t first = 0, count = by_rows ? whole.m : wide;
     share_rows(part, parts, first, count);
     Gemm gemm = by_rows ? rows_of(whole, first, count) : columns_of(whole, first, count);
-    Addend addend;
-    gemm.addend = addend_of(call, gemm, addend);
+    Residual residual;
+    gemm.residual = residual_of(call, kGemm, gemm, residual);
     call.kernels.gemm(gemm, scratch);
   });
 }

@@ -9,7 +9,7 @@ namespace octavo {
 namespace {
 
 const char* check(const View& view) {
-  if (!has(view, 2, 0)) return "a float matrix product has two inputs and no attributes";
+  if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Tensor &a = view.in(0), &b = view.in(1), &c = view.out();
   if (!a.is_float() || !b.is_float() || !c.is_float()) return "its tensors are not float32";
   if (a.rank < 2 || c.rank != a.rank || (b.rank != 2 && b.rank != a.rank)) return "its ranks do not fit";

@@ -13,16 +13,19 @@
 namespace octavo {
 namespace {
 
+constexpr GemmAttributes kGemm = gemm_attributes(schema::MatMulFunction);
+constexpr std::size_t kFunction = schema::MatMulFunction["function"], kAlpha = schema::MatMulFunction["alpha"],
+                      kBeta = schema::MatMulFunction["beta"];
 constexpr std::size_t kRows = 24, kPanels = 16, kColumns = kPanels * kPanelColumns;
 
 const char* check(const View& view) {
-  if (!has(view, kProductInputs + 1, 5)) return "a product with a function has six inputs and five attributes";
+  if (!has_inputs(view, kGemmInputs + 1)) return "expected 6 inputs";
   const std::int64_t k = last_dim(view.in(0)), n = last_dim(view.out());
   if (view.in(0).count / k != view.out().count / n) return "its rows and those of its result differ in number";
   if (!view.out().is_byte()) return "its result is not of 8 bits";
-  if (!is_function(view.attribute(0))) return "its function is unknown";
-  if (!is_vector(view.in(kProductInputs), Dtype::kF32, n)) return "it has not one bias for each column";
-  return check_product(view, 1, k, n);
+  if (!is_function(view.attribute(kFunction))) return "its function is unknown";
+  if (!is_vector(view.in(kGemmInputs), Dtype::kF32, n)) return "it has not one bias for each column";
+  return check_gemm(view, kGemm, 1, k, n);
 }
 
 struct Plan {
@@ -45,7 +48,7 @@ std::int64_t multiply_adds(const View& view) { return view.out().count * last_di
 
 // Some rows by some columns of the result.
 void run_piece(const Call& call, const Plan& plan, std::size_t row, std::size_t column, std::byte* scratch) {
-  Gemm gemm = product_of(call, 0, static_cast<std::int64_t>(plan.k), static_cast<std::int64_t>(plan.n));
+  Gemm gemm = gemm_of(call, kGemm, 0, static_cast<std::int64_t>(plan.k), static_cast<std::int64_t>(plan.n));
   Scratch memory(scratch);
   auto* floats = memory.take<float>(plan.rows * plan.columns);
   gemm.m = std::min(kRows, plan.m - row);
@@ -60,12 +63,12 @@ void run_piece(const Call& call, const Plan& plan, std::size_t row, std::size_t 
   gemm.c_stride = gemm.n;
   call.kernels.gemm(gemm, memory.rest());
   Activation activation{floats,
-                        call.read<float>(kProductInputs) + column,
+                        call.read<float>(kGemmInputs) + column,
                         gemm.n,
-                        static_cast<Function>(call.attribute(0)),
-                        call.real(1),
-                        call.real(2),
-                        mapping_of(call.out(), call.attribute(3), call.attribute(4)),
+                        static_cast<Function>(call.attribute(kFunction)),
+                        call.real(kAlpha),
+                        call.real(kBeta),
+                        mapping_of(call.out(), call.attribute(kGemm.low), call.attribute(kGemm.high)),
                         call.write<std::uint8_t>() + row * plan.n + column};
   for (std::size_t i = 0; i < gemm.m; ++i, activation.x += gemm.n, activation.q += plan.n) {
     call.kernels.activate(activation);

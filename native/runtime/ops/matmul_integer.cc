@@ -13,6 +13,9 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kGroup = schema::MatMulInteger["group"], kLow = schema::MatMulInteger["qmin"],
+                      kHigh = schema::MatMulInteger["qmax"];
+
 enum : std::size_t { kActivation, kZero, kWeights, kSums, kWeightZeros, kBias, kMultiplier, kInputs };
 
 struct Shape {
@@ -22,7 +25,7 @@ struct Shape {
 // One matrix of weights serves all rows; of several, each serves those along one axis.
 Shape shape_of(const View& view) {
   const Tensor& a = view.in(kActivation);
-  const std::int64_t groups = view.attribute(0), k = last_dim(a), n = last_dim(view.out());
+  const std::int64_t groups = view.attribute(kGroup), k = last_dim(a), n = last_dim(view.out());
   return {groups, groups == 1 || a.rank < 2 ? a.count / k : a.dims[a.rank - 2], k, n};
 }
 
@@ -38,17 +41,17 @@ const char* check_columns(const View& view, const Shape& s) {
 }
 
 const char* check(const View& view) {
-  if (!has(view, kInputs, 3)) return "it has seven inputs and three attributes";
+  if (!has_inputs(view, kInputs)) return "expected 7 inputs";
   const Tensor &a = view.in(kActivation), &zero = view.in(kZero), &out = view.out();
   if (!a.is_byte() || zero.dtype != a.dtype || zero.count != 1) return "its activation and zero point do not fit";
-  if (view.attribute(0) < 1 || view.attribute(0) > a.count) return "its groups do not fit";
+  if (view.attribute(kGroup) < 1 || view.attribute(kGroup) > a.count) return "its groups do not fit";
   const Shape s = shape_of(view);
   const std::int64_t matrices = a.count / s.k / s.rows;
   if (matrices % s.groups != 0) return "its groups do not fit";
   if (a.count / s.k != out.count / s.n) return "its rows and those of its result differ in number";
   if (const char* fault = check_columns(view, s)) return fault;
   if (!out.is_byte()) return nullptr;
-  return are_bounds(view.attribute(1), view.attribute(2), out.dtype) ? nullptr : "bounds leave the type";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), out.dtype) ? nullptr : "bounds leave the type";
 }
 
 std::size_t scratch(const View& view, const Kernels& kernels) {
@@ -67,8 +70,8 @@ Gemm plain_product_of(const Call& call, const Shape& s) {
   gemm.a_zero = is_signed ? *call.read<std::int8_t>(kZero) : *call.read<std::uint8_t>(kZero);
   gemm.output = out.is_float() ? Output::kFloat : out.is_byte() ? Output::kBytes : Output::kInt32;
   gemm.zero_point = out.zero_point;
-  gemm.low = static_cast<std::int32_t>(call.attribute(1));
-  gemm.high = static_cast<std::int32_t>(call.attribute(2));
+  gemm.low = call.int32(kLow);
+  gemm.high = call.int32(kHigh);
   return gemm;
 }
 

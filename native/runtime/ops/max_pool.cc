@@ -24,14 +24,12 @@ void each_pixel(const T* image, const Image& in, const Window& w, const Range& r
 }
 
 const char* check(const View& view) {
-  if (!has(view, 1, 2 + kWindowAttributes)) return "a pool has one input and ten attributes";
+  if (!has_inputs(view, 1)) return "expected 1 input";
   const Tensor &in = view.in(0), &out = view.out();
   if (!is_image(in) || !is_image(out)) return "its tensors are not images";
   if (in.dtype != out.dtype || in.dtype == Dtype::kS32) return "its types do not fit";
   if (image_of(in).c != image_of(out).c) return "its channels do not fit";
-  return fits(window_of(view, view.attribute(0), view.attribute(1), 2), image_of(in), image_of(out))
-             ? nullptr
-             : "its window does not fit";
+  return fits(window_of<schema::MaxPool>(view), image_of(in), image_of(out)) ? nullptr : "its window does not fit";
 }
 
 // Sixteen bytes of channels.
@@ -78,7 +76,7 @@ void run_window(const T* image, const Image& in, const Window& w, std::int64_t y
 template <class T>
 void run_on(const Call& call) {
   const Image in = image_of(call.in(0)), out = image_of(call.out());
-  const Window w = window_of(call, call.attribute(0), call.attribute(1), 2);
+  const Window w = window_of<schema::MaxPool>(call);
   const auto lines = static_cast<std::size_t>(out.n * out.h);
   const auto work = static_cast<std::size_t>(call.out().count) * kElementWork;
   share(call, lines, work, [&](std::size_t first, std::size_t last, std::byte*) {

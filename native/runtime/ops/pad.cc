@@ -8,13 +8,16 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kBefore = schema::Pad.per_axis("before");
+
 const char* check(const View& view) {
   const Tensor &in = view.in(0), &out = view.out();
   const auto rank = static_cast<std::size_t>(in.rank);
-  if (!has(view, 1, rank + 1)) return "a padding has one input, an attribute for each axis, and one more";
+  if (!has_inputs(view, 1) || view.attributes() != rank + 1)
+    return "expected 1 input, one attribute for each axis and a value";
   if (in.dtype != out.dtype || out.rank != in.rank || rank == 0) return "its tensors do not fit";
   for (std::size_t i = 0; i < rank; ++i) {
-    const std::int64_t before = view.attribute(i);
+    const std::int64_t before = view.per_axis(kBefore, rank)[i];
     if (before < 0 || before > out.dims[i] - in.dims[i]) return "an axis does not fit";
   }
   return nullptr;
@@ -24,12 +27,14 @@ template <class T>
 void run_on(const Call& call) {
   const Tensor &in = call.in(0), &out = call.out();
   const int last = in.rank - 1;
-  std::fill_n(call.write<T>(), out.count, static_cast<T>(call.attribute(static_cast<std::size_t>(in.rank))));
+  const auto before = call.per_axis(kBefore, static_cast<std::size_t>(in.rank));
+  const std::int64_t value = call.attribute(before.size());  // behind the list
+  std::fill_n(call.write<T>(), out.count, static_cast<T>(value));
   const T* from = call.read<T>(0);
   for (std::int64_t row = 0; row < in.count / in.dims[last]; ++row, from += in.dims[last]) {
-    std::int64_t at = call.attribute(static_cast<std::size_t>(last)), rest = row;
+    std::int64_t at = before[static_cast<std::size_t>(last)], rest = row;
     for (int i = last - 1; i >= 0; --i) {
-      at += (rest % in.dims[i] + call.attribute(static_cast<std::size_t>(i))) * stride(out, i);
+      at += (rest % in.dims[i] + before[static_cast<std::size_t>(i)]) * stride(out, i);
       rest /= in.dims[i];
     }
     std::copy_n(from, in.dims[last], call.write<T>() + at);

@@ -11,16 +11,18 @@
 namespace octavo {
 namespace {
 
-Window window(const View& view) { return window_of(view, view.attribute(1), view.attribute(2), 3); }
+constexpr std::size_t kGroup = schema::Patches["group"];
+
+Window window(const View& view) { return window_of<schema::Patches>(view); }
 
 const char* check(const View& view) {
-  if (!has(view, 2, 3 + kWindowAttributes)) return "patches have two inputs and eleven attributes";
+  if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Tensor &x = view.in(0), &zero = view.in(1), &out = view.out();
   if (!x.is_byte() || !is_image(x) || out.dtype != x.dtype || out.rank != 4) return "its tensors do not fit";
   if (zero.dtype != x.dtype || zero.count != 1) return "its zero point does not fit";
   const Image in = image_of(x);
   const Window w = window(view);
-  const std::int64_t groups = view.attribute(0);
+  const std::int64_t groups = view.attribute(kGroup);
   if (groups < 1 || in.c % groups != 0) return "its groups do not divide its channels";
   const std::int64_t h = places(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom);
   const std::int64_t across = places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right);
@@ -51,7 +53,7 @@ void gather(const std::uint8_t* from, const Image& in, const Window& w, std::int
 void run(const Call& call) {
   const Image in = image_of(call.in(0));
   const Window w = window(call);
-  const std::int64_t groups = call.attribute(0), channels = in.c / groups, count = call.out().dims[2];
+  const std::int64_t groups = call.attribute(kGroup), channels = in.c / groups, count = call.out().dims[2];
   const std::int64_t across = places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right);
   const std::uint8_t zero = *call.read<std::uint8_t>(1);
   const auto depth = static_cast<std::size_t>(call.out().dims[3]),

@@ -9,33 +9,29 @@ namespace octavo {
 
 namespace {
 
-constexpr std::size_t kOwnGrid = 4;
+bool has_residual(const View& view) { return view.inputs() == kGemmInputs + 1 && view.in(kGemmInputs).is_byte(); }
 
-bool is_joined(const View& view) { return view.inputs() == kProductInputs + 1 && view.in(kProductInputs).is_byte(); }
-
-// The first of the two bounds.
-std::size_t bounds_at(const View& view) { return view.attributes() - 2 - (is_joined(view) ? kOwnGrid : 0); }
-
-const char* check_addend(const View& view) {
-  if (!is_joined(view)) return nullptr;
-  const Tensor& addend = view.in(kProductInputs);
-  if (!view.out().is_byte() || addend.count != view.out().count) return "its addend does not fit";
-  const std::size_t own = bounds_at(view) + 2;
-  const float scale = view.real(own);
-  const std::int64_t zero = view.attribute(own + 1), low = view.attribute(own + 2), high = view.attribute(own + 3);
-  const bool sound = scale > 0 && scale <= std::numeric_limits<float>::max() && -128 <= low && low <= high &&
-                     high <= 255 && -128 <= zero && zero <= 255;
-  return sound ? nullptr : "its own grid is none";
+const char* check_residual(const View& view, const GemmAttributes& at) {
+  const Tensor& residual = view.in(kGemmInputs);
+  if (!view.out().is_byte() || residual.count != view.out().count) return "invalid residual";
+  const float scale = view.real(at.product_scale);
+  const std::int64_t zero_point = view.attribute(at.product_zero_point);
+  const std::int64_t low = view.attribute(at.product_low), high = view.attribute(at.product_high);
+  const bool valid = scale > 0 && scale <= std::numeric_limits<float>::max() && -128 <= low && low <= high &&
+                     high <= 255 && -128 <= zero_point && zero_point <= 255;
+  return valid ? nullptr : "invalid scale, zero point or bounds of the product";
 }
 
 }  // namespace
 
-bool has_product(const View& view, std::size_t own_attributes) {
-  return is_joined(view) ? has(view, kProductInputs + 1, own_attributes + 2 + kOwnGrid)
-                         : has(view, kProductInputs, own_attributes + 2);
+const char* check_gemm_inputs(const View& view, const schema::Operator& op) {
+  if (!has_residual(view) && view.inputs() != kGemmInputs) return "expected 5 inputs, or 6 with a residual";
+  const std::size_t single = op.count(schema::Repeat::kOnce), residual = op.count(schema::Repeat::kWithResidual);
+  return view.attributes() == single + (has_residual(view) ? residual : 0) ? nullptr : "wrong number of attributes";
 }
 
-const char* check_product(const View& view, std::int64_t groups, std::int64_t k, std::int64_t n) {
+const char* check_gemm(const View& view, const GemmAttributes& at, std::int64_t groups, std::int64_t k,
+                       std::int64_t n) {
   if (!view.in(0).is_byte()) return "its activation is not of 8 bits";
   const std::int64_t columns = static_cast<std::int64_t>(panels(static_cast<std::size_t>(n)) * kPanelColumns) * groups;
   const std::size_t panel = panel_bytes(static_cast<std::size_t>(k));
@@ -45,16 +41,16 @@ const char* check_product(const View& view, std::int64_t groups, std::int64_t k,
   if (!is_vector(view.in(3), Dtype::kS32, columns)) return "it has not one bias for each column";
   if (!is_vector(view.in(4), Dtype::kF32, columns)) return "it has not one multiplier for each column";
   if (view.out().is_float()) return nullptr;
-  const std::size_t low = bounds_at(view);
   if (!view.out().is_byte()) return "its result is neither float32 nor of 8 bits";
-  if (!are_bounds(view.attribute(low), view.attribute(low + 1), view.out().dtype)) return "bounds leave the type";
-  return check_addend(view);
+  if (!are_bounds(view.attribute(at.low), view.attribute(at.high), view.out().dtype)) return "bounds leave the type";
+  return has_residual(view) ? check_residual(view, at) : nullptr;
 }
 
-Gemm product_of(const Call& call, std::int64_t group, std::int64_t k, std::int64_t n) {
+Gemm gemm_of(const Call& call, const GemmAttributes& at, std::int64_t group, std::int64_t k, std::int64_t n) {
   const std::size_t depth = static_cast<std::size_t>(k), width = static_cast<std::size_t>(n);
   const std::size_t first = static_cast<std::size_t>(group) * panels(width);
-  const std::size_t column = first * kPanelColumns, bounds = bounds_at(call);
+  const std::size_t column = first * kPanelColumns;
+  const bool residual = has_residual(call);
   Gemm gemm{};
   gemm.n = width;
   gemm.k = depth;
@@ -65,30 +61,26 @@ Gemm product_of(const Call& call, std::int64_t group, std::int64_t k, std::int64
   gemm.b_sums = call.read<std::int32_t>(2) + column;
   gemm.bias = call.read<std::int32_t>(3) + column;
   gemm.multiplier = call.read<float>(4) + column;
-  gemm.output = call.out().is_float() ? Output::kFloat : is_joined(call) ? Output::kJoined : Output::kBytes;
-  // Of the product's own grid: the output's, or where something is added the one that comes behind it.
-  const std::size_t own = is_joined(call) ? bounds + kOwnGrid : bounds;
-  gemm.zero_point = is_joined(call) ? static_cast<std::int32_t>(call.attribute(bounds + 3)) : call.out().zero_point;
-  gemm.low = static_cast<std::int32_t>(call.attribute(own));
-  gemm.high = static_cast<std::int32_t>(call.attribute(own + 1));
+  gemm.output = call.out().is_float() ? Output::kFloat : residual ? Output::kResidual : Output::kBytes;
+  // The grid of the product: that of the output, unless a residual is added to it first.
+  gemm.zero_point = residual ? call.int32(at.product_zero_point) : call.out().zero_point;
+  gemm.low = call.int32(residual ? at.product_low : at.low);
+  gemm.high = call.int32(residual ? at.product_high : at.high);
   gemm.c_stride = width;
   return gemm;
 }
 
-const Addend* addend_of(const Call& call, const Gemm& gemm, Addend& addend) {
-  if (!is_joined(call)) return nullptr;
-  const std::size_t bounds = bounds_at(call);
-  const Tensor &other = call.in(kProductInputs), &out = call.out();
-  const Mapping result{out.scale, out.zero_point, static_cast<std::int32_t>(call.attribute(bounds)),
-                       static_cast<std::int32_t>(call.attribute(bounds + 1))};
-  const std::ptrdiff_t at = static_cast<const std::byte*>(gemm.c) - call.write<std::byte>();
-  addend = {call.read<std::uint8_t>(kProductInputs) + at,
-            other.dtype == Dtype::kS8,
-            other.scale,
-            other.zero_point,
-            call.real(bounds + 2),
-            result};
-  return &addend;
+const Residual* residual_of(const Call& call, const GemmAttributes& at, const Gemm& gemm, Residual& residual) {
+  if (!has_residual(call)) return nullptr;
+  const Tensor& in = call.in(kGemmInputs);
+  const std::ptrdiff_t offset = static_cast<const std::byte*>(gemm.c) - call.write<std::byte>();
+  residual = {call.read<std::uint8_t>(kGemmInputs) + offset,
+              in.dtype == Dtype::kS8,
+              in.scale,
+              in.zero_point,
+              call.real(at.product_scale),
+              mapping_of(call.out(), call.attribute(at.low), call.attribute(at.high))};
+  return &residual;
 }
 
 namespace {

@@ -12,20 +12,32 @@ namespace octavo {
 
 inline std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1 : tensor.dims[tensor.rank - 1]; }
 
-// Without the addend.
-inline constexpr std::size_t kProductInputs = 5;
+// Without the residual.
+inline constexpr std::size_t kGemmInputs = 5;
 
-// Whether it has that many attributes of its own and what a product has.
-bool has_product(const View& view, std::size_t own_attributes);
+// Where an operator stores the bounds of its output's grid and, where a residual is added, the grid of the product.
+struct GemmAttributes {
+  std::size_t low, high;
+  std::size_t product_scale = 0, product_zero_point = 0, product_low = 0, product_high = 0;
+};
 
-// Whether the constants are those of `groups` products of (k, n) matrices, and the types and bounds are sound.
-const char* check_product(const View& view, std::int64_t groups, std::int64_t k, std::int64_t n);
+consteval GemmAttributes gemm_attributes(const schema::Operator& op) {
+  if (op.count(schema::Repeat::kWithResidual) == 0) return {op["qmin"], op["qmax"]};
+  return {op["qmin"],         op["qmax"],        op["product_scale"], op["product_zero_point"],
+          op["product_qmin"], op["product_qmax"]};
+}
 
-// The product of one group: all but where a and c lie, and how many rows they have.
-Gemm product_of(const Call& call, std::int64_t group, std::int64_t k, std::int64_t n);
+// Whether inputs and attributes are those of a product with or without a residual: null, or what is wrong.
+const char* check_gemm_inputs(const View& view, const schema::Operator& op);
 
-// What is added to the result, if anything; null or `addend`, filled in. To be asked when the product's c is known.
-const Addend* addend_of(const Call& call, const Gemm& gemm, Addend& addend);
+// Checks that the constants are those of `groups` (k, n) matrices, and the types, bounds and residual.
+const char* check_gemm(const View& view, const GemmAttributes& at, std::int64_t groups, std::int64_t k, std::int64_t n);
+
+// The GEMM of one group, without a, c and m.
+Gemm gemm_of(const Call& call, const GemmAttributes& at, std::int64_t group, std::int64_t k, std::int64_t n);
+
+// The residual that is added to the output; null, or `residual`, filled in. The GEMM's c must be set.
+const Residual* residual_of(const Call& call, const GemmAttributes& at, const Gemm& gemm, Residual& residual);
 
 // Some rows of the product.
 Gemm rows_of(const Gemm& whole, std::size_t first, std::size_t count);

@@ -6,16 +6,17 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kLow = schema::Quantize["qmin"], kHigh = schema::Quantize["qmax"];
+
 const char* check(const View& view) {
-  if (!has(view, 1, 2)) return "a quantization has one input and two attributes";
+  if (!has_inputs(view, 1)) return "expected 1 input";
   if (!view.in(0).is_float() || !view.out().is_byte()) return "it takes float32 and gives 8 bits";
   if (view.in(0).count != view.out().count) return "sizes differ";
-  return are_bounds(view.attribute(0), view.attribute(1), view.out().dtype) ? nullptr : "bounds leave the type";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype) ? nullptr : "bounds leave the type";
 }
 
 void run(const Call& call) {
-  const Mapping mapping{call.out().scale, call.out().zero_point, static_cast<std::int32_t>(call.attribute(0)),
-                        static_cast<std::int32_t>(call.attribute(1))};
+  const Mapping mapping{call.out().scale, call.out().zero_point, call.int32(kLow), call.int32(kHigh)};
   share_elements(call, static_cast<std::size_t>(call.out().count), [&](std::size_t i, std::size_t end) {
     call.kernels.quantize(call.read<float>(0) + i, end - i, mapping, call.write<std::uint8_t>() + i);
   });

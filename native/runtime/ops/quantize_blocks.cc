@@ -11,19 +11,20 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kLow = schema::QuantizeBlocks["qmin"], kHigh = schema::QuantizeBlocks["qmax"];
+
 template <class T>
 bool within(std::int64_t low, std::int64_t high) {
   return std::numeric_limits<T>::min() <= low && low <= high && high <= std::numeric_limits<T>::max();
 }
 
 const char* check(const View& view) {
-  if (!has(view, 3, kBlockAttributes + 2)) return "a quantization by blocks has three inputs and seven attributes";
+  if (!has_inputs(view, 3)) return "expected 3 inputs";
   if (!view.in(0).is_float()) return "it takes float32";
   if (const char* fault = check_blocks(view, view.out())) return fault;
   bool sound = false;
-  with_integers(view.out(), [&]<class T>(T) {
-    sound = sizeof(T) <= 2 && within<T>(view.attribute(kBlockAttributes), view.attribute(kBlockAttributes + 1));
-  });
+  with_integers(view.out(),
+                [&]<class T>(T) { sound = sizeof(T) <= 2 && within<T>(view.attribute(kLow), view.attribute(kHigh)); });
   return sound ? nullptr : "bounds leave the type";
 }
 
@@ -41,8 +42,8 @@ T quantized(double x, double scale, double zero_point, double low, double high) 
 template <class T>
 void run_on(const Call& call) {
   const Blocks blocks = blocks_of(call);
-  const auto low = static_cast<std::int32_t>(call.attribute(kBlockAttributes));
-  const auto high = static_cast<std::int32_t>(call.attribute(kBlockAttributes + 1));
+  const auto low = call.int32(kLow);
+  const auto high = call.int32(kHigh);
   const float *from = call.read<float>(0), *scale = call.read<float>(1);
   const T* zero_point = call.read<T>(2);
   T* to = call.write<T>();

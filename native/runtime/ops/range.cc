@@ -16,7 +16,7 @@ constexpr float kSteps = 255;
 bool is_range(const Tensor& tensor) { return tensor.is_float() && tensor.count == 2; }
 
 const char* check(const View& view) {
-  if (!has(view, 1, 0)) return "a range has one input and no attributes";
+  if (!has_inputs(view, 1)) return "expected 1 input";
   return view.in(0).is_float() && is_range(view.out()) ? nullptr : "it takes float32 and gives two of them";
 }
 
@@ -39,14 +39,14 @@ float scale_of(const float* range) {
 }
 
 const char* check_scale(const View& view) {
-  if (!has(view, 1, 0) || !is_range(view.in(0))) return "it takes a range and no attributes";
+  if (!has_inputs(view, 1) || !is_range(view.in(0))) return "it takes a range and no attributes";
   return view.out().is_float() && view.out().count == 1 ? nullptr : "it gives one float32";
 }
 
 void run_scale(const Call& call) { *call.write<float>() = scale_of(call.read<float>(0)); }
 
 const char* check_zero_point(const View& view) {
-  if (!has(view, 1, 0) || !is_range(view.in(0))) return "it takes a range and no attributes";
+  if (!has_inputs(view, 1) || !is_range(view.in(0))) return "it takes a range and no attributes";
   return view.out().dtype == Dtype::kU8 && view.out().count == 1 ? nullptr : "it gives one uint8";
 }
 
@@ -58,7 +58,7 @@ void run_zero_point(const Call& call) {
 }
 
 const char* check_quantize(const View& view) {
-  if (!has(view, 3, 0)) return "it has three inputs and no attributes";
+  if (!has_inputs(view, 3)) return "expected 3 inputs";
   if (!view.in(0).is_float() || view.out().dtype != Dtype::kU8) return "it takes float32 and gives uint8";
   if (!view.in(1).is_float() || view.in(1).count != 1) return "its scale is not one float32";
   if (view.in(2).dtype != Dtype::kU8 || view.in(2).count != 1) return "its zero point is not one uint8";

@@ -9,13 +9,15 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kFunction = schema::ReduceFloat["function"];
+
 enum : std::int64_t { kMean = 1, kSum, kMax, kMin };
 
 const char* check(const View& view) {
-  if (!has(view, 1, 4)) return "a reduction has one input and four attributes";
+  if (!has_inputs(view, 1)) return "expected 1 input";
   if (!view.in(0).is_float() || !view.out().is_float()) return "its tensors are not float32";
-  if (view.attribute(3) < kMean || view.attribute(3) > kMin) return "its function is unknown";
-  const Slices s = slices_of(view);
+  if (view.attribute(kFunction) < kMean || view.attribute(kFunction) > kMin) return "its function is unknown";
+  const Slices s = slices_of<schema::ReduceFloat>(view);
   return cover(s, view.in(0)) && view.out().count == s.outer * s.inner ? nullptr : "its axes do not fit";
 }
 
@@ -29,7 +31,7 @@ void fold_rows(const Call& call, Arithmetic how, const float* from, const Slices
 }
 
 float fold_row(const Call& call, const float* from, std::int64_t count) {
-  switch (call.attribute(3)) {
+  switch (call.attribute(kFunction)) {
     case kMax:
       return call.kernels.row_max(from, static_cast<std::size_t>(count));
     case kMin:
@@ -40,8 +42,8 @@ float fold_row(const Call& call, const float* from, std::int64_t count) {
 }
 
 void run(const Call& call) {
-  const Slices s = slices_of(call);
-  const std::int64_t which = call.attribute(3);
+  const Slices s = slices_of<schema::ReduceFloat>(call);
+  const std::int64_t which = call.attribute(kFunction);
   const Arithmetic how = which == kMax ? Arithmetic::kMax : which == kMin ? Arithmetic::kMin : Arithmetic::kAdd;
   for (std::int64_t i = 0; i < s.outer; ++i) {
     const float* from = call.read<float>(0) + i * s.middle * s.inner;

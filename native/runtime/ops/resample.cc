@@ -10,10 +10,12 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kAxis = schema::Resample["axis"];
+
 const char* check(const View& view) {
-  if (!has(view, 3, 1)) return "a resampling has three inputs and one attribute";
+  if (!has_inputs(view, 3)) return "expected 3 inputs";
   const Tensor &x = view.in(0), &places = view.in(1), &weights = view.in(2), &y = view.out();
-  const std::int64_t axis = view.attribute(0);
+  const std::int64_t axis = view.attribute(kAxis);
   if (!x.is_float() || !weights.is_float() || !y.is_float()) return "its tensors are not float32";
   if (places.dtype != Dtype::kS32 || places.count != weights.count) return "its places and weights do not fit";
   if (x.rank != y.rank || axis < 0 || axis >= x.rank) return "its axis does not fit";
@@ -25,7 +27,7 @@ const char* check(const View& view) {
 
 void run(const Call& call) {
   const Tensor &x = call.in(0), &y = call.out();
-  const auto axis = call.attribute(0);
+  const auto axis = call.attribute(kAxis);
   const std::int64_t size = x.dims[axis], count = y.dims[axis], inner = stride(x, axis);
   const std::int64_t taps = call.in(1).count / count, outer = x.count / size / inner;
   const float* from = call.read<float>(0);

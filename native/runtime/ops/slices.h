@@ -9,7 +9,10 @@ struct Slices {
   std::int64_t outer, middle, inner;
 };
 
-inline Slices slices_of(const View& view) { return {view.attribute(0), view.attribute(1), view.attribute(2)}; }
+template <const schema::Operator& kSchema>
+Slices slices_of(const View& view) {
+  return {view.attribute(kSchema["outer"]), view.attribute(kSchema["length"]), view.attribute(kSchema["inner"])};
+}
 
 // Whether the product is the tensor's size.
 inline bool cover(const Slices& s, const Tensor& tensor) {

@@ -8,18 +8,20 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kLow = schema::SoftmaxFloat["qmin"], kHigh = schema::SoftmaxFloat["qmax"];
+
 const char* check(const View& view) {
-  if (!has(view, 1, 5)) return "a softmax has one input and five attributes";
+  if (!has_inputs(view, 1)) return "expected 1 input";
   if (!view.in(0).is_float()) return "its input is not float32";
   if (!view.out().is_float() && !view.out().is_byte()) return "its result is neither float32 nor of 8 bits";
   if (view.in(0).count != view.out().count) return "sizes differ";
-  if (!cover(slices_of(view), view.in(0))) return "its axis does not fit";
+  if (!cover(slices_of<schema::SoftmaxFloat>(view), view.in(0))) return "its axis does not fit";
   if (view.out().is_float()) return nullptr;
-  return are_bounds(view.attribute(3), view.attribute(4), view.out().dtype) ? nullptr : "bounds leave the type";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype) ? nullptr : "bounds leave the type";
 }
 
 std::size_t scratch(const View& view, const Kernels&) {
-  return static_cast<std::size_t>(slices_of(view).middle) * sizeof(float);
+  return static_cast<std::size_t>(slices_of<schema::SoftmaxFloat>(view).middle) * sizeof(float);
 }
 
 template <class T>
@@ -35,7 +37,7 @@ void run_slice(const Call& call, std::int64_t begin, std::size_t count, std::int
   call.kernels.softmax({1, count, row, nullptr, 0, row, nullptr, {}});
   const auto length = static_cast<std::int64_t>(count);
   if (call.out().is_float()) return scatter(row, length, step, call.write<float>() + begin);
-  const Mapping mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
+  const Mapping mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
   std::uint8_t bytes[1];
   for (std::int64_t i = 0; i < length; ++i) {
     call.kernels.quantize(row + i, 1, mapping, bytes);
@@ -52,7 +54,7 @@ void run_rows(const Call& call, const Slices& s) {
       rows.y = call.write<float>() + first * count;
       return call.kernels.softmax(rows);
     }
-    rows.mapping = mapping_of(call.out(), call.attribute(3), call.attribute(4));
+    rows.mapping = mapping_of(call.out(), call.attribute(kLow), call.attribute(kHigh));
     rows.rows = 1;
     rows.y = reinterpret_cast<float*>(scratch);
     rows.q = call.write<std::uint8_t>() + first * count;
@@ -61,7 +63,7 @@ void run_rows(const Call& call, const Slices& s) {
 }
 
 void run(const Call& call) {
-  const Slices s = slices_of(call);
+  const Slices s = slices_of<schema::SoftmaxFloat>(call);
   if (s.inner == 1) return run_rows(call, s);
   for (std::int64_t i = 0; i < s.outer * s.inner; ++i) {
     run_slice(call, i / s.inner * s.middle * s.inner + i % s.inner, static_cast<std::size_t>(s.middle), s.inner);

@@ -6,13 +6,16 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kPerm = schema::Transpose.per_axis("perm");
+
 const char* check(const View& view) {
   const auto rank = static_cast<std::size_t>(view.in(0).rank);
-  if (!has(view, 1, rank)) return "a transposition has one input and an attribute for each axis";
+  if (!has_inputs(view, 1) || view.attributes() != rank) return "expected 1 input and one attribute for each axis";
   if (view.in(0).dtype != view.out().dtype || view.out().rank != view.in(0).rank) return "its tensors do not fit";
+  const auto perm = view.per_axis(kPerm, rank);
   unsigned seen = 0;
   for (std::size_t i = 0; i < rank; ++i) {
-    const std::int64_t axis = view.attribute(i);
+    const std::int64_t axis = perm[i];
     if (axis < 0 || axis >= view.in(0).rank || (seen >> axis & 1) != 0) return "its axes are no permutation";
     if (view.out().dims[i] != view.in(0).dims[axis]) return "its shapes do not fit";
     seen |= 1u << axis;
@@ -21,10 +24,9 @@ const char* check(const View& view) {
 }
 
 void run(const Call& call) {
+  const auto perm = call.per_axis(kPerm, static_cast<std::size_t>(call.out().rank));
   Walk walk{};
-  for (int i = 0; i < call.out().rank; ++i) {
-    walk.steps[i] = stride(call.in(0), call.attribute(static_cast<std::size_t>(i)));
-  }
+  for (std::size_t i = 0; i < perm.size(); ++i) walk.steps[i] = stride(call.in(0), perm[i]);
   gather_strided(call, walk);
 }
 

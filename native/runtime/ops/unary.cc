@@ -6,17 +6,20 @@
 namespace octavo {
 namespace {
 
+constexpr std::size_t kFunction = schema::UnaryFloat["function"], kAlpha = schema::UnaryFloat["alpha"],
+                      kBeta = schema::UnaryFloat["beta"];
+
 const char* check(const View& view) {
-  if (!has(view, 1, 3)) return "it has one input and three attributes";
+  if (!has_inputs(view, 1)) return "expected 1 input";
   if (!view.in(0).is_float() || !view.out().is_float()) return "its tensors are not float32";
-  if (!is_function(view.attribute(0))) return "its function is unknown";
+  if (!is_function(view.attribute(kFunction))) return "its function is unknown";
   return view.in(0).count == view.out().count ? nullptr : "sizes differ";
 }
 
 void run(const Call& call) {
   share_elements(call, static_cast<std::size_t>(call.out().count), [&](std::size_t i, std::size_t end) {
-    call.kernels.apply(static_cast<Function>(call.attribute(0)), call.real(1), call.real(2), call.read<float>(0) + i,
-                       end - i, call.write<float>() + i);
+    call.kernels.apply(static_cast<Function>(call.attribute(kFunction)), call.real(kAlpha), call.real(kBeta),
+                       call.read<float>(0) + i, end - i, call.write<float>() + i);
   });
 }
 

@@ -7,7 +7,7 @@ namespace octavo {
 namespace {
 
 const char* check(const View& view) {
-  if (!has(view, 3, 0)) return "a choice has three inputs and no attributes";
+  if (!has_inputs(view, 3)) return "expected 3 inputs";
   if (view.in(0).dtype != Dtype::kBool) return "its condition is not of truths";
   if (view.in(1).dtype != view.out().dtype || view.in(2).dtype != view.out().dtype) return "its types differ";
   for (std::size_t i = 0; i < 3; ++i) {

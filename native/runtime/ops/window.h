@@ -14,9 +14,6 @@ struct Window {
   std::int64_t kernel_h, kernel_w, stride_h, stride_w, top, left, bottom, right, dilation_h, dilation_w;
 };
 
-// How many attributes a window has besides the kernel's shape, in the order of the struct.
-inline constexpr std::size_t kWindowAttributes = 8;
-
 inline bool is_image(const Tensor& tensor) { return tensor.rank == 3 || tensor.rank == 4; }
 
 inline Image image_of(const Tensor& t) {
@@ -28,10 +25,25 @@ inline Image planar_image_of(const Tensor& t) {
   return t.rank == 3 ? Image{t.dims[0], t.dims[1], 1, t.dims[2]} : Image{t.dims[0], t.dims[1], t.dims[2], t.dims[3]};
 }
 
-// The window of a kernel whose other attributes begin at `first`.
-inline Window window_of(const View& view, std::int64_t kernel_h, std::int64_t kernel_w, std::size_t first) {
-  const auto at = [&](std::size_t i) { return view.attribute(first + i); };
-  return {kernel_h, kernel_w, at(0), at(1), at(2), at(3), at(4), at(5), at(6), at(7)};
+// The window of an operator, for a kernel of this shape.
+template <const schema::Operator& kSchema>
+Window window_of(const View& view, std::int64_t kernel_h, std::int64_t kernel_w) {
+  return {kernel_h,
+          kernel_w,
+          view.attribute(kSchema["stride_h"]),
+          view.attribute(kSchema["stride_w"]),
+          view.attribute(kSchema["pad_top"]),
+          view.attribute(kSchema["pad_left"]),
+          view.attribute(kSchema["pad_bottom"]),
+          view.attribute(kSchema["pad_right"]),
+          view.attribute(kSchema["dilation_h"]),
+          view.attribute(kSchema["dilation_w"])};
+}
+
+// The same where the kernel's shape is among the attributes.
+template <const schema::Operator& kSchema>
+Window window_of(const View& view) {
+  return window_of<kSchema>(view, view.attribute(kSchema["kernel_h"]), view.attribute(kSchema["kernel_w"]));
 }
 
 inline constexpr std::int64_t kMostPlaces = 1 << 24;
