@@ -13,7 +13,7 @@
 #include <memory>
 #include <optional>
 
-#include "bindings/product.h"
+#include "bindings/packed_gemm.h"
 #include "bindings/runtime.h"
 #include "bindings/sketches.h"
 #include "kernels/dispatch.h"

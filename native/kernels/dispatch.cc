@@ -30,7 +30,7 @@ std::span<const Kernels* const> compiled() { return kCompiled; }
 std::vector<const Kernels*> runnable() {
   std::vector<const Kernels*> found;
   for (const Kernels* set : kCompiled) {
-    if (has(set->needs)) found.push_back(set);
+    if (has_features(set->features)) found.push_back(set);
   }
   return found;
 }
@@ -38,7 +38,7 @@ std::vector<const Kernels*> runnable() {
 const Kernels* find(std::string_view name, std::string& error) {
   for (const Kernels* set : kCompiled) {
     if (set->name != name) continue;
-    if (has(set->needs)) return set;
+    if (has_features(set->features)) return set;
     error = "this processor has no " + std::string(name) + "; use one of " + joined(runnable());
     return nullptr;
   }

@@ -9,16 +9,17 @@
 #include "kernels/generic/depthwise.h"
 #include "kernels/generic/dequantize.h"
 #include "kernels/generic/dots.h"
+#include "kernels/generic/elementwise.h"
 #include "kernels/generic/float_product.h"
 #include "kernels/generic/functions.h"
 #include "kernels/generic/gemm.h"
-#include "kernels/generic/join.h"
 #include "kernels/generic/layer_norm.h"
 #include "kernels/generic/lookup.h"
 #include "kernels/generic/pack.h"
 #include "kernels/generic/quantize.h"
 #include "kernels/generic/sketch.h"
 #include "kernels/generic/softmax.h"
+#include "kernels/isa/concept.h"
 #include "kernels/kernels.h"
 
 #define OCTAVO_JOIN_(a, b) a##b
@@ -26,10 +27,12 @@
 
 namespace octavo {
 
+static_assert(InstructionSet<OCTAVO_ISA>);
+
 extern const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels);
 constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .name = OCTAVO_ISA::kName,
-    .needs = OCTAVO_ISA::kNeeds,
+    .features = OCTAVO_ISA::kFeatures,
     .quantize = quantize<OCTAVO_ISA>,
     .dequantize_u8 = dequantize<OCTAVO_ISA, std::uint8_t>,
     .dequantize_s8 = dequantize<OCTAVO_ISA, std::int8_t>,
@@ -40,10 +43,10 @@ constinit const Kernels OCTAVO_JOIN(OCTAVO_ISA, _kernels) = {
     .conv_scratch = conv_scratch<OCTAVO_ISA>,
     .depthwise = depthwise<OCTAVO_ISA>,
     .depthwise_scratch = depthwise_scratch<OCTAVO_ISA>,
-    .join = join<OCTAVO_ISA>,
+    .elementwise = elementwise<OCTAVO_ISA>,
     .add_pixels = add_pixels<OCTAVO_ISA>,
     .float_product = float_product<OCTAVO_ISA>,
-    .pack_right = pack_right<OCTAVO_ISA>,
+    .pack_rhs = pack_rhs<OCTAVO_ISA>,
     .apply = apply<OCTAVO_ISA>,
     .combine = combine<OCTAVO_ISA>,
     .row_sum = row_sum<OCTAVO_ISA>,

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/needs.h"
+#include "kernels/cpu.h"
 
 namespace octavo {
 
@@ -47,7 +47,7 @@ struct Residual {
 
 // c = sum over k of (a - a_zero)(b - b_zero) + bias, and then as `output` says: as it is, times the column's
 // multiplier, or clip(round(times the multiplier) + zero_point, low, high). Sums wrap modulo 2^32. The arrays of b's
-// columns are as long as its panels (panels.h), whatever they hold beyond n.
+// columns are as long as its panels (packing.h), whatever they hold beyond n.
 struct Gemm {
   std::size_t m;
   std::size_t n;
@@ -124,7 +124,7 @@ struct Depthwise {
 
 // Two rows of 8 bits, and what they are joined to: c = clip(round((a + b) / scale) + zero_point, low, high) of the
 // numbers that their integers stand for, or the same of their product.
-struct Join {
+struct Elementwise {
   const std::uint8_t* a;
   const std::uint8_t* b;
   std::uint8_t* c;
@@ -147,7 +147,7 @@ struct FloatProduct {
 };
 
 // The right matrix of a product that is packed while the model runs; element (i, j) is b[i * k_stride + j * n_stride].
-struct Right {
+struct RhsSource {
   const std::uint8_t* b;
   std::size_t k;
   std::size_t n;
@@ -241,7 +241,7 @@ struct PixelRow {
 
 struct Kernels {
   const char* name;
-  Needs needs;
+  CpuFeatures features;  // that the processor must have
 
   // Bytes of either sign: a grid's integers have the same low eight bits whichever type holds them.
   void (*quantize)(const float* x, std::size_t count, const Mapping& mapping, std::uint8_t* q);
@@ -260,13 +260,13 @@ struct Kernels {
   std::size_t (*conv_scratch)(const Conv& conv);
   void (*depthwise)(const Depthwise& depthwise, void* scratch);
   std::size_t (*depthwise_scratch)(const Depthwise& depthwise);
-  void (*join)(const Join& join, std::size_t count);
+  void (*elementwise)(const Elementwise& elementwise, std::size_t count);
   // Adds the pixels to the sum of each channel.
   void (*add_pixels)(const PixelRow& row, std::int32_t* sums);
   void (*float_product)(const FloatProduct& product);
 
   // Into panels(n) * panel_bytes(k) bytes, and the columns' sums into 16 * panels(n) integers.
-  void (*pack_right)(const Right& right, std::int8_t* packed, std::int32_t* sums);
+  void (*pack_rhs)(const RhsSource& right, std::int8_t* packed, std::int32_t* sums);
 
   // Of float32. Every instruction set gives the same bits: nothing is fused, and sums are made in one order.
   void (*apply)(Function function, float a, float b, const float* x, std::size_t count, float* y);

@@ -37,7 +37,7 @@ class View {
 };
 
 // The threads of a session, and scratch of each.
-struct Staff {
+struct Workspace {
   Pool& pool;
   std::byte* scratch;
   std::size_t scratch_bytes;  // of one thread: whole cache lines
@@ -46,8 +46,8 @@ struct Staff {
 // A View whose tensors have memory.
 class Call : public View {
  public:
-  Call(const Model& model, const Op& op, std::byte* const* data, const Staff& staff, const Kernels& kernels)
-      : View(model, op), kernels(kernels), data_(data), staff_(staff) {}
+  Call(const Model& model, const Op& op, std::byte* const* data, const Workspace& workspace, const Kernels& kernels)
+      : View(model, op), kernels(kernels), data_(data), workspace_(workspace) {}
 
   // Runs the operator.
   void run() const;
@@ -61,19 +61,19 @@ class Call : public View {
     return reinterpret_cast<T*>(data_[op_.outputs[0]]);
   }
   // As many bytes as OpKind::scratch says. Within `parallel`, the parts' own are there instead.
-  std::byte* scratch() const { return staff_.scratch; }
+  std::byte* scratch() const { return workspace_.scratch; }
 
   // How many parts may run at a time, and into how many to cut what is worth so many.
-  std::size_t threads() const { return staff_.pool.threads(); }
-  std::size_t cut(std::size_t parts) const { return staff_.pool.cut(parts); }
+  std::size_t threads() const { return workspace_.pool.threads(); }
+  std::size_t cut(std::size_t parts) const { return workspace_.pool.cut(parts); }
 
   // Calls body(part, scratch) for each part below `parts`, several at a time, and returns when all are done. `scratch`
   // is that of the thread: as many bytes as OpKind::scratch says, and holds nothing from one part to the next. Parts
   // share out elements of the output, never a sum, so that their number and order do not show in the result.
   template <class Body>
   void parallel(std::size_t parts, const Body& body) const {
-    staff_.pool.run(parts, [&](std::size_t part, std::size_t thread) {
-      body(part, staff_.scratch + thread * staff_.scratch_bytes);
+    workspace_.pool.run(parts, [&](std::size_t part, std::size_t thread) {
+      body(part, workspace_.scratch + thread * workspace_.scratch_bytes);
     });
   }
 
@@ -81,7 +81,7 @@ class Call : public View {
 
  private:
   std::byte* const* data_;
-  const Staff& staff_;
+  const Workspace& workspace_;
 };
 
 // `check` sees a View whose tensors and indices are sound, and judges how they fit each other: null, or what is

@@ -68,17 +68,17 @@ class NoSignals {
 
 }  // namespace
 
-class Crew {
+class WorkerPool {
  public:
-  Crew() = default;
+  WorkerPool() = default;
   // Where a thread cannot be started, the destructor stops those that were.
-  explicit Crew(std::size_t workers) : Crew() {
+  explicit WorkerPool(std::size_t workers) : WorkerPool() {
     const NoSignals none;
     workers_.reserve(workers);
     for (std::size_t thread = 1; thread <= workers; ++thread) workers_.emplace_back([this, thread] { serve(thread); });
   }
 
-  ~Crew() {
+  ~WorkerPool() {
     {
       const std::lock_guard lock(mutex_);
       stop_ = true;
@@ -244,23 +244,23 @@ class Crew {
 };
 
 Pool::Pool(std::uint32_t threads)
-    : threads_(threads), crew_(threads < 2 ? nullptr : std::make_unique<Crew>(threads - 1)) {}
+    : threads_(threads), workers_(threads < 2 ? nullptr : std::make_unique<WorkerPool>(threads - 1)) {}
 
 Pool::~Pool() {
   // Neither threads nor condition variables can be taken down by a process in which nobody runs or waits any more.
-  if (crew_ != nullptr && crew_->is_forked()) static_cast<void>(crew_.release());
+  if (workers_ != nullptr && workers_->is_forked()) static_cast<void>(workers_.release());
 }
 
-void Pool::share(std::size_t parts, const void* context, Body body) { crew_->share(parts, context, body); }
+void Pool::share(std::size_t parts, const void* context, Body body) { workers_->share(parts, context, body); }
 
 std::size_t Pool::helped(std::size_t parts) {
-  if (!is_busy_) crew_->begin();
+  if (!is_busy_) workers_->begin();
   is_busy_ = true;
-  return crew_->cut(parts);
+  return workers_->cut(parts);
 }
 
 void Pool::end() {
-  crew_->end();
+  workers_->end();
   is_busy_ = false;
 }
 

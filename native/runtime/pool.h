@@ -9,7 +9,7 @@ namespace octavo {
 
 inline constexpr std::uint32_t kMaxThreads = 256;
 
-class Crew;
+class WorkerPool;
 
 class Pool {
  public:
@@ -51,7 +51,7 @@ class Pool {
 
   std::size_t threads_;
   bool is_busy_ = false;
-  std::unique_ptr<Crew> crew_;
+  std::unique_ptr<WorkerPool> workers_;
 };
 
 }  // namespace octavo

@@ -136,10 +136,10 @@ void Session::attach(const Model& model) {
     // Never written through: an operator's result lies elsewhere.
     if (tensor.is_constant()) data_[i] = const_cast<std::byte*>(model.file.data()) + model.payload + tensor.offset;
   }
-  staff_.scratch = memory_.get() + aligned(model.arena_bytes);
-  staff_.scratch_bytes = aligned(model.scratch_bytes);
+  workspace_.scratch = memory_.get() + aligned(model.arena_bytes);
+  workspace_.scratch_bytes = aligned(model.scratch_bytes);
   calls_.clear();
-  for (const Op& op : model.ops) calls_.emplace_back(model, op, data_.data(), staff_, kernels_);
+  for (const Op& op : model.ops) calls_.emplace_back(model, op, data_.data(), workspace_, kernels_);
   model_ = &model;
   if (!nanoseconds_.empty()) time(true);
 }

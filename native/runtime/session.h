@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/kernels.h"
-#include "runtime/memory.h"
+#include "runtime/aligned_memory.h"
 #include "runtime/model.h"
 #include "runtime/op.h"
 #include "runtime/pool.h"
@@ -69,7 +69,7 @@ class Session {
   const Model* model_ = nullptr;
   const Kernels& kernels_;
   Pool pool_;
-  Staff staff_{pool_, nullptr, 0};
+  Workspace workspace_{pool_, nullptr, 0};
   std::list<Plan> plans_;  // the one used last comes first
   std::size_t bytes_ = 0;
   Memory memory_;

@@ -1,6 +1,6 @@
 // Look-ups, sums over pixels, and panels packed while a model runs, against plain loops.
 #include "kernels/kernels.h"
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 #include "tests/check.h"
 #include "tests/tests.h"
 
@@ -50,10 +50,10 @@ void test_pack_right(const Kernels& kernels, Random& random, int round) {
   std::vector<std::int8_t> found(panels(n) * panel_bytes(k)), expected(found.size());
   std::vector<std::int32_t> sums(panels(n) * kPanelColumns), expected_sums(sums.size());
   const auto k_step = static_cast<std::ptrdiff_t>(k_stride), n_step = static_cast<std::ptrdiff_t>(n_stride);
-  kernels.pack_right({b.data(), k, n, k_step, n_step, flip}, found.data(), sums.data());
+  kernels.pack_rhs({b.data(), k, n, k_step, n_step, flip}, found.data(), sums.data());
   pack_panels(flipped.data(), k, n, k_step, n_step, expected.data(), expected_sums.data());
-  check_same(found, expected, kernels.name, "pack_right", round);
-  check_same(sums, expected_sums, kernels.name, "pack_right's sums", round);
+  check_same(found, expected, kernels.name, "pack_rhs", round);
+  check_same(sums, expected_sums, kernels.name, "pack_rhs's sums", round);
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "kernels/kernels.h"
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 #include "tests/check.h"
 #include "tests/residual.h"
 #include "tests/tests.h"

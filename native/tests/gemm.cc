@@ -1,6 +1,6 @@
 // Products of an instruction set against plain loops.
 #include "kernels/kernels.h"
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 #include "tests/check.h"
 #include "tests/residual.h"
 #include "tests/tests.h"

@@ -27,9 +27,9 @@ inline std::vector<std::uint8_t> joined(const Kernels& scalar, const Gemm& produ
                                         const std::vector<std::uint8_t>& own) {
   const Residual& residual = *product.residual;
   std::vector<std::uint8_t> c(own.size());
-  scalar.join({own.data(), residual.data, c.data(), residual.own_scale, residual.scale, product.zero_point,
-               residual.zero_point, product.low < 0, residual.is_signed, false, residual.result},
-              own.size());
+  scalar.elementwise({own.data(), residual.data, c.data(), residual.own_scale, residual.scale, product.zero_point,
+                      residual.zero_point, product.low < 0, residual.is_signed, false, residual.result},
+                     own.size());
   return c;
 }
 

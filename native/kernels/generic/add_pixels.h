@@ -11,12 +11,12 @@ namespace {
 template <class Isa, int Channels, class Byte>
 void add_some_pixels(const Byte* x, std::size_t step, std::size_t pixels, std::int32_t* sums) {
   constexpr int kAll = Channels / Isa::kLanes;
-  typename Isa::Ints held[kAll];
-  each<kAll>([&](auto r) OCTAVO_LAMBDA { held[r] = Isa::load(sums + r * Isa::kLanes); });
+  typename Isa::Ints acc[kAll];
+  each<kAll>([&](auto r) OCTAVO_LAMBDA { acc[r] = Isa::load(sums + r * Isa::kLanes); });
   for (std::size_t i = 0; i < pixels; ++i, x += step) {
-    each<kAll>([&](auto r) OCTAVO_LAMBDA { held[r] = Isa::add(held[r], Isa::widen(x + r * Isa::kLanes)); });
+    each<kAll>([&](auto r) OCTAVO_LAMBDA { acc[r] = Isa::add(acc[r], Isa::widen(x + r * Isa::kLanes)); });
   }
-  each<kAll>([&](auto r) OCTAVO_LAMBDA { Isa::store(sums + r * Isa::kLanes, held[r]); });
+  each<kAll>([&](auto r) OCTAVO_LAMBDA { Isa::store(sums + r * Isa::kLanes, acc[r]); });
 }
 
 template <class Isa, class Byte>

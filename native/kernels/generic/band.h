@@ -1,7 +1,8 @@
 // The part of an image that a band of the output's rows sees, copied with its padding in the type that a kernel reads.
 #pragma once
 
-#include "kernels/generic/left.h"
+#include "kernels/generic/lhs.h"
+#include "kernels/isa/concept.h"
 
 namespace octavo {
 namespace {
@@ -22,7 +23,7 @@ inline std::size_t seen_columns(const Stride2d& w, std::size_t out_w) {
 // Of at most `rows` rows of the output, how many a band has.
 template <class Isa>
 std::size_t band_rows(const Pixels& image, const Stride2d& w, std::size_t out_w, std::size_t rows) {
-  const std::size_t line = seen_columns(w, out_w) * image.channels * sizeof(typename Isa::Left) * w.stride_h;
+  const std::size_t line = seen_columns(w, out_w) * image.channels * sizeof(typename Isa::Lhs) * w.stride_h;
   const std::size_t by_bytes = kBandBytes / (line + 1), by_positions = kBandPositions / out_w;
   const std::size_t fitting = by_bytes < by_positions ? by_bytes : by_positions;
   const std::size_t most = fitting < 1 ? 1 : fitting;
@@ -32,58 +33,58 @@ std::size_t band_rows(const Pixels& image, const Stride2d& w, std::size_t out_w,
 template <class Isa>
 std::size_t band_bytes(const Pixels& image, const Stride2d& w, std::size_t out_w, std::size_t rows) {
   const std::size_t pixels = seen_rows(w, rows) * seen_columns(w, out_w);
-  return whole_lines((pixels * image.channels + kSlack) * sizeof(typename Isa::Left));
+  return whole_lines((pixels * image.channels + kSlack) * sizeof(typename Isa::Lhs));
 }
 
 // What a byte of the image becomes.
 template <class Isa>
-constexpr typename Isa::Left left_value(std::int32_t value, bool a_signed) {
-  return static_cast<typename Isa::Left>(value + shift<Isa>(a_signed));
+constexpr typename Isa::Lhs lhs_value(std::int32_t value, bool a_signed) {
+  return static_cast<typename Isa::Lhs>(value + shift<Isa>(a_signed));
 }
 
 // Each type of left operand holds an unsigned byte as it is, or a signed one.
 template <class Isa>
-OCTAVO_INLINE typename Isa::Left left_byte(std::uint8_t byte, std::uint8_t flip) {
+OCTAVO_INLINE typename Isa::Lhs lhs_byte(std::uint8_t byte, std::uint8_t flip) {
   const auto flipped = static_cast<std::uint8_t>(byte ^ flip);
-  return Isa::kLeftSigned ? static_cast<typename Isa::Left>(static_cast<std::int8_t>(flipped))
-                          : static_cast<typename Isa::Left>(flipped);
+  return Isa::kLhsSigned ? static_cast<typename Isa::Lhs>(static_cast<std::int8_t>(flipped))
+                         : static_cast<typename Isa::Lhs>(flipped);
 }
 
 // Planes to pixels, for as many channels as the compiler is told.
 template <class Isa, int Channels>
 void interleave_planes(const std::uint8_t* from, std::size_t plane, std::size_t count, std::uint8_t flip,
-                       typename Isa::Left* __restrict to) {
+                       typename Isa::Lhs* __restrict to) {
   std::size_t i = 0;
-  if constexpr (requires { Isa::template interleave_planes<Channels>(from, plane, flip, to); }) {
+  if constexpr (InterleavesPlanes<Isa, Channels>) {
     for (; i + Isa::kPixels <= count; i += Isa::kPixels) {
       Isa::template interleave_planes<Channels>(from + i, plane, flip, to + i * Channels);
     }
   }
   for (; i < count; ++i) {
-    each<Channels>([&](auto c) OCTAVO_LAMBDA { to[i * Channels + c] = left_byte<Isa>(from[i + c * plane], flip); });
+    each<Channels>([&](auto c) OCTAVO_LAMBDA { to[i * Channels + c] = lhs_byte<Isa>(from[i + c * plane], flip); });
   }
 }
 
 // `count` pixels of a line of the image, the first of them at `from`.
 template <class Isa>
 void copy_pixels(const Pixels& image, const std::uint8_t* from, std::size_t count, std::uint8_t flip,
-                 typename Isa::Left* to) {
+                 typename Isa::Lhs* to) {
   if (image.channel == 1 && image.pixel == image.channels) return convert<Isa>(from, count * image.channels, flip, to);
   if (image.pixel == 1 && image.channels == 3) return interleave_planes<Isa, 3>(from, image.channel, count, flip, to);
   for (std::size_t i = 0; i < count; ++i, from += image.pixel) {
-    for (std::size_t c = 0; c < image.channels; ++c) *to++ = left_byte<Isa>(from[c * image.channel], flip);
+    for (std::size_t c = 0; c < image.channels; ++c) *to++ = lhs_byte<Isa>(from[c * image.channel], flip);
   }
 }
 
-template <class Left>
-void fill(Left value, std::size_t count, Left* to) {
+template <class Lhs>
+void fill(Lhs value, std::size_t count, Lhs* to) {
   for (std::size_t i = 0; i < count; ++i) to[i] = value;
 }
 
 // The padded lines [first, first + lines) of the image, of `columns` pixels; line 0 is the first of the padding.
 template <class Isa>
-void copy_band(const Pixels& image, const Stride2d& w, std::size_t columns, std::uint8_t flip, typename Isa::Left zero,
-               std::size_t first, std::size_t lines, typename Isa::Left* to) {
+void copy_band(const Pixels& image, const Stride2d& w, std::size_t columns, std::uint8_t flip, typename Isa::Lhs zero,
+               std::size_t first, std::size_t lines, typename Isa::Lhs* to) {
   const std::size_t length = columns * image.channels;
   const std::size_t beyond = image.w + w.left < columns ? image.w + w.left : columns;
   const std::size_t inside = beyond < w.left ? 0 : beyond - w.left;

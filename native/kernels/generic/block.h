@@ -1,4 +1,4 @@
-// What all kernels share: they work on blocks of sixteen values, held in as many registers as that takes.
+// What all kernels share: they work on blocks of sixteen values, acc in as many registers as that takes.
 #pragma once
 
 #include <cstddef>

@@ -44,16 +44,16 @@ inline void place_segments(const Stride2d& w, std::size_t pixel, std::size_t col
 
 // A band of the output's rows, whose windows lie `step` apart and `line` from row to row; `rows` has room for pointers.
 template <class Isa>
-void run_band(const Conv& conv, const RowsInput<Isa>& input, const typename Isa::Left* band, std::size_t step,
-              std::size_t line, const typename Isa::Left** rows) {
-  if constexpr (kHasLines<Isa>) {
+void run_band(const Conv& conv, const RowsInput<Isa>& input, const typename Isa::Lhs* band, std::size_t step,
+              std::size_t line, const typename Isa::Lhs** rows) {
+  if constexpr (HasLineKernel<Isa>) {
     if (runs_by_lines<Isa>(conv)) {
       return conv.product.output == Output::kResidual
                  ? run_lines<Isa, ResidualOutput<Isa>>(conv, input, band, line)
                  : run_lines<Isa, PackedOutput<Isa, typename Isa::Clipped>>(conv, input, band, line);
     }
   }
-  const typename Isa::Left** to = rows;
+  const typename Isa::Lhs** to = rows;
   for (std::size_t done = 0; done < input.count; done += conv.out_w, band += line) {
     for (std::size_t x = 0; x < conv.out_w; ++x) *to++ = band + x * step;
   }
@@ -63,7 +63,7 @@ void run_band(const Conv& conv, const RowsInput<Isa>& input, const typename Isa:
 
 template <class Isa>
 void conv(const Conv& conv, void* scratch) {
-  using Left = typename Isa::Left;
+  using Lhs = typename Isa::Lhs;
   const bool in_place = reads_in_place<Isa>(conv);
   const std::size_t most = band_rows<Isa>(conv.image, conv.window, conv.out_w, conv.rows),
                     count = conv_segments(conv.window);
@@ -72,8 +72,8 @@ void conv(const Conv& conv, void* scratch) {
   auto* widened = static_cast<std::int8_t*>(scratch);
   auto* segments = reinterpret_cast<std::size_t*>(widened + conv_widened<Isa>(conv));
   auto* rows =
-      reinterpret_cast<const Left**>(reinterpret_cast<char*>(segments) + whole_lines(count * sizeof(std::size_t)));
-  auto* band = reinterpret_cast<Left*>(reinterpret_cast<char*>(rows) + pointer_bytes(most * conv.out_w));
+      reinterpret_cast<const Lhs**>(reinterpret_cast<char*>(segments) + whole_lines(count * sizeof(std::size_t)));
+  auto* band = reinterpret_cast<Lhs*>(reinterpret_cast<char*>(rows) + pointer_bytes(most * conv.out_w));
   place_segments(conv.window, pixel, columns, segments);
   RowsInput<Isa> input{rows,
                        0,
@@ -86,11 +86,11 @@ void conv(const Conv& conv, void* scratch) {
                        widened};
   each_part(conv.rows, most, [&](std::size_t done, int high) {
     const std::size_t first = conv.first_row + done, line = first * conv.window.stride_h;
-    const Left* from = band;
+    const Lhs* from = band;
     if (in_place) {
-      from = reinterpret_cast<const Left*>(conv.image.data) + line * conv.image.w * conv.image.pixel;
+      from = reinterpret_cast<const Lhs*>(conv.image.data) + line * conv.image.w * conv.image.pixel;
     } else {
-      const auto zero = left_value<Isa>(conv.product.a_zero, conv.product.a_signed);
+      const auto zero = lhs_value<Isa>(conv.product.a_zero, conv.product.a_signed);
       copy_band<Isa>(conv.image, conv.window, columns, flip<Isa>(conv.product.a_signed), zero, line,
                      seen_rows(conv.window, static_cast<std::size_t>(high)), band);
     }

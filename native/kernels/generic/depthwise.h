@@ -8,12 +8,10 @@
 #include "kernels/generic/depthwise3x3.h"
 #include "kernels/generic/output.h"
 #include "kernels/generic/unsigned.h"
+#include "kernels/isa/concept.h"
 
 namespace octavo {
 namespace {
-
-template <class Isa>
-constexpr bool kInterleaves = requires { Isa::kChannels; };
 
 // Where the positions of the kernel lie from the first one, in their order.
 struct Taps {
@@ -54,7 +52,7 @@ struct InterleavedBlock {
   static constexpr std::size_t channel(std::size_t i) { return Isa::channel(i); }
   static void prepare(const std::uint8_t* rows, std::size_t positions, std::uint8_t* weights) {
     for (std::size_t i = 0; i < positions; i += 4, rows += 4 * kWidth, weights += 4 * kWidth) {
-      typename Isa::Sums w[4];
+      typename Isa::Accumulator w[4];
       Isa::interleave(Isa::bytes(rows), Isa::bytes(rows + kWidth), Isa::bytes(rows + 2 * kWidth),
                       Isa::bytes(rows + 3 * kWidth), w);
       std::memcpy(weights, w, sizeof w);
@@ -64,14 +62,14 @@ struct InterleavedBlock {
   template <class Out>
   static OCTAVO_INLINE void run(const std::uint8_t* from, const Taps& taps, const std::uint8_t* weights,
                                 const std::int32_t* start, const Out& out, std::size_t channels, std::uint8_t* c) {
-    typename Isa::Sums sums[4];
+    typename Isa::Accumulator sums[4];
     each<4>([&](auto k) OCTAVO_LAMBDA { sums[k] = Isa::load(start + k * (kWidth / 4)); });
     for (std::size_t i = 0; i < taps.count; i += 4, weights += 4 * kWidth) {
       add(sums, weights, Isa::bytes(from + taps.offsets[i]), Isa::bytes(from + taps.offsets[i + 1]),
           Isa::bytes(from + taps.offsets[i + 2]), Isa::bytes(from + taps.offsets[i + 3]));
     }
     const typename Isa::Clipped clipped(out.clip);
-    typename Isa::Sums q[4];
+    typename Isa::Accumulator q[4];
     each<4>([&](auto k) OCTAVO_LAMBDA {
       q[k] = clipped.rounded(sums[k], Isa::load(out.multiplier + k * (kWidth / 4)), Isa::all(0.0f));
     });
@@ -79,12 +77,12 @@ struct InterleavedBlock {
   }
 
  private:
-  using Bytes = typename Isa::Sums;
+  using Bytes = typename Isa::Accumulator;
   static OCTAVO_INLINE void add(Bytes (&sums)[4], const std::uint8_t* weights, Bytes a, Bytes b, Bytes c, Bytes d) {
     Bytes x[4];
     Isa::interleave(a, b, c, d, x);
     each<4>([&](auto k) OCTAVO_LAMBDA {
-      sums[k] = Isa::dot(sums[k], x[k], Isa::right(reinterpret_cast<const std::int8_t*>(weights + k * kWidth), 0, 0));
+      sums[k] = Isa::dot(sums[k], x[k], Isa::rhs(reinterpret_cast<const std::int8_t*>(weights + k * kWidth), 0, 0));
     });
   }
 };
@@ -95,7 +93,7 @@ inline std::size_t positions_of(const Stride2d& w) { return (w.kernel_h * w.kern
 
 template <class Isa>
 std::size_t depthwise_scratch(const Depthwise& d) {
-  if constexpr (kInterleaves<Isa>) {
+  if constexpr (InterleavesChannels<Isa>) {
     if (d.product.output == Output::kBytes && is_3x3(d.window)) return depthwise3x3_scratch<Isa>(d);
   }
   const std::size_t rows = band_rows<Unsigned>(d.image, d.window, d.out_w, d.rows), positions = positions_of(d.window);
@@ -175,7 +173,7 @@ void run_depthwise(const Depthwise& d, void* scratch) {
   each_part(d.rows, most, [&](std::size_t done, int high) {
     const std::size_t first = d.first_row + done, rows = static_cast<std::size_t>(high);
     copy_band<Unsigned>(d.image, d.window, columns, flip<Unsigned>(d.product.a_signed),
-                        left_value<Unsigned>(d.product.a_zero, d.product.a_signed), first * d.window.stride_h,
+                        lhs_value<Unsigned>(d.product.a_zero, d.product.a_signed), first * d.window.stride_h,
                         seen_rows(d.window, rows), band);
     for (std::size_t p = 0; p < runs.phases; ++p) {
       phase.prepare(d, p * Block::kWidth);
@@ -195,7 +193,7 @@ void run_depthwise(const Depthwise& d, void* scratch) {
 template <class Isa>
 void depthwise(const Depthwise& d, void* scratch) {
   if (d.product.output == Output::kFloat) return run_depthwise<Isa, PlainBlock<Isa>, FloatOutput>(d, scratch);
-  if constexpr (kInterleaves<Isa>) {
+  if constexpr (InterleavesChannels<Isa>) {
     if (is_3x3(d.window)) return depthwise3x3<Isa>(d, scratch);
     run_depthwise<Isa, InterleavedBlock<Isa>, ByteOutput>(d, scratch);
   } else {

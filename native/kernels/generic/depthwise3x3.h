@@ -7,8 +7,8 @@
 // the first three of the four bytes or in the last three.
 #pragma once
 
-#include "kernels/generic/left.h"
-#include "kernels/generic/rectified.h"
+#include "kernels/generic/lhs.h"
+#include "kernels/generic/relu_epilogue.h"
 #include "kernels/generic/unsigned.h"
 
 namespace octavo {
@@ -64,7 +64,7 @@ struct alignas(kLine) Phase3x3 {
         return Isa::bytes(reinterpret_cast<const std::uint8_t*>(w) + (y * 3 + x) * stride);
       };
       const auto none = Isa::all(0);
-      typename Isa::Sums upper[4], lower[4];
+      typename Isa::Accumulator upper[4], lower[4];
       Isa::interleave(row(0), row(1), row(2), none, upper);
       Isa::interleave(none, row(0), row(1), row(2), lower);
       each<4>([&](auto k) OCTAVO_LAMBDA {
@@ -78,15 +78,15 @@ struct alignas(kLine) Phase3x3 {
     const std::int32_t zero_point = product.a_zero + shift<Unsigned>(product.a_signed);
     std::int32_t begin[kWidth];
     for (std::size_t i = 0; i < kWidth; ++i) begin[i] = bias[i] - zero_point * sums[i];
-    rectified = is_rectified(product) && !product.a_signed && can_rectify(9, begin, factors, kWidth);
-    const std::int32_t more = rectified ? kRectifiedBits : 0;
+    rectified = fuses_relu(product) && !product.a_signed && can_fuse_relu(9, begin, factors, kWidth);
+    const std::int32_t more = rectified ? kReluBits : 0;
     for (std::size_t i = 0; i < kWidth; ++i) begin[i] += more;
     for (std::size_t i = 0; i < kWidth; i += 4) {
       const std::size_t c = Isa::channel(i);
       std::memcpy(start + i, begin + c, 4 * sizeof *begin);
       std::memcpy(multiplier + i, factors + c, 4 * sizeof *factors);
     }
-    for (std::size_t i = 0; i < kWidth; ++i) offset[i] = kRectifiedOffset * multiplier[i];
+    for (std::size_t i = 0; i < kWidth; ++i) offset[i] = kReluOffset * multiplier[i];
   }
 };
 
@@ -106,14 +106,14 @@ struct Row3x3 {
 };
 
 // Two blocks at a time, each of which sees New columns that the one before does not.
-template <class Isa, class Finish, int Rows, int New>
+template <class Isa, class Epilogue, int Rows, int New>
 struct Blocks3x3 {
-  using Sums = typename Isa::Sums;
+  using Sums = typename Isa::Accumulator;
   static constexpr int kShared = 3 - New, kResults = 2 * Rows;
   static constexpr std::ptrdiff_t kWidth = Isa::kChannels, kQuarter = kWidth / 4;
   const Row3x3 row;
   const Phase3x3<Isa>& phase;
-  const Finish finish;
+  const Epilogue finish;
   const Sums padding = Isa::all_bytes(row.padding);
   std::ptrdiff_t at = row.first;
   std::uint8_t* c = row.c;
@@ -128,7 +128,7 @@ struct Blocks3x3 {
       const std::ptrdiff_t begin = from < 0 ? -from : 0, end = row.length - from;
       each<Rows + 2>([&](auto r) OCTAVO_LAMBDA { lines[r] = Isa::bytes_of(padding, row.lines[r] + from, begin, end); });
     }
-    if constexpr (Finish::kFlips) {
+    if constexpr (Epilogue::kFlips) {
       each<Rows + 2>([&](auto r) OCTAVO_LAMBDA { lines[r] = Isa::flip(lines[r], row.flip); });
     }
     Isa::interleave(lines[0], lines[1], lines[2], lines[Rows + 1], column);
@@ -148,12 +148,12 @@ struct Blocks3x3 {
       each<kResults>([&](auto i) OCTAVO_LAMBDA { sums[i] = Isa::load(phase.start + k * kQuarter); });
       each<3 * Rows>([&](auto i) OCTAVO_LAMBDA {
         constexpr int x = i / Rows, r = i % Rows;
-        const auto w = Isa::held(Isa::right(phase.weights[k][x][r], 0, 0));
+        const auto w = Isa::pin(Isa::rhs(phase.weights[k][x][r], 0, 0));
         sums[r] = Isa::dot(sums[r], columns[x][k], w);
         sums[Rows + r] = Isa::dot(sums[Rows + r], columns[New + x][k], w);
       });
-      const auto multiplier = Isa::held(Isa::load(phase.multiplier + k * kQuarter));
-      const auto offset = Isa::held(Isa::load(phase.offset + k * kQuarter));
+      const auto multiplier = Isa::pin(Isa::load(phase.multiplier + k * kQuarter));
+      const auto offset = Isa::pin(Isa::load(phase.offset + k * kQuarter));
       each<kResults>([&](auto i) OCTAVO_LAMBDA { q[i][k] = finish.rounded(sums[i], multiplier, offset); });
     });
     // Of a block or row that is not there, the results are written where those of the one that is follow.
@@ -175,7 +175,7 @@ struct Blocks3x3 {
     for (std::size_t left = row.count;; left -= 2) {
       run(left >= 2, even, odd);
       if (left <= 2) return;
-      if constexpr (New == 1 && Finish::kLeavesRegisters) {
+      if constexpr (New == 1 && Epilogue::kLeavesRegisters) {
         left -= 2;
         run(left >= 2, odd, even);
         if (left <= 2) return;
@@ -187,10 +187,10 @@ struct Blocks3x3 {
 };
 
 // Of a phase, the rows [first, end) of the output.
-template <class Isa, class Finish, int Rows, int New>
+template <class Isa, class Epilogue, int Rows, int New>
 void run_rows3x3(const Depthwise& d, const std::uint8_t* zeros, const Phase3x3<Isa>& phase, Row3x3 row,
                  std::size_t first, std::size_t end) {
-  const Finish finish({d.product.zero_point, d.product.low, d.product.high, d.product.low < 0});
+  const Epilogue finish({d.product.zero_point, d.product.low, d.product.high, d.product.low < 0});
   const std::size_t c_row = row.c_row;
   row.c += first * c_row;
   for (std::size_t y = first; y < end; y += Rows, row.c += Rows * c_row) {
@@ -199,7 +199,7 @@ void run_rows3x3(const Depthwise& d, const std::uint8_t* zeros, const Phase3x3<I
       const std::size_t line = y * d.window.stride_h + i - d.window.top;
       row.lines[i] = line < d.image.h ? d.image.data + line * static_cast<std::size_t>(row.length) : zeros;
     }
-    Blocks3x3<Isa, Finish, Rows, New>{row, phase, finish}.run();
+    Blocks3x3<Isa, Epilogue, Rows, New>{row, phase, finish}.run();
   }
 }
 
@@ -245,11 +245,11 @@ std::size_t depthwise3x3_scratch(const Depthwise& d) {
   return whole_lines(d.image.w * channels) + most * sizeof(Phase3x3<Isa>);
 }
 
-template <class Isa, class Finish>
+template <class Isa, class Epilogue>
 auto* rows3x3(std::size_t stride, std::size_t pixels) {
-  if (stride == 2) return run_rows3x3<Isa, Finish, 1, 2>;
-  if (pixels == 1) return run_rows3x3<Isa, Finish, 2, 1>;
-  return pixels == 2 ? run_rows3x3<Isa, Finish, 2, 2> : run_rows3x3<Isa, Finish, 2, 3>;
+  if (stride == 2) return run_rows3x3<Isa, Epilogue, 1, 2>;
+  if (pixels == 1) return run_rows3x3<Isa, Epilogue, 2, 1>;
+  return pixels == 2 ? run_rows3x3<Isa, Epilogue, 2, 2> : run_rows3x3<Isa, Epilogue, 2, 3>;
 }
 
 template <class Isa>
@@ -279,7 +279,7 @@ void depthwise3x3(const Depthwise& d, void* scratch) {
       row.c = static_cast<std::uint8_t*>(d.product.c) + begin;
       row.channels = run - begin;
       row.count = runs.whole_rows ? (row.channels + row.c_step - 1) / row.c_step : d.out_w;
-      const auto rows = phases[p].rectified ? rows3x3<Isa, typename Isa::Rectified>(d.window.stride_w, runs.pixels)
+      const auto rows = phases[p].rectified ? rows3x3<Isa, typename Isa::FusedRelu>(d.window.stride_w, runs.pixels)
                                             : rows3x3<Isa, typename Isa::Clipped>(d.window.stride_w, runs.pixels);
       rows(d, zeros, phases[p], row, y, end - y < most ? end : y + most);
     }

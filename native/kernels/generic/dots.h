@@ -1,9 +1,9 @@
-// Products on registers alone. No product with memory can be faster: it is what the speed of gemm is held against.
+// Products on registers alone. No product with memory can be faster: it is what the speed of gemm is acc against.
 #pragma once
 
 #include "kernels/generic/block.h"
 #include "kernels/kernels.h"
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 
 namespace octavo {
 namespace {
@@ -39,10 +39,10 @@ template <class Isa>
 std::uint64_t dots(std::uint64_t rounds) {
   const std::int8_t b[2 * kGroupBytes] = {};
   const std::int32_t zeros[kBlock] = {};
-  auto right = Isa::right(b, 0, 0);
+  auto right = Isa::rhs(b, 0, 0);
   auto left = as_left(right);
   forget(right);
-  typename Isa::Sums sums[kChains];
+  typename Isa::Accumulator sums[kChains];
   OCTAVO_UNROLL
   for (int i = 0; i < kChains; ++i) sums[i] = Isa::start(zeros, 0);
   for (std::uint64_t round = 0; round < rounds; ++round) {

@@ -143,7 +143,7 @@ void activate(const Activation& row) {
         Block<Isa> v, bias;
         load_block<Isa>(row.x + first + i, left, 0.0f, v);
         load_block<Isa>(row.bias + first + i, left, 0.0f, bias);
-        join<Isa>(v, bias, Plus<Isa>());
+        zip<Isa>(v, bias, Plus<Isa>());
         change<Isa>(v, f);
         store_block<Isa>(v, left, y + i);
       });

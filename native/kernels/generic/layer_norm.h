@@ -20,14 +20,14 @@ OCTAVO_INLINE float gather_row(const LayerNorm& n, std::size_t row, float* y) {
     load_block<Isa>(x + i, left, 0.0f, v);
     if (n.bias != nullptr) {
       load_block<Isa>(n.bias + i, left, 0.0f, other);
-      join<Isa>(v, other, Plus<Isa>());
+      zip<Isa>(v, other, Plus<Isa>());
     }
     if (skip != nullptr) {
       load_block<Isa>(skip + i, left, 0.0f, other);
-      join<Isa>(v, other, Plus<Isa>());
+      zip<Isa>(v, other, Plus<Isa>());
     }
     store_block<Isa>(v, left, y + i);
-    join<Isa>(sums, v, Plus<Isa>());
+    zip<Isa>(sums, v, Plus<Isa>());
   });
   return total<Isa>(sums);
 }
@@ -45,7 +45,7 @@ OCTAVO_INLINE float deviation(const float* v, std::size_t size, float mean) {
       const auto d = Isa::subtract(x, middle);
       return Isa::multiply(d, d);
     });
-    join<Isa>(sums, away, Plus<Isa>());
+    zip<Isa>(sums, away, Plus<Isa>());
   });
   return total<Isa>(sums);
 }
@@ -59,10 +59,10 @@ OCTAVO_INLINE void finish_row(const LayerNorm& n, const Step& step, float mean, 
     load_block<Isa>(y + i, left, 0.0f, v);
     change<Isa>(v, [&](auto x) OCTAVO_LAMBDA { return Isa::multiply(Isa::subtract(x, middle), steep); });
     load_block<Isa>(n.scale + i, left, 0.0f, other);
-    join<Isa>(v, other, [](auto a, auto b) OCTAVO_LAMBDA { return Isa::multiply(a, b); });
+    zip<Isa>(v, other, [](auto a, auto b) OCTAVO_LAMBDA { return Isa::multiply(a, b); });
     if (n.shift != nullptr) {
       load_block<Isa>(n.shift + i, left, 0.0f, other);
-      join<Isa>(v, other, Plus<Isa>());
+      zip<Isa>(v, other, Plus<Isa>());
     }
     if (q == nullptr) return store_block<Isa>(v, left, y + i);
     quantize_block<Isa>(v, left, step, q + i);

@@ -3,64 +3,61 @@
 // as often as it multiplies.
 #pragma once
 
-#include "kernels/generic/finish.h"
+#include "kernels/generic/epilogue.h"
 #include "kernels/generic/rows.h"
 
 namespace octavo {
 namespace {
 
 template <class Isa>
-constexpr bool kHasLines = requires { Isa::kLineRows; };
-
-template <class Isa>
 bool runs_by_lines(const Conv& conv) {
   const Stride2d& w = conv.window;
   const bool bytes = conv.product.output == Output::kBytes || conv.product.output == Output::kResidual;
-  return kHasLines<Isa> && bytes && w.kernel_w == 3 && w.stride_w == 1 && w.dilation_w == 1 &&
+  return HasLineKernel<Isa> && bytes && w.kernel_w == 3 && w.stride_w == 1 && w.dilation_w == 1 &&
          conv.image.channels == kBlock && conv.product.n <= kBlock;
 }
 
-// kLineRows positions from `first` on. As in tile_meanwhile, pieces of other work are done in between.
-template <class Isa, class Meanwhile>
-__attribute__((noinline)) void line_tile(const TileInput<typename Isa::Left>& input, Meanwhile& meanwhile,
+// kLineRows positions from `first` on. As in tile_overlapped, pieces of other work are done in between.
+template <class Isa, class Background>
+__attribute__((noinline)) void line_tile(const TileInput<typename Isa::Lhs>& input, Background& background,
                                          std::int32_t* sums) {
   constexpr int kRows = Isa::kLineRows, kTaps = 3, kSteps = kBlock / Isa::kDepth;
-  typename Isa::Sums held[kRows];
-  each<kRows>([&](auto r) OCTAVO_LAMBDA { held[r] = Isa::start(input.start, 0); });
-  const std::size_t pieces = meanwhile.pieces(), together = (pieces + input.segment_count - 1) / input.segment_count;
+  typename Isa::Accumulator acc[kRows];
+  each<kRows>([&](auto r) OCTAVO_LAMBDA { acc[r] = Isa::start(input.start, 0); });
+  const std::size_t pieces = background.pieces(), together = (pieces + input.segment_count - 1) / input.segment_count;
   const std::int8_t* b = input.b;
   std::size_t piece = 0;
   for (std::size_t segment = 0; segment < input.segment_count; ++segment, b += input.b_stride) {
-    for (std::size_t i = 0; i < together && piece < pieces; ++i) meanwhile.run(piece++);
-    const typename Isa::Left* a = input.rows[0] + input.segments[segment];
+    for (std::size_t i = 0; i < together && piece < pieces; ++i) background.run(piece++);
+    const typename Isa::Lhs* a = input.rows[0] + input.segments[segment];
     each<kSteps>([&](auto step) OCTAVO_LAMBDA {
-      typename Isa::RightRegister right[kTaps];
-      each<kTaps>([&](auto t) OCTAVO_LAMBDA { right[t] = Isa::right(b + (t * kSteps + step) * kGroupBytes, 0, 0); });
+      typename Isa::RhsRegister rhs[kTaps];
+      each<kTaps>([&](auto t) OCTAVO_LAMBDA { rhs[t] = Isa::rhs(b + (t * kSteps + step) * kGroupBytes, 0, 0); });
       each<kRows + kTaps - 1>([&](auto x) OCTAVO_LAMBDA {
-        const auto left = Isa::left(&a, x * kBlock + step * Isa::kDepth, 0);
+        const auto lhs = Isa::lhs(&a, x * kBlock + step * Isa::kDepth, 0);
         each<kTaps>([&](auto t) OCTAVO_LAMBDA {
-          if constexpr (x >= t && x - t < kRows) held[x - t] = Isa::dot(held[x - t], left, right[t]);
+          if constexpr (x >= t && x - t < kRows) acc[x - t] = Isa::dot(acc[x - t], lhs, rhs[t]);
         });
       });
     });
   }
-  each<kRows>([&](auto r) OCTAVO_LAMBDA { Isa::store_sums(sums + r * meanwhile.stride(), kBlock, &held[r]); });
+  each<kRows>([&](auto r) OCTAVO_LAMBDA { Isa::store_accumulators(sums + r * background.stride(), kBlock, &acc[r]); });
 }
 
 // Some lines of the output; the first window of the first of them is at `band`, that of the next `line` behind it.
 template <class Isa, class Out>
-void run_lines(const Conv& conv, const RowsInput<Isa>& input, const typename Isa::Left* band, std::size_t line) {
+void run_lines(const Conv& conv, const RowsInput<Isa>& input, const typename Isa::Lhs* band, std::size_t line) {
   alignas(kLine) std::int32_t start[kBlock];
   alignas(kLine) std::int32_t sums[2][sums_of(Isa::kLineRows, 1)];
-  start_sums<Isa>(conv.product, 0, kBlock, start);
+  initial_accumulators<Isa>(conv.product, 0, kBlock, start);
   const std::size_t segment = panel_bytes(input.segment_depth);
-  TileInput<typename Isa::Left> from{nullptr, input.segments, input.segment_count, input.steps, 0, conv.product.b,
-                                     segment, start};
-  Finish<Isa, 1, Out> finish(conv.product, Out(conv.product), 0, nullptr);
+  TileInput<typename Isa::Lhs> from{nullptr, input.segments, input.segment_count, input.steps, 0, conv.product.b,
+                                    segment, start};
+  Epilogue<Isa, 1, Out> finish(conv.product, Out(conv.product), 0, nullptr);
   int now = 0;
   for (std::size_t row = 0; row < input.count; row += conv.out_w, band += line) {
     each_part(conv.out_w, Isa::kLineRows, [&](std::size_t x, int high) {
-      const typename Isa::Left* first = band + x * kBlock;
+      const typename Isa::Lhs* first = band + x * kBlock;
       from.rows = &first;
       line_tile<Isa>(from, finish, sums[now]);
       finish.take(sums[now], input.first + row + x, 0, high);

@@ -4,8 +4,9 @@
 
 #include "kernels/generic/block.h"
 #include "kernels/generic/step.h"
+#include "kernels/isa/concept.h"
 #include "kernels/kernels.h"
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 
 namespace octavo {
 namespace {
@@ -34,14 +35,11 @@ OCTAVO_INLINE void each_panel(std::size_t columns, Element* c, const Store& stor
 constexpr int kGroup = 4;  // panels that are stored together
 constexpr int kMostRows = 16;
 
-template <class Isa>
-constexpr bool kStoresRows = requires { Isa::kStoresRows; };
-
 // Rows that are shorter than a group and lie one behind the other in c are stored together by outputs that can, as if
 // they were one row: what belongs to the columns is repeated for each of them.
 template <class Isa, int Panels>
 struct Together {
-  static constexpr bool kPossible = kStoresRows<Isa> && Panels <= kGroup / 2;
+  static constexpr bool kPossible = PacksBytes<Isa> && Panels <= kGroup / 2;
   static constexpr std::size_t kColumns = kPossible ? kMostRows * Panels * kBlock + kGroup * kBlock : 1;
   alignas(kLine) float multiplier[kColumns];
 
@@ -64,6 +62,14 @@ OCTAVO_INLINE void store_packed(const How& how, const typename Isa::Ints (&q)[Pa
   const typename Isa::Ints four[] = {q[0], q[1 < kLast ? 1 : kLast], q[2 < kLast ? 2 : kLast], q[kLast]};
   Isa::store_bytes(Isa::in_a_row(how.bytes(four)), columns < kAll ? columns : kAll, c);
 }
+
+// Outputs whose fast result may be wrong by one: their Exact stores it again.
+template <class Out>
+concept HasExactPath = requires { typename Out::Exact; };
+
+// Outputs that can store several short rows as one.
+template <class Out>
+concept StoresTogether = requires { Out::kStoresTogether; };
 
 template <class Isa>
 struct Int32Output {
@@ -153,11 +159,11 @@ struct PackedOutput {
         how({gemm.zero_point, gemm.low, gemm.high, gemm.low < 0}) {}
 
   // One panel of some rows.
-  template <int Rows, int Panels, class Held, class Rounded>
-  OCTAVO_INLINE void round(const Held& v, int panel, std::size_t column, Rounded& q) const {
+  template <int Rows, int Panels, class Accumulators, class Rounded>
+  OCTAVO_INLINE void round(const Accumulators& v, int panel, std::size_t column, Rounded& q) const {
     const std::size_t first_column = column + panel * kBlock;
-    const auto factor = Isa::held(Isa::load(multiplier + first_column));
-    const auto added = Isa::held(Isa::load(offset + (first_column - first)));
+    const auto factor = Isa::pin(Isa::load(multiplier + first_column));
+    const auto added = Isa::pin(Isa::load(offset + (first_column - first)));
     each<Rows>([&](auto r) OCTAVO_LAMBDA { q[r][panel] = how.rounded(v[r][panel], factor, added); });
   }
 
@@ -229,7 +235,7 @@ struct ResidualOutput {
     each<kAll>([&](auto r) OCTAVO_LAMBDA {
       const auto moved = Isa::multiply_add(Isa::to_floats(other[r]), Isa::all(other_factor), Isa::all(offset));
       auto quotient = Isa::multiply_add(own[r], Isa::all(own_factor), moved);
-      if constexpr (!kStoresRows<Isa>) {
+      if constexpr (!PacksBytes<Isa>) {
         quotient = Isa::min(Isa::max(quotient, Isa::all(least)), Isa::all(most));
       }
       const auto units = Isa::round(quotient);
@@ -283,7 +289,7 @@ struct ResidualOutput {
                                     typename Isa::Ints (&to)[Panels * kRegisters<Isa>]) const {
     if (columns >= Panels * kBlock) {
       each<Panels * kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { to[r] = widened(from + r * Isa::kLanes); });
-    } else if constexpr (requires { Isa::widen_first(from, columns); }) {
+    } else if constexpr (WidensFirst<Isa>) {
       each<Panels>([&](auto p) OCTAVO_LAMBDA {
         const std::size_t begin = p * kBlock, left = columns < begin ? 0 : columns - begin;
         to[p] = left >= kBlock       ? widened(from + begin)
@@ -304,7 +310,7 @@ struct ResidualOutput {
   template <int Panels>
   OCTAVO_INLINE void store_integers(const typename Isa::Ints (&q)[Panels * kRegisters<Isa>], std::size_t columns,
                                     Element* c) const {
-    if constexpr (kStoresRows<Isa>) {
+    if constexpr (PacksBytes<Isa>) {
       store_packed<Isa, Panels>(typename Isa::Clipped(clip), q, columns, c);
     } else {
       each_panel<Isa, Panels>(columns, c, [&](int panel, Element* to) {

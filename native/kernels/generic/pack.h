@@ -1,16 +1,16 @@
-// Packs the right matrix of a product while the model runs: the panels and sums of panels.h. Bytes of u8 have their
+// Packs the right matrix of a product while the model runs: the panels and sums of packing.h. Bytes of u8 have their
 // top bit flipped, which moves them, and their zero point, by -128.
 #pragma once
 
 #include "kernels/generic/block.h"
 #include "kernels/kernels.h"
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 
 namespace octavo {
 namespace {
 
 // Up to four k by sixteen columns, one byte at a time; the rest are zeros.
-inline void pack_group(const Right& right, std::size_t k, std::size_t column, std::int8_t* packed) {
+inline void pack_group(const RhsSource& right, std::size_t k, std::size_t column, std::int8_t* packed) {
   std::memset(packed, 0, kGroupBytes);
   for (std::size_t j = column; j < right.n && j < column + kPanelColumns; ++j) {
     for (std::size_t i = k; i < right.k && i < k + kGroupDepth; ++i) {
@@ -22,7 +22,7 @@ inline void pack_group(const Right& right, std::size_t k, std::size_t column, st
 }
 
 // Sixteen whole columns, each with its k side by side.
-inline void pack_columns(const Right& right, std::size_t groups, std::size_t column, std::int8_t* packed) {
+inline void pack_columns(const RhsSource& right, std::size_t groups, std::size_t column, std::int8_t* packed) {
   const std::uint32_t flip = 0x01010101u * right.flip;
   for (std::size_t j = 0; j < kPanelColumns; ++j) {
     const std::uint8_t* from = right.b + static_cast<std::ptrdiff_t>(column + j) * right.n_stride;
@@ -37,7 +37,7 @@ inline void pack_columns(const Right& right, std::size_t groups, std::size_t col
 
 // Four whole k at a time, each with its columns side by side.
 template <class Isa>
-void pack_rows(const Right& right, std::size_t groups, std::size_t column, std::int8_t* packed) {
+void pack_rows(const RhsSource& right, std::size_t groups, std::size_t column, std::int8_t* packed) {
   const std::uint8_t* from = right.b + column;
   for (std::size_t g = 0; g < groups; ++g, from += kGroupDepth * right.k_stride, packed += kGroupBytes) {
     const std::uint8_t* const rows[] = {from, from + right.k_stride, from + 2 * right.k_stride,
@@ -62,7 +62,7 @@ void sum_panel(const std::int8_t* packed, std::size_t bytes, std::int32_t* sums)
 }
 
 template <class Isa>
-void pack_right(const Right& right, std::int8_t* packed, std::int32_t* sums) {
+void pack_rhs(const RhsSource& right, std::int8_t* packed, std::int32_t* sums) {
   const std::size_t bytes = panel_bytes(right.k), whole = right.k / kGroupDepth;
   for (std::size_t column = 0; column < right.n; column += kPanelColumns, packed += bytes, sums += kPanelColumns) {
     std::size_t done = column + kPanelColumns <= right.n ? whole : 0;

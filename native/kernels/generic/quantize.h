@@ -10,7 +10,7 @@ namespace {
 template <class Isa>
 void quantize(const float* x, std::size_t count, const Mapping& mapping, std::uint8_t* q) {
   const Step step = step_of(mapping);
-  if constexpr (kStoresRows<Isa>) {
+  if constexpr (PacksBytes<Isa>) {
     constexpr std::size_t kColumns = kGroup * kBlock;
     const typename Isa::Clipped clipped({mapping.zero_point, mapping.low, mapping.high, mapping.low < 0});
     for (; count >= kColumns; count -= kColumns, x += kColumns, q += kColumns) {

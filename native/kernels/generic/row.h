@@ -4,6 +4,7 @@
 
 #include "kernels/generic/block.h"
 #include "kernels/generic/to_grid.h"
+#include "kernels/isa/concept.h"
 
 namespace octavo {
 namespace {
@@ -17,14 +18,10 @@ OCTAVO_INLINE void each_part_of_row(std::size_t count, const Body& body) {
   for (std::size_t i = 0; i < count; i += kBlock) body(i, count - i);
 }
 
-// Whether an instruction set reads and writes the first of less than sixteen by themselves; others go through memory.
-template <class Isa>
-constexpr bool kHasMasks = requires { Isa::load_first(nullptr, 0, 0.0f); };
-
 // `fill` stands for what is behind the row's end.
 template <class Isa>
 OCTAVO_INLINE void load_block(const float* p, std::size_t left, float fill, Block<Isa>& v) {
-  if constexpr (kHasMasks<Isa>) {
+  if constexpr (HasMasks<Isa>) {
     v[0] = left < kBlock ? Isa::load_first(p, left, fill) : Isa::load(p);
     return;
   }
@@ -38,7 +35,7 @@ OCTAVO_INLINE void load_block(const float* p, std::size_t left, float fill, Bloc
 
 template <class Isa>
 OCTAVO_INLINE void store_block(const Block<Isa>& v, std::size_t left, float* p) {
-  if constexpr (kHasMasks<Isa>) {
+  if constexpr (HasMasks<Isa>) {
     if (left < kBlock) return Isa::store_first(p, left, v[0]);
   }
   float padded[kBlock];
@@ -53,7 +50,7 @@ OCTAVO_INLINE void quantize_block(const Block<Isa>& v, std::size_t left, const S
   typename Isa::Ints q[kRegisters<Isa>];
   each<kRegisters<Isa>>([&](auto r)
                             OCTAVO_LAMBDA { q[r] = Isa::add(to_grid<Isa>(v[r], step), Isa::all(step.zero_point)); });
-  if constexpr (kHasMasks<Isa>) {
+  if constexpr (HasMasks<Isa>) {
     if (left < kBlock) return Isa::store_first(p, left, q[0]);
   }
   Isa::store_low_bytes(left < kBlock ? padded : p, q);
@@ -68,7 +65,7 @@ OCTAVO_INLINE void change(Block<Isa>& v, const Body& body) {
 
 // v = body(v, other).
 template <class Isa, class Body>
-OCTAVO_INLINE void join(Block<Isa>& v, const Block<Isa>& other, const Body& body) {
+OCTAVO_INLINE void zip(Block<Isa>& v, const Block<Isa>& other, const Body& body) {
   each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { v[r] = body(v[r], other[r]); });
 }
 
@@ -113,7 +110,7 @@ float row_sum(const float* x, std::size_t count) {
   each_part_of_row(count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {
     Block<Isa> v;
     load_block<Isa>(x + i, left, 0.0f, v);
-    join<Isa>(sums, v, Plus<Isa>());
+    zip<Isa>(sums, v, Plus<Isa>());
   });
   return total<Isa>(sums);
 }
@@ -126,8 +123,8 @@ float row_max(const float* x, std::size_t count) {
   each_part_of_row(count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {
     Block<Isa> v;
     load_block<Isa>(x + i, left, -__builtin_inff(), v);
-    join<Isa>(v, most, Larger<Isa>());
-    join<Isa>(most, v, [](auto, auto larger) OCTAVO_LAMBDA { return larger; });
+    zip<Isa>(v, most, Larger<Isa>());
+    zip<Isa>(most, v, [](auto, auto larger) OCTAVO_LAMBDA { return larger; });
   });
   return Isa::largest(halved<Isa>(most, Larger<Isa>()));
 }

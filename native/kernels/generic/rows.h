@@ -1,10 +1,10 @@
 // Rows of a, wherever they lie, times all panels of b.
 #pragma once
 
-#include "kernels/generic/finish.h"
-#include "kernels/generic/left.h"
-#include "kernels/generic/rectified.h"
-#include "kernels/generic/tile.h"
+#include "kernels/generic/epilogue.h"
+#include "kernels/generic/lhs.h"
+#include "kernels/generic/micro_kernel.h"
+#include "kernels/generic/relu_epilogue.h"
 
 namespace octavo {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 // `rows` is followed by kMostRows copies of its last pointer, for tiles that are higher than the rows left.
 template <class Isa>
 struct RowsInput {
-  const typename Isa::Left* const* rows;
+  const typename Isa::Lhs* const* rows;
   std::size_t count;
   std::size_t first;  // where in the output the first of them goes
   const std::size_t* segments;
@@ -23,24 +23,20 @@ struct RowsInput {
   std::int8_t* widened;          // memory for as many bytes as widened_bytes says
 };
 
-// An instruction set that spends much on reading weights has them widened once for many rows.
-template <class Isa>
-constexpr bool kWidens = requires { Isa::Widened::kRightSize; };
-
 template <class Isa>
 std::size_t widened_bytes(std::size_t k) {
-  if constexpr (kWidens<Isa>) return panel_bytes(k) * kRightSize<typename Isa::Widened>;
+  if constexpr (WidensRhs<Isa>) return panel_bytes(k) * kRhsSize<typename Isa::Widened>;
   return 0;
 }
 constexpr std::size_t kManyRows = 24;
 
 // Of one panel.
 template <class Isa>
-TileInput<typename Isa::Left> widen(const TileInput<typename Isa::Left>& from, const RowsInput<Isa>& input) {
-  constexpr std::size_t kSize = kRightSize<typename Isa::Widened>;
+TileInput<typename Isa::Lhs> widen(const TileInput<typename Isa::Lhs>& from, const RowsInput<Isa>& input) {
+  constexpr std::size_t kSize = kRhsSize<typename Isa::Widened>;
   const std::size_t groups = input.segment_count * input.segment_depth / kGroupDepth;
   for (std::size_t i = 0; i < groups; ++i) {
-    Isa::widen_group(from.b + i * kGroupBytes, input.widened + i * kGroupBytes * kSize);
+    Isa::widen_rhs(from.b + i * kGroupBytes, input.widened + i * kGroupBytes * kSize);
   }
   auto widened = from;
   widened.b = input.widened;
@@ -50,7 +46,7 @@ TileInput<typename Isa::Left> widen(const TileInput<typename Isa::Left>& from, c
 
 // bias - (zero point of what the tiles read as a) * (sum of b's column).
 template <class Isa>
-void start_sums(const Gemm& gemm, std::size_t column, std::size_t count, std::int32_t* start) {
+void initial_accumulators(const Gemm& gemm, std::size_t column, std::size_t count, std::int32_t* start) {
   const std::int32_t zero_point = gemm.a_zero + shift<Isa>(gemm.a_signed);
   for (std::size_t i = column; i < column + count; ++i) {
     *start++ = (gemm.bias == nullptr ? 0 : gemm.bias[i]) - zero_point * gemm.b_sums[i];
@@ -60,7 +56,7 @@ void start_sums(const Gemm& gemm, std::size_t column, std::size_t count, std::in
 // Some panels of b, all rows: tiles whose sums become bytes while they are in registers. For products too short for
 // more work between their steps, and for sums of which little work is left.
 template <class Isa, int Panels, bool kTogether, class Out>
-void run_direct(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from,
+void run_direct(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Lhs>& from,
                 const Out& out) {
   using Height = Heights<Isa, Panels>;
   auto* c = static_cast<std::uint8_t*>(gemm.c) + input.first * gemm.c_stride + column;
@@ -74,13 +70,10 @@ void run_direct(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t colum
   Height::choose(left, [&](auto height) OCTAVO_LAMBDA { part_of_tile<Isa, height, Panels>(from, to, left); });
 }
 
-// What is done meanwhile needs registers too: to join takes more than any other output.
+// What is done background needs registers too: to join takes more than any other output.
 template <class Isa, int Panels, class Out>
 constexpr int long_rows() {
-  if constexpr (requires {
-                  typename Out::Exact;
-                  Isa::residual_rows(Panels);
-                }) {
+  if constexpr (HasExactPath<Out> && LimitsResidualRows<Isa>) {
     return Isa::residual_rows(Panels);
   } else {
     return Isa::tile_rows(Panels);
@@ -90,27 +83,27 @@ constexpr int long_rows() {
 // The same of longer products, to whatever output. Where the instruction set has units to spare, a high tile is
 // finished while the next one is made.
 template <class Isa, int Panels, class Reader = Isa, class Out>
-void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from,
+void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Lhs>& from,
               const Out& out) {
-  if constexpr (kWidens<Isa> && std::is_same_v<Reader, Isa> && Panels == 1) {
+  if constexpr (WidensRhs<Isa> && std::is_same_v<Reader, Isa> && Panels == 1) {
     if (input.count >= kManyRows) {
       auto widened = widen<Isa>(from, input);
       return run_long<Isa, Panels, typename Isa::Widened>(gemm, input, column, widened, out);
     }
   }
   using Height = Heights<Isa, Panels, long_rows<Isa, Panels, Out>()>;
-  constexpr bool kMeanwhile = !std::is_same_v<Out, Int32Output<Isa>> && requires { Isa::kFinishesMeanwhile; };
+  constexpr bool kOverlaps = !std::is_same_v<Out, Int32Output<Isa>> && OverlapsEpilogue<Isa>;
   alignas(kLine) std::int32_t sums[2][sums_of(Height::kFull, Panels)];
-  Finish<Isa, Panels, Out> finish(gemm, out, column, input.row_sums);
+  Epilogue<Isa, Panels, Out> finish(gemm, out, column, input.row_sums);
   const std::size_t all = input.segment_count * input.steps;
   int now = 0;
   for (std::size_t row = 0; row < input.count; row += Height::kFull) {
     const int high = input.count - row < Height::kFull ? static_cast<int>(input.count - row) : Height::kFull;
     from.rows = input.rows + row;
-    if (kMeanwhile && high > Height::kHalf) {
-      if constexpr (kMeanwhile) {
+    if (kOverlaps && high > Height::kHalf) {
+      if constexpr (kOverlaps) {
         const std::size_t pieces = finish.pieces(), between = pieces == 0 ? all : (all + pieces - 1) / pieces;
-        tile_meanwhile<Isa, Height::kFull, Panels>(from, between, finish, sums[now]);
+        tile_overlapped<Isa, Height::kFull, Panels>(from, between, finish, sums[now]);
       }
     } else {
       finish.end();
@@ -124,7 +117,7 @@ void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
 }
 
 template <class Isa, int Panels, class How>
-void run_packed(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Left>& from,
+void run_packed(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Lhs>& from,
                 const PackedOutput<Isa, How>& out) {
   if constexpr (Panels <= kGroup / 2) {
     const bool together = gemm.n == Panels * kBlock && gemm.c_stride == gemm.n;
@@ -135,23 +128,23 @@ void run_packed(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t colum
 
 // Of columns from `first` on: what their sums begin at, and what is added to their products.
 template <int Panels>
-bool rectify(const Gemm& gemm, std::size_t first, std::size_t depth, std::int32_t* start, float* offset) {
+bool fuse_relu(const Gemm& gemm, std::size_t first, std::size_t depth, std::int32_t* start, float* offset) {
   constexpr std::size_t kColumns = Panels * kBlock;
   const float* multiplier = gemm.multiplier + first;
-  if (!is_rectified(gemm) || !can_rectify(depth, start, multiplier, kColumns)) return false;
-  for (std::size_t i = 0; i < kColumns; ++i) start[i] += kRectifiedBits;
-  for (std::size_t i = 0; i < kColumns; ++i) offset[i] = multiplier[i] * kRectifiedOffset;
+  if (!fuses_relu(gemm) || !can_fuse_relu(depth, start, multiplier, kColumns)) return false;
+  for (std::size_t i = 0; i < kColumns; ++i) start[i] += kReluBits;
+  for (std::size_t i = 0; i < kColumns; ++i) offset[i] = multiplier[i] * kReluOffset;
   return true;
 }
 
 template <class Isa, int Panels>
-void run_to_bytes(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column,
-                  TileInput<typename Isa::Left>& from, std::int32_t* start) {
-  if constexpr (kStoresRows<Isa> && Panels <= kGroup) {
+void run_to_bytes(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Lhs>& from,
+                  std::int32_t* start) {
+  if constexpr (PacksBytes<Isa> && Panels <= kGroup) {
     alignas(kLine) float offset[Panels * kBlock];
     const std::size_t depth = input.segment_count * input.steps * Isa::kDepth;
-    if (input.row_sums == nullptr && rectify<Panels>(gemm, column, depth, start, offset)) {
-      const PackedOutput<Isa, typename Isa::Rectified> out(gemm, column, offset);
+    if (input.row_sums == nullptr && fuse_relu<Panels>(gemm, column, depth, start, offset)) {
+      const PackedOutput<Isa, typename Isa::FusedRelu> out(gemm, column, offset);
       return run_packed<Isa, Panels>(gemm, input, column, from, out);
     }
     constexpr std::size_t kLong = 16;
@@ -161,7 +154,7 @@ void run_to_bytes(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t col
       return run_packed<Isa, Panels>(gemm, input, column, from, out);
     }
   }
-  if constexpr (kStoresRows<Isa>) {
+  if constexpr (PacksBytes<Isa>) {
     run_long<Isa, Panels>(gemm, input, column, from, PackedOutput<Isa, typename Isa::Clipped>(gemm));
   } else {
     run_long<Isa, Panels>(gemm, input, column, from, ByteOutput<Isa>(gemm));
@@ -175,8 +168,8 @@ void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel
   const std::size_t stride = panel_bytes(input.segment_count * input.segment_depth), column = panel * kBlock;
   const std::size_t skip = (input.segment_depth - input.steps * Isa::kDepth) * kPanelColumns;
   alignas(kLine) std::int32_t start[Panels * kBlock];
-  start_sums<Isa>(gemm, column, Panels * kBlock, start);
-  TileInput<typename Isa::Left> from{
+  initial_accumulators<Isa>(gemm, column, Panels * kBlock, start);
+  TileInput<typename Isa::Lhs> from{
       input.rows, input.segments, input.segment_count, input.steps, skip, gemm.b + panel * stride, stride, start};
   switch (gemm.output) {
     case Output::kInt32:
@@ -222,8 +215,8 @@ constexpr std::size_t steps_of(std::size_t k) {
 }
 
 // The pointers to rows of a matrix, and the copies of the last that follow them.
-template <class Left>
-void point_at_rows(const Left* first, std::size_t stride, std::size_t count, const Left** rows) {
+template <class Lhs>
+void point_at_rows(const Lhs* first, std::size_t stride, std::size_t count, const Lhs** rows) {
   for (std::size_t r = 0; r < count + kMostRows; ++r) rows[r] = first + (r < count ? r : count - 1) * stride;
 }
 

@@ -19,7 +19,7 @@ OCTAVO_INLINE float largest_score(const float* x, const float* mask, std::size_t
     Block<Isa> v, other;
     load_block<Isa>(x + i, left, -__builtin_inff(), v);
     load_block<Isa>(mask + i, left, 0.0f, other);
-    join<Isa>(v, other, Plus<Isa>());
+    zip<Isa>(v, other, Plus<Isa>());
     store_block<Isa>(v, left, y + i);
     each<kRegisters<Isa>>([&](auto r) OCTAVO_LAMBDA { most[r] = Isa::max(v[r], most[r]); });
   });
@@ -38,7 +38,7 @@ OCTAVO_INLINE float exponentials(const float* x, float largest, std::size_t coun
     load_block<Isa>(x + i, left, -__builtin_inff(), v);
     change<Isa>(v, [&](auto x) OCTAVO_LAMBDA { return exponential_below_zero<Isa>(Isa::subtract(x, most)); });
     store_block<Isa>(v, left, y + i);
-    join<Isa>(sums, v, Plus<Isa>());
+    zip<Isa>(sums, v, Plus<Isa>());
   });
   return total<Isa>(sums);
 }

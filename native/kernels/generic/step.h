@@ -19,7 +19,7 @@ struct Step {
   double inverse;
   double low;
   double high;
-  float quick_inverse;
+  float fast_inverse;
   std::int32_t zero_point;
   float doubt;  // how far from an integer a quick quotient may lie and be sure to round as the exact one
 };

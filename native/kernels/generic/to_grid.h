@@ -13,7 +13,7 @@ OCTAVO_INLINE typename Isa::Ints to_grid(typename Isa::Floats x, const Step& ste
   if constexpr (Isa::kLanes == 1) {
     return Isa::to_grid_exactly(x, step);
   } else {
-    auto q = Isa::multiply(Isa::without_nans(x), Isa::all(step.quick_inverse));
+    auto q = Isa::multiply(Isa::without_nans(x), Isa::all(step.fast_inverse));
     q = Isa::min(Isa::max(q, Isa::all(static_cast<float>(step.low))), Isa::all(static_cast<float>(step.high)));
     const auto rounded = Isa::round(q);
     const auto distance = Isa::absolute(Isa::subtract(q, Isa::to_floats(rounded)));
@@ -29,7 +29,7 @@ template <class Isa, int Count>
 OCTAVO_INLINE void to_grid(const typename Isa::Floats (&x)[Count], const Step& step, typename Isa::Ints (&q)[Count]) {
   auto farthest = Isa::all(0);
   each<Count>([&](auto i) OCTAVO_LAMBDA {
-    const auto quotient = Isa::multiply(x[i], Isa::all(step.quick_inverse));
+    const auto quotient = Isa::multiply(x[i], Isa::all(step.fast_inverse));
     const auto low = Isa::all(static_cast<float>(step.low)), high = Isa::all(static_cast<float>(step.high));
     const auto clipped = Isa::clamp(quotient, low, high);
     q[i] = Isa::round(clipped);

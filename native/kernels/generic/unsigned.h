@@ -7,9 +7,9 @@ namespace octavo {
 namespace {
 
 struct Unsigned {
-  using Left = std::uint8_t;
-  static constexpr bool kLeftSigned = false;
-  static OCTAVO_INLINE void convert(const std::uint8_t* bytes, std::uint8_t flip, Left* to) {
+  using Lhs = std::uint8_t;
+  static constexpr bool kLhsSigned = false;
+  static OCTAVO_INLINE void convert(const std::uint8_t* bytes, std::uint8_t flip, Lhs* to) {
     for (std::size_t i = 0; i < kBlock; ++i) to[i] = bytes[i] ^ flip;
   }
 };

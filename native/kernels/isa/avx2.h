@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/cpu.h"
 #include "kernels/generic/block.h"
 #include "kernels/generic/step.h"
 
@@ -13,7 +14,7 @@ struct avx2_widened;
 
 struct avx2 {
   static constexpr char kName[] = "avx2";
-  static constexpr Needs kNeeds{{{7, 0, kEbx, 5}}, 1, kYmmState};
+  static constexpr CpuFeatures kFeatures = kAvx2;
   static constexpr int kLanes = 8;
   using Ints = __m256i;
   using Floats = __m256;
@@ -131,36 +132,36 @@ struct avx2 {
   static constexpr int kTilePanels = 1, kVectorPanels = 2;
   static constexpr int tile_rows(int panels) { return panels == 1 ? 6 : 1; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 2, kPanelRegisters = 2;
-  static constexpr bool kLeftSigned = false;
-  using Left = std::int16_t;
-  using Sums = __m256i;
-  using RightRegister = __m256i;
+  static constexpr bool kLhsSigned = false;
+  using Lhs = std::int16_t;
+  using Accumulator = __m256i;
+  using RhsRegister = __m256i;
 
-  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Lhs* to) {
     const __m128i bytes = _mm_xor_si128(_mm_loadu_si128((const __m128i*)row), _mm_set1_epi8(static_cast<char>(flip)));
     _mm256_storeu_si256((__m256i*)to, _mm256_cvtepu8_epi16(bytes));
   }
-  static Sums start(const std::int32_t* p, int v) { return load(p + 8 * v); }
-  static __m256i left(const Left* const* rows, std::size_t at, int part) { return four_bytes(rows[0] + at + 2 * part); }
-  static RightRegister right(const std::int8_t* p, int v, int part) {
+  static Accumulator start(const std::int32_t* p, int v) { return load(p + 8 * v); }
+  static __m256i lhs(const Lhs* const* rows, std::size_t at, int part) { return four_bytes(rows[0] + at + 2 * part); }
+  static RhsRegister rhs(const std::int8_t* p, int v, int part) {
     const __m256i bytes = _mm256_loadu_si256((const __m256i*)(p + 32 * v));
     // Each byte to the upper half of its word, from where the shift brings it down with its sign.
     const long long low = 0x0580048001800080, high = 0x0d800c8009800880;
     const long long first = part == 0 ? low : low + 0x0200020002000200, second = first + (high - low);
     return _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, _mm256_setr_epi64x(first, second, first, second)), 8);
   }
-  // What right() gives of a group of four k, one behind the other.
+  // What rhs() gives of a group of four k, one behind the other.
   using Widened = avx2_widened;
-  static void widen_group(const std::int8_t* group, std::int8_t* to) {
-    for (int i = 0; i < 4; ++i) _mm256_storeu_si256((__m256i*)(to + 32 * i), right(group, i / 2, i % 2));
+  static void widen_rhs(const std::int8_t* group, std::int8_t* to) {
+    for (int i = 0; i < 4; ++i) _mm256_storeu_si256((__m256i*)(to + 32 * i), rhs(group, i / 2, i % 2));
   }
-  static Sums dot(Sums sums, __m256i left, RightRegister right) {
+  static Accumulator dot(Accumulator sums, __m256i left, RhsRegister right) {
     sums = _mm256_add_epi32(sums, _mm256_madd_epi16(left, right));
     // Else GCC adds the parts' products to each other first, and has too few registers for them.
     asm("" : "+x"(sums));
     return sums;
   }
-  static void store_sums(std::int32_t* p, std::size_t, const Sums* sums) {
+  static void store_accumulators(std::int32_t* p, std::size_t, const Accumulator* sums) {
     store(p, sums[0]);
     store(p + 8, sums[1]);
   }
@@ -174,8 +175,8 @@ struct avx2 {
 
 // The same where weights were widened.
 struct avx2_widened : avx2 {
-  static constexpr std::size_t kRightSize = 2;
-  static RightRegister right(const std::int8_t* p, int v, int part) {
+  static constexpr std::size_t kRhsSize = 2;
+  static RhsRegister rhs(const std::int8_t* p, int v, int part) {
     return _mm256_loadu_si256((const __m256i*)(p + 32 * (2 * v + part)));
   }
 };

@@ -3,6 +3,7 @@
 
 #include <immintrin.h>
 
+#include "kernels/cpu.h"
 #include "kernels/generic/block.h"
 #include "kernels/generic/step.h"
 #include "kernels/kernels.h"
@@ -28,12 +29,10 @@ constexpr Places<Channels> kPlaces;
 
 struct avx512_vnni {
   static constexpr char kName[] = "avx512_vnni";
-  // F, DQ, BW, VL; VNNI.
-  static constexpr Needs kNeeds{
-      {{7, 0, kEbx, 16}, {7, 0, kEbx, 17}, {7, 0, kEbx, 30}, {7, 0, kEbx, 31}, {7, 0, kEcx, 11}}, 5, kZmmState};
+  static constexpr CpuFeatures kFeatures = kAvx512F | kAvx512Dq | kAvx512Bw | kAvx512Vl | kAvx512Vnni;
   static constexpr int kLanes = 16;
   using Ints = __m512i;
-  using Sums = __m512i;
+  using Accumulator = __m512i;
   using Floats = __m512;
 
   static Floats load(const float* p) { return _mm512_loadu_ps(p); }
@@ -179,7 +178,7 @@ struct avx512_vnni {
     _mm256_storeu_si256((__m256i*)y, _mm512_cvtepi16_epi8(_mm512_mask_srli_epi16(found, odd, found, 8)));
   }
 
-  static constexpr bool kStoresRows = true;  // packed, by Clipped and Rectified
+  static constexpr bool kPacksBytes = true;  // packed, by Clipped and FusedRelu
 
   // Depthwise: 64 channels at a time, four positions of the kernel together. Register k holds channels 4k to 4k + 3 of
   // each quarter, which packing puts in order.
@@ -189,7 +188,7 @@ struct avx512_vnni {
   static __m512i bytes(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
   // Kept in a register, where the compiler would read it from memory for each use.
   template <class Register>
-  static OCTAVO_INLINE Register held(Register v) {
+  static OCTAVO_INLINE Register pin(Register v) {
     asm("" : "+v"(v));
     return v;
   }
@@ -215,8 +214,8 @@ struct avx512_vnni {
     if (channels >= kChannels) return _mm512_storeu_si512(c, bytes);
     _mm512_mask_storeu_epi8(c, ~__mmask64{0} >> (64 - channels), bytes);
   }
-  // Sums to bytes: clipped to any grid, or only to what is not less than 0 (rectified.h). Packing saturates to 16 bits,
-  // which hold all that is clipped later, and leaves the quarters of a register each for itself.
+  // Accumulator to bytes: clipped to any grid, or only to what is not less than 0 (relu_epilogue.h). Packing saturates
+  // to 16 bits, which hold all that is clipped later, and leaves the quarters of a register each for itself.
   struct Clipped {
     static constexpr bool kFlips = true, kLeavesRegisters = false;
     __m512 most;
@@ -239,10 +238,10 @@ struct avx512_vnni {
       return _mm512_xor_si512(clipped, flip);
     }
   };
-  struct Rectified {
+  struct FusedRelu {
     static constexpr bool kFlips = false, kLeavesRegisters = true;
     __m512i high;
-    explicit Rectified(const Clip& to) : high(_mm512_set1_epi8(static_cast<char>(to.high))) {}
+    explicit FusedRelu(const Clip& to) : high(_mm512_set1_epi8(static_cast<char>(to.high))) {}
     OCTAVO_INLINE __m512i rounded(__m512i sums, __m512 multiplier, __m512 offset) const {
       return _mm512_cvtps_epi32(_mm512_fmadd_ps(_mm512_castsi512_ps(sums), multiplier, offset));
     }
@@ -265,24 +264,26 @@ struct avx512_vnni {
   static constexpr int residual_rows(int panels) { return panels > 4 ? 1 : panels > 2 ? 20 / panels : 8; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 1;
   static constexpr int kLineRows = 16;
-  static constexpr bool kFinishesMeanwhile = true;
-  static constexpr bool kLeftSigned = false;
-  using Left = std::uint8_t;
-  using RightRegister = __m512i;
+  static constexpr bool kOverlapsEpilogue = true;
+  static constexpr bool kLhsSigned = false;
+  using Lhs = std::uint8_t;
+  using RhsRegister = __m512i;
 
-  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Lhs* to) {
     const __m128i bytes = _mm_loadu_si128((const __m128i*)row);
     _mm_storeu_si128((__m128i*)to, _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
   }
-  static Sums start(const std::int32_t* p, int) { return load(p); }
-  static __m512i left(const Left* const* rows, std::size_t at, int) {
+  static Accumulator start(const std::int32_t* p, int) { return load(p); }
+  static __m512i lhs(const Lhs* const* rows, std::size_t at, int) {
     std::int32_t bytes;
     std::memcpy(&bytes, rows[0] + at, sizeof bytes);
     return _mm512_set1_epi32(bytes);
   }
-  static RightRegister right(const std::int8_t* p, int, int) { return _mm512_loadu_si512(p); }
-  static Sums dot(Sums sums, __m512i left, RightRegister right) { return _mm512_dpbusd_epi32(sums, left, right); }
-  static void store_sums(std::int32_t* p, std::size_t, const Sums* sums) { store(p, sums[0]); }
+  static RhsRegister rhs(const std::int8_t* p, int, int) { return _mm512_loadu_si512(p); }
+  static Accumulator dot(Accumulator sums, __m512i left, RhsRegister right) {
+    return _mm512_dpbusd_epi32(sums, left, right);
+  }
+  static void store_accumulators(std::int32_t* p, std::size_t, const Accumulator* sums) { store(p, sums[0]); }
 };
 
 }  // namespace

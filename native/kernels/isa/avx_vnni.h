@@ -8,22 +8,22 @@ namespace {
 
 struct avx_vnni : avx2 {
   static constexpr char kName[] = "avx_vnni";
-  static constexpr Needs kNeeds{{{7, 0, kEbx, 5}, {7, 1, kEax, 4}}, 2, kYmmState};
+  static constexpr CpuFeatures kFeatures = kAvx2 | kAvxVnni;
 
   // Products: VPDPBUSD adds four of u8 by s8 to 32 bits.
   static constexpr int kParts = 1;
-  using Left = std::uint8_t;
+  using Lhs = std::uint8_t;
   using Widened = void;
 
-  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Lhs* to) {
     const __m128i bytes = _mm_loadu_si128((const __m128i*)row);
     _mm_storeu_si128((__m128i*)to, _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(flip))));
   }
-  static __m256i left(const Left* const* rows, std::size_t at, int) { return four_bytes(rows[0] + at); }
-  static RightRegister right(const std::int8_t* p, int v, int) {
-    return _mm256_loadu_si256((const __m256i*)(p + 32 * v));
+  static __m256i lhs(const Lhs* const* rows, std::size_t at, int) { return four_bytes(rows[0] + at); }
+  static RhsRegister rhs(const std::int8_t* p, int v, int) { return _mm256_loadu_si256((const __m256i*)(p + 32 * v)); }
+  static Accumulator dot(Accumulator sums, __m256i left, RhsRegister right) {
+    return _mm256_dpbusd_avx_epi32(sums, left, right);
   }
-  static Sums dot(Sums sums, __m256i left, RightRegister right) { return _mm256_dpbusd_avx_epi32(sums, left, right); }
 };
 
 }  // namespace

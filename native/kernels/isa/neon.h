@@ -3,6 +3,7 @@
 
 #include <arm_neon.h>
 
+#include "kernels/cpu.h"
 #include "kernels/generic/block.h"
 #include "kernels/generic/step.h"
 
@@ -11,7 +12,7 @@ namespace {
 
 struct neon {
   static constexpr char kName[] = "neon";
-  static constexpr Needs kNeeds{};
+  static constexpr CpuFeatures kFeatures = 0;
   static constexpr int kLanes = 4;
   using Ints = int32x4_t;
   using Floats = float32x4_t;
@@ -136,24 +137,26 @@ struct neon {
   static constexpr int kTilePanels = 1, kVectorPanels = 1;
   static constexpr int tile_rows(int) { return 3; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 8;
-  static constexpr bool kLeftSigned = true;
-  using Left = std::int8_t;
-  using Sums = int32x4_t;
-  using RightRegister = int8x8_t;
+  static constexpr bool kLhsSigned = true;
+  using Lhs = std::int8_t;
+  using Accumulator = int32x4_t;
+  using RhsRegister = int8x8_t;
 
-  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Lhs* to) {
     vst1q_s8(to, vreinterpretq_s8_u8(veorq_u8(vld1q_u8(row), vdupq_n_u8(flip))));
   }
-  static Sums start(const std::int32_t* p, int v) {
+  static Accumulator start(const std::int32_t* p, int v) {
     const int32x2_t first = vld1_s32(p + 2 * v), zero = vdup_n_s32(0);
     return vcombine_s32(vzip1_s32(first, zero), vzip2_s32(first, zero));
   }
-  static int8x8_t left(const Left* const* rows, std::size_t at, int) {
+  static int8x8_t lhs(const Lhs* const* rows, std::size_t at, int) {
     return vreinterpret_s8_u32(vdup_n_u32(four_bytes(rows[0] + at)));
   }
-  static RightRegister right(const std::int8_t* p, int v, int) { return vld1_s8(p + 8 * v); }
-  static Sums dot(Sums sums, int8x8_t left, RightRegister right) { return vpadalq_s16(sums, vmull_s8(left, right)); }
-  static void store_sums(std::int32_t* p, std::size_t, const Sums* sums) {
+  static RhsRegister rhs(const std::int8_t* p, int v, int) { return vld1_s8(p + 8 * v); }
+  static Accumulator dot(Accumulator sums, int8x8_t left, RhsRegister right) {
+    return vpadalq_s16(sums, vmull_s8(left, right));
+  }
+  static void store_accumulators(std::int32_t* p, std::size_t, const Accumulator* sums) {
     for (int i = 0; i < 4; ++i) store(p + 4 * i, vpaddq_s32(sums[2 * i], sums[2 * i + 1]));
   }
 };

@@ -8,29 +8,28 @@ namespace {
 
 struct neon_i8mm : neon {
   static constexpr char kName[] = "neon_i8mm";
-  // AT_HWCAP2, I8MM.
-  static constexpr Needs kNeeds{{{26, 0, kEax, 13}}, 1, 0};
+  static constexpr CpuFeatures kFeatures = kI8mm;
 
   // Products: a register of b is eight k of two columns, zipped from two groups; one of a, eight k of two rows; their
   // sums lie row by row.
   static constexpr int kRowStep = 2, kDepth = 8;
   static constexpr int tile_rows(int) { return 6; }
-  using RightRegister = int8x16_t;
+  using RhsRegister = int8x16_t;
 
-  static Sums start(const std::int32_t* p, int v) {
+  static Accumulator start(const std::int32_t* p, int v) {
     const int32x2_t first = vld1_s32(p + 2 * v);
     return vcombine_s32(first, first);
   }
-  static int8x16_t left(const Left* const* rows, std::size_t at, int) {
+  static int8x16_t lhs(const Lhs* const* rows, std::size_t at, int) {
     return vcombine_s8(vld1_s8(rows[0] + at), vld1_s8(rows[1] + at));
   }
-  static RightRegister right(const std::int8_t* p, int v, int) {
+  static RhsRegister rhs(const std::int8_t* p, int v, int) {
     const int32x4_t first = vreinterpretq_s32_s8(vld1q_s8(p + v / 2 * 16));
     const int32x4_t second = vreinterpretq_s32_s8(vld1q_s8(p + v / 2 * 16 + 64));
     return vreinterpretq_s8_s32(v % 2 == 0 ? vzip1q_s32(first, second) : vzip2q_s32(first, second));
   }
-  static Sums dot(Sums sums, int8x16_t left, RightRegister right) { return vmmlaq_s32(sums, left, right); }
-  static void store_sums(std::int32_t* p, std::size_t row_stride, const Sums* sums) {
+  static Accumulator dot(Accumulator sums, int8x16_t left, RhsRegister right) { return vmmlaq_s32(sums, left, right); }
+  static void store_accumulators(std::int32_t* p, std::size_t row_stride, const Accumulator* sums) {
     for (int i = 0; i < 4; ++i) {
       store(p + 4 * i, vcombine_s32(vget_low_s32(sums[2 * i]), vget_low_s32(sums[2 * i + 1])));
       store(p + row_stride + 4 * i, vcombine_s32(vget_high_s32(sums[2 * i]), vget_high_s32(sums[2 * i + 1])));

@@ -3,6 +3,7 @@
 
 #include <bit>
 
+#include "kernels/cpu.h"
 #include "kernels/generic/block.h"
 #include "kernels/generic/step.h"
 
@@ -11,7 +12,7 @@ namespace {
 
 struct scalar {
   static constexpr char kName[] = "scalar";
-  static constexpr Needs kNeeds{};
+  static constexpr CpuFeatures kFeatures = 0;
   static constexpr int kLanes = 1;
   using Ints = std::int32_t;
   using Floats = float;
@@ -92,23 +93,25 @@ struct scalar {
   static constexpr int kTilePanels = 1, kVectorPanels = 1;
   static constexpr int tile_rows(int) { return 4; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 16;
-  static constexpr bool kLeftSigned = false;
-  using Left = std::uint8_t;
-  using Sums = std::int32_t;
-  using LeftRegister = const std::uint8_t*;
-  using RightRegister = const std::int8_t*;
+  static constexpr bool kLhsSigned = false;
+  using Lhs = std::uint8_t;
+  using Accumulator = std::int32_t;
+  using LhsRegister = const std::uint8_t*;
+  using RhsRegister = const std::int8_t*;
 
-  static void convert(const std::uint8_t* row, std::uint8_t flip, Left* to) {
+  static void convert(const std::uint8_t* row, std::uint8_t flip, Lhs* to) {
     for (std::size_t i = 0; i < kBlock; ++i) to[i] = row[i] ^ flip;
   }
-  static Sums start(const std::int32_t* p, int v) { return p[v]; }
-  static LeftRegister left(const Left* const* rows, std::size_t at, int) { return rows[0] + at; }
-  static RightRegister right(const std::int8_t* p, int v, int) { return p + 4 * v; }
-  static Sums dot(Sums sum, LeftRegister left, RightRegister right) {
+  static Accumulator start(const std::int32_t* p, int v) { return p[v]; }
+  static LhsRegister lhs(const Lhs* const* rows, std::size_t at, int) { return rows[0] + at; }
+  static RhsRegister rhs(const std::int8_t* p, int v, int) { return p + 4 * v; }
+  static Accumulator dot(Accumulator sum, LhsRegister left, RhsRegister right) {
     for (int i = 0; i < 4; ++i) sum += left[i] * right[i];
     return sum;
   }
-  static void store_sums(std::int32_t* p, std::size_t, const Sums* sums) { std::memcpy(p, sums, 16 * sizeof(Sums)); }
+  static void store_accumulators(std::int32_t* p, std::size_t, const Accumulator* sums) {
+    std::memcpy(p, sums, 16 * sizeof(Accumulator));
+  }
 };
 
 }  // namespace

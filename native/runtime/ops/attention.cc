@@ -9,7 +9,7 @@
 #include "runtime/ops/batches.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
+#include "runtime/ops/parallel.h"
 
 namespace octavo {
 namespace {
@@ -58,7 +58,7 @@ const char* check(const View& view) {
   if (!is_share_grid(view)) return "the grid of its softmax is none";
   const std::int64_t m = view.attribute(kQueries), keys = view.attribute(kKeys);
   const std::int64_t depth = view.attribute(kDepth), width = view.attribute(kWidth);
-  if (depth > kDeepest || keys > kDeepest) return "its sums can overflow";
+  if (depth > kMaxDepth || keys > kMaxDepth) return "its sums can overflow";
   const Batches batches(view, kSchema);
   if (batches.reach_of(view.in(0), kStrides[kQ], {{m, view.attribute(kQueryRow)}, {depth, 1}}) < 0 ||
       batches.reach_of(view.in(1), kStrides[kK],
@@ -77,7 +77,7 @@ const char* check(const View& view) {
 std::size_t scratch(const View& view, const Kernels& kernels) {
   const std::size_t keys = view.size(kKeys), depth = view.size(kDepth);
   const std::size_t rows = std::min(kRows, view.size(kQueries));
-  return RightMatrix::bytes(depth, keys) + RightMatrix::bytes(keys, view.size(kWidth)) +
+  return PackedRhs::bytes(depth, keys) + PackedRhs::bytes(keys, view.size(kWidth)) +
          aligned(rows * keys * sizeof(float)) + aligned(rows * keys) +
          std::max(kernels.gemm_scratch(rows, depth), kernels.gemm_scratch(rows, keys));
 }
@@ -158,7 +158,7 @@ class Attention {
   Batches batches_;
   std::size_t queries_, count_;
   Scratch memory_;
-  RightMatrix keys_, values_;
+  PackedRhs keys_, values_;
   float* scores_;
   std::uint8_t* shares_;
 };

@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "runtime/ops/checks.h"
-#include "runtime/ops/finish.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
+#include "runtime/ops/parallel.h"
+#include "runtime/ops/requantize.h"
 #include "runtime/ops/window.h"
 
 namespace octavo {

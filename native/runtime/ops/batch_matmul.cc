@@ -4,7 +4,7 @@
 #include "runtime/ops/batches.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
+#include "runtime/ops/parallel.h"
 
 namespace octavo {
 namespace {
@@ -23,7 +23,7 @@ const char* check(const View& view) {
   if (!a.is_byte() || !b.is_byte()) return "its inputs are not of 8 bits";
   if (!c.is_byte() && !c.is_float()) return "its result is neither float32 nor of 8 bits";
   const std::int64_t m = view.attribute(kM), n = view.attribute(kN), k = view.attribute(kK);
-  if (k > kDeepest) return "its sums can overflow";
+  if (k > kMaxDepth) return "its sums can overflow";
   const Batches batches(view, kSchema);
   if (batches.reach_of(a, kLhs, {{m, view.attribute(kLhsRow)}, {k, 1}}) < 0 ||
       batches.reach_of(b, kRhs, {{k, view.attribute(kRhsK)}, {n, view.attribute(kRhsN)}}) < 0 ||
@@ -39,7 +39,7 @@ const char* check(const View& view) {
 std::size_t scratch(const View& view, const Kernels& kernels) {
   const auto m = view.size(kM), n = view.size(kN);
   const auto k = view.size(kK);
-  return RightMatrix::bytes(k, n) + kernels.gemm_scratch(m, k);
+  return PackedRhs::bytes(k, n) + kernels.gemm_scratch(m, k);
 }
 
 std::int64_t multiply_adds(const View& view) { return view.out().count * view.attribute(kK); }
@@ -49,7 +49,7 @@ void run_some(const Call& call, std::int64_t first, std::int64_t last, std::byte
   const Tensor &a = call.in(0), &c = call.out();
   const auto k = call.size(kK), n = call.size(kN);
   Scratch memory(scratch);
-  RightMatrix right(memory, call.in(1), call.real(kMultiplier), k, n);
+  PackedRhs right(memory, call.in(1), call.real(kMultiplier), k, n);
   Gemm gemm = right.gemm();
   gemm.m = call.size(kM);
   gemm.a_stride = call.size(kLhsRow);

@@ -7,14 +7,14 @@
 #include <initializer_list>
 
 #include "kernels/kernels.h"
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 #include "runtime/op.h"
 #include "runtime/ops/scratch.h"
 
 namespace octavo {
 
 // Sums of k products of two differences of 8-bit integers stay below 2^31.
-inline constexpr std::int64_t kDeepest = 33025;
+inline constexpr std::int64_t kMaxDepth = 33025;
 
 struct Stride {
   std::int64_t size, step;
@@ -77,13 +77,13 @@ class Batches {
 };
 
 // The right matrix of a product, packed while the model runs, and the vectors of its columns.
-class RightMatrix {
+class PackedRhs {
  public:
   static std::size_t bytes(std::size_t k, std::size_t n) {
     return aligned(panels(n) * panel_bytes(k)) + 3 * aligned(panels(n) * kPanelColumns * sizeof(std::int32_t));
   }
 
-  RightMatrix(Scratch& memory, const Tensor& tensor, float multiplier, std::size_t k, std::size_t n)
+  PackedRhs(Scratch& memory, const Tensor& tensor, float multiplier, std::size_t k, std::size_t n)
       : right_{nullptr, k, n, 0, 0, static_cast<std::uint8_t>(tensor.dtype == Dtype::kU8 ? 0x80 : 0)},
         zero_(tensor.zero_point - right_.flip),
         packed_(memory.take<std::int8_t>(panels(n) * panel_bytes(k))),
@@ -98,7 +98,7 @@ class RightMatrix {
     right_.b = b;
     right_.k_stride = static_cast<std::ptrdiff_t>(k_step);
     right_.n_stride = static_cast<std::ptrdiff_t>(n_step);
-    kernels.pack_right(right_, packed_, sums_);
+    kernels.pack_rhs(right_, packed_, sums_);
   }
 
   // All of a product but its left matrix and its output.
@@ -114,7 +114,7 @@ class RightMatrix {
   }
 
  private:
-  Right right_;
+  RhsSource right_;
   std::int32_t zero_;
   std::int8_t* packed_;
   std::int32_t* sums_;

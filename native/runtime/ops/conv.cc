@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "runtime/ops/checks.h"
+#include "runtime/ops/gemm.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
-#include "runtime/ops/product.h"
+#include "runtime/ops/parallel.h"
 #include "runtime/ops/window.h"
 
 namespace octavo {

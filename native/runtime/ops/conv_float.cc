@@ -5,7 +5,7 @@
 
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
+#include "runtime/ops/parallel.h"
 #include "runtime/ops/window.h"
 
 namespace octavo {

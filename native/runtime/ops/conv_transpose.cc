@@ -5,7 +5,7 @@
 // Row by row of the image, the products of its pixels with all of the kernel are added to the sums that they belong to.
 #include <algorithm>
 
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/scatter.h"

@@ -1,7 +1,7 @@
 // 8 bits to float32.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
+#include "runtime/ops/parallel.h"
 #include "runtime/ops/widen.h"
 
 namespace octavo {

@@ -1,7 +1,7 @@
 // A function of 8 bits as a table: entry i is the result for the byte i, whichever type the byte has.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
+#include "runtime/ops/parallel.h"
 
 namespace octavo {
 namespace {

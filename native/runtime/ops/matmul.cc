@@ -1,8 +1,8 @@
 // Integers (..., K) times constant weights (K, N), to 8 bits or float32. Attributes: low, high.
 #include "runtime/ops/checks.h"
+#include "runtime/ops/gemm.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
-#include "runtime/ops/product.h"
+#include "runtime/ops/parallel.h"
 
 namespace octavo {
 namespace {

@@ -1,14 +1,14 @@
 // Integers times constant weights, where both may have zero points of any kind and each matrix of a batch may have
 // weights of its own: (..., groups, M, K) times (groups, K, N). Inputs: the activation, its zero point (one of its
-// type, constant or computed), the weights in panels (kernels/panels.h), and each column's sum, zero point, bias and
+// type, constant or computed), the weights in panels (kernels/packing.h), and each column's sum, zero point, bias and
 // multiplier. Attributes: groups, low, high. Gives the 32-bit sums as they are, or float32 or 8 bits as MatMul does.
 #include <algorithm>
 
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 #include "runtime/ops/checks.h"
+#include "runtime/ops/gemm.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
-#include "runtime/ops/product.h"
+#include "runtime/ops/parallel.h"
 
 namespace octavo {
 namespace {

@@ -1,7 +1,7 @@
 // float32 to a grid of 8 bits. Attributes: the grid's low and high.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
+#include "runtime/ops/parallel.h"
 
 namespace octavo {
 namespace {

@@ -2,7 +2,7 @@
 // the output's grid.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
+#include "runtime/ops/parallel.h"
 #include "runtime/ops/slices.h"
 
 namespace octavo {

@@ -1,7 +1,7 @@
 // A function of float32, value by value. Attributes: which (kernels.h), and two numbers that it may take.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
+#include "runtime/ops/parallel.h"
 
 namespace octavo {
 namespace {

@@ -1,11 +1,11 @@
 // Integer products with constant weights, as a convolution and a matrix product share them. Their inputs are the
-// activation, the weights in panels (kernels/panels.h), each column's sum, bias and multiplier; behind the operator's
+// activation, the weights in panels (kernels/packing.h), each column's sum, bias and multiplier; behind the operator's
 // own attributes come the bounds of the output's grid. A sixth input is added to the result, whose own grid is then
 // said by four more attributes: scale, zero point, bounds.
 #pragma once
 
 #include "kernels/kernels.h"
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 #include "runtime/op.h"
 
 namespace octavo {

@@ -5,7 +5,7 @@
 #include "runtime/ops/broadcast.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
-#include "runtime/ops/parts.h"
+#include "runtime/ops/parallel.h"
 
 namespace octavo {
 namespace {
@@ -30,7 +30,7 @@ const std::uint8_t* piece(const Call& call, std::size_t operand, std::int64_t at
   return repeated;
 }
 
-Join join_of(const Call& call, bool product) {
+Elementwise join_of(const Call& call, bool product) {
   const Tensor &a = call.in(0), &b = call.in(1), &c = call.out();
   const Mapping result{c.scale, c.zero_point, call.int32(kLow), call.int32(kHigh)};
   return {nullptr,
@@ -46,17 +46,17 @@ Join join_of(const Call& call, bool product) {
           result};
 }
 
-void run_whole(const Call& call, const Join& whole) {
+void run_whole(const Call& call, const Elementwise& whole) {
   share_elements(call, static_cast<std::size_t>(call.out().count), [&](std::size_t i, std::size_t end) {
-    Join join = whole;
+    Elementwise join = whole;
     join.a = call.read<std::uint8_t>(0) + i;
     join.b = call.read<std::uint8_t>(1) + i;
     join.c = call.write<std::uint8_t>() + i;
-    call.kernels.join(join, end - i);
+    call.kernels.elementwise(join, end - i);
   });
 }
 
-void run_rows(const Call& call, const Join& whole) {
+void run_rows(const Call& call, const Elementwise& whole) {
   const Tensor& result = call.out();
   const Rows a(call.in(0), result), b(call.in(1), result);
   const std::int64_t length = row_length(result);
@@ -64,7 +64,7 @@ void run_rows(const Call& call, const Join& whole) {
   const auto work = static_cast<std::size_t>(result.count) * kElementWork;
   share(call, rows, work, [&](std::size_t first, std::size_t last, std::byte*) {
     std::uint8_t left[kPiece], right[kPiece];
-    Join join = whole;
+    Elementwise join = whole;
     join.c = call.write<std::uint8_t>() + static_cast<std::int64_t>(first) * length;
     for (auto row = static_cast<std::int64_t>(first); row < static_cast<std::int64_t>(last); ++row) {
       const std::int64_t a_row = a.begin(row), b_row = b.begin(row);
@@ -72,7 +72,7 @@ void run_rows(const Call& call, const Join& whole) {
         const std::int64_t count = std::min(kPiece, length - at);
         join.a = piece(call, 0, a_row + at * a.step(), a.step(), count, left);
         join.b = piece(call, 1, b_row + at * b.step(), b.step(), count, right);
-        call.kernels.join(join, static_cast<std::size_t>(count));
+        call.kernels.elementwise(join, static_cast<std::size_t>(count));
         join.c += count;
       }
     }
@@ -80,7 +80,7 @@ void run_rows(const Call& call, const Join& whole) {
 }
 
 void run(const Call& call, bool product) {
-  const Join join = join_of(call, product);
+  const Elementwise join = join_of(call, product);
   const bool whole = call.in(0).count == call.out().count && call.in(1).count == call.out().count;
   return whole ? run_whole(call, join) : run_rows(call, join);
 }

@@ -10,13 +10,13 @@
 namespace octavo {
 namespace {
 
-constexpr std::int32_t kRectifiedBits = 0x4b000000;
-constexpr float kRectifiedOffset = -0x1p23f;  // times the multiplier
+constexpr std::int32_t kReluBits = 0x4b000000;
+constexpr float kReluOffset = -0x1p23f;  // times the multiplier
 
-inline bool is_rectified(const Gemm& gemm) { return gemm.zero_point == 0 && gemm.low == 0; }
+inline bool fuses_relu(const Gemm& gemm) { return gemm.zero_point == 0 && gemm.low == 0; }
 
 // Whether sums of `depth` products of bytes may start so; begin is what else they start at.
-inline bool can_rectify(std::size_t depth, const std::int32_t* begin, const float* multiplier, std::size_t count) {
+inline bool can_fuse_relu(std::size_t depth, const std::int32_t* begin, const float* multiplier, std::size_t count) {
   constexpr std::size_t kProduct = 255 * 128, kMost = 1 << 23;
   if (depth > kMost / kProduct) return false;
   const auto most = static_cast<std::int32_t>(kMost - depth * kProduct);

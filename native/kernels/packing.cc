@@ -1,4 +1,4 @@
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 
 #include <algorithm>
 

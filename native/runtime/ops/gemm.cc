@@ -1,4 +1,4 @@
-#include "runtime/ops/product.h"
+#include "runtime/ops/gemm.h"
 
 #include <algorithm>
 #include <limits>

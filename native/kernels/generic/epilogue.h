@@ -1,16 +1,16 @@
 // From a tile's sums to the output: a row at a time, or some short rows that lie one behind the other.
 #pragma once
 
+#include "kernels/generic/micro_kernel.h"
 #include "kernels/generic/output.h"
-#include "kernels/generic/tile.h"
 
 namespace octavo {
 namespace {
 
 // Whether what `out` stored is sure.
 template <class Isa, int Panels, class Out>
-OCTAVO_INLINE bool finish_row(const Gemm& gemm, const Out& out, std::size_t row, std::size_t column,
-                              const std::int32_t* sums, const std::int32_t* row_sum, std::size_t columns) {
+OCTAVO_INLINE bool epilogue_row(const Gemm& gemm, const Out& out, std::size_t row, std::size_t column,
+                                const std::int32_t* sums, const std::int32_t* row_sum, std::size_t columns) {
   constexpr int kNow = Panels < kGroup ? Panels : kGroup;
   typename Isa::Ints v[kNow * kRegisters<Isa>];
   OCTAVO_UNROLL
@@ -26,8 +26,8 @@ OCTAVO_INLINE bool finish_row(const Gemm& gemm, const Out& out, std::size_t row,
   bool sure = out.template store<kNow>(v, column, columns, c);
   if constexpr (Panels > kGroup) {
     const std::size_t next = column + kGroup * kBlock;
-    sure &= finish_row<Isa, Panels - kGroup>(gemm, out, row, next, sums + kGroup * kBlock, row_sum,
-                                             columns - kGroup * kBlock);
+    sure &= epilogue_row<Isa, Panels - kGroup>(gemm, out, row, next, sums + kGroup * kBlock, row_sum,
+                                               columns - kGroup * kBlock);
   }
   return sure;
 }
@@ -45,9 +45,9 @@ struct Direct {
 
   // Its first rows. Panel after panel is rounded, so that what belongs to its columns is read once for all rows.
   template <int Rows, class Count>
-  OCTAVO_INLINE void store(const Held<Isa, Rows, Panels>& held, Count rows) const {
+  OCTAVO_INLINE void store(const Accumulators<Isa, Rows, Panels>& acc, Count rows) const {
     typename Isa::Ints q[(Rows + kRows - 1) / kRows * kRows][Panels];
-    each<Panels>([&](auto p) OCTAVO_LAMBDA { out.template round<Rows, Panels>(held, p, column, q); });
+    each<Panels>([&](auto p) OCTAVO_LAMBDA { out.template round<Rows, Panels>(acc, p, column, q); });
     each<(Rows + kRows - 1) / kRows>([&](auto i) OCTAVO_LAMBDA {
       constexpr int kFirst = i * kRows;
       if (kFirst >= rows) return;
@@ -83,7 +83,7 @@ struct Piece {
 // Pieces whose quick result is in doubt, with their sums. They are many enough to be stored exactly all at once: one at
 // a time, each would interrupt what the processor does ahead.
 template <int Panels>
-class Doubts {
+class InexactPieces {
  public:
   // Not a call: that would push the sums of the tile that is being made to memory.
   OCTAVO_INLINE void add(const Piece& piece) {
@@ -107,16 +107,16 @@ class Doubts {
   alignas(kLine) std::int32_t sums_[kMany + kMostRows][(Panels < kGroup ? kGroup : Panels) * kBlock];
 };
 
-struct NoDoubts {};
+struct NoInexactPieces {};
 
 // A tile whose sums are in memory, piece by piece.
 template <class Isa, int Panels, class Out>
-class Finish {
+class Epilogue {
  public:
   // row_sums are those of a, from the first tile's first row on; null unless b has zero points.
-  Finish(const Gemm& gemm, const Out& out, std::size_t column, const std::int32_t* row_sums)
+  Epilogue(const Gemm& gemm, const Out& out, std::size_t column, const std::int32_t* row_sums)
       : gemm_(gemm), out_(out), column_(column), row_sums_(row_sums) {
-    if constexpr (requires { Out::kStoresTogether; }) {
+    if constexpr (StoresTogether<Out>) {
       together_ = Together<Isa, Panels>::fits(gemm);
       if (together_) out_.multiplier = repeated_.repeat(gemm);
     }
@@ -128,8 +128,8 @@ class Finish {
     row_ = row;
     done_ = done;
     rows_ = rows;
-    if constexpr (kDoubts) {
-      if (doubts_.are_many()) settle();
+    if constexpr (kHasExactPath) {
+      if (inexact_.are_many()) resolve();
     }
   }
   std::size_t pieces() const {
@@ -146,20 +146,20 @@ class Finish {
   OCTAVO_INLINE void run(std::size_t number) {
     const Piece piece = piece_of(number);
     const bool sure = store(out_, piece);
-    if constexpr (kDoubts) {
+    if constexpr (kHasExactPath) {
       if (!sure) [[unlikely]]
-        doubts_.add(piece);
+        inexact_.add(piece);
     }
   }
   // What is left to do, while no tile is made.
   __attribute__((noinline)) void end() {
     for (std::size_t piece = 0; piece < pieces(); ++piece) run(piece);
     rows_ = 0;
-    if constexpr (kDoubts) settle();
+    if constexpr (kHasExactPath) resolve();
   }
 
  private:
-  static constexpr bool kDoubts = requires { typename Out::Exact; };
+  static constexpr bool kHasExactPath = HasExactPath<Out>;
   static constexpr std::size_t kGroupColumns = kGroup * kBlock;
 
   OCTAVO_INLINE Piece piece_of(std::size_t number) const {
@@ -177,14 +177,14 @@ class Finish {
   OCTAVO_INLINE bool store(const How& out, const Piece& piece) const {
     const auto& [row, column, columns, sums, row_sum] = piece;
     if constexpr (Together<Isa, Panels>::kPossible) {
-      if (together_) return finish_row<Isa, kGroup>(gemm_, out, row, column, sums, nullptr, columns);
+      if (together_) return epilogue_row<Isa, kGroup>(gemm_, out, row, column, sums, nullptr, columns);
     }
-    return finish_row<Isa, Panels>(gemm_, out, row, column, sums, row_sum, columns);
+    return epilogue_row<Isa, Panels>(gemm_, out, row, column, sums, row_sum, columns);
   }
 
-  __attribute__((noinline)) void settle() {
+  __attribute__((noinline)) void resolve() {
     const typename Out::Exact exact(out_);
-    doubts_.each([&](const Piece& piece) { store(exact, piece); });
+    inexact_.each([&](const Piece& piece) { store(exact, piece); });
   }
 
   const Gemm& gemm_;
@@ -196,7 +196,7 @@ class Finish {
   int rows_ = 0;
   bool together_ = false;
   Together<Isa, Panels> repeated_;
-  std::conditional_t<kDoubts, Doubts<Panels>, NoDoubts> doubts_;
+  std::conditional_t<kHasExactPath, InexactPieces<Panels>, NoInexactPieces> inexact_;
 };
 
 }  // namespace

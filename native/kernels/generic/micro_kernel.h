@@ -1,6 +1,6 @@
 // The inner loop of a product: some rows of a times some panels of b, all sums in registers.
 //
-// An instruction set says with how many registers a panel's sums are held (kPanelRegisters), how many rows one register
+// An instruction set says with how many registers a panel's sums are acc (kPanelRegisters), how many rows one register
 // has sums of (kRowStep), how many k it takes at a time (kDepth), in how many parts (kParts), and how many rows fill
 // its registers beside that many panels (tile_rows).
 //
@@ -9,16 +9,17 @@
 #pragma once
 
 #include "kernels/generic/block.h"
-#include "kernels/panels.h"
+#include "kernels/isa/concept.h"
+#include "kernels/packing.h"
 
 namespace octavo {
 namespace {
 
 static_assert(kBlock == kPanelColumns);
 
-template <class Left>
+template <class Lhs>
 struct TileInput {
-  const Left* const* rows;
+  const Lhs* const* rows;
   const std::size_t* segments;  // where each begins, counted from the row's first element
   std::size_t segment_count;
   std::size_t steps;  // of kDepth in each segment
@@ -28,89 +29,83 @@ struct TileInput {
   const std::int32_t* start;  // what the sums of each column start at
 };
 
-// Bytes that a weight takes where the instruction set reads it.
-template <class Isa>
-constexpr std::size_t kRightSize = 1;
-template <class Isa>
-  requires requires { Isa::kRightSize; }
-constexpr std::size_t kRightSize<Isa> = Isa::kRightSize;
+template <class Isa, int Rows, int Panels>
+using Accumulators = typename Isa::Accumulator[Rows / Isa::kRowStep][Panels * Isa::kPanelRegisters];
 
 template <class Isa, int Rows, int Panels>
-using Held = typename Isa::Sums[Rows / Isa::kRowStep][Panels * Isa::kPanelRegisters];
-
-template <class Isa, int Rows, int Panels>
-OCTAVO_INLINE void start(const TileInput<typename Isa::Left>& input, Held<Isa, Rows, Panels>& held) {
+OCTAVO_INLINE void start(const TileInput<typename Isa::Lhs>& input, Accumulators<Isa, Rows, Panels>& acc) {
   each<Panels * Isa::kPanelRegisters>([&](auto v) OCTAVO_LAMBDA {
     const auto first = Isa::start(input.start + v / Isa::kPanelRegisters * kBlock, v % Isa::kPanelRegisters);
-    each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA { held[r][v] = first; });
+    each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA { acc[r][v] = first; });
   });
 }
 
 // Steps from `at` to `end`.
 template <class Isa, int Rows, int Panels>
-OCTAVO_INLINE void multiply(const typename Isa::Left* const (&a)[Rows], std::size_t at, std::size_t end,
-                            const std::int8_t*& b, std::size_t b_stride, Held<Isa, Rows, Panels>& held) {
-  constexpr int kRight = Panels * Isa::kPanelRegisters;
+OCTAVO_INLINE void multiply(const typename Isa::Lhs* const (&a)[Rows], std::size_t at, std::size_t end,
+                            const std::int8_t*& b, std::size_t b_stride, Accumulators<Isa, Rows, Panels>& acc) {
+  constexpr int kRhs = Panels * Isa::kPanelRegisters;
   for (; at != end; at += Isa::kDepth) {
     each<Isa::kParts>([&](auto part) OCTAVO_LAMBDA {
-      typename Isa::RightRegister right[kRight];
-      each<kRight>([&](auto v) OCTAVO_LAMBDA {
-        right[v] = Isa::right(b + v / Isa::kPanelRegisters * b_stride, v % Isa::kPanelRegisters, part);
+      typename Isa::RhsRegister rhs[kRhs];
+      each<kRhs>([&](auto v) OCTAVO_LAMBDA {
+        rhs[v] = Isa::rhs(b + v / Isa::kPanelRegisters * b_stride, v % Isa::kPanelRegisters, part);
       });
       each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
-        const auto left = Isa::left(a + r * Isa::kRowStep, at, part);
-        each<kRight>([&](auto v) OCTAVO_LAMBDA { held[r][v] = Isa::dot(held[r][v], left, right[v]); });
+        const auto lhs = Isa::lhs(a + r * Isa::kRowStep, at, part);
+        each<kRhs>([&](auto v) OCTAVO_LAMBDA { acc[r][v] = Isa::dot(acc[r][v], lhs, rhs[v]); });
       });
     });
-    b += Isa::kDepth / kGroupDepth * kGroupBytes * kRightSize<Isa>;
+    b += Isa::kDepth / kGroupDepth * kGroupBytes * kRhsSize<Isa>;
   }
 }
 
 // Row after row, `stride` sums apart; where that is less than the panels have, a row covers what the one before has
 // too much.
 template <class Isa, int Rows, int Panels>
-OCTAVO_INLINE void store_sums(const Held<Isa, Rows, Panels>& held, std::size_t stride, std::int32_t* sums) {
+OCTAVO_INLINE void store_accumulators(const Accumulators<Isa, Rows, Panels>& acc, std::size_t stride,
+                                      std::int32_t* sums) {
   each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
     each<Panels>([&](auto p) OCTAVO_LAMBDA {
-      Isa::store_sums(sums + r * Isa::kRowStep * stride + p * kBlock, stride, held[r] + p * Isa::kPanelRegisters);
+      Isa::store_accumulators(sums + r * Isa::kRowStep * stride + p * kBlock, stride,
+                              acc[r] + p * Isa::kPanelRegisters);
     });
   });
 }
 
 // All steps, the sums in registers.
 template <class Isa, int Rows, int Panels>
-OCTAVO_INLINE void make(const TileInput<typename Isa::Left>& input, Held<Isa, Rows, Panels>& held) {
-  start<Isa, Rows, Panels>(input, held);
+OCTAVO_INLINE void accumulate(const TileInput<typename Isa::Lhs>& input, Accumulators<Isa, Rows, Panels>& acc) {
+  start<Isa, Rows, Panels>(input, acc);
   const std::int8_t* b = input.b;
-  const typename Isa::Left* a[Rows];
+  const typename Isa::Lhs* a[Rows];
   each<Rows>([&](auto r) OCTAVO_LAMBDA { a[r] = input.rows[r]; });
   for (std::size_t segment = 0; segment < input.segment_count; ++segment, b += input.skip) {
     const std::size_t at = input.segments[segment];
-    multiply<Isa, Rows, Panels>(a, at, at + input.steps * Isa::kDepth, b, input.b_stride, held);
+    multiply<Isa, Rows, Panels>(a, at, at + input.steps * Isa::kDepth, b, input.b_stride, acc);
   }
   // What reads them next must not reach into the loop: the compiler would carry each sum in two registers.
-  if constexpr (requires { Isa::held(held[0][0]); }) {
+  if constexpr (PinsRegisters<Isa>) {
     each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
-      each<Panels * Isa::kPanelRegisters>([&](auto v) OCTAVO_LAMBDA { held[r][v] = Isa::held(held[r][v]); });
+      each<Panels * Isa::kPanelRegisters>([&](auto v) OCTAVO_LAMBDA { acc[r][v] = Isa::pin(acc[r][v]); });
     });
   }
 }
 
 template <class Isa, int Rows, int Panels>
-__attribute__((noinline)) void tile(const TileInput<typename Isa::Left>& input, std::size_t stride,
-                                    std::int32_t* sums) {
-  Held<Isa, Rows, Panels> held;
-  make<Isa, Rows, Panels>(input, held);
-  store_sums<Isa, Rows, Panels>(held, stride, sums);
+__attribute__((noinline)) void tile(const TileInput<typename Isa::Lhs>& input, std::size_t stride, std::int32_t* sums) {
+  Accumulators<Isa, Rows, Panels> acc;
+  accumulate<Isa, Rows, Panels>(input, acc);
+  store_accumulators<Isa, Rows, Panels>(acc, stride, sums);
 }
 
 // As many whole tiles as `count` rows have; the sums are given to `to` as they are in registers.
 template <class Isa, int Rows, int Panels, class To>
-__attribute__((noinline)) void whole_tiles(TileInput<typename Isa::Left> input, To to, std::size_t count) {
+__attribute__((noinline)) void whole_tiles(TileInput<typename Isa::Lhs> input, To to, std::size_t count) {
   for (; count >= Rows; count -= Rows) {
-    Held<Isa, Rows, Panels> held;
-    make<Isa, Rows, Panels>(input, held);
-    to.template store<Rows>(held, Index<Rows>());
+    Accumulators<Isa, Rows, Panels> acc;
+    accumulate<Isa, Rows, Panels>(input, acc);
+    to.template store<Rows>(acc, Index<Rows>());
     input.rows += Rows;
     to.c += Rows * to.c_stride;
   }
@@ -118,31 +113,31 @@ __attribute__((noinline)) void whole_tiles(TileInput<typename Isa::Left> input, 
 
 // Of a tile that is higher than the rows left, so many rows.
 template <class Isa, int Rows, int Panels, class To>
-__attribute__((noinline)) void part_of_tile(const TileInput<typename Isa::Left>& input, const To& to, int rows) {
-  Held<Isa, Rows, Panels> held;
-  make<Isa, Rows, Panels>(input, held);
-  to.template store<Rows>(held, rows);
+__attribute__((noinline)) void part_of_tile(const TileInput<typename Isa::Lhs>& input, const To& to, int rows) {
+  Accumulators<Isa, Rows, Panels> acc;
+  accumulate<Isa, Rows, Panels>(input, acc);
+  to.template store<Rows>(acc, rows);
 }
 
-// The sums to memory. Before every `between` steps a piece is done of what `meanwhile` has to do: the units that
+// The sums to memory. Before every `between` steps a piece is done of what `background` has to do: the units that
 // multiply leave most others free.
-template <class Isa, int Rows, int Panels, class Meanwhile>
-__attribute__((noinline)) void tile_meanwhile(const TileInput<typename Isa::Left>& input, std::size_t between,
-                                              Meanwhile& meanwhile, std::int32_t* sums) {
-  Held<Isa, Rows, Panels> held;
-  start<Isa, Rows, Panels>(input, held);
+template <class Isa, int Rows, int Panels, class Background>
+__attribute__((noinline)) void tile_overlapped(const TileInput<typename Isa::Lhs>& input, std::size_t between,
+                                               Background& background, std::int32_t* sums) {
+  Accumulators<Isa, Rows, Panels> acc;
+  start<Isa, Rows, Panels>(input, acc);
   const std::int8_t* b = input.b;
-  const typename Isa::Left* a[Rows];
+  const typename Isa::Lhs* a[Rows];
   each<Rows>([&](auto r) OCTAVO_LAMBDA { a[r] = input.rows[r]; });
   const std::size_t* segment = input.segments;
-  const std::size_t pieces = meanwhile.pieces();
+  const std::size_t pieces = background.pieces();
   std::size_t at = *segment, here = input.steps, left = here * input.segment_count, piece = 0;
   do {
-    if (piece < pieces) meanwhile.run(piece++);
+    if (piece < pieces) background.run(piece++);
     std::size_t now = between < left ? between : left;
     for (left -= now; now > 0;) {
       const std::size_t steps = now < here ? now : here, end = at + steps * Isa::kDepth;
-      multiply<Isa, Rows, Panels>(a, at, end, b, input.b_stride, held);
+      multiply<Isa, Rows, Panels>(a, at, end, b, input.b_stride, acc);
       at = end;
       now -= steps;
       here -= steps;
@@ -152,7 +147,7 @@ __attribute__((noinline)) void tile_meanwhile(const TileInput<typename Isa::Left
       here = input.steps;
     }
   } while (left > 0 || piece < pieces);
-  store_sums<Isa, Rows, Panels>(held, meanwhile.stride(), sums);
+  store_accumulators<Isa, Rows, Panels>(acc, background.stride(), sums);
 }
 
 // Few heights, so that the code stays small; a tile may be higher than its rows, and then reads those behind them.

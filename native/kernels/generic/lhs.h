@@ -4,7 +4,7 @@
 
 #include "kernels/generic/block.h"
 #include "kernels/kernels.h"
-#include "kernels/panels.h"
+#include "kernels/packing.h"
 
 namespace octavo {
 namespace {
@@ -12,7 +12,7 @@ namespace {
 // What is added to a's values, and so to its zero point.
 template <class Isa>
 constexpr std::int32_t shift(bool a_signed) {
-  return a_signed == Isa::kLeftSigned ? 0 : a_signed ? 128 : -128;
+  return a_signed == Isa::kLhsSigned ? 0 : a_signed ? 128 : -128;
 }
 
 template <class Isa>
@@ -23,13 +23,13 @@ constexpr std::uint8_t flip(bool a_signed) {
 // Whether bytes can be read where they are.
 template <class Isa>
 constexpr bool readable(bool a_signed) {
-  return sizeof(typename Isa::Left) == 1 && shift<Isa>(a_signed) == 0;
+  return sizeof(typename Isa::Lhs) == 1 && shift<Isa>(a_signed) == 0;
 }
 
 // Converts `count` bytes; may write up to fifteen more elements behind them, for what zeros become.
 template <class Isa>
-void convert(const std::uint8_t* bytes, std::size_t count, std::uint8_t flip, typename Isa::Left* to) {
-  if (sizeof(typename Isa::Left) == 1 && flip == 0) {
+void convert(const std::uint8_t* bytes, std::size_t count, std::uint8_t flip, typename Isa::Lhs* to) {
+  if (sizeof(typename Isa::Lhs) == 1 && flip == 0) {
     std::memcpy(to, bytes, count);
     return;
   }
@@ -48,7 +48,7 @@ std::int32_t sum(const std::uint8_t* row, std::size_t k) {
 }
 
 // The sum over k of (a - a_zero), which b's zero points are multiplied by.
-inline std::int32_t centred_sum(const Gemm& gemm, std::size_t row) {
+inline std::int32_t centered_sum(const Gemm& gemm, std::size_t row) {
   const std::uint8_t* a = gemm.a + row * gemm.a_stride;
   const std::int32_t total = gemm.a_signed ? sum<std::int8_t>(a, gemm.k) : sum<std::uint8_t>(a, gemm.k);
   return total - static_cast<std::int32_t>(gemm.k) * gemm.a_zero;
