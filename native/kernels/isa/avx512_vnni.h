@@ -1,4 +1,23 @@
-// AVX-512 with VNNI: sixteen lanes.
+// AVX-512 with VNNI: sixteen lanes of 32 bits, masks.
+//
+// Instructions it stands on; latency / reciprocal throughput in cycles for 512 bits, from uops.info (see there for what
+// is left out). Server cores of Ice Lake have a second 512-bit unit, with which the throughput of 1 becomes 0.5.
+//
+//   instruction    what it does                                          Ice Lake   Zen 4
+//   VPDPBUSD       s32 += four u8 * s8, without saturation               5 / 1      4 / 1
+//   VCVTDQ2PS      s32 to float32                                        4 / 1      3 / 1
+//   VMULPS         float32 product                                       4 / 1      3 / 1
+//   VFMADD213PS    float32 product and sum, rounded once                 4 / 1      4 / 1
+//   VPACKSSDW      32 to 16 bits, signed saturation, per 128-bit quarter -          -
+//   VPACKSSWB      16 to 8 bits, signed saturation, per quarter          -          -
+//   VPERMD         32-bit lanes to any place                             3 / 1      -
+//
+// Signedness: VPDPBUSD takes u8 * s8. The lhs is made u8: a signed lhs has its sign bit flipped, which is x + 128, and
+// its zero point moved by 128, so that every difference x - zero_point stays the same. The four products of a step add
+// up to at most 4 * 255 * 128, and the s32 accumulator wraps (VPDPBUSDS would saturate).
+//
+// Saturation in the epilogue: packing saturates to 16 and then to 8 bits. Values are clipped to the grid afterwards,
+// and the grid lies within 8 bits, so saturation never changes a result.
 #pragma once
 
 #include <immintrin.h>

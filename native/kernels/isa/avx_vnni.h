@@ -1,4 +1,11 @@
 // AVX2 with the 256-bit VNNI instructions of processors that have no AVX-512.
+//
+//   instruction    what it does                          latency / reciprocal throughput, uops.info
+//   VPDPBUSD ymm   s32 += four u8 * s8, without          Zen 4 (EVEX form) 4 / 0.5; Alder Lake P: see source
+//                  saturation
+//
+// The four products of a step add up to at most 4 * 255 * 128 and the s32 accumulator wraps (VPDPBUSDS would saturate).
+// The lhs is u8: a signed lhs has its sign bit flipped, and its zero point moved by 128 (avx2.h).
 #pragma once
 
 #include "kernels/isa/avx2.h"

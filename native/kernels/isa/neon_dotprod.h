@@ -1,4 +1,9 @@
 // NEON with SDOT.
+//
+//   SDOT           s32 += four s8 * s8, without saturation
+//
+// Latency and throughput: Arm Neoverse N1 and Neoverse V1 Software Optimization Guides, "ASIMD dot product". The
+// accumulator wraps; signedness is as in neon.h.
 #pragma once
 
 #include "kernels/isa/neon.h"

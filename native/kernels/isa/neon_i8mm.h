@@ -1,4 +1,10 @@
 // NEON with SMMLA: products of two rows of eight by two columns of eight.
+//
+//   SMMLA          a 2 x 2 block of s32 += (2 x 8) s8 * (8 x 2) s8, without saturation
+//   ZIP1 ZIP2      32-bit lanes of two registers interleaved
+//
+// Latency and throughput: Arm Neoverse V1 Software Optimization Guide, "ASIMD matrix multiply-accumulate"; Neoverse N1
+// has no SMMLA. The accumulator wraps; signedness is as in neon.h.
 #pragma once
 
 #include "kernels/isa/neon.h"
