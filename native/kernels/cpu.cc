@@ -38,7 +38,8 @@ bool saves_registers(CpuFeatures features) {
   constexpr std::uint32_t kYmmState = 0x06, kZmmState = 0xe6;
   constexpr CpuidBit kOsxsave{0, 1, 0, kEcx, 27};
   if (features == 0) return true;
-  if (!has_bit(kOsxsave)) return false;
+  static const bool has_xgetbv = has_bit(kOsxsave);
+  if (!has_xgetbv) return false;
   std::uint32_t low, high;
   asm("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
   const std::uint32_t state = (features & kAvx512) != 0 ? kZmmState : kYmmState;
@@ -76,6 +77,9 @@ CpuFeatures available() { return 0; }
 
 }  // namespace
 
-bool has_features(CpuFeatures features) { return (available() & features) == features && saves_registers(features); }
+bool has_features(CpuFeatures features) {
+  static const CpuFeatures found = available();  // CPUID takes microseconds on a virtual machine
+  return (found & features) == features && saves_registers(features);
+}
 
 }  // namespace octavo

@@ -24,7 +24,6 @@ def forced(isa: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_best_that_the_processor_has_runs(monkeypatch):
     monkeypatch.delenv("OCTAVO_ISA", raising=False)
-    kernels.cache_clear()
     found = octavo.cpu()
     assert found.runs == found.available[-1]
     assert found.available[0] == "scalar"

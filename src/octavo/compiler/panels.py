@@ -1,4 +1,4 @@
-"""Packing: GEMM weights in the panels that the kernels read; `native/kernels/panels.h` specifies them."""
+"""Packing: GEMM weights in the panels that the kernels read; `native/kernels/packing.h` specifies them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The native core: which instruction set runs, the kernels themselves, and the runtime of bundles."""
+"""The native core: instruction sets, kernels, and the runtime that executes bundles."""
 
 from __future__ import annotations
 

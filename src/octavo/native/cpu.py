@@ -1,4 +1,4 @@
-"""What the native kernels run on."""
+"""The instruction sets of the native kernels."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from octavo.native.kernels import kernels
 
 @dataclass(frozen=True)
 class Cpu:
-    """Instruction sets, by name, from the plainest to the most preferred.
+    """Names of instruction sets, from scalar to the most preferred.
 
     Attributes:
-        runs: the one whose kernels run.
-        available: those that this processor has.
-        compiled: those that kernels exist for.
+        runs: the one whose kernels are used.
+        available: those that this processor supports.
+        compiled: those that kernels were compiled for.
     """
 
     runs: str
@@ -24,9 +24,9 @@ class Cpu:
 
 
 def cpu() -> Cpu:
-    """Which instruction set the native kernels use on this processor, and which others they could.
+    """The instruction set that the native kernels use on this processor, and the others that they could use.
 
     Raises:
-        OptionError: OCTAVO_ISA names one that is unknown or that the processor does not have.
+        OptionError: OCTAVO_ISA names an instruction set that is unknown or not supported by this processor.
     """
     return Cpu(kernels().name, tuple(runnable()), tuple(compiled()))

@@ -1,8 +1,6 @@
-"""The kernels of one instruction set. They trust little: arrays of a wrong type or size are refused."""
+"""The kernels of one instruction set; arrays of a wrong type, size or layout are refused."""
 
 from __future__ import annotations
-
-from functools import cache
 
 from octavo.errors import OptionError
 from octavo.native._native import Kernels, Product
@@ -11,12 +9,13 @@ from octavo.native._native import kernels as _kernels
 __all__ = ["Kernels", "Product", "kernels"]
 
 
-@cache
 def kernels(isa: str = "") -> Kernels:
-    """The kernels of an instruction set; by default of that in OCTAVO_ISA, or else the best that runs here.
+    """The kernels of an instruction set: of `isa`, else of OCTAVO_ISA, else the best that this processor runs.
+
+    Nothing is cached here: nanobind reports an instance that outlives the interpreter as a leak.
 
     Raises:
-        OptionError: the instruction set is unknown, or the processor does not have it.
+        OptionError: the instruction set is unknown or not supported by this processor.
     """
     try:
         return _kernels(isa)

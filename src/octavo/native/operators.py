@@ -1,4 +1,4 @@
-"""Operators for ONNX Runtime in the native module, and what they write to."""
+"""Custom operators for ONNX Runtime that the native module contains, and the range sketches that they fill."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ __all__ = ["Sketches", "operator_library"]
 
 
 def operator_library() -> str:
-    """The file that a session registers to know the operators of the domain "octavo"."""
+    """Path of the library that an ONNX Runtime session registers for the custom operators of the domain "octavo"."""
     return _library

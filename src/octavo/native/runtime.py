@@ -1,4 +1,4 @@
-"""Bundles, opened by the native runtime."""
+"""Open bundles and sessions of the native runtime."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MOST_THREADS = 256
 
 
 def open_bundle(path: str | os.PathLike[str]) -> BundleModel:
-    """A bundle, mapped into memory and checked.
+    """Map a bundle into memory and validate it.
 
     Raises:
-        ModelError: the file cannot be read, or is no sound bundle.
+        ModelError: the file cannot be read or is not a valid bundle.
     """
     try:
         return BundleModel(os.fspath(path))
@@ -27,10 +27,10 @@ def open_bundle(path: str | os.PathLike[str]) -> BundleModel:
 
 
 def open_session(model: BundleModel, threads: int) -> BundleSession:
-    """The memory and the threads that runs of a bundle need.
+    """Allocate the memory and start the threads that a bundle runs with.
 
     Raises:
-        OptionError: there are less than 1 or more than 256 threads, or the system refuses to start them.
+        OptionError: the number of threads is not in 1..256, or the system cannot start them.
     """
     if not 1 <= threads <= _MOST_THREADS:
         raise OptionError(f"{threads} threads cannot share a run; choose 1 to {_MOST_THREADS}")
