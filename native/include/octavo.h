@@ -27,7 +27,7 @@ extern "C" {
 typedef enum octavo_status {
   OCTAVO_OK = 0,
   OCTAVO_FILE = 1,     /* the file cannot be opened or read */
-  OCTAVO_BUNDLE = 2,   /* the file is no bundle, damaged, or of another version */
+  OCTAVO_BUNDLE = 2,   /* the file is not a bundle, damaged, or of another version */
   OCTAVO_ARGUMENT = 3, /* an argument of the call does not fit */
   OCTAVO_MEMORY = 4    /* not enough memory */
 } octavo_status;

@@ -1,6 +1,6 @@
-// Compiled once for each instruction set, with OCTAVO_ISA its name, OCTAVO_ISA_HEADER its header, and its own flags.
-// All code here is in unnamed namespaces or static, and calls no templates of the standard library: the linker keeps
-// one copy of a function that several files define, and might keep one that needs instructions the processor lacks.
+// Compiled once for each instruction set, with its own compiler flags; OCTAVO_ISA is its name, OCTAVO_ISA_HEADER its
+// header. Everything here has internal linkage and instantiates no standard library templates: the linker merges equal
+// definitions and might keep a copy with instructions that the processor lacks.
 #include OCTAVO_ISA_HEADER
 
 #include "kernels/generic/add_pixels.h"

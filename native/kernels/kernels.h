@@ -176,7 +176,7 @@ enum class Function {
 };
 enum class Arithmetic { kAdd = 1, kSub, kMul, kDiv, kMax, kMin };
 
-// Two rows of values and what they are combined to, which may lie where a or b does; a step is 1, or 0 for one value.
+// Two rows of values and their combination, which may lie where a or b does; a step is 1, or 0 for one value.
 struct Pair {
   const float* a;
   std::size_t a_step;

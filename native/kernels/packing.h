@@ -1,8 +1,8 @@
-// How the right matrix of a product lies in memory, the same for every instruction set.
+// Packed layout of the rhs of a GEMM, the same for every instruction set.
 //
-// Panels of sixteen columns, one behind the other; a panel is a sequence of groups of four k; a group is 64 bytes, the
-// four k of the first column, of the second, and so on. Columns and k beyond the matrix are zeros, and the number of
-// groups is even, for instructions that take eight k at a time.
+// Contiguous panels of sixteen columns (nr). A panel is a sequence of groups of four k; a group is 64 bytes: the four k
+// of column 0, of column 1, and so on. Columns and k beyond the matrix are zero, and the number of groups is even, for
+// instructions that consume eight k.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ inline constexpr std::size_t kGroupDepth = 4;
 inline constexpr std::size_t kGroupBytes = kPanelColumns * kGroupDepth;
 
 static constexpr std::size_t panels(std::size_t n) { return (n + kPanelColumns - 1) / kPanelColumns; }
-// Of k, with the zeros that fill its last two groups.
+// k rounded up to whole pairs of groups.
 static constexpr std::size_t panel_depth(std::size_t k) { return (k + 7) / 8 * 8; }
 static constexpr std::size_t panel_bytes(std::size_t k) { return panel_depth(k) * kPanelColumns; }
 

@@ -1,4 +1,4 @@
-// Memory that is written in every run.
+// Aligned memory for the arena and scratch of a session.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@ struct Free {
 };
 using Memory = std::unique_ptr<std::byte, Free>;
 
-// Aligned as `kAlignment` says; null where there is none. What fills at least half a huge page is put in one where the
-// system gives them on advice: small pages lie anywhere, so that by chance many compete for the same sets of a cache.
+// Aligned to kAlignment; null if out of memory. Allocations of at least half a huge page ask for huge pages (madvise):
+// small pages are scattered, so that many may compete for the same cache sets.
 Memory allocate(std::size_t size);
 
 }  // namespace octavo

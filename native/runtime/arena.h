@@ -1,4 +1,4 @@
-// The memory plan at sizes that were left open: the bundle's own is for the sizes that it was compiled at.
+// The arena plan at other dynamic sizes than those that the bundle was compiled at.
 #pragma once
 
 #include <span>
@@ -8,9 +8,8 @@
 
 namespace octavo {
 
-// Gives the tensors in the arena their offsets, so that buffers overlap only where no operator needs both; the arena's
-// size. Operands and buffers are numbers of tensors. Greedy by size, after Pisarchyk and Lee 2020, as
-// octavo/compiler/arena.py plans.
+// Assigns arena offsets so that buffers overlap only where their lifetimes do not; returns the size of the arena.
+// Operands and buffers are indices of tensors. Greedy by size (Pisarchyk and Lee 2020), like octavo/compiler/arena.py.
 std::uint64_t plan_arena(std::span<const OperatorRecord> operators, std::span<const std::uint32_t> operands,
                          std::vector<TensorRecord>& tensors);
 

@@ -6,7 +6,7 @@
 
 namespace octavo {
 
-// Of the bytes that `crc` is the checksum of (0 of none) followed by these.
+// Updates `crc`, the checksum of the bytes so far (0 for none), with these bytes.
 std::uint32_t crc32(std::uint32_t crc, const void* data, std::size_t size);
 
 }  // namespace octavo

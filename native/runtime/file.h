@@ -14,7 +14,7 @@ class MappedFile {
   MappedFile& operator=(const MappedFile&) = delete;
   ~MappedFile();
 
-  // False, and one sentence in `error`, if it cannot be.
+  // On failure returns false with one sentence in `error`.
   bool open(const char* path, std::string& error);
   std::span<const std::byte> bytes() const { return bytes_; }
 

@@ -1,4 +1,4 @@
-// The bundle as it lies on disk, little-endian; docs/reference/bundle.md specifies it.
+// On-disk layout of a bundle, little-endian; docs/reference/bundle.md specifies it.
 #pragma once
 
 #include <bit>
@@ -6,7 +6,7 @@
 
 namespace octavo {
 
-static_assert(std::endian::native == std::endian::little, "bundles are little-endian, and are read in place");
+static_assert(std::endian::native == std::endian::little, "bundles are little-endian and read in place");
 
 inline constexpr char kMagic[4] = {'O', 'C', 'T', 'V'};
 inline constexpr std::uint32_t kVersion = 2;
@@ -14,7 +14,7 @@ inline constexpr std::uint64_t kAlignment = 64;
 constexpr std::uint64_t aligned(std::uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 inline constexpr std::uint32_t kAbsent = 0xffffffff;
 inline constexpr int kMaxRank = 6;
-// Of a tensor and of the arena, so that no product or sum of sizes leaves 64 bits.
+// Limit for a tensor and for the arena, so that products and sums of sizes do not overflow 64 bits.
 inline constexpr std::uint64_t kMaxBytes = (std::uint64_t{1} << 31) - 1;
 
 struct Table {
@@ -37,8 +37,8 @@ struct Header {
   Table outputs;     // indices of tensors
   Table strings;     // bytes; the last one is zero
   Table payload;     // bytes
-  Table sizes;       // that are left open
-  Table varying;     // numbers of the tables above that follow from them
+  Table sizes;       // dynamic sizes
+  Table varying;     // numbers of the tables above that depend on them
 };
 static_assert(sizeof(Header) == 192);
 
@@ -49,11 +49,11 @@ struct TensorRecord {
   std::uint8_t place;
   std::uint8_t reserved;
   std::uint32_t dims[kMaxRank];
-  std::uint64_t offset;  // in the arena or the payload, or the number of the input or output
+  std::uint64_t offset;  // in the arena or payload; or the index of the input or output
   std::uint64_t bytes;
   float scale;
   std::int32_t zero_point;
-  std::uint32_t buffer;  // those of the arena with the same one see the same memory
+  std::uint32_t buffer;  // tensors in the arena with equal numbers share memory
   std::uint32_t padding;
 };
 static_assert(sizeof(TensorRecord) == 64);
@@ -72,7 +72,7 @@ static_assert(sizeof(OperatorRecord) == 32);
 
 inline constexpr std::size_t kMaxSizes = 2;
 
-// A length that some axes of the inputs have, and its bounds.
+// A dynamic size: the length of some input axes, and its bounds.
 struct SizeRecord {
   std::uint32_t name;  // offset in strings
   std::uint32_t least;
@@ -83,7 +83,7 @@ static_assert(sizeof(SizeRecord) == 16);
 
 enum : std::uint32_t { kVaryingDim = 1, kVaryingAttribute = 2 };
 
-// A number that is the sum of coefficients[3 i + j] s^i t^j, i and j to 2, of the sizes s and t.
+// A number that depends on the dynamic sizes s and t: the sum of coefficients[3 i + j] s^i t^j for i, j in 0..2.
 struct VaryingRecord {
   std::uint32_t what;
   std::uint32_t index;  // of the tensor or the attribute

@@ -39,23 +39,23 @@ class Reader {
 
   bool read_header() {
     constexpr std::size_t kBeforeChecksum = offsetof(Header, checksum);
-    if (file_.size() < sizeof(Header)) return fail("it is shorter than its header");
+    if (file_.size() < sizeof(Header)) return fail("the file is shorter than a header");
     std::memcpy(&header_, file_.data(), sizeof(Header));
     if (std::memcmp(header_.magic, kMagic, sizeof(kMagic)) != 0) {
-      error_ = "this is no bundle; make one with octavo compile";
+      error_ = "not a bundle; create one with octavo compile";
       return false;
     }
     if (header_.version != kVersion) {
-      error_ = "the bundle is of version " + std::to_string(header_.version) + " and this runtime reads version " +
+      error_ = "the bundle has version " + std::to_string(header_.version) + " and this runtime reads version " +
                std::to_string(kVersion) + "; compile the model again";
       return false;
     }
-    if (header_.file_bytes != file_.size()) return fail("its size is not what its header says");
+    if (header_.file_bytes != file_.size()) return fail("file size differs from the header");
     const std::uint32_t zero = 0;
     std::uint32_t crc = crc32(0, file_.data(), kBeforeChecksum);
     crc = crc32(crc, &zero, sizeof(zero));
     crc = crc32(crc, file_.data() + kBeforeChecksum + sizeof(zero), file_.size() - kBeforeChecksum - sizeof(zero));
-    return crc == header_.checksum || fail("its checksum does not match");
+    return crc == header_.checksum || fail("checksum mismatch");
   }
 
   bool holds(const Table& table, std::uint64_t record) const {
@@ -63,7 +63,7 @@ class Reader {
            table.count <= (file_.size() - table.offset) / record;
   }
 
-  // The table as an array; the mapping starts at a page, so its offset aligns it.
+  // The table as an array. The mapping starts at a page boundary, so a checked offset is aligned.
   template <class T>
   std::span<const T> table(const Table& where) const {
     return {reinterpret_cast<const T*>(file_.data() + where.offset), where.count};
@@ -76,13 +76,13 @@ class Reader {
                      holds(header_.outputs, sizeof(std::uint32_t)) && holds(header_.strings, 1) &&
                      holds(header_.payload, 1) && holds(header_.sizes, sizeof(SizeRecord)) &&
                      holds(header_.varying, sizeof(VaryingRecord));
-    if (!all) return fail("a table reaches beyond the file");
-    if (header_.arena_bytes > kMaxBytes) return fail("its arena is too large");
+    if (!all) return fail("a table is out of bounds");
+    if (header_.arena_bytes > kMaxBytes) return fail("the arena is too large");
     const auto strings = table<char>(header_.strings);
-    if (strings.empty() || strings.back() != '\0') return fail("its names do not end");
+    if (strings.empty() || strings.back() != '\0') return fail("the string table is not terminated");
     const auto operands = table<std::uint32_t>(header_.operands);
     for (const std::uint32_t index : operands) {
-      if (index >= header_.tensors.count) return fail("an operator names a tensor that does not exist");
+      if (index >= header_.tensors.count) return fail("an operand index is out of bounds");
     }
     model_.file = file_;
     model_.payload = header_.payload.offset;
@@ -109,12 +109,12 @@ class Reader {
     return true;
   }
 
-  // Null, or what is wrong.
+  // Null, or the fault.
   const char* read_tensor(const TensorRecord& record, Tensor& tensor) const {
     tensor.name = name(record.name);
-    if (tensor.name == nullptr) return "has no name";
+    if (tensor.name == nullptr) return "has no valid name";
     if (!is_dtype(record.dtype)) return "has an unknown type";
-    if (record.place < 1 || record.place > 4) return "lies in an unknown place";
+    if (record.place < 1 || record.place > 4) return "has an unknown place";
     if (record.rank > kMaxRank) return "has too many axes";
     tensor.dtype = static_cast<Dtype>(record.dtype);
     tensor.place = static_cast<Place>(record.place);
@@ -127,12 +127,12 @@ class Reader {
       tensor.dims[i] = record.dims[i];
       tensor.count *= record.dims[i];
     }
-    if (record.bytes != bytes) return "has another size than its shape";
+    if (record.bytes != bytes) return "has a size that does not match its shape";
     tensor.bytes = bytes;
     tensor.offset = record.offset;
     tensor.scale = record.scale;
     tensor.zero_point = record.zero_point;
-    if (tensor.is_byte() && !is_grid(tensor)) return "has a scale or zero point that no grid has";
+    if (tensor.is_byte() && !is_grid(tensor)) return "has an invalid scale or zero point";
     return check_place(tensor);
   }
 
@@ -145,31 +145,33 @@ class Reader {
   const char* check_place(const Tensor& tensor) const {
     if (tensor.place == Place::kInput || tensor.place == Place::kOutput) {
       const Table& slots = tensor.place == Place::kInput ? header_.inputs : header_.outputs;
-      return tensor.offset < slots.count ? nullptr : "is an input or output that does not exist";
+      return tensor.offset < slots.count ? nullptr : "has an invalid input or output index";
     }
     const std::uint64_t limit = tensor.is_constant() ? header_.payload.count : model_.arena_bytes;
     if (tensor.offset % kAlignment != 0) return "is not aligned";
-    return tensor.offset <= limit && tensor.bytes <= limit - tensor.offset ? nullptr : "reaches beyond its memory";
+    return tensor.offset <= limit && tensor.bytes <= limit - tensor.offset ? nullptr : "is out of bounds of its memory";
   }
 
   bool read_slots(const Table& where, Place place, std::vector<std::uint32_t>& slots) {
     const auto found = table<std::uint32_t>(where);
     for (std::size_t i = 0; i < found.size(); ++i) {
-      if (found[i] >= model_.tensors.size()) return fail("an input or output does not exist");
+      if (found[i] >= model_.tensors.size()) return fail("an input or output index is out of bounds");
       const Tensor& tensor = model_.tensors[found[i]];
-      if (tensor.place != place || tensor.offset != i) return fail("an input or output lies elsewhere");
+      if (tensor.place != place || tensor.offset != i)
+        return fail("an input or output table entry does not match its tensor");
     }
     slots.assign(found.begin(), found.end());
     return true;
   }
 
-  // Tensors that see an input or output in another shape see all of it and no more.
+  // Views of an input or output in another shape must cover exactly its bytes.
   bool check_slots() {
     for (const Tensor& tensor : model_.tensors) {
       if (tensor.place != Place::kInput && tensor.place != Place::kOutput) continue;
       const auto& slots = tensor.place == Place::kInput ? model_.inputs : model_.outputs;
       const Tensor& slot = model_.tensors[slots[tensor.offset]];
-      if (slot.bytes != tensor.bytes || slot.dtype != tensor.dtype) return fail("an input or output has two sizes");
+      if (slot.bytes != tensor.bytes || slot.dtype != tensor.dtype)
+        return fail("views of an input or output differ in size or type");
     }
     return true;
   }
@@ -183,13 +185,13 @@ class Reader {
       if (record.first_operand > operands.size() || used > operands.size() - record.first_operand ||
           record.first_attribute > attributes.size() ||
           record.attributes > attributes.size() - record.first_attribute) {
-        return fail("an operator reads beyond a table");
+        return fail("operands or attributes of an operator are out of bounds");
       }
       const OpKind* kind = kind_of(record.kind);
       const char* label = name(record.name);
-      if (kind == nullptr || label == nullptr) return fail("an operator is unknown or has no name");
-      // All of them read something and write one tensor.
-      if (record.inputs == 0 || record.outputs != 1) return fail("an operator has no input or not one output");
+      if (kind == nullptr || label == nullptr) return fail("an operator has an unknown kind or no valid name");
+      if (record.inputs == 0 || record.outputs != 1)
+        return fail("an operator must have at least one input and exactly one output");
       model_.ops.push_back({label, kind, operands.subspan(record.first_operand, record.inputs),
                             operands.subspan(record.first_operand + record.inputs, record.outputs),
                             attributes.subspan(record.first_attribute, record.attributes)});
@@ -203,14 +205,14 @@ class Reader {
     return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
   }
 
-  // Kernels write to the arena and the outputs only, and never where they read.
+  // Kernels write only to the arena and the outputs, and never in place.
   bool check_overlaps() {
     for (const Op& op : model_.ops) {
       const Tensor& out = model_.tensors[op.outputs[0]];
       if (out.place != Place::kArena && out.place != Place::kOutput)
-        return fail("an operator writes what is read-only");
+        return fail("an operator writes to read-only memory");
       for (const std::uint32_t input : op.inputs) {
-        if (share_memory(out, model_.tensors[input])) return fail("an operator writes over what it reads");
+        if (share_memory(out, model_.tensors[input])) return fail("the output of an operator overlaps an input");
       }
     }
     return true;
@@ -243,25 +245,25 @@ class Reader {
     return true;
   }
 
-  // Each size is the length of some axis of an input, which tells it; and all that varies is what it is at those
-  // lengths.
+  // Each dynamic size is the length of an input axis, and every varying number equals its polynomial at the stored
+  // sizes.
   bool read_sizes() {
     const auto sizes = table<SizeRecord>(header_.sizes);
-    if (sizes.size() > kMaxSizes) return fail("it leaves too many sizes open");
+    if (sizes.size() > kMaxSizes) return fail("too many dynamic sizes");
     for (const SizeRecord& size : sizes) {
       const bool bounds = size.least > 0 && size.least <= size.most && size.most <= kMaxBytes;
-      if (!bounds || name(size.name) == nullptr) return fail("a size has no name or wrong bounds");
+      if (!bounds || name(size.name) == nullptr) return fail("a dynamic size has an invalid name or bounds");
       model_.sizes.push_back({name(size.name), size.least, size.most});
     }
     for (const VaryingRecord& each : model_.varying) {
       const bool dim = each.what == kVaryingDim && each.index < records_.size() &&
                        each.axis < records_[each.index].rank && records_[each.index].buffer < records_.size();
       if (!dim && (each.what != kVaryingAttribute || each.index >= attributes_.size())) {
-        return fail("something varies that does not exist");
+        return fail("a varying number has an invalid target");
       }
     }
     for (const TensorRecord& record : records_) {
-      if (record.buffer >= records_.size()) return fail("a tensor is in a buffer that does not exist");
+      if (record.buffer >= records_.size()) return fail("a buffer index is out of bounds");
     }
     return check_varying();
   }
@@ -273,30 +275,31 @@ class Reader {
       for (int axis = 0; axis < tensor.rank; ++axis) {
         const std::uint32_t size = size_of_axis(model_, input, axis);
         if (size == kAbsent) continue;
-        if (size >= model_.sizes.size()) return fail("an input has an axis whose length is no size");
+        if (size >= model_.sizes.size()) return fail("an input axis varies but is not a dynamic size");
         sizes[size] = tensor.dims[axis];
       }
     }
     for (std::size_t i = 0; i < model_.sizes.size(); ++i) {
       if (sizes[i] < model_.sizes[i].least || sizes[i] > model_.sizes[i].most) {
-        return fail("a size is no input's or out of bounds");
+        return fail("a dynamic size is not an input axis or is out of its bounds");
       }
     }
     for (const VaryingRecord& each : model_.varying) {
       std::int64_t value = 0;
       const std::int64_t stored =
           each.what == kVaryingDim ? records_[each.index].dims[each.axis] : attributes_[each.index];
-      if (!evaluate(each, sizes, value) || value != stored) return fail("what varies is not what its sizes say");
+      if (!evaluate(each, sizes, value) || value != stored)
+        return fail("a stored number differs from its polynomial in the dynamic sizes");
     }
     return true;
   }
 
-  // a = a times x + y; false if that leaves 64 bits.
+  // a = a * x + y; false on int64 overflow.
   static bool step(std::int64_t& a, std::int64_t x, std::int64_t y) {
     return !__builtin_mul_overflow(a, x, &a) && !__builtin_add_overflow(a, y, &a);
   }
 
-  // Horner's rule in both sizes; false if a step leaves 64 bits.
+  // Horner's rule in both sizes; false on int64 overflow.
   static bool evaluate(const VaryingRecord& varying, const std::int64_t* sizes, std::int64_t& value) {
     value = 0;
     for (int i = 2; i >= 0; --i) {
@@ -307,7 +310,7 @@ class Reader {
     return true;
   }
 
-  // Numbers and memory plan for these sizes, in place of those of the file.
+  // Evaluates all varying numbers at these sizes and plans the arena again.
   bool evaluate(std::span<const std::int64_t> given) {
     std::int64_t sizes[kMaxSizes] = {};
     std::copy(given.begin(), given.end(), sizes);
@@ -315,7 +318,7 @@ class Reader {
     model_.attributes.assign(attributes_.begin(), attributes_.end());
     for (const VaryingRecord& each : model_.varying) {
       std::int64_t value = 0;
-      if (!evaluate(each, sizes, value)) return fail("a number leaves 64 bits");
+      if (!evaluate(each, sizes, value)) return fail("int64 overflow");
       if (each.what == kVaryingAttribute) {
         model_.attributes[each.index] = value;
         continue;
@@ -330,13 +333,13 @@ class Reader {
     }
     model_.arena_bytes =
         plan_arena(table<OperatorRecord>(header_.operators), table<std::uint32_t>(header_.operands), own_records_);
-    if (model_.arena_bytes > kMaxBytes) return fail("its arena is too large");
+    if (model_.arena_bytes > kMaxBytes) return fail("the arena is too large");
     records_ = own_records_;
     attributes_ = model_.attributes;
     return true;
   }
 
-  // More than kMaxBytes if it is too large.
+  // Size in bytes; any value above kMaxBytes on overflow.
   static std::uint64_t bytes_of(const TensorRecord& record) {
     std::uint64_t bytes = size_of(static_cast<Dtype>(record.dtype));
     for (int i = 0; i < record.rank && bytes <= kMaxBytes; ++i) bytes *= record.dims[i];

@@ -1,4 +1,4 @@
-// From bytes that nobody vouches for to a model that kernels may trust.
+// Validates untrusted bundles: after read_bundle, kernels may rely on every number of the model.
 #pragma once
 
 #include <span>
@@ -9,15 +9,15 @@
 
 namespace octavo {
 
-// Checks all of a bundle before any of it is used. False, and one sentence in `error`, if something is wrong.
+// Validates the whole bundle before any of it is used. On failure returns false with one sentence in `error`.
 bool read_bundle(std::span<const std::byte> file, const Kernels& kernels, Model& model, std::string& error);
 
-// A bundle that was read, at other sizes: numbers and memory plan are made for them, and all is checked again. False,
-// and one sentence, where the sizes are out of bounds or some operator does not take them.
+// A validated bundle at other dynamic sizes: evaluates what varies, plans the arena and validates again. Returns false
+// with one sentence in `error` if the sizes are out of bounds or an operator rejects them.
 bool read_bundle_at(std::span<const std::int64_t> sizes, std::span<const std::byte> file, const Kernels& kernels,
                     Model& model, std::string& error);
 
-// The number of the size that the axis of a tensor has; kAbsent if it is fixed, kMaxSizes if it follows otherwise.
+// Index of the dynamic size that an axis has; kAbsent if the axis is fixed, kMaxSizes if it depends on sizes otherwise.
 std::uint32_t size_of_axis(const Model& model, std::uint32_t tensor, int axis);
 
 }  // namespace octavo

@@ -1,4 +1,4 @@
-// A bundle that was checked: what kernels may rely on.
+// A validated bundle.
 #pragma once
 
 #include <cstddef>
@@ -10,13 +10,13 @@
 
 namespace octavo {
 
-// A truth is a byte, and any but 0 is true.
+// A boolean is a byte; any value but 0 is true.
 enum class Dtype : std::uint8_t { kF32 = 1, kU8 = 2, kS8 = 3, kS32 = 4, kU16 = 5, kS16 = 6, kS64 = 7, kBool = 8 };
 enum class Place : std::uint8_t { kArena = 1, kConstant = 2, kInput = 3, kOutput = 4 };
 
 constexpr bool is_dtype(unsigned number) { return number >= 1 && number <= 8; }
 
-// Bytes of an element, and its alignment.
+// Size and alignment of an element in bytes.
 constexpr std::size_t size_of(Dtype dtype) {
   switch (dtype) {
     case Dtype::kU8:
@@ -61,13 +61,13 @@ struct Op {
   std::span<const std::int64_t> attributes;
 };
 
-// A length that is left open until a session is fitted to its inputs.
+// A dynamic size, fixed when a session is fitted to its inputs.
 struct Size {
   const char* name;
   std::int64_t least, most;
 };
 
-// A bundle at certain sizes.
+// A bundle at given dynamic sizes.
 struct Model {
   std::span<const std::byte> file;
   std::uint64_t payload = 0;
@@ -75,7 +75,7 @@ struct Model {
   std::size_t scratch_bytes = 0;
   std::vector<Tensor> tensors;
   std::vector<Op> ops;
-  std::vector<std::int64_t> attributes;  // where they are not those of the file
+  std::vector<std::int64_t> attributes;  // evaluated at the sizes; empty where those of the file are used
   std::vector<std::uint32_t> inputs;
   std::vector<std::uint32_t> outputs;
   std::vector<Size> sizes;

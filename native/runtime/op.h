@@ -1,4 +1,4 @@
-// What an operator's kernel sees, when it is checked and when it runs.
+// The interface of operators: what their check and run functions see.
 #pragma once
 
 #include <span>
@@ -10,7 +10,7 @@
 
 namespace octavo {
 
-// An operator of a model, with its tensors at hand. An input that is left out stands at the end of the list.
+// An operator of a model and its tensors. Optional inputs come last.
 class View {
  public:
   View(const Model& model, const Op& op) : model_(model), op_(op) {}
@@ -36,14 +36,14 @@ class View {
   const Op& op_;
 };
 
-// The threads of a session, and scratch of each.
+// The thread pool of a session and the scratch memory of its threads.
 struct Workspace {
   Pool& pool;
   std::byte* scratch;
-  std::size_t scratch_bytes;  // of one thread: whole cache lines
+  std::size_t scratch_bytes;  // per thread, a multiple of a cache line
 };
 
-// A View whose tensors have memory.
+// A View whose tensors have memory: one run of the operator.
 class Call : public View {
  public:
   Call(const Model& model, const Op& op, std::byte* const* data, const Workspace& workspace, const Kernels& kernels)
@@ -60,10 +60,10 @@ class Call : public View {
   T* write() const {
     return reinterpret_cast<T*>(data_[op_.outputs[0]]);
   }
-  // As many bytes as OpKind::scratch says. Within `parallel`, the parts' own are there instead.
+  // OpKind::scratch bytes. Within `parallel`, use the scratch that the body receives.
   std::byte* scratch() const { return workspace_.scratch; }
 
-  // How many parts may run at a time, and into how many to cut what is worth so many.
+  // How many parts run at a time, and into how many parts to cut work worth `parts` of them.
   std::size_t threads() const { return workspace_.pool.threads(); }
   std::size_t cut(std::size_t parts) const { return workspace_.pool.cut(parts); }
 

@@ -1,4 +1,4 @@
-// The threads of a session: a caller, and workers that help it with one job at a time.
+// The thread pool of a session: the calling thread and its workers, one job at a time.
 #pragma once
 
 #include <cstddef>

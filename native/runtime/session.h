@@ -1,4 +1,4 @@
-// The memory that one run of a model needs, the shapes that it is fitted to, and the run.
+// A session: arena, scratch and threads of one caller's runs, at the input shapes that it is fitted to.
 #pragma once
 
 #include <array>
@@ -19,7 +19,7 @@ struct Shape {
   std::int64_t rank;
   const std::int64_t* dims;
 };
-// Of the open sizes, in their order; 0 behind them.
+// Values of the dynamic sizes, in their order; unused entries are 0.
 using Sizes = std::array<std::int64_t, kMaxSizes>;
 
 class Session {
@@ -27,29 +27,29 @@ class Session {
   // Throws std::bad_alloc or std::system_error. The model outlives the session.
   Session(const Model& model, const Kernels& kernels, std::uint32_t threads);
 
-  // Fits the session to inputs of shapes(). False, and one sentence in `error`, if it cannot be; the session is then as
-  // it was. What is needed for the sizes that were used last is kept. Throws std::bad_alloc.
+  // Fits the session to inputs of shapes(). On failure returns false with one sentence in `error` and changes nothing.
+  // Plans for the most recently used sizes are cached. Throws std::bad_alloc.
   bool resize(std::string& error);
 
   // `inputs` and `outputs` hold as much memory as the model's tensors. Allocates nothing.
   void run(const void* const* inputs, void* const* outputs);
 
-  // From here on counts the time of each operator, from zero; or no longer. Throws std::bad_alloc.
+  // Starts timing each operator from zero, or stops it. Throws std::bad_alloc.
   void time(bool on);
   struct Spent {
     std::uint64_t nanoseconds, runs;
   };
-  // By the operator of this number, since timing began.
+  // Time and runs of an operator since timing started.
   Spent spent(std::size_t op) const { return {nanoseconds_.empty() ? 0 : nanoseconds_[op], runs_}; }
 
-  // At the present sizes.
+  // The model at the current sizes.
   const Model& model() const { return *model_; }
-  // Arrays for the shapes to fit to, and for the pointers of one run.
+  // Buffers for the shapes of resize and the pointers of run.
   Shape* shapes() { return shapes_.data(); }
   const void** inputs() { return inputs_.data(); }
   void** outputs() { return outputs_.data(); }
 
-  // Of memory that a session of so many threads works in.
+  // Memory that a session with this many threads allocates.
   static std::size_t bytes(const Model& model, std::size_t threads);
   std::size_t bytes() const { return bytes_; }
 
@@ -70,12 +70,12 @@ class Session {
   const Kernels& kernels_;
   Pool pool_;
   Workspace workspace_{pool_, nullptr, 0};
-  std::list<Plan> plans_;  // the one used last comes first
+  std::list<Plan> plans_;  // most recently used first
   std::size_t bytes_ = 0;
   Memory memory_;
   std::vector<std::byte*> data_;
   std::vector<Call> calls_;           // of the operators, in their order
-  std::vector<std::uint32_t> outer_;  // the tensors that see an input or output
+  std::vector<std::uint32_t> outer_;  // tensors that are inputs or outputs, or views of them
   std::vector<const void*> inputs_;
   std::vector<void*> outputs_;
   std::vector<Shape> shapes_;

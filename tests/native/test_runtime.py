@@ -92,9 +92,9 @@ def test_a_truncated_bundle_is_refused(judge: Judge, bundle: Path) -> None:
     for end in range(0, len(content), 64):
         assert judge.says(content[:end]).startswith("refused: ")
     assert judge.says(content[:4] + struct.pack("<I", 1) + content[8:]).startswith(
-        "refused: the bundle is of version 1"
+        "refused: the bundle has version 1"
     )
-    assert judge.says(b"GGUF" + content[4:]).startswith("refused: this is no bundle")
+    assert judge.says(b"GGUF" + content[4:]).startswith("refused: not a bundle")
 
 
 def test_a_flipped_bit_is_noticed(judge: Judge, bundle: Path) -> None:

@@ -1,4 +1,4 @@
-// What all kernels share: they work on blocks of sixteen values, acc in as many registers as that takes.
+// Shared by all kernels: blocks of sixteen values, in kRegisters registers.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 
 #define OCTAVO_INLINE inline __attribute__((always_inline))
 #define OCTAVO_LAMBDA __attribute__((always_inline))
-// Of loops over registers: left rolled, they make the compiler keep the registers in memory.
+// For loops over registers: without unrolling, the compiler spills the registers to memory.
 #define OCTAVO_UNROLL _Pragma("GCC unroll 32")
 
 namespace octavo {

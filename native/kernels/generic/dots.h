@@ -1,4 +1,4 @@
-// Products on registers alone. No product with memory can be faster: it is what the speed of gemm is acc against.
+// The dot instruction on registers alone: the peak that the speed of GEMM is compared with.
 #pragma once
 
 #include "kernels/generic/block.h"

@@ -1,4 +1,4 @@
-// Sum or product of two rows of 8 bits, each on its grid: as float32, one operation, and back to 8 bits.
+// Elementwise add and multiply of two quantized rows: dequantize to float32, one operation, quantize to 8 bits.
 #pragma once
 
 #include "kernels/generic/to_grid.h"

@@ -1,4 +1,4 @@
-// From a tile's sums to the output: a row at a time, or some short rows that lie one behind the other.
+// GEMM epilogue: accumulators of a tile to the output, row by row, or several short contiguous rows at a time.
 #pragma once
 
 #include "kernels/generic/micro_kernel.h"
@@ -7,7 +7,7 @@
 namespace octavo {
 namespace {
 
-// Whether what `out` stored is sure.
+// Returns whether the stored result is certain to be exact.
 template <class Isa, int Panels, class Out>
 OCTAVO_INLINE bool epilogue_row(const Gemm& gemm, const Out& out, std::size_t row, std::size_t column,
                                 const std::int32_t* sums, const std::int32_t* row_sum, std::size_t columns) {
@@ -80,12 +80,12 @@ struct Piece {
   const std::int32_t* row_sum;
 };
 
-// Pieces whose quick result is in doubt, with their sums. They are many enough to be stored exactly all at once: one at
-// a time, each would interrupt what the processor does ahead.
+// Pieces whose fast result may be inexact, with their accumulators. They are collected and recomputed exactly in
+// batches: one at a time, each would cause a branch misprediction.
 template <int Panels>
 class InexactPieces {
  public:
-  // Not a call: that would push the sums of the tile that is being made to memory.
+  // Inlined: a call would spill the accumulators of the current tile.
   OCTAVO_INLINE void add(const Piece& piece) {
     std::memcpy(sums_[count_], piece.sums, sizeof sums_[0]);
     pieces_[count_] = piece;
@@ -109,7 +109,7 @@ class InexactPieces {
 
 struct NoInexactPieces {};
 
-// A tile whose sums are in memory, piece by piece.
+// The epilogue of a tile whose accumulators are in memory, one piece at a time.
 template <class Isa, int Panels, class Out>
 class Epilogue {
  public:

@@ -1,5 +1,5 @@
-// The left operand of a product as the instruction set reads it: in its type, and of the sign that its instruction
-// takes (flipping the top bit moves every value by 128, which the zero point makes good).
+// The lhs of a GEMM in the element type and signedness that the instruction set takes. Flipping the sign bit moves
+// every value by 128, which the zero point compensates.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -9,7 +9,7 @@
 namespace octavo {
 namespace {
 
-// What is added to a's values, and so to its zero point.
+// Offset added to the values of a, and to its zero point.
 template <class Isa>
 constexpr std::int32_t shift(bool a_signed) {
   return a_signed == Isa::kLhsSigned ? 0 : a_signed ? 128 : -128;
@@ -20,7 +20,7 @@ constexpr std::uint8_t flip(bool a_signed) {
   return shift<Isa>(a_signed) == 0 ? 0 : 0x80;
 }
 
-// Whether bytes can be read where they are.
+// Whether the lhs can be read in place.
 template <class Isa>
 constexpr bool readable(bool a_signed) {
   return sizeof(typename Isa::Lhs) == 1 && shift<Isa>(a_signed) == 0;

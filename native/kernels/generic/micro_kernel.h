@@ -1,11 +1,12 @@
-// The inner loop of a product: some rows of a times some panels of b, all sums in registers.
+// The GEMM micro-kernel: a tile of mr rows of the lhs times nr columns (whole panels) of the rhs, all accumulators in
+// registers.
 //
-// An instruction set says with how many registers a panel's sums are acc (kPanelRegisters), how many rows one register
-// has sums of (kRowStep), how many k it takes at a time (kDepth), in how many parts (kParts), and how many rows fill
-// its registers beside that many panels (tile_rows).
+// An instruction set states how many registers the accumulators of a panel take for each row step (kPanelRegisters),
+// how many rows share a register (kRowStep), how many k a step consumes (kDepth), in how many parts (kParts), and mr
+// for a number of panels (tile_rows).
 //
-// A row of a lies in segments: runs of k at distances that all rows share. A matrix has one, a convolution one for each
-// row of its kernel.
+// A row of the lhs is a list of segments: contiguous runs of k at offsets that all rows share. A matrix has one, a
+// convolution (implicit GEMM) one for each row of its kernel.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -20,13 +21,13 @@ static_assert(kBlock == kPanelColumns);
 template <class Lhs>
 struct TileInput {
   const Lhs* const* rows;
-  const std::size_t* segments;  // where each begins, counted from the row's first element
+  const std::size_t* segments;  // offset of each from the first element of the row
   std::size_t segment_count;
-  std::size_t steps;  // of kDepth in each segment
-  std::size_t skip;   // bytes of b behind each segment, that only fill it up
+  std::size_t steps;  // of kDepth, in each segment
+  std::size_t skip;   // padding bytes of b behind each segment
   const std::int8_t* b;
   std::size_t b_stride;       // from panel to panel
-  const std::int32_t* start;  // what the sums of each column start at
+  const std::int32_t* start;  // initial accumulator of each column
 };
 
 template <class Isa, int Rows, int Panels>
@@ -119,8 +120,8 @@ __attribute__((noinline)) void part_of_tile(const TileInput<typename Isa::Lhs>& 
   to.template store<Rows>(acc, rows);
 }
 
-// The sums to memory. Before every `between` steps a piece is done of what `background` has to do: the units that
-// multiply leave most others free.
+// Stores the accumulators. Before every `between` steps, one piece of `background` runs, usually the epilogue of the
+// last tile: the multiply units leave most other units idle.
 template <class Isa, int Rows, int Panels, class Background>
 __attribute__((noinline)) void tile_overlapped(const TileInput<typename Isa::Lhs>& input, std::size_t between,
                                                Background& background, std::int32_t* sums) {

@@ -1,5 +1,5 @@
-// What becomes of the sums of a row of some panels: 32 bits, float32 or 8 bits. An output's store gives whether the
-// result is sure; if not, its Exact stores it again.
+// Output types of the epilogue for a row of some panels: int32, float32 or 8 bits. store returns whether the result is
+// certain to be exact; if it is not, Exact computes it again.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -11,7 +11,7 @@
 namespace octavo {
 namespace {
 
-// The sums of one row of Panels panels.
+// The accumulators of one row of Panels panels.
 template <class Isa, int Panels>
 using Row = typename Isa::Ints[Panels * kRegisters<Isa>];
 
@@ -112,7 +112,7 @@ struct FloatOutput {
   }
 };
 
-// The bounds are integers, so clipping before rounding gives what clipping after it does, and fits int32.
+// The bounds are integers, so clipping before rounding gives the same result as after it, and fits int32.
 template <class Isa>
 struct ByteOutput {
   using Element = std::uint8_t;
@@ -141,7 +141,7 @@ struct ByteOutput {
   }
 };
 
-// The same where rows are packed, the way that How says.
+// The same for instruction sets that pack bytes; How is Clipped or FusedRelu.
 template <class Isa, class How>
 struct PackedOutput {
   using Element = std::uint8_t;
@@ -179,7 +179,7 @@ struct PackedOutput {
   }
 };
 
-// To the product's own grid, joined with the residual, and to the grid of the result.
+// Requantizes to the grid of the product, adds the residual, and requantizes to the grid of the result.
 //
 // The quick way computes own * (own_scale / scale) + (other - its zero point) * (its scale / scale), in units of
 // 2^-bits. It rounds what depends on the first term twice, on the second four times, and what it adds so that rounding

@@ -1,8 +1,8 @@
-// Sums of which all that is less than 0 becomes 0, on a grid that begins there: what a ReLU leaves.
+// Accumulators followed by a ReLU (zero point and lower bound 0) are requantized without int32-to-float32 conversion.
 //
-// They may start at the bits of 2^23. Those of 0 to 2^23 are the bits of 2^23 + sum then, whose product less 2^23 times
-// the multiplier is that of the sum, rounded once; and those from -2^23 on are the bits of less than 2^23, and still
-// come to less than 0. So no sum is converted. With multipliers less than 1, no product leaves 32 bits.
+// The accumulator is initialized with the bit pattern of the float 2^23. Sums in [0, 2^23] then have the bit pattern of
+// the float 2^23 + sum, and fma(2^23 + sum, M, -2^23 * M) is sum * M, rounded once. Sums in [-2^23, 0) have the bit
+// pattern of a float below 2^23, so the result is below 0 and is clipped to 0. With M < 1 the result fits int32.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -15,7 +15,7 @@ constexpr float kReluOffset = -0x1p23f;  // times the multiplier
 
 inline bool fuses_relu(const Gemm& gemm) { return gemm.zero_point == 0 && gemm.low == 0; }
 
-// Whether sums of `depth` products of bytes may start so; begin is what else they start at.
+// Whether accumulators of `depth` products cannot leave [-2^23, 2^23]; `begin` holds their other initial values.
 inline bool can_fuse_relu(std::size_t depth, const std::int32_t* begin, const float* multiplier, std::size_t count) {
   constexpr std::size_t kProduct = 255 * 128, kMost = 1 << 23;
   if (depth > kMost / kProduct) return false;

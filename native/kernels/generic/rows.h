@@ -1,4 +1,4 @@
-// Rows of a, wherever they lie, times all panels of b.
+// GEMM of rows of the lhs, addressed by pointers, with all panels of the rhs.
 #pragma once
 
 #include "kernels/generic/epilogue.h"
@@ -44,7 +44,7 @@ TileInput<typename Isa::Lhs> widen(const TileInput<typename Isa::Lhs>& from, con
   return widened;
 }
 
-// bias - (zero point of what the tiles read as a) * (sum of b's column).
+// Initial accumulators: bias - (zero point of the converted lhs) * (column sum of b).
 template <class Isa>
 void initial_accumulators(const Gemm& gemm, std::size_t column, std::size_t count, std::int32_t* start) {
   const std::int32_t zero_point = gemm.a_zero + shift<Isa>(gemm.a_signed);
@@ -53,8 +53,8 @@ void initial_accumulators(const Gemm& gemm, std::size_t column, std::size_t coun
   }
 }
 
-// Some panels of b, all rows: tiles whose sums become bytes while they are in registers. For products too short for
-// more work between their steps, and for sums of which little work is left.
+// Some panels, all rows: the epilogue runs on accumulators in registers. For k too small to overlap an epilogue, and
+// for epilogues that are short.
 template <class Isa, int Panels, bool kTogether, class Out>
 void run_direct(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Lhs>& from,
                 const Out& out) {
@@ -70,7 +70,7 @@ void run_direct(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t colum
   Height::choose(left, [&](auto height) OCTAVO_LAMBDA { part_of_tile<Isa, height, Panels>(from, to, left); });
 }
 
-// What is done background needs registers too: to join takes more than any other output.
+// The overlapped epilogue needs registers too, a residual add more than any other.
 template <class Isa, int Panels, class Out>
 constexpr int long_rows() {
   if constexpr (HasExactPath<Out> && LimitsResidualRows<Isa>) {

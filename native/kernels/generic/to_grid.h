@@ -1,5 +1,5 @@
-// float32 numbers to the integers of a grid, before the zero point is added: quickly where that is surely right, else
-// exactly.
+// float32 to integers of a grid, before the zero point is added: a fast path in float32 where it is certain to be
+// exact, else the exact path.
 #pragma once
 
 #include "kernels/generic/block.h"

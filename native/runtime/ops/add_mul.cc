@@ -16,9 +16,11 @@ constexpr std::int64_t kPiece = 512;
 
 const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
-  if (!view.in(0).is_byte() || !view.in(1).is_byte() || !view.out().is_byte()) return "its tensors are not of 8 bits";
-  if (!stretches(view.in(0), view.out()) || !stretches(view.in(1), view.out())) return "its shapes do not fit";
-  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype) ? nullptr : "bounds leave the type";
+  if (!view.in(0).is_byte() || !view.in(1).is_byte() || !view.out().is_byte()) return "tensors must be 8-bit";
+  if (!stretches(view.in(0), view.out()) || !stretches(view.in(1), view.out())) return "shape mismatch";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype)
+             ? nullptr
+             : "qmin and qmax out of range of the type";
 }
 
 // A piece of one operand's row; a single value is repeated.

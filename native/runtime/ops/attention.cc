@@ -50,15 +50,15 @@ const char* check(const View& view) {
   if (!has_inputs(view, 3) && !has_inputs(view, 4)) return "expected 3 inputs, or 4 with a mask";
   const bool masked = view.inputs() == 4;
   for (std::size_t i = 0; i < 3; ++i) {
-    if (!view.in(i).is_byte()) return "its inputs are not of 8 bits";
+    if (!view.in(i).is_byte()) return "inputs must be 8-bit";
   }
   const Tensor& c = view.out();
-  if (!c.is_byte()) return "its result is not of 8 bits";
-  if (masked && !view.in(3).is_float()) return "its mask is not float32";
-  if (!is_share_grid(view)) return "the grid of its softmax is none";
+  if (!c.is_byte()) return "output must be 8-bit";
+  if (masked && !view.in(3).is_float()) return "mask must be float32";
+  if (!is_share_grid(view)) return "invalid scale, zero point or bounds of the softmax";
   const std::int64_t m = view.attribute(kQueries), keys = view.attribute(kKeys);
   const std::int64_t depth = view.attribute(kDepth), width = view.attribute(kWidth);
-  if (depth > kMaxDepth || keys > kMaxDepth) return "its sums can overflow";
+  if (depth > kMaxDepth || keys > kMaxDepth) return "accumulators can overflow";
   const Batches batches(view, kSchema);
   if (batches.reach_of(view.in(0), kStrides[kQ], {{m, view.attribute(kQueryRow)}, {depth, 1}}) < 0 ||
       batches.reach_of(view.in(1), kStrides[kK],
@@ -67,11 +67,12 @@ const char* check(const View& view) {
                        {{keys, view.attribute(kValueStep)}, {width, view.attribute(kValueColumn)}}) < 0 ||
       batches.reach_of(c, kResultStride, {{m, view.attribute(kRow)}, {width, 1}}) < 0 ||
       (masked && batches.reach_of(view.in(3), kStrides[kMask], {{m, view.attribute(kMaskRow)}, {keys, 1}}) < 0)) {
-    return "it reaches beyond its tensors";
+    return "strides are out of bounds";
   }
   const std::int64_t most = c.count / m / width;
-  if (m * width * most != c.count || batches.count(most) != most) return "its sizes do not fit";
-  return are_bounds(view.attribute(kLow), view.attribute(kHigh), c.dtype) ? nullptr : "bounds leave the type";
+  if (m * width * most != c.count || batches.count(most) != most) return "size mismatch";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), c.dtype) ? nullptr
+                                                                          : "qmin and qmax out of range of the type";
 }
 
 std::size_t scratch(const View& view, const Kernels& kernels) {

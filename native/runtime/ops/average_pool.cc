@@ -18,13 +18,14 @@ constexpr std::size_t kLow = schema::AveragePool["qmin"], kHigh = schema::Averag
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
   const Tensor &in = view.in(0), &out = view.out();
-  if (!is_image(in) || !is_image(out)) return "its tensors are not images";
-  if (image_of(in).c != image_of(out).c) return "its channels do not fit";
+  if (!is_image(in) || !is_image(out)) return "tensors must be images (rank 3 or 4)";
+  if (image_of(in).c != image_of(out).c) return "channel mismatch";
   const Window window = window_of<schema::AveragePool>(view);
-  if (!fits(window, image_of(in), image_of(out))) return "its window does not fit";
+  if (!fits(window, image_of(in), image_of(out))) return "window does not match the shapes";
   if (in.is_float() && out.is_float()) return nullptr;
-  if (!in.is_byte() || !out.is_byte()) return "its types do not fit";
-  return are_bounds(view.attribute(kLow), view.attribute(kHigh), out.dtype) ? nullptr : "bounds leave the type";
+  if (!in.is_byte() || !out.is_byte()) return "type mismatch";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), out.dtype) ? nullptr
+                                                                            : "qmin and qmax out of range of the type";
 }
 
 // How many of the kernel's positions along an axis lie inside the input or, where it counts, its padding.

@@ -20,20 +20,21 @@ constexpr std::size_t kLhs = kSchema.per_batch_axis("a_batch_stride"), kRhs = kS
 const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Tensor &a = view.in(0), &b = view.in(1), &c = view.out();
-  if (!a.is_byte() || !b.is_byte()) return "its inputs are not of 8 bits";
-  if (!c.is_byte() && !c.is_float()) return "its result is neither float32 nor of 8 bits";
+  if (!a.is_byte() || !b.is_byte()) return "inputs must be 8-bit";
+  if (!c.is_byte() && !c.is_float()) return "output must be float32 or 8-bit";
   const std::int64_t m = view.attribute(kM), n = view.attribute(kN), k = view.attribute(kK);
-  if (k > kMaxDepth) return "its sums can overflow";
+  if (k > kMaxDepth) return "accumulators can overflow";
   const Batches batches(view, kSchema);
   if (batches.reach_of(a, kLhs, {{m, view.attribute(kLhsRow)}, {k, 1}}) < 0 ||
       batches.reach_of(b, kRhs, {{k, view.attribute(kRhsK)}, {n, view.attribute(kRhsN)}}) < 0 ||
       batches.reach_of(c, kResult, {{m, view.attribute(kRow)}, {n, 1}}) < 0) {
-    return "it reaches beyond its tensors";
+    return "strides are out of bounds";
   }
   const std::int64_t most = c.count / m / n;
-  if (m * n * most != c.count || batches.count(most) != most) return "its sizes do not fit";
+  if (m * n * most != c.count || batches.count(most) != most) return "size mismatch";
   if (c.is_float()) return nullptr;
-  return are_bounds(view.attribute(kLow), view.attribute(kHigh), c.dtype) ? nullptr : "bounds leave the type";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), c.dtype) ? nullptr
+                                                                          : "qmin and qmax out of range of the type";
 }
 
 std::size_t scratch(const View& view, const Kernels& kernels) {

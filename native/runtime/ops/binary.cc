@@ -16,9 +16,9 @@ constexpr std::int64_t kFirst = static_cast<std::int64_t>(Arithmetic::kAdd), kPo
 
 const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
-  if (!view.in(0).is_float() || !view.in(1).is_float() || !view.out().is_float()) return "its tensors are not float32";
-  if (view.attribute(kFunction) < kFirst || view.attribute(kFunction) > kPower) return "its function is unknown";
-  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "its shapes do not fit";
+  if (!view.in(0).is_float() || !view.in(1).is_float() || !view.out().is_float()) return "tensors must be float32";
+  if (view.attribute(kFunction) < kFirst || view.attribute(kFunction) > kPower) return "unknown function";
+  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "shape mismatch";
 }
 
 void power(const Pair& pair) {

@@ -15,13 +15,13 @@ Blocks blocks_of(const View& view) {
 const char* check_blocks(const View& view, const Tensor& integers) {
   const Blocks blocks = blocks_of(view);
   const Tensor &scale = view.in(1), &zero_point = view.in(2);
-  if (view.in(0).count != view.out().count) return "sizes differ";
-  if (!is_integer(integers)) return "its integers are of another type";
-  if (!cover({blocks.outer, blocks.length, blocks.inner}, view.in(0))) return "its axis does not fit";
-  if (blocks.sharing < Blocks::kTensor || blocks.sharing > Blocks::kBlock) return "its scales belong to nothing";
-  if (blocks.block < 1 || blocks.block > blocks.length) return "its blocks are longer than its axis";
-  if (!scale.is_float() || scale.count != blocks.scales()) return "it has not one scale for each block";
-  if (zero_point.dtype != integers.dtype || zero_point.count != scale.count) return "its zero points do not fit";
+  if (view.in(0).count != view.out().count) return "element count mismatch";
+  if (!is_integer(integers)) return "integers must be 8-bit, 16-bit or int32";
+  if (!cover({blocks.outer, blocks.length, blocks.inner}, view.in(0))) return "axis out of range";
+  if (blocks.sharing < Blocks::kTensor || blocks.sharing > Blocks::kBlock) return "unknown sharing of scales";
+  if (blocks.block < 1 || blocks.block > blocks.length) return "block size out of range";
+  if (!scale.is_float() || scale.count != blocks.scales()) return "expected one scale for each block";
+  if (zero_point.dtype != integers.dtype || zero_point.count != scale.count) return "zero point mismatch";
   return nullptr;
 }
 

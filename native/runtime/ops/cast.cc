@@ -13,7 +13,7 @@ namespace {
 
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
-  return view.in(0).count == view.out().count ? nullptr : "sizes differ";
+  return view.in(0).count == view.out().count ? nullptr : "element count mismatch";
 }
 
 template <class To, class From>

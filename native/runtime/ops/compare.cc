@@ -13,10 +13,9 @@ enum : std::int64_t { kEqual = 1, kLess, kLessOrEqual, kGreater, kGreaterOrEqual
 
 const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
-  if (view.in(0).dtype != view.in(1).dtype || view.out().dtype != Dtype::kBool) return "its types do not fit";
-  if (view.attribute(kFunction) < kEqual || view.attribute(kFunction) > kGreaterOrEqual)
-    return "its function is unknown";
-  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "its shapes do not fit";
+  if (view.in(0).dtype != view.in(1).dtype || view.out().dtype != Dtype::kBool) return "type mismatch";
+  if (view.attribute(kFunction) < kEqual || view.attribute(kFunction) > kGreaterOrEqual) return "unknown function";
+  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "shape mismatch";
 }
 
 template <class T>

@@ -14,17 +14,17 @@ constexpr std::size_t kAxis = schema::Concat["axis"];
 const char* check(const View& view) {
   const Tensor& out = view.out();
   const std::int64_t axis = view.attribute(kAxis);
-  if (axis < 0 || axis >= out.rank) return "its axis does not exist";
+  if (axis < 0 || axis >= out.rank) return "axis out of range";
   std::int64_t length = 0;
   for (std::size_t i = 0; i < view.inputs(); ++i) {
     const Tensor& in = view.in(i);
-    if (in.dtype != out.dtype || in.rank != out.rank) return "its tensors do not fit";
+    if (in.dtype != out.dtype || in.rank != out.rank) return "tensor mismatch";
     for (int j = 0; j < out.rank; ++j) {
-      if (j != axis && in.dims[j] != out.dims[j]) return "its shapes do not fit";
+      if (j != axis && in.dims[j] != out.dims[j]) return "shape mismatch";
     }
     length += in.dims[axis];
   }
-  return length == out.dims[axis] ? nullptr : "its shapes do not fit";
+  return length == out.dims[axis] ? nullptr : "shape mismatch";
 }
 
 void run(const Call& call) {

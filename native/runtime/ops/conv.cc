@@ -38,15 +38,15 @@ Shape shape_of(const View& view) {
 
 const char* check(const View& view) {
   if (const char* fault = check_gemm_inputs(view, schema::Conv)) return fault;
-  if (!is_image(view.in(0)) || !is_image(view.out())) return "its tensors are not images";
+  if (!is_image(view.in(0)) || !is_image(view.out())) return "tensors must be images (rank 3 or 4)";
   const Image in = view.attribute(kPlanar) != 0 ? planar_image_of(view.in(0)) : image_of(view.in(0));
   const Image out = image_of(view.out());
   const std::int64_t groups = view.attribute(kGroup);
-  if (groups < 1 || in.c % groups != 0 || out.c % groups != 0) return "its groups do not divide its channels";
+  if (groups < 1 || in.c % groups != 0 || out.c % groups != 0) return "channels are not divisible by groups";
   const Window window = window_of<schema::Conv>(view);
-  if (!fits(window, in, out)) return "its window does not fit";
-  if (!is_padded_image(window, in)) return "its padding is too large";
-  if (in.c > kMostPlaces / window.kernel_h / window.kernel_w) return "its kernel is too large";
+  if (!fits(window, in, out)) return "window does not match the shapes";
+  if (!is_padded_image(window, in)) return "padding is too large";
+  if (in.c > kMostPlaces / window.kernel_h / window.kernel_w) return "kernel is too large";
   const Shape s = shape_of(view);
   return check_gemm(view, kGemm, s.groups, s.depth, s.width);
 }

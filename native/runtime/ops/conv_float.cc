@@ -17,19 +17,20 @@ Window window(const View& view) { return window_of<schema::ConvFloat>(view); }
 
 const char* check(const View& view) {
   if (!has_inputs(view, 3)) return "expected 3 inputs";
-  if (!is_image(view.in(0)) || !is_image(view.out()) || view.in(1).rank != 2) return "its tensors are not images";
-  if (!view.in(0).is_float() || !view.in(1).is_float() || !view.out().is_float()) return "its tensors are not float32";
+  if (!is_image(view.in(0)) || !is_image(view.out()) || view.in(1).rank != 2)
+    return "tensors must be images (rank 3 or 4)";
+  if (!view.in(0).is_float() || !view.in(1).is_float() || !view.out().is_float()) return "tensors must be float32";
   const Image in = image_of(view.in(0)), out = image_of(view.out());
   const std::int64_t groups = view.attribute(kGroup);
-  if (groups < 1 || in.c % groups != 0 || out.c % groups != 0) return "its groups do not divide its channels";
+  if (groups < 1 || in.c % groups != 0 || out.c % groups != 0) return "channels are not divisible by groups";
   const Window w = window(view);
-  if (!fits(w, in, out)) return "its window does not fit";
+  if (!fits(w, in, out)) return "window does not match the shapes";
   const std::int64_t rows = view.in(1).dims[0];
   if (rows % in.c != 0 || rows / in.c % w.kernel_h != 0 || rows / in.c / w.kernel_h != w.kernel_w ||
       view.in(1).dims[1] != out.c / groups) {
-    return "its weights do not fit";
+    return "weight shape mismatch";
   }
-  return is_vector(view.in(2), Dtype::kF32, out.c) ? nullptr : "it has not one bias for each channel";
+  return is_vector(view.in(2), Dtype::kF32, out.c) ? nullptr : "expected one bias for each channel";
 }
 
 struct Layer {

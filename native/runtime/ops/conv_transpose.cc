@@ -49,20 +49,22 @@ bool is_vast(const View& view) {
 
 const char* check(const View& view) {
   if (!has_inputs(view, 5)) return "expected 5 inputs";
-  if (!view.in(0).is_byte() || !view.out().is_byte()) return "its images are not of 8 bits";
+  if (!view.in(0).is_byte() || !view.out().is_byte()) return "images must be 8-bit";
   if (const char* fault = check_scatter(view)) return fault;
-  if (is_vast(view)) return "its products are too many";
+  if (is_vast(view)) return "intermediate products are too large";
   const Plan plan(view);
   const std::size_t all = static_cast<std::size_t>(plan.s.groups) * panels(plan.columns);
   if (!is_vector(view.in(1), Dtype::kS8, static_cast<std::int64_t>(all * panel_bytes(plan.depth)))) {
-    return "its weights do not have the size of its panels";
+    return "weights do not have the size of their panels";
   }
   if (!is_vector(view.in(2), Dtype::kS32, static_cast<std::int64_t>(all * kPanelColumns))) {
-    return "it has not one sum for each column";
+    return "expected one sum for each column";
   }
-  if (!is_vector(view.in(3), Dtype::kS32, view.out().dims[1])) return "it has not one bias for each channel";
-  if (!is_vector(view.in(4), Dtype::kF32, view.out().dims[1])) return "it has not one multiplier for each channel";
-  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype) ? nullptr : "bounds leave the type";
+  if (!is_vector(view.in(3), Dtype::kS32, view.out().dims[1])) return "expected one bias for each channel";
+  if (!is_vector(view.in(4), Dtype::kF32, view.out().dims[1])) return "expected one multiplier for each channel";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype)
+             ? nullptr
+             : "qmin and qmax out of range of the type";
 }
 
 std::size_t scratch(const View& view, const Kernels& kernels) {

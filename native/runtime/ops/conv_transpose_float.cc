@@ -12,17 +12,17 @@ namespace {
 const char* check(const View& view) {
   if (!has_inputs(view, 3)) return "expected 3 inputs";
   for (std::size_t i = 0; i < 3; ++i) {
-    if (!view.in(i).is_float()) return "its inputs are not float32";
+    if (!view.in(i).is_float()) return "inputs must be float32";
   }
-  if (!view.out().is_float()) return "its result is not float32";
+  if (!view.out().is_float()) return "output must be float32";
   if (const char* fault = check_scatter(view)) return fault;
   const Scatter s(view);
   const Tensor& w = view.in(1);
   if (w.rank != 4 || w.dims[0] != view.in(0).dims[1] || w.dims[1] != view.out().dims[1] / s.groups ||
       w.dims[2] != s.kernel_h || w.dims[3] != s.kernel_w) {
-    return "its weights do not fit";
+    return "weight shape mismatch";
   }
-  return view.in(2).count == view.out().dims[1] ? nullptr : "it has not one bias for each channel";
+  return view.in(2).count == view.out().dims[1] ? nullptr : "expected one bias for each channel";
 }
 
 // One channel of the input into one channel of the result.

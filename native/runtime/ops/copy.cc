@@ -10,7 +10,8 @@ namespace {
 
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
-  return view.in(0).dtype == view.out().dtype && view.in(0).count == view.out().count ? nullptr : "sizes differ";
+  return view.in(0).dtype == view.out().dtype && view.in(0).count == view.out().count ? nullptr
+                                                                                      : "element count mismatch";
 }
 
 void run(const Call& call) {

@@ -19,19 +19,20 @@ Window window(const View& view) {
 
 const char* check(const View& view) {
   if (!has_inputs(view, 5)) return "expected 5 inputs";
-  if (!is_image(view.in(0)) || !is_image(view.out())) return "its tensors are not images";
+  if (!is_image(view.in(0)) || !is_image(view.out())) return "tensors must be images (rank 3 or 4)";
   const Image in = image_of(view.in(0)), out = image_of(view.out());
   const Tensor& weight = view.in(1);
-  if (!view.in(0).is_byte() || !weight.is_constant() || weight.dtype != Dtype::kS8) return "its types do not fit";
-  if (weight.rank != 3 || weight.dims[2] != out.c || out.c != in.c) return "its channels do not fit";
-  if (!fits(window(view), in, out)) return "its window does not fit";
-  if (!is_padded_image(window(view), in)) return "its padding is too large";
-  if (!is_vector(view.in(2), Dtype::kS32, out.c)) return "it has not one sum for each channel";
-  if (!is_vector(view.in(3), Dtype::kS32, out.c)) return "it has not one bias for each channel";
-  if (!is_vector(view.in(4), Dtype::kF32, out.c)) return "it has not one multiplier for each channel";
+  if (!view.in(0).is_byte() || !weight.is_constant() || weight.dtype != Dtype::kS8) return "type mismatch";
+  if (weight.rank != 3 || weight.dims[2] != out.c || out.c != in.c) return "channel mismatch";
+  if (!fits(window(view), in, out)) return "window does not match the shapes";
+  if (!is_padded_image(window(view), in)) return "padding is too large";
+  if (!is_vector(view.in(2), Dtype::kS32, out.c)) return "expected one sum for each channel";
+  if (!is_vector(view.in(3), Dtype::kS32, out.c)) return "expected one bias for each channel";
+  if (!is_vector(view.in(4), Dtype::kF32, out.c)) return "expected one multiplier for each channel";
   if (view.out().is_float()) return nullptr;
   const std::int64_t low = view.attribute(kLow), high = view.attribute(kHigh);
-  return view.out().is_byte() && are_bounds(low, high, view.out().dtype) ? nullptr : "bounds leave the type";
+  return view.out().is_byte() && are_bounds(low, high, view.out().dtype) ? nullptr
+                                                                         : "qmin and qmax out of range of the type";
 }
 
 // All of the output's rows of a sample.

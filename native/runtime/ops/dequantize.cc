@@ -9,8 +9,8 @@ namespace {
 
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
-  if (!view.in(0).is_byte() || !view.out().is_float()) return "it takes 8 bits and gives float32";
-  return view.in(0).count == view.out().count ? nullptr : "sizes differ";
+  if (!view.in(0).is_byte() || !view.out().is_float()) return "input must be 8-bit and output float32";
+  return view.in(0).count == view.out().count ? nullptr : "element count mismatch";
 }
 
 void run(const Call& call) {

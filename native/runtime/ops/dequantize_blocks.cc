@@ -11,7 +11,7 @@ namespace {
 
 const char* check(const View& view) {
   if (!has_inputs(view, 3)) return "expected 3 inputs";
-  return view.out().is_float() ? check_blocks(view, view.in(0)) : "it gives float32";
+  return view.out().is_float() ? check_blocks(view, view.in(0)) : "output must be float32";
 }
 
 template <class T>

@@ -9,8 +9,8 @@ namespace {
 
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
-  if (view.in(0).dtype != view.out().dtype) return "its types differ";
-  return stretches(view.in(0), view.out()) ? nullptr : "its shapes do not fit";
+  if (view.in(0).dtype != view.out().dtype) return "type mismatch";
+  return stretches(view.in(0), view.out()) ? nullptr : "shape mismatch";
 }
 
 void run(const Call& call) {

@@ -16,11 +16,11 @@ const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Tensor &data = view.in(0), &indices = view.in(1), &out = view.out();
   const std::int64_t axis = view.attribute(kAxis);
-  if (axis < 0 || axis >= data.rank) return "its axis does not fit";
-  if (indices.dtype != Dtype::kS32 && indices.dtype != Dtype::kS64) return "its numbers are neither int32 nor int64";
-  if (data.dtype != out.dtype) return "its types differ";
+  if (axis < 0 || axis >= data.rank) return "axis out of range";
+  if (indices.dtype != Dtype::kS32 && indices.dtype != Dtype::kS64) return "indices must be int32 or int64";
+  if (data.dtype != out.dtype) return "type mismatch";
   const std::int64_t others = data.count / data.dims[axis];
-  return out.count % others == 0 && out.count / others == indices.count ? nullptr : "its shapes do not fit";
+  return out.count % others == 0 && out.count / others == indices.count ? nullptr : "shape mismatch";
 }
 
 template <class T>

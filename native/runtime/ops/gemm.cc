@@ -32,17 +32,18 @@ const char* check_gemm_inputs(const View& view, const schema::Operator& op) {
 
 const char* check_gemm(const View& view, const GemmAttributes& at, std::int64_t groups, std::int64_t k,
                        std::int64_t n) {
-  if (!view.in(0).is_byte()) return "its activation is not of 8 bits";
+  if (!view.in(0).is_byte()) return "activation must be 8-bit";
   const std::int64_t columns = static_cast<std::int64_t>(panels(static_cast<std::size_t>(n)) * kPanelColumns) * groups;
   const std::size_t panel = panel_bytes(static_cast<std::size_t>(k));
   const std::int64_t bytes = columns / static_cast<std::int64_t>(kPanelColumns) * static_cast<std::int64_t>(panel);
-  if (!is_vector(view.in(1), Dtype::kS8, bytes)) return "its weights do not have the size of its panels";
-  if (!is_vector(view.in(2), Dtype::kS32, columns)) return "it has not one sum for each column";
-  if (!is_vector(view.in(3), Dtype::kS32, columns)) return "it has not one bias for each column";
-  if (!is_vector(view.in(4), Dtype::kF32, columns)) return "it has not one multiplier for each column";
+  if (!is_vector(view.in(1), Dtype::kS8, bytes)) return "weights do not have the size of their panels";
+  if (!is_vector(view.in(2), Dtype::kS32, columns)) return "expected one sum for each column";
+  if (!is_vector(view.in(3), Dtype::kS32, columns)) return "expected one bias for each column";
+  if (!is_vector(view.in(4), Dtype::kF32, columns)) return "expected one multiplier for each column";
   if (view.out().is_float()) return nullptr;
-  if (!view.out().is_byte()) return "its result is neither float32 nor of 8 bits";
-  if (!are_bounds(view.attribute(at.low), view.attribute(at.high), view.out().dtype)) return "bounds leave the type";
+  if (!view.out().is_byte()) return "output must be float32 or 8-bit";
+  if (!are_bounds(view.attribute(at.low), view.attribute(at.high), view.out().dtype))
+    return "qmin and qmax out of range of the type";
   return has_residual(view) ? check_residual(view, at) : nullptr;
 }
 

@@ -18,13 +18,13 @@ enum : std::int64_t { kAdd = 1, kSub, kMul, kDiv, kMax, kMin, kAnd, kOr, kXor };
 const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Dtype dtype = view.out().dtype;
-  if (view.in(0).dtype != dtype || view.in(1).dtype != dtype) return "its types differ";
+  if (view.in(0).dtype != dtype || view.in(1).dtype != dtype) return "type mismatch";
   const bool truths = dtype == Dtype::kBool;
-  if (!truths && dtype != Dtype::kS32 && dtype != Dtype::kS64) return "its tensors are neither integers nor truths";
+  if (!truths && dtype != Dtype::kS32 && dtype != Dtype::kS64) return "tensors must be int32, int64 or bool";
   if (view.attribute(kFunction) < (truths ? kAnd : kAdd) || view.attribute(kFunction) > (truths ? kXor : kMin)) {
-    return "its function is unknown";
+    return "unknown function";
   }
-  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "its shapes do not fit";
+  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "shape mismatch";
 }
 
 template <class T>

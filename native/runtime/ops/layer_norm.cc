@@ -27,17 +27,19 @@ const char* check(const View& view) {
   }
   if (!has_inputs(view, inputs)) return "inputs do not match the attributes has_shift, has_bias and has_skip";
   const Tensor& x = view.in(0);
-  if (!x.is_float() || x.rank == 0) return "its input is no row of float32";
+  if (!x.is_float() || x.rank == 0) return "input must be float32 with at least one axis";
   const std::int64_t size = x.dims[x.rank - 1];
   const std::size_t rows = inputs - static_cast<std::size_t>(view.attribute(kSkip));
   for (std::size_t i = 1; i < rows; ++i) {
-    if (!is_row(view.in(i), size)) return "a vector is not as long as a row";
+    if (!is_row(view.in(i), size)) return "vector length differs from the row length";
   }
-  if (rows < inputs && (!view.in(rows).is_float() || view.in(rows).count != x.count)) return "its skip does not fit";
-  if (view.out().count != x.count) return "sizes differ";
+  if (rows < inputs && (!view.in(rows).is_float() || view.in(rows).count != x.count)) return "skip connection mismatch";
+  if (view.out().count != x.count) return "element count mismatch";
   if (view.out().is_float()) return nullptr;
-  if (!view.out().is_byte()) return "its result is neither float32 nor of 8 bits";
-  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype) ? nullptr : "bounds leave the type";
+  if (!view.out().is_byte()) return "output must be float32 or 8-bit";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype)
+             ? nullptr
+             : "qmin and qmax out of range of the type";
 }
 
 std::size_t scratch(const View& view, const Kernels&) {

@@ -8,9 +8,9 @@ namespace {
 
 const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
-  if (!view.in(0).is_byte() || !view.out().is_byte()) return "it takes and gives 8 bits";
-  if (!is_vector(view.in(1), view.out().dtype, 256)) return "its table is not 256 constants of the output's type";
-  return view.in(0).count == view.out().count ? nullptr : "sizes differ";
+  if (!view.in(0).is_byte() || !view.out().is_byte()) return "input and output must be 8-bit";
+  if (!is_vector(view.in(1), view.out().dtype, 256)) return "table must be 256 constants of the output type";
+  return view.in(0).count == view.out().count ? nullptr : "element count mismatch";
 }
 
 void run(const Call& call) {

@@ -13,7 +13,7 @@ constexpr std::size_t kLeastRows = 12;  // that fill the registers of a tile
 const char* check(const View& view) {
   if (const char* fault = check_gemm_inputs(view, schema::MatMul)) return fault;
   const std::int64_t k = last_dim(view.in(0)), n = last_dim(view.out());
-  if (view.in(0).count / k != view.out().count / n) return "its rows and those of its result differ in number";
+  if (view.in(0).count / k != view.out().count / n) return "row count mismatch";
   return check_gemm(view, kGemm, 1, k, n);
 }
 

@@ -11,14 +11,14 @@ namespace {
 const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Tensor &a = view.in(0), &b = view.in(1), &c = view.out();
-  if (!a.is_float() || !b.is_float() || !c.is_float()) return "its tensors are not float32";
-  if (a.rank < 2 || c.rank != a.rank || (b.rank != 2 && b.rank != a.rank)) return "its ranks do not fit";
+  if (!a.is_float() || !b.is_float() || !c.is_float()) return "tensors must be float32";
+  if (a.rank < 2 || c.rank != a.rank || (b.rank != 2 && b.rank != a.rank)) return "rank mismatch";
   for (int i = 0; i < a.rank - 1; ++i) {
-    if (c.dims[i] != a.dims[i]) return "its shapes do not fit";
-    if (b.rank != 2 && i < a.rank - 2 && b.dims[i] != a.dims[i]) return "its shapes do not fit";
+    if (c.dims[i] != a.dims[i]) return "shape mismatch";
+    if (b.rank != 2 && i < a.rank - 2 && b.dims[i] != a.dims[i]) return "shape mismatch";
   }
   const bool fits = b.dims[b.rank - 2] == a.dims[a.rank - 1] && b.dims[b.rank - 1] == c.dims[c.rank - 1];
-  return fits ? nullptr : "its shapes do not fit";
+  return fits ? nullptr : "shape mismatch";
 }
 
 std::int64_t multiply_adds(const View& view) { return view.out().count * view.in(0).dims[view.in(0).rank - 1]; }

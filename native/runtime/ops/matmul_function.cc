@@ -21,10 +21,10 @@ constexpr std::size_t kRows = 24, kPanels = 16, kColumns = kPanels * kPanelColum
 const char* check(const View& view) {
   if (!has_inputs(view, kGemmInputs + 1)) return "expected 6 inputs";
   const std::int64_t k = last_dim(view.in(0)), n = last_dim(view.out());
-  if (view.in(0).count / k != view.out().count / n) return "its rows and those of its result differ in number";
-  if (!view.out().is_byte()) return "its result is not of 8 bits";
-  if (!is_function(view.attribute(kFunction))) return "its function is unknown";
-  if (!is_vector(view.in(kGemmInputs), Dtype::kF32, n)) return "it has not one bias for each column";
+  if (view.in(0).count / k != view.out().count / n) return "row count mismatch";
+  if (!view.out().is_byte()) return "output must be 8-bit";
+  if (!is_function(view.attribute(kFunction))) return "unknown function";
+  if (!is_vector(view.in(kGemmInputs), Dtype::kF32, n)) return "expected one bias for each column";
   return check_gemm(view, kGemm, 1, k, n);
 }
 

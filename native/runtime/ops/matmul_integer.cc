@@ -33,25 +33,28 @@ const char* check_columns(const View& view, const Shape& s) {
   const auto panels_of_all = static_cast<std::int64_t>(panels(static_cast<std::size_t>(s.n))) * s.groups;
   const auto panel = static_cast<std::int64_t>(panel_bytes(static_cast<std::size_t>(s.k)));
   const auto columns = panels_of_all * static_cast<std::int64_t>(kPanelColumns);
-  if (!is_vector(view.in(kWeights), Dtype::kS8, panels_of_all * panel)) return "its weights do not fit its panels";
+  if (!is_vector(view.in(kWeights), Dtype::kS8, panels_of_all * panel))
+    return "weights do not have the size of their panels";
   for (const std::size_t input : {kSums, kWeightZeros, kBias}) {
-    if (!is_vector(view.in(input), Dtype::kS32, columns)) return "it has not one sum, zero point and bias a column";
+    if (!is_vector(view.in(input), Dtype::kS32, columns))
+      return "expected one sum, zero point and bias for each column";
   }
-  return is_vector(view.in(kMultiplier), Dtype::kF32, columns) ? nullptr : "it has not one multiplier a column";
+  return is_vector(view.in(kMultiplier), Dtype::kF32, columns) ? nullptr : "expected one multiplier for each column";
 }
 
 const char* check(const View& view) {
   if (!has_inputs(view, kInputs)) return "expected 7 inputs";
   const Tensor &a = view.in(kActivation), &zero = view.in(kZero), &out = view.out();
-  if (!a.is_byte() || zero.dtype != a.dtype || zero.count != 1) return "its activation and zero point do not fit";
-  if (view.attribute(kGroup) < 1 || view.attribute(kGroup) > a.count) return "its groups do not fit";
+  if (!a.is_byte() || zero.dtype != a.dtype || zero.count != 1) return "activation and zero point mismatch";
+  if (view.attribute(kGroup) < 1 || view.attribute(kGroup) > a.count) return "group mismatch";
   const Shape s = shape_of(view);
   const std::int64_t matrices = a.count / s.k / s.rows;
-  if (matrices % s.groups != 0) return "its groups do not fit";
-  if (a.count / s.k != out.count / s.n) return "its rows and those of its result differ in number";
+  if (matrices % s.groups != 0) return "group mismatch";
+  if (a.count / s.k != out.count / s.n) return "row count mismatch";
   if (const char* fault = check_columns(view, s)) return fault;
   if (!out.is_byte()) return nullptr;
-  return are_bounds(view.attribute(kLow), view.attribute(kHigh), out.dtype) ? nullptr : "bounds leave the type";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), out.dtype) ? nullptr
+                                                                            : "qmin and qmax out of range of the type";
 }
 
 std::size_t scratch(const View& view, const Kernels& kernels) {

@@ -26,10 +26,11 @@ void each_pixel(const T* image, const Image& in, const Window& w, const Range& r
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
   const Tensor &in = view.in(0), &out = view.out();
-  if (!is_image(in) || !is_image(out)) return "its tensors are not images";
-  if (in.dtype != out.dtype || in.dtype == Dtype::kS32) return "its types do not fit";
-  if (image_of(in).c != image_of(out).c) return "its channels do not fit";
-  return fits(window_of<schema::MaxPool>(view), image_of(in), image_of(out)) ? nullptr : "its window does not fit";
+  if (!is_image(in) || !is_image(out)) return "tensors must be images (rank 3 or 4)";
+  if (in.dtype != out.dtype || in.dtype == Dtype::kS32) return "type mismatch";
+  if (image_of(in).c != image_of(out).c) return "channel mismatch";
+  return fits(window_of<schema::MaxPool>(view), image_of(in), image_of(out)) ? nullptr
+                                                                             : "window does not match the shapes";
 }
 
 // Sixteen bytes of channels.

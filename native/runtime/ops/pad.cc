@@ -15,10 +15,10 @@ const char* check(const View& view) {
   const auto rank = static_cast<std::size_t>(in.rank);
   if (!has_inputs(view, 1) || view.attributes() != rank + 1)
     return "expected 1 input, one attribute for each axis and a value";
-  if (in.dtype != out.dtype || out.rank != in.rank || rank == 0) return "its tensors do not fit";
+  if (in.dtype != out.dtype || out.rank != in.rank || rank == 0) return "tensor mismatch";
   for (std::size_t i = 0; i < rank; ++i) {
     const std::int64_t before = view.per_axis(kBefore, rank)[i];
-    if (before < 0 || before > out.dims[i] - in.dims[i]) return "an axis does not fit";
+    if (before < 0 || before > out.dims[i] - in.dims[i]) return "an axis is out of range";
   }
   return nullptr;
 }

@@ -18,20 +18,20 @@ Window window(const View& view) { return window_of<schema::Patches>(view); }
 const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Tensor &x = view.in(0), &zero = view.in(1), &out = view.out();
-  if (!x.is_byte() || !is_image(x) || out.dtype != x.dtype || out.rank != 4) return "its tensors do not fit";
-  if (zero.dtype != x.dtype || zero.count != 1) return "its zero point does not fit";
+  if (!x.is_byte() || !is_image(x) || out.dtype != x.dtype || out.rank != 4) return "tensor mismatch";
+  if (zero.dtype != x.dtype || zero.count != 1) return "zero point mismatch";
   const Image in = image_of(x);
   const Window w = window(view);
   const std::int64_t groups = view.attribute(kGroup);
-  if (groups < 1 || in.c % groups != 0) return "its groups do not divide its channels";
+  if (groups < 1 || in.c % groups != 0) return "channels are not divisible by groups";
   const std::int64_t h = places(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom);
   const std::int64_t across = places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right);
-  if (h < 1 || across < 1 || h > out.dims[2] || out.dims[2] != h * across) return "its window does not fit";
+  if (h < 1 || across < 1 || h > out.dims[2] || out.dims[2] != h * across) return "window does not match the shapes";
   // Each number is at most 2^24 by now, so that no product leaves 64 bits.
-  if (w.kernel_h * w.kernel_w > out.dims[3]) return "its window does not fit";
+  if (w.kernel_h * w.kernel_w > out.dims[3]) return "window does not match the shapes";
   return out.dims[0] == in.n && out.dims[1] == groups && out.dims[3] == in.c / groups * w.kernel_h * w.kernel_w
              ? nullptr
-             : "its shape does not fit";
+             : "shape mismatch";
 }
 
 // One row: the group's channels of each pixel that the kernel sees, or as many zeros.

@@ -10,9 +10,11 @@ constexpr std::size_t kLow = schema::Quantize["qmin"], kHigh = schema::Quantize[
 
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
-  if (!view.in(0).is_float() || !view.out().is_byte()) return "it takes float32 and gives 8 bits";
-  if (view.in(0).count != view.out().count) return "sizes differ";
-  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype) ? nullptr : "bounds leave the type";
+  if (!view.in(0).is_float() || !view.out().is_byte()) return "input must be float32 and output 8-bit";
+  if (view.in(0).count != view.out().count) return "element count mismatch";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype)
+             ? nullptr
+             : "qmin and qmax out of range of the type";
 }
 
 void run(const Call& call) {

@@ -20,12 +20,12 @@ bool within(std::int64_t low, std::int64_t high) {
 
 const char* check(const View& view) {
   if (!has_inputs(view, 3)) return "expected 3 inputs";
-  if (!view.in(0).is_float()) return "it takes float32";
+  if (!view.in(0).is_float()) return "input must be float32";
   if (const char* fault = check_blocks(view, view.out())) return fault;
   bool sound = false;
   with_integers(view.out(),
                 [&]<class T>(T) { sound = sizeof(T) <= 2 && within<T>(view.attribute(kLow), view.attribute(kHigh)); });
-  return sound ? nullptr : "bounds leave the type";
+  return sound ? nullptr : "qmin and qmax out of range of the type";
 }
 
 // The bounds are integers, so clipping before rounding gives what clipping after it does; adding and subtracting

@@ -17,7 +17,7 @@ bool is_range(const Tensor& tensor) { return tensor.is_float() && tensor.count =
 
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
-  return view.in(0).is_float() && is_range(view.out()) ? nullptr : "it takes float32 and gives two of them";
+  return view.in(0).is_float() && is_range(view.out()) ? nullptr : "input must be float32 and output two float32";
 }
 
 void run(const Call& call) {
@@ -39,15 +39,15 @@ float scale_of(const float* range) {
 }
 
 const char* check_scale(const View& view) {
-  if (!has_inputs(view, 1) || !is_range(view.in(0))) return "it takes a range and no attributes";
-  return view.out().is_float() && view.out().count == 1 ? nullptr : "it gives one float32";
+  if (!has_inputs(view, 1) || !is_range(view.in(0))) return "input must be a range of two float32";
+  return view.out().is_float() && view.out().count == 1 ? nullptr : "output must be one float32";
 }
 
 void run_scale(const Call& call) { *call.write<float>() = scale_of(call.read<float>(0)); }
 
 const char* check_zero_point(const View& view) {
-  if (!has_inputs(view, 1) || !is_range(view.in(0))) return "it takes a range and no attributes";
-  return view.out().dtype == Dtype::kU8 && view.out().count == 1 ? nullptr : "it gives one uint8";
+  if (!has_inputs(view, 1) || !is_range(view.in(0))) return "input must be a range of two float32";
+  return view.out().dtype == Dtype::kU8 && view.out().count == 1 ? nullptr : "output must be one uint8";
 }
 
 void run_zero_point(const Call& call) {
@@ -59,10 +59,10 @@ void run_zero_point(const Call& call) {
 
 const char* check_quantize(const View& view) {
   if (!has_inputs(view, 3)) return "expected 3 inputs";
-  if (!view.in(0).is_float() || view.out().dtype != Dtype::kU8) return "it takes float32 and gives uint8";
-  if (!view.in(1).is_float() || view.in(1).count != 1) return "its scale is not one float32";
-  if (view.in(2).dtype != Dtype::kU8 || view.in(2).count != 1) return "its zero point is not one uint8";
-  return view.in(0).count == view.out().count ? nullptr : "sizes differ";
+  if (!view.in(0).is_float() || view.out().dtype != Dtype::kU8) return "input must be float32 and output uint8";
+  if (!view.in(1).is_float() || view.in(1).count != 1) return "scale must be one float32";
+  if (view.in(2).dtype != Dtype::kU8 || view.in(2).count != 1) return "zero point must be one uint8";
+  return view.in(0).count == view.out().count ? nullptr : "element count mismatch";
 }
 
 // The bounds are integers, so clipping before rounding gives what clipping after it does; adding and subtracting

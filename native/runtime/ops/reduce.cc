@@ -15,10 +15,10 @@ enum : std::int64_t { kMean = 1, kSum, kMax, kMin };
 
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
-  if (!view.in(0).is_float() || !view.out().is_float()) return "its tensors are not float32";
-  if (view.attribute(kFunction) < kMean || view.attribute(kFunction) > kMin) return "its function is unknown";
+  if (!view.in(0).is_float() || !view.out().is_float()) return "tensors must be float32";
+  if (view.attribute(kFunction) < kMean || view.attribute(kFunction) > kMin) return "unknown function";
   const Slices s = slices_of<schema::ReduceFloat>(view);
-  return cover(s, view.in(0)) && view.out().count == s.outer * s.inner ? nullptr : "its axes do not fit";
+  return cover(s, view.in(0)) && view.out().count == s.outer * s.inner ? nullptr : "axes do not match the shape";
 }
 
 // Rows one below the other, combined from the first to the last.

@@ -16,13 +16,13 @@ const char* check(const View& view) {
   if (!has_inputs(view, 3)) return "expected 3 inputs";
   const Tensor &x = view.in(0), &places = view.in(1), &weights = view.in(2), &y = view.out();
   const std::int64_t axis = view.attribute(kAxis);
-  if (!x.is_float() || !weights.is_float() || !y.is_float()) return "its tensors are not float32";
-  if (places.dtype != Dtype::kS32 || places.count != weights.count) return "its places and weights do not fit";
-  if (x.rank != y.rank || axis < 0 || axis >= x.rank) return "its axis does not fit";
+  if (!x.is_float() || !weights.is_float() || !y.is_float()) return "tensors must be float32";
+  if (places.dtype != Dtype::kS32 || places.count != weights.count) return "index and weight mismatch";
+  if (x.rank != y.rank || axis < 0 || axis >= x.rank) return "axis out of range";
   for (int i = 0; i < x.rank; ++i) {
-    if (i != axis && x.dims[i] != y.dims[i]) return "its shapes do not fit";
+    if (i != axis && x.dims[i] != y.dims[i]) return "shape mismatch";
   }
-  return places.count % y.dims[axis] == 0 ? nullptr : "it has not as many weights for each place";
+  return places.count % y.dims[axis] == 0 ? nullptr : "weights are not divisible among the output positions";
 }
 
 void run(const Call& call) {

@@ -42,10 +42,10 @@ struct Scatter {
 // Whether images, groups and attributes fit each other: null, or what is wrong.
 inline const char* check_scatter(const View& view) {
   const Tensor &x = view.in(0), &y = view.out();
-  if (x.rank != 4 || y.rank != 4 || x.dims[0] != y.dims[0]) return "its tensors are no images";
+  if (x.rank != 4 || y.rank != 4 || x.dims[0] != y.dims[0]) return "tensors must be images (rank 4)";
   const Scatter s(view);
   if (!s.is_in_range()) return "an attribute is out of range";
-  return x.dims[1] % s.groups == 0 && y.dims[1] % s.groups == 0 ? nullptr : "its groups do not fit";
+  return x.dims[1] % s.groups == 0 && y.dims[1] % s.groups == 0 ? nullptr : "group mismatch";
 }
 
 }  // namespace octavo

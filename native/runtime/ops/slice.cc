@@ -13,13 +13,13 @@ const char* check(const View& view) {
   const Tensor &in = view.in(0), &out = view.out();
   const auto rank = static_cast<std::size_t>(in.rank);
   if (!has_inputs(view, 1) || view.attributes() != 2 * rank) return "expected 1 input and two attributes for each axis";
-  if (in.dtype != out.dtype || out.rank != in.rank) return "its tensors do not fit";
+  if (in.dtype != out.dtype || out.rank != in.rank) return "tensor mismatch";
   const auto starts = view.per_axis(kStart, rank), steps = view.per_axis(kStep, rank);
   for (std::size_t i = 0; i < rank; ++i) {
     const std::int64_t first = starts[i], step = steps[i], most = kMaxBytes;
-    if (first < 0 || first >= in.dims[i] || step < -most || step > most) return "an axis does not fit";
+    if (first < 0 || first >= in.dims[i] || step < -most || step > most) return "an axis is out of range";
     const std::int64_t last = first + (out.dims[i] - 1) * step;
-    if (last < 0 || last >= in.dims[i]) return "an axis does not fit";
+    if (last < 0 || last >= in.dims[i]) return "an axis is out of range";
   }
   return nullptr;
 }

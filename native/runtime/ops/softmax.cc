@@ -12,12 +12,14 @@ constexpr std::size_t kLow = schema::SoftmaxFloat["qmin"], kHigh = schema::Softm
 
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
-  if (!view.in(0).is_float()) return "its input is not float32";
-  if (!view.out().is_float() && !view.out().is_byte()) return "its result is neither float32 nor of 8 bits";
-  if (view.in(0).count != view.out().count) return "sizes differ";
-  if (!cover(slices_of<schema::SoftmaxFloat>(view), view.in(0))) return "its axis does not fit";
+  if (!view.in(0).is_float()) return "input must be float32";
+  if (!view.out().is_float() && !view.out().is_byte()) return "output must be float32 or 8-bit";
+  if (view.in(0).count != view.out().count) return "element count mismatch";
+  if (!cover(slices_of<schema::SoftmaxFloat>(view), view.in(0))) return "axis out of range";
   if (view.out().is_float()) return nullptr;
-  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype) ? nullptr : "bounds leave the type";
+  return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype)
+             ? nullptr
+             : "qmin and qmax out of range of the type";
 }
 
 std::size_t scratch(const View& view, const Kernels&) {

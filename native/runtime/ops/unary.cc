@@ -11,9 +11,9 @@ constexpr std::size_t kFunction = schema::UnaryFloat["function"], kAlpha = schem
 
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
-  if (!view.in(0).is_float() || !view.out().is_float()) return "its tensors are not float32";
-  if (!is_function(view.attribute(kFunction))) return "its function is unknown";
-  return view.in(0).count == view.out().count ? nullptr : "sizes differ";
+  if (!view.in(0).is_float() || !view.out().is_float()) return "tensors must be float32";
+  if (!is_function(view.attribute(kFunction))) return "unknown function";
+  return view.in(0).count == view.out().count ? nullptr : "element count mismatch";
 }
 
 void run(const Call& call) {

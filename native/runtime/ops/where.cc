@@ -8,10 +8,10 @@ namespace {
 
 const char* check(const View& view) {
   if (!has_inputs(view, 3)) return "expected 3 inputs";
-  if (view.in(0).dtype != Dtype::kBool) return "its condition is not of truths";
-  if (view.in(1).dtype != view.out().dtype || view.in(2).dtype != view.out().dtype) return "its types differ";
+  if (view.in(0).dtype != Dtype::kBool) return "condition must be bool";
+  if (view.in(1).dtype != view.out().dtype || view.in(2).dtype != view.out().dtype) return "type mismatch";
   for (std::size_t i = 0; i < 3; ++i) {
-    if (!stretches(view.in(i), view.out())) return "its shapes do not fit";
+    if (!stretches(view.in(i), view.out())) return "shape mismatch";
   }
   return nullptr;
 }
