@@ -91,9 +91,7 @@ def test_a_truncated_bundle_is_refused(judge: Judge, bundle: Path) -> None:
     content = bundle.read_bytes()
     for end in range(0, len(content), 64):
         assert judge.says(content[:end]).startswith("refused: ")
-    assert judge.says(content[:4] + struct.pack("<I", 1) + content[8:]).startswith(
-        "refused: the bundle has version 1"
-    )
+    assert judge.says(content[:4] + struct.pack("<I", 1) + content[8:]).startswith("refused: the bundle has version 1")
     assert judge.says(b"GGUF" + content[4:]).startswith("refused: not a bundle")
 
 

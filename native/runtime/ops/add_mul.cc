@@ -1,5 +1,5 @@
-// Sum and product of two tensors of 8 bits, each on its grid: as float32, one operation, and back to 8 bits.
-// Attributes: low, high.
+// Elementwise add and multiply of two quantized 8-bit tensors with broadcasting: dequantize to float32, one operation,
+// quantize.
 #include <algorithm>
 
 #include "runtime/ops/broadcast.h"
@@ -17,13 +17,13 @@ constexpr std::int64_t kPiece = 512;
 const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
   if (!view.in(0).is_byte() || !view.in(1).is_byte() || !view.out().is_byte()) return "tensors must be 8-bit";
-  if (!stretches(view.in(0), view.out()) || !stretches(view.in(1), view.out())) return "shape mismatch";
+  if (!broadcasts(view.in(0), view.out()) || !broadcasts(view.in(1), view.out())) return "shape mismatch";
   return are_bounds(view.attribute(kLow), view.attribute(kHigh), view.out().dtype)
              ? nullptr
              : "qmin and qmax out of range of the type";
 }
 
-// A piece of one operand's row; a single value is repeated.
+// A piece of a row of an operand; a broadcast value is repeated.
 const std::uint8_t* piece(const Call& call, std::size_t operand, std::int64_t at, std::int64_t step, std::int64_t count,
                           std::uint8_t* repeated) {
   const std::uint8_t* from = call.read<std::uint8_t>(operand) + at;

@@ -1,11 +1,7 @@
-// softmax(q k^T, scaled, and a mask added) v, of 8 bits on grids; what the softmax gives is put on a grid too. A few
-// rows of the scores at a time stay near the processor.
+// Scaled dot-product attention on 8-bit tensors: softmax(scale * q k^T + mask) v. The softmax is quantized to a grid
+// of its own before the second GEMM. Blocks of rows keep the scores in the cache.
 //
-// Inputs: q, k, v and, if there is one, the mask in float32. Attributes: low, high and the multiplier of the result's
-// sums; the multiplier of the scores' sums; scale, zero point, low, high and type of the softmax's grid; how many
-// queries, keys, and numbers of a key and of a value; how far rows of q, keys, their numbers, values, their numbers,
-// rows of the mask and rows of the result are apart; and for each leading axis its size and the steps of q, k, v, mask
-// and result (batches.h).
+// Inputs: q, k, v and optionally a float32 mask. Strides allow heads that are parts of longer rows (batches.h).
 #include "runtime/ops/batches.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
@@ -28,7 +24,7 @@ constexpr std::size_t kQueryRow = kSchema["q_row_stride"], kKeyStep = kSchema["k
 
 // Inputs, in their order.
 enum : std::size_t { kQ, kK, kV, kMask };
-// Places of the batch strides in the record of a batch axis.
+// Offsets of the batch strides within the record of a batch axis.
 constexpr std::size_t kStrides[] = {kSchema.per_batch_axis("q_batch_stride"), kSchema.per_batch_axis("k_batch_stride"),
                                     kSchema.per_batch_axis("v_batch_stride"),
                                     kSchema.per_batch_axis("mask_batch_stride")};
@@ -38,7 +34,7 @@ constexpr std::size_t kRows = 48;
 
 Dtype share_type(const View& view) { return static_cast<Dtype>(view.attribute(kShareType)); }
 
-// The grid of what the softmax gives.
+// Whether the grid of the softmax is valid.
 bool is_share_grid(const View& view) {
   if (share_type(view) != Dtype::kU8 && share_type(view) != Dtype::kS8) return false;
   const std::int64_t least = share_type(view) == Dtype::kS8 ? -128 : 0, zero = view.attribute(kZero);

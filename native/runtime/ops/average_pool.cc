@@ -1,6 +1,5 @@
-// The mean of each window, channels last, on 8 bits or float32. On 8 bits the sum is exact and the multiplier is scale
-// of the input / (scale of the output * n), each operation in float32. Attributes: the kernel's height and width, the
-// window's others, whether padding counts, low, high.
+// Average pooling, channels last, on 8 bits or float32. On 8 bits the sum is exact, and the multiplier is input scale
+// / (output scale * n), each operation in float32.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"

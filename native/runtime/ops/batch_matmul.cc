@@ -1,6 +1,4 @@
-// Products of two tensors of 8 bits on grids, to 8 bits or float32. Attributes: low, high, the multiplier of the sums;
-// m, n, k; how far rows of a, k of b, columns of b and rows of the result are apart; and for each leading axis its size
-// and the steps of a, b and the result (batches.h).
+// Batched GEMM of two 8-bit activations, to 8 bits or float32; operands are strided (batches.h).
 #include "runtime/ops/batches.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"

@@ -1,6 +1,5 @@
-// Products of two tensors of 8 bits, one for each index of some leading axes. Operands need not lie contiguously: a
-// head of an attention is a part of each row. Attributes say how far an operand's rows, columns and leading axes are
-// apart, so that transpositions need no copy.
+// Batched GEMM of two 8-bit activations. Operands are strided: a head of an attention is a part of each row, and
+// strides of rows, columns and batch axes make transpositions free of copies.
 #pragma once
 
 #include <algorithm>
@@ -13,14 +12,14 @@
 
 namespace octavo {
 
-// Sums of k products of two differences of 8-bit integers stay below 2^31.
+// Largest k for which the accumulator of two 8-bit operands with zero points cannot overflow int32.
 inline constexpr std::int64_t kMaxDepth = 33025;
 
 struct Stride {
   std::int64_t size, step;
 };
 
-// How far an element can be from the first along some axes; -1 if that leaves the tensor.
+// Offset of the last element along some axes; -1 if it is out of bounds of the tensor.
 inline std::int64_t reach(const Tensor& tensor, std::int64_t from, std::initializer_list<Stride> axes) {
   for (const auto& [size, step] : axes) {
     if (from < 0 || size < 1 || size > static_cast<std::int64_t>(kMaxBytes) || step < 0 || step > tensor.count)
@@ -46,7 +45,7 @@ class Batches {
     return view_.attribute(first_ + axis * record_ + operand);
   }
 
-  // Of operand and matrix, as `reach`.
+  // `reach` of a matrix of an operand and all batch axes.
   std::int64_t reach_of(const Tensor& tensor, std::size_t operand, std::initializer_list<Stride> matrix) const {
     std::int64_t from = reach(tensor, 0, matrix);
     for (std::size_t axis = 0; axis < axes_; ++axis) {
@@ -55,7 +54,7 @@ class Batches {
     return from;
   }
 
-  // How many there are; -1 if that is more than `most`.
+  // The number of matrices; -1 if it is more than `most`.
   std::int64_t count(std::int64_t most) const {
     std::int64_t count = 1;
     for (std::size_t axis = 0; axis < axes_; ++axis) {
@@ -76,7 +75,7 @@ class Batches {
   std::size_t first_, record_, axes_;
 };
 
-// The right matrix of a product, packed while the model runs, and the vectors of its columns.
+// An rhs packed while the model runs, with zero point and multiplier of each column.
 class PackedRhs {
  public:
   static std::size_t bytes(std::size_t k, std::size_t n) {
@@ -101,7 +100,7 @@ class PackedRhs {
     kernels.pack_rhs(right_, packed_, sums_);
   }
 
-  // All of a product but its left matrix and its output.
+  // A GEMM without lhs and output.
   Gemm gemm() const {
     Gemm gemm{};
     gemm.n = right_.n;

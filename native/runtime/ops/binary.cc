@@ -1,4 +1,4 @@
-// Arithmetic on two float32 tensors. Attribute: which (kernels.h), or 7 for a power.
+// Elementwise arithmetic on two float32 tensors with broadcasting.
 #include <algorithm>
 #include <cmath>
 
@@ -18,7 +18,7 @@ const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
   if (!view.in(0).is_float() || !view.in(1).is_float() || !view.out().is_float()) return "tensors must be float32";
   if (view.attribute(kFunction) < kFirst || view.attribute(kFunction) > kPower) return "unknown function";
-  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "shape mismatch";
+  return broadcasts(view.in(0), view.out()) && broadcasts(view.in(1), view.out()) ? nullptr : "shape mismatch";
 }
 
 void power(const Pair& pair) {

@@ -1,12 +1,12 @@
-// Two operands of a result, each stretched along the axes on which it has length 1.
+// Broadcasting: operands repeated along the axes on which they have length 1.
 #pragma once
 
 #include "runtime/op.h"
 
 namespace octavo {
 
-// Whether the operand stretches to the result's shape.
-inline bool stretches(const Tensor& operand, const Tensor& result) {
+// Whether the operand broadcasts to the shape of the result.
+inline bool broadcasts(const Tensor& operand, const Tensor& result) {
   if (operand.rank > result.rank) return false;
   for (int i = 1; i <= operand.rank; ++i) {
     const std::int64_t dim = operand.dims[operand.rank - i];

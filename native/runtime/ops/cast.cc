@@ -1,5 +1,5 @@
-// To another type, as C converts; what a float has no integer for becomes the nearest one, NaN 0. 8-bit integers are
-// taken as they are, without their scale.
+// Conversion between element types, as in C; floats are saturated to the range of integer types and NaN becomes 0.
+// 8-bit integers are converted without their scale.
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -18,7 +18,7 @@ const char* check(const View& view) {
 
 template <class To, class From>
 To cast(From value) {
-  if constexpr (std::is_same_v<To, Truth>) {
+  if constexpr (std::is_same_v<To, Bool>) {
     return {static_cast<std::uint8_t>(value != From{} ? 1 : 0)};
   } else if constexpr (std::is_same_v<From, float> && std::is_integral_v<To>) {
     using Limits = std::numeric_limits<To>;

@@ -1,4 +1,4 @@
-// What the checks of several operators share.
+// Checks that several operators share.
 #pragma once
 
 #include <cmath>

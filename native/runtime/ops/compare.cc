@@ -1,4 +1,4 @@
-// Comparison of two tensors of one type, to truths. Attribute: which.
+// Elementwise comparison of two tensors of one type with broadcasting, to bool.
 #include "runtime/ops/broadcast.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
@@ -15,7 +15,7 @@ const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
   if (view.in(0).dtype != view.in(1).dtype || view.out().dtype != Dtype::kBool) return "type mismatch";
   if (view.attribute(kFunction) < kEqual || view.attribute(kFunction) > kGreaterOrEqual) return "unknown function";
-  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "shape mismatch";
+  return broadcasts(view.in(0), view.out()) && broadcasts(view.in(1), view.out()) ? nullptr : "shape mismatch";
 }
 
 template <class T>

@@ -1,4 +1,4 @@
-// Tensors one behind the other along an axis. Attribute: the axis.
+// Concatenation along an axis.
 #include <algorithm>
 #include <cstring>
 

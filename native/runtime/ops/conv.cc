@@ -1,5 +1,4 @@
-// Integer convolution of channels-last images, to 8 bits or float32; each group of each sample is one product.
-// Attributes: group, the kernel's height and width, the window's others, whether the input is (N, C, H, W), low, high.
+// Integer convolution, channels last, to 8 bits or float32; one implicit GEMM for each group of each sample.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"
@@ -51,7 +50,7 @@ const char* check(const View& view) {
   return check_gemm(view, kGemm, s.groups, s.depth, s.width);
 }
 
-// All of the output's rows of one sample and group.
+// All output rows of one sample and group.
 Conv conv_of(const Shape& s, bool planar) {
   const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
   Conv conv{};
@@ -78,8 +77,8 @@ std::int64_t multiply_adds(const View& view) {
   return view.out().count * s.channels * s.window.kernel_h * s.window.kernel_w;
 }
 
-// Parts are of lines; or of channels where there are few positions, so that weights are not read for each part, and
-// the largest part of lines is not much smaller.
+// Parallel over output rows; over output channels where there are few positions, so that not every part reads all
+// weights, unless rows balance much better.
 bool is_by_lines(const Call& call, const Shape& s, std::size_t wide) {
   if (s.out.h * s.out.w >= kManyPositions) return true;
   constexpr double kMuch = 0.05;

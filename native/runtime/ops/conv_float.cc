@@ -1,6 +1,6 @@
-// Convolution of float32, channels last, for what a model leaves in float. Inputs: the activation, weights (groups,
-// height, width, input channels of a group, output channels of a group) as a matrix with a row for each group and
-// position and input channel, bias. Attributes: group, the kernel's height and width, the window's others.
+// Float32 convolution, channels last, for convolutions that stay in float. Inputs: the activation; weights (groups,
+// height, width, input channels of a group, output channels of a group) as a matrix with a row for each group, kernel
+// position and input channel; the bias.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"

@@ -1,8 +1,9 @@
-// Transposed convolution of an image (N, C, H, W) of 8 bits with constant weights, to 8 bits. Inputs: the image; of
-// each group the weights in panels, C / groups by (channels of the result / groups * kernel); the sum of each column;
-// bias and multiplier of each channel of the result. Attributes: scatter.h's, low, high.
+// Integer transposed convolution (N, C, H, W) with constant weights, to 8 bits. Inputs: the activation; packed weights
+// of each group, C / groups by (output channels / groups * kernel size); column sums; bias and multiplier of each
+// output channel.
 //
-// Row by row of the image, the products of its pixels with all of the kernel are added to the sums that they belong to.
+// Each row of the image is multiplied by the whole kernel (GEMM), and the products are added to the accumulators that
+// they belong to (col2im).
 #include <algorithm>
 
 #include "kernels/packing.h"
@@ -36,8 +37,7 @@ struct Plan {
   std::size_t columns;
 };
 
-// Whether the columns, with the pixels of a row or the bytes of a panel, are more than memory is for. Numbers of 31
-// bits are bounded before they are multiplied.
+// Whether the intermediate products or the weights exceed kMaxBytes. Operands are bounded before they are multiplied.
 bool is_vast(const View& view) {
   const Scatter s(view);
   const std::int64_t most = static_cast<std::int64_t>(kMaxBytes) / view.out().dims[1] / s.kernel_h;
@@ -146,7 +146,7 @@ class ConvTranspose {
     }
   }
 
-  // float32(sum) times the multiplier, onto the grid: rounding a quotient by 1 is rounding it.
+  // float32(sum) * multiplier, then quantized with scale 1, which only rounds.
   void finish(std::int64_t sample, std::int64_t group) {
     Mapping mapping = mapping_of(call_.out(), call_.attribute(kLow), call_.attribute(kHigh));
     mapping.scale = 1.0f;

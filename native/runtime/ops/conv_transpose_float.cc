@@ -1,5 +1,5 @@
-// Transposed convolution of a float32 image (N, C, H, W). Inputs: the image; weights (C, channels of the result /
-// groups, kernel's height, width); bias of each channel of the result. Attributes: scatter.h's.
+// Float32 transposed convolution (N, C, H, W). Inputs: the activation; weights (C, output channels / groups, kernel
+// height, kernel width); bias of each output channel.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"

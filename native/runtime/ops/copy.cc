@@ -1,4 +1,4 @@
-// The same bytes elsewhere: for an output that is an input, a constant, or another output under a second name.
+// Copy of a tensor: for an output that is also an input, a constant, or another output.
 #include <cstring>
 
 #include "runtime/ops/checks.h"

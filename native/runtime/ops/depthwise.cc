@@ -1,6 +1,5 @@
-// Integer convolution of channels-last images in which each output channel sees the input channel of its own number.
-// Inputs: the activation, weights (height, width, channels), each channel's sum of weights, bias and multiplier.
-// Attributes: the window's without the kernel's shape, low, high.
+// Integer depthwise convolution, channels last. Inputs: the activation, weights (height, width, channels), and weight
+// sum, bias and multiplier of each channel.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"
@@ -35,7 +34,7 @@ const char* check(const View& view) {
                                                                          : "qmin and qmax out of range of the type";
 }
 
-// All of the output's rows of a sample.
+// All output rows of a sample.
 Depthwise depthwise_of(const View& view) {
   const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
   const Image in = image_of(view.in(0)), out = image_of(view.out());

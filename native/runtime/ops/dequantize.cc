@@ -1,4 +1,4 @@
-// 8 bits to float32.
+// Dequantization of 8-bit tensors to float32.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/parallel.h"

@@ -1,5 +1,5 @@
-// Integers to float32 with a scale and zero point for each block (blocks.h). Inputs: the integers, scales, zero points
-// of the same type. Attributes: those of the blocks.
+// Dequantization with scales and zero points per axis or block (blocks.h). Inputs: integers, scales, zero points of
+// the type of the integers.
 #include "runtime/ops/blocks.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
@@ -29,7 +29,7 @@ void run_on(const Call& call) {
   }
 }
 
-// Bytes whose rows have a scale for each place, as those of a quantized table have.
+// 8-bit rows with a scale for each position, such as quantized embeddings.
 bool is_table(const View& view) {
   const Blocks blocks = blocks_of(view);
   return view.in(0).is_byte() && blocks.sharing == Blocks::kAxis && blocks.inner == 1;
@@ -39,7 +39,7 @@ std::size_t scratch(const View& view, const Kernels&) {
   return is_table(view) ? static_cast<std::size_t>(blocks_of(view).length) * sizeof(float) : 0;
 }
 
-// The difference is exact, so the product is rounded once here too.
+// The difference is exact, so the product is rounded once, as in run_on.
 void run_table(const Call& call) {
   const auto length = static_cast<std::size_t>(blocks_of(call).length);
   Tensor plain = call.in(0);

@@ -1,4 +1,4 @@
-// A tensor repeated along the axes on which it has length 1.
+// Broadcast of a tensor along its axes of length 1.
 #include "runtime/ops/broadcast.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
@@ -10,7 +10,7 @@ namespace {
 const char* check(const View& view) {
   if (!has_inputs(view, 1)) return "expected 1 input";
   if (view.in(0).dtype != view.out().dtype) return "type mismatch";
-  return stretches(view.in(0), view.out()) ? nullptr : "shape mismatch";
+  return broadcasts(view.in(0), view.out()) ? nullptr : "shape mismatch";
 }
 
 void run(const Call& call) {

@@ -1,5 +1,5 @@
-// Parts of a tensor along an axis, by their numbers in int32 or int64; negative ones count from the end. A number
-// outside the axis stands for the nearest end. Attribute: the axis.
+// Gather along an axis by int32 or int64 indices; negative indices count from the end. Indices out of range are
+// clamped.
 #include <algorithm>
 #include <cstring>
 

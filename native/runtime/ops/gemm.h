@@ -1,7 +1,6 @@
-// Integer products with constant weights, as a convolution and a matrix product share them. Their inputs are the
-// activation, the weights in panels (kernels/packing.h), each column's sum, bias and multiplier; behind the operator's
-// own attributes come the bounds of the output's grid. A sixth input is added to the result, whose own grid is then
-// said by four more attributes: scale, zero point, bounds.
+// Integer GEMM with constant weights, as convolution and matrix multiplication share it. Inputs: activation, packed
+// weights (kernels/packing.h), and sum, bias and multiplier of each column; an optional sixth input is a residual that
+// is added to the requantized result.
 #pragma once
 
 #include "kernels/kernels.h"

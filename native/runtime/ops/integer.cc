@@ -1,4 +1,4 @@
-// Arithmetic on two tensors of int32 or int64, which wraps, or of truths. Attribute: which.
+// Elementwise arithmetic on int32 or int64, which wraps, or on bool, with broadcasting.
 #include <algorithm>
 #include <limits>
 #include <type_traits>
@@ -19,12 +19,12 @@ const char* check(const View& view) {
   if (!has_inputs(view, 2)) return "expected 2 inputs";
   const Dtype dtype = view.out().dtype;
   if (view.in(0).dtype != dtype || view.in(1).dtype != dtype) return "type mismatch";
-  const bool truths = dtype == Dtype::kBool;
-  if (!truths && dtype != Dtype::kS32 && dtype != Dtype::kS64) return "tensors must be int32, int64 or bool";
-  if (view.attribute(kFunction) < (truths ? kAnd : kAdd) || view.attribute(kFunction) > (truths ? kXor : kMin)) {
+  const bool is_bool = dtype == Dtype::kBool;
+  if (!is_bool && dtype != Dtype::kS32 && dtype != Dtype::kS64) return "tensors must be int32, int64 or bool";
+  if (view.attribute(kFunction) < (is_bool ? kAnd : kAdd) || view.attribute(kFunction) > (is_bool ? kXor : kMin)) {
     return "unknown function";
   }
-  return stretches(view.in(0), view.out()) && stretches(view.in(1), view.out()) ? nullptr : "shape mismatch";
+  return broadcasts(view.in(0), view.out()) && broadcasts(view.in(1), view.out()) ? nullptr : "shape mismatch";
 }
 
 template <class T>
@@ -39,7 +39,7 @@ T combine(std::int64_t which, T a, T b) {
     case kMul:
       return static_cast<T>(x * y);
     case kDiv:
-      // What has no quotient gives 0 and, of the least number by -1, itself.
+      // Division by 0 gives 0; the minimum divided by -1 wraps to itself.
       return b == 0 ? 0 : b == -1 ? static_cast<T>(Wrapping{} - x) : a / b;
     case kMax:
       return std::max(a, b);
@@ -48,7 +48,7 @@ T combine(std::int64_t which, T a, T b) {
   }
 }
 
-bool combine_truths(std::int64_t which, bool a, bool b) {
+bool combine_bools(std::int64_t which, bool a, bool b) {
   return which == kAnd ? a && b : which == kOr ? a || b : a != b;
 }
 
@@ -60,8 +60,8 @@ void run_on(const Call& call) {
 void run(const Call& call) {
   if (call.out().dtype == Dtype::kS32) return run_on<std::int32_t>(call);
   if (call.out().dtype == Dtype::kS64) return run_on<std::int64_t>(call);
-  each_pair<Truth>(call, [&](Truth a, Truth b, std::int64_t i) {
-    call.write<std::uint8_t>()[i] = combine_truths(call.attribute(kFunction), a, b) ? 1 : 0;
+  each_pair<Bool>(call, [&](Bool a, Bool b, std::int64_t i) {
+    call.write<std::uint8_t>()[i] = combine_bools(call.attribute(kFunction), a, b) ? 1 : 0;
   });
 }
 

@@ -1,6 +1,5 @@
-// Layer normalization of the rows of a float32 tensor, to float32 or 8 bits. Inputs: the tensor, the scale and, as the
-// attributes say, shift, bias and skip connection; these two are added to the tensor first. Attributes: epsilon;
-// whether there are shift, bias and skip; the bounds of the output's grid.
+// Layer normalization of the rows of a float32 tensor, to float32 or 8 bits. Inputs: the tensor, the scale, and
+// optionally shift, bias and skip connection; bias and skip are added to the tensor first.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"

@@ -1,4 +1,4 @@
-// A function of 8 bits as a table: entry i is the result for the byte i, whichever type the byte has.
+// A unary function on 8 bits as a table of 256 entries, indexed by the byte whether it is signed or not.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/parallel.h"

@@ -1,4 +1,4 @@
-// Integers (..., K) times constant weights (K, N), to 8 bits or float32. Attributes: low, high.
+// Integer GEMM (..., K) by constant weights (K, N), to 8 bits or float32.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/gemm.h"
 #include "runtime/ops/ops.h"
@@ -24,7 +24,7 @@ std::size_t scratch(const View& view, const Kernels& kernels) {
 
 std::int64_t multiply_adds(const View& view) { return view.out().count * last_dim(view.in(0)); }
 
-// Parts are of rows where there are many, else of panels of columns.
+// Parallel over rows where there are many, else over panels of columns.
 void run(const Call& call) {
   const std::int64_t k = last_dim(call.in(0));
   Gemm whole = gemm_of(call, kGemm, 0, k, last_dim(call.out()));

@@ -1,4 +1,4 @@
-// Product of float32 matrices (..., M, K) and (..., K, N), whose leading axes are equal, or which the second lacks.
+// Float32 GEMM of (..., M, K) and (..., K, N) with equal batch axes, or a second operand without them.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"
@@ -23,12 +23,12 @@ const char* check(const View& view) {
 
 std::int64_t multiply_adds(const View& view) { return view.out().count * view.in(0).dims[view.in(0).rank - 1]; }
 
-// Parts are of rows of one matrix after the other.
+// Parallel over the rows of all matrices.
 void run(const Call& call) {
   const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
   const Tensor &a = call.in(0), &b = call.in(1);
   const std::size_t k = size(a.dims[a.rank - 1]), n = size(b.dims[b.rank - 1]), all = size(a.count) / k;
-  // Where all rows meet the same matrix, they are one matrix too.
+  // With one rhs for all, the lhs is one matrix.
   const std::size_t rows = b.rank == 2 ? all : size(a.dims[a.rank - 2]);
   share(call, all, size(multiply_adds(call)) * kStepWork, [&](std::size_t first, std::size_t last, std::byte*) {
     std::fill(call.write<float>() + first * n, call.write<float>() + last * n, 0.0f);

@@ -1,7 +1,7 @@
-// Integers (..., K) times constant weights (K, N), a bias and a function, all in float32, and onto a grid of 8 bits.
-// Inputs: those of a product, and the bias. Attributes: the function and its two numbers (as in unary.cc), low, high.
+// Integer GEMM (..., K) by constant weights (K, N), then bias and unary function in float32, quantized to 8 bits.
+// Inputs: those of a GEMM, and the float32 bias.
 //
-// The product is made a piece of columns at a time, so that its floats stay near the processor.
+// Column blocks keep the float32 intermediate in the cache.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"

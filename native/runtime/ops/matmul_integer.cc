@@ -1,7 +1,7 @@
-// Integers times constant weights, where both may have zero points of any kind and each matrix of a batch may have
-// weights of its own: (..., groups, M, K) times (groups, K, N). Inputs: the activation, its zero point (one of its
-// type, constant or computed), the weights in panels (kernels/packing.h), and each column's sum, zero point, bias and
-// multiplier. Attributes: groups, low, high. Gives the 32-bit sums as they are, or float32 or 8 bits as MatMul does.
+// Integer GEMM with arbitrary zero points on both sides and optionally weights for each group: (..., groups, M, K) by
+// (groups, K, N). Inputs: the activation; its zero point (one value of its type, constant or computed); packed weights
+// (kernels/packing.h); sum, zero point, bias and multiplier of each column. The output is the int32 accumulator,
+// float32, or 8 bits as for MatMul.
 #include <algorithm>
 
 #include "kernels/packing.h"
@@ -22,7 +22,7 @@ struct Shape {
   std::int64_t groups, rows, k, n;  // rows of one matrix
 };
 
-// One matrix of weights serves all rows; of several, each serves those along one axis.
+// Weights without groups apply to all rows; with groups, to the rows of one axis.
 Shape shape_of(const View& view) {
   const Tensor& a = view.in(kActivation);
   const std::int64_t groups = view.attribute(kGroup), k = last_dim(a), n = last_dim(view.out());
@@ -80,7 +80,7 @@ Gemm plain_product_of(const Call& call, const Shape& s) {
 
 std::int64_t multiply_adds(const View& view) { return view.out().count * shape_of(view).k; }
 
-// The product of one matrix.
+// The GEMM of one matrix.
 Gemm matrix_of(const Call& call, const Shape& s, std::size_t i) {
   Gemm gemm = plain_product_of(call, s);
   const std::size_t width = panels(gemm.n) * kPanelColumns, bytes = panels(gemm.n) * panel_bytes(gemm.k);
@@ -95,7 +95,7 @@ Gemm matrix_of(const Call& call, const Shape& s, std::size_t i) {
   return gemm;
 }
 
-// Parts are of rows of one matrix after the other.
+// Parallel over the rows of all matrices.
 void run(const Call& call) {
   const Shape s = shape_of(call);
   const auto matrices = static_cast<std::size_t>(call.in(kActivation).count / s.k / s.rows);

@@ -1,5 +1,4 @@
-// The largest value of each window, channels last, on 8 bits or float32; padding never wins.
-// Attributes: the kernel's height and width, the window's others.
+// Max pooling, channels last, on 8 bits or float32; padding is never the maximum.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -48,7 +47,7 @@ struct Lanes {
   void store(T* to) const { std::memcpy(to, &values, sizeof values); }
 };
 
-// The largest of each channel: many at a time in registers, and the rest.
+// Maximum of each channel: blocks of channels in registers, then the remainder.
 template <class T>
 void run_window(const T* image, const Image& in, const Window& w, std::int64_t y, std::int64_t x, T* to) {
   constexpr std::int64_t kCount = Lanes<T>::kCount;

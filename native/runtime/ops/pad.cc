@@ -1,4 +1,4 @@
-// The input in the middle of a constant. Attributes: what goes before the input on each axis, and the constant's bits.
+// Constant padding; the value is stored by its bits.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"

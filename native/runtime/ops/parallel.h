@@ -1,4 +1,4 @@
-// How much of an operator's work is worth a part of its own.
+// Splitting the work of an operator among threads.
 #pragma once
 
 #include <algorithm>

@@ -1,6 +1,5 @@
-// What a convolution's kernel sees at each of its places, as rows of matrices: an image (N, H, W, C) of 8 bits becomes
-// (N, groups, places, kernel * C / groups). Inputs: the image, and its zero point, which is what padding holds.
-// Attributes: groups, the kernel's height and width, the window's others.
+// im2col: an 8-bit image (N, H, W, C) to (N, groups, output positions, kernel size * C / groups). Inputs: the image,
+// and its zero point, which fills the padding.
 #include <cstring>
 
 #include "runtime/ops/checks.h"
@@ -27,14 +26,14 @@ const char* check(const View& view) {
   const std::int64_t h = places(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom);
   const std::int64_t across = places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right);
   if (h < 1 || across < 1 || h > out.dims[2] || out.dims[2] != h * across) return "window does not match the shapes";
-  // Each number is at most 2^24 by now, so that no product leaves 64 bits.
+  // Each number is at most 2^24 here, so products do not overflow int64.
   if (w.kernel_h * w.kernel_w > out.dims[3]) return "window does not match the shapes";
   return out.dims[0] == in.n && out.dims[1] == groups && out.dims[3] == in.c / groups * w.kernel_h * w.kernel_w
              ? nullptr
              : "shape mismatch";
 }
 
-// One row: the group's channels of each pixel that the kernel sees, or as many zeros.
+// One row: the channels of a group for each kernel position, or the zero point in the padding.
 void gather(const std::uint8_t* from, const Image& in, const Window& w, std::int64_t y, std::int64_t x,
             std::uint8_t zero, std::size_t channels, std::uint8_t* to) {
   for (std::int64_t i = 0; i < w.kernel_h; ++i) {

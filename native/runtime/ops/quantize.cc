@@ -1,4 +1,4 @@
-// float32 to a grid of 8 bits. Attributes: the grid's low and high.
+// Quantization of float32 to 8 bits.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/parallel.h"

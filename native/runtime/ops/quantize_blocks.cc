@@ -1,5 +1,5 @@
-// float32 to integers with a scale and zero point for each block (blocks.h). Inputs: the data, scales, zero points of
-// the type of the result. Attributes: those of the blocks, then the grid's low and high.
+// Quantization with scales and zero points per axis or block (blocks.h). Inputs: float32 data, scales, zero points of
+// the output type.
 #include <cmath>
 #include <limits>
 
@@ -28,7 +28,7 @@ const char* check(const View& view) {
   return sound ? nullptr : "qmin and qmax out of range of the type";
 }
 
-// The bounds are integers, so clipping before rounding gives what clipping after it does; adding and subtracting
+// The bounds are integers, so clipping before rounding gives the same result as after it. Adding and subtracting
 // kRounder rounds half to even.
 template <class T>
 T quantized(double x, double scale, double zero_point, double low, double high) {

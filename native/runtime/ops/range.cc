@@ -1,7 +1,6 @@
-// The grid of uint8 that covers a tensor, found while the model runs, as ONNX's DynamicQuantizeLinear defines it:
-// Range gives the least and the largest value, widened to hold 0; RangeScale makes of that (max - min) / 255, and
-// RangeZeroPoint clip(round(-min / scale)). QuantizeRange takes the values, scale and zero point and gives
-// clip(round(x / scale) + zero point); its quotient is rounded to float32 first, as the definition has it.
+// Dynamic quantization to uint8 as ONNX DynamicQuantizeLinear defines it: Range computes the minimum and maximum,
+// widened to contain 0; RangeScale (max - min) / 255; RangeZeroPoint clip(round(-min / scale)). QuantizeRange computes
+// clip(round(x / scale) + zero point); the quotient is rounded to float32 first, as in the definition.
 #include <algorithm>
 #include <cmath>
 
@@ -23,7 +22,7 @@ const char* check(const View& view) {
 void run(const Call& call) {
   const float* x = call.read<float>(0);
   float low = 0, high = 0;
-  // NaN is less and more than nothing.
+  // NaN fails both comparisons and is ignored.
   for (std::int64_t i = 0; i < call.in(0).count; ++i) {
     low = x[i] < low ? x[i] : low;
     high = x[i] > high ? x[i] : high;
@@ -32,7 +31,7 @@ void run(const Call& call) {
   call.write<float>()[1] = high;
 }
 
-// Of a range without width, or one whose width is no normal float32, 1 / 255.
+// 1 / 255 where the scale is zero, subnormal or not finite.
 float scale_of(const float* range) {
   const float scale = (range[1] - range[0]) / kSteps;
   return std::isnormal(scale) ? scale : 1 / kSteps;
@@ -52,7 +51,7 @@ const char* check_zero_point(const View& view) {
 
 void run_zero_point(const Call& call) {
   const float* range = call.read<float>(0);
-  // A bundle may hold a range that Range never gives.
+  // An untrusted bundle may hold a range that Range never produces.
   const float found = -range[0] / scale_of(range), place = found > 0 ? std::min(kSteps, found) : 0;
   *call.write<std::uint8_t>() = static_cast<std::uint8_t>(std::nearbyint(place));
 }
@@ -65,7 +64,7 @@ const char* check_quantize(const View& view) {
   return view.in(0).count == view.out().count ? nullptr : "element count mismatch";
 }
 
-// The bounds are integers, so clipping before rounding gives what clipping after it does; adding and subtracting
+// The bounds are integers, so clipping before rounding gives the same result as after it. Adding and subtracting
 // kRounder rounds half to even.
 void run_quantize(const Call& call) {
   constexpr float kRounder = 0x1.8p23f;

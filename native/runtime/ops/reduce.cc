@@ -1,5 +1,4 @@
-// Sum, mean, largest or smallest of float32 along a run of axes. Attributes: the sizes before, along and behind them,
-// and which.
+// Mean, sum, maximum or minimum of float32 along a run of axes.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"
@@ -21,7 +20,7 @@ const char* check(const View& view) {
   return cover(s, view.in(0)) && view.out().count == s.outer * s.inner ? nullptr : "axes do not match the shape";
 }
 
-// Rows one below the other, combined from the first to the last.
+// Elementwise over rows, from the first to the last.
 void fold_rows(const Call& call, Arithmetic how, const float* from, const Slices& s, float* to) {
   const auto width = static_cast<std::size_t>(s.inner);
   std::copy_n(from, s.inner, to);

@@ -1,4 +1,4 @@
-// From a 32-bit sum to the output's grid: one float32 multiply and one rounding, half to even.
+// Requantization of an int32 accumulator: one float32 multiply and one rounding, half to even.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,7 @@ struct Grid {
   std::int32_t zero_point, low, high;
 };
 
-// The bounds are integers, so clipping before rounding gives what clipping after it does; adding and subtracting
+// The bounds are integers, so clipping before rounding gives the same result as after it. Adding and subtracting
 // kRounder rounds half to even, and is done to many sums at once.
 inline std::uint8_t requantize(std::int32_t sum, float multiplier, const Grid& grid) {
   constexpr float kRounder = 0x1.8p23f;

@@ -1,6 +1,5 @@
-// Another number of places along an axis of a float32 tensor, each a weighted sum of some of the old ones. Inputs: the
-// tensor; for each new place the numbers of the old ones in int32, of which the nearest that exists is meant; and their
-// weights in float32. Attribute: the axis.
+// Resampling of a float32 tensor along an axis: each output position is a weighted sum of input positions. Inputs: the
+// tensor; int32 positions for each output position, clamped to the axis; their float32 weights.
 #include <algorithm>
 
 #include "runtime/ops/checks.h"

@@ -1,6 +1,5 @@
-// Where the products of a transposed convolution go: pixel (y, x) of the input and (i, j) of the kernel meet pixel
-// (y * stride - pad + i * dilation, and so for x) of the result. Attributes: groups; the kernel's height and width;
-// strides; pads above and to the left; dilations.
+// Geometry of a transposed convolution: pixel (y, x) of the input times (i, j) of the kernel is added to pixel (y *
+// stride - pad + i * dilation, and likewise for x) of the output.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Memory of a run, handed out piece by piece; each begins a cache line.
+// Bump allocator over the scratch memory of a run; every piece starts at a cache line.
 #pragma once
 
 #include <cstddef>

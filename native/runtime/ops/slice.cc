@@ -1,5 +1,4 @@
-// Every so many elements along each axis. Attributes: of each axis the first element, then of each axis the step,
-// which may be negative.
+// Strided slice; steps may be negative.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/strided.h"

@@ -1,4 +1,4 @@
-// A tensor as (outer, middle, inner), its middle a run of axes that an operator works along.
+// A tensor as (outer, middle, inner), where an operator works along `middle`, a run of axes.
 #pragma once
 
 #include "runtime/op.h"

@@ -1,5 +1,4 @@
-// Softmax of float32, to float32 or 8 bits. Attributes: the sizes before, along and behind its axis, and the bounds of
-// the output's grid.
+// Softmax of float32 along an axis, to float32 or 8 bits.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/parallel.h"
@@ -31,7 +30,7 @@ void scatter(const T* row, std::int64_t count, std::int64_t step, T* to) {
   for (std::int64_t i = 0; i < count; ++i) to[i * step] = row[i];
 }
 
-// One slice whose values lie `step` from each other, in memory of its own.
+// One strided slice, copied to scratch.
 void run_slice(const Call& call, std::int64_t begin, std::size_t count, std::int64_t step) {
   auto* row = reinterpret_cast<float*>(call.scratch());
   const float* from = call.read<float>(0) + begin;
@@ -47,7 +46,7 @@ void run_slice(const Call& call, std::int64_t begin, std::size_t count, std::int
   }
 }
 
-// Slices whose values lie side by side.
+// Contiguous slices.
 void run_rows(const Call& call, const Slices& s) {
   const auto count = static_cast<std::size_t>(s.middle), all = static_cast<std::size_t>(s.outer);
   share(call, all, all * count * kElementWork, [&](std::size_t first, std::size_t last, std::byte* scratch) {

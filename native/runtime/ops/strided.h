@@ -1,4 +1,4 @@
-// A result whose elements lie in the input at regular steps along each axis.
+// Strided copies: an output whose elements lie in the input at regular steps along each axis.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Axes in another order. Attributes: for each axis of the result, the input's.
+// Permutation of axes.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/strided.h"

@@ -1,4 +1,4 @@
-// The element type of a tensor as a type of C++.
+// Dispatch from the element type of a tensor to a C++ type.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 namespace octavo {
 
-// A truth, whose byte may hold anything.
-struct Truth {
+// A bool stored as a byte; any value but 0 is true.
+struct Bool {
   std::uint8_t byte;
   operator bool() const { return byte != 0; }
 };
@@ -33,7 +33,7 @@ void with_type(Dtype dtype, const Body& body) {
     case Dtype::kS64:
       return body(std::int64_t{});
     default:
-      return body(Truth{});
+      return body(Bool{});
   }
 }
 

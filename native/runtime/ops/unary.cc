@@ -1,4 +1,4 @@
-// A function of float32, value by value. Attributes: which (kernels.h), and two numbers that it may take.
+// Unary function of float32, elementwise.
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
 #include "runtime/ops/parallel.h"

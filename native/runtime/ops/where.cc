@@ -1,4 +1,4 @@
-// From one of two tensors, as a third of truths says.
+// Elementwise selection between two tensors by a bool tensor, with broadcasting.
 #include "runtime/ops/broadcast.h"
 #include "runtime/ops/checks.h"
 #include "runtime/ops/ops.h"
@@ -11,7 +11,7 @@ const char* check(const View& view) {
   if (view.in(0).dtype != Dtype::kBool) return "condition must be bool";
   if (view.in(1).dtype != view.out().dtype || view.in(2).dtype != view.out().dtype) return "type mismatch";
   for (std::size_t i = 0; i < 3; ++i) {
-    if (!stretches(view.in(i), view.out())) return "shape mismatch";
+    if (!broadcasts(view.in(i), view.out())) return "shape mismatch";
   }
   return nullptr;
 }
@@ -20,7 +20,7 @@ template <class T>
 void choose(const std::uint8_t* choices, std::int64_t step, const T* yes, std::int64_t yes_step, const T* no,
             std::int64_t no_step, std::int64_t count, T* to) {
   if (step == 1 && yes_step == 0 && no_step == 0) {
-    // As masks are made.
+    // Masks: two broadcast values.
     const T open = *yes, shut = *no;
     for (std::int64_t i = 0; i < count; ++i) to[i] = choices[i] != 0 ? open : shut;
     return;

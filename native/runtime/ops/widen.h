@@ -1,4 +1,4 @@
-// 8 bits of either type to the float32 numbers that they stand for.
+// Dequantization of signed or unsigned bytes to float32.
 #pragma once
 
 #include "kernels/kernels.h"

@@ -1,4 +1,4 @@
-// A window that moves over the middle axes of (N, H, W, C); (N, L, C) counts as (N, 1, L, C).
+// A window that moves over the spatial axes of (N, H, W, C); (N, L, C) counts as (N, 1, L, C).
 #pragma once
 
 #include "kernels/kernels.h"
