@@ -129,7 +129,7 @@ def test_labels_of_no_classes_ask_for_a_metric() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"labels": np.ones(60)}, "one integer label a sample"),
+        ({"labels": np.ones(60)}, "one integer label per sample"),
         ({"labels": np.zeros(59, int)}, "59 rows"),
         ({"labels": np.full(60, 6)}, "not among the 6 classes"),
         ({"labels": None}, "needs an array named 'labels'"),
