@@ -1,4 +1,4 @@
-"""Bundles that are sound in every table, and absurd in their numbers."""
+"""Bundles with valid tables and extreme numbers."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from octavo.errors import ModelError
 CHANNELS, HEIGHT, WIDTH, WRAPPED = 613981397, 4924781, 3483483, 2795
 
 
-def test_a_kernel_whose_size_leaves_64_bits_is_refused(tmp_path: Path) -> None:
-    """Its weights would seem to fit, and each patch be written far beyond the memory for it."""
+def test_kernel_size_overflow_is_refused(tmp_path: Path) -> None:
+    """After int64 overflow the weights would seem to match, and patches would be written out of bounds."""
     assert CHANNELS * HEIGHT * WIDTH % 2**64 == WRAPPED
     rng, params = np.random.default_rng(0), random_params(np.random.default_rng(0))
     w, w_params = random_weights(rng, (1, WRAPPED, 1, 1), 0)
@@ -40,8 +40,8 @@ def test_a_kernel_whose_size_leaves_64_bits_is_refused(tmp_path: Path) -> None:
         octavo.load(tmp_path / "m.oct")
 
 
-def test_a_window_that_would_run_for_years_is_refused(tmp_path: Path) -> None:
-    """Padding costs a bundle nothing."""
+def test_window_with_excessive_work_is_refused(tmp_path: Path) -> None:
+    """Padding adds work without adding bytes to the bundle."""
     model, params = Qdq(), random_params(np.random.default_rng(0))
     pads = [2**14] * 4
     x = model.source("x", (1, 1, 2**14, 2**14), params)

@@ -1,4 +1,4 @@
-"""Programs that embed the runtime: strict C, C++ without exceptions, and all of it cross-built for aarch64."""
+"""Programs that embed the runtime: strict C, C++ without exceptions, and both cross-compiled for aarch64."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST_LIBRARY = 1_000_000
 
 @dataclass(frozen=True)
 class Built:
-    """The programs of a variant, and what runs them."""
+    """The programs of a variant and the command that runs them."""
 
     variant: Variant
     nm: str = "nm"
@@ -40,7 +40,7 @@ def programs(request: pytest.FixtureRequest) -> Built:
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The digits, and a bundle for every kind of operator."""
+    """The digits model, and a bundle for every kind of operator."""
     folder = tmp_path_factory.mktemp("models")
     found = {"digits": digits_bundle(folder, batch=1)}
     for name, content in bundles().items():
@@ -53,7 +53,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def inputs_of(path: Path) -> list[np.ndarray]:
-    """Random ones; floats within a grid's reach."""
+    """Random inputs; floats within the range of a grid."""
     rng = np.random.default_rng(0)
     arrays = []
     for spec in octavo.load(path).inputs:
@@ -77,14 +77,12 @@ def given_to(programs: Built, program: str, path: Path, inputs: list[np.ndarray]
 
 
 @pytest.mark.parametrize("program", ["outputs_octavo", "outputs_octavo_static"])
-def test_strict_c_gives_what_python_gives(
-    programs: Built, program: str, models: dict[str, Path], tmp_path: Path
-) -> None:
+def test_strict_c_matches_python(programs: Built, program: str, models: dict[str, Path], tmp_path: Path) -> None:
     inputs = inputs_of(models["digits"])
     assert given_to(programs, program, models["digits"], inputs, tmp_path) == outputs_of(models["digits"], inputs)
 
 
-def test_a_program_without_exceptions_opens_and_is_refused(
+def test_program_without_exceptions_opens_and_gets_errors(
     programs: Built, models: dict[str, Path], tmp_path: Path
 ) -> None:
     assert programs.run("without_exceptions", models["digits"]).stdout == "image\n"
@@ -94,16 +92,14 @@ def test_a_program_without_exceptions_opens_and_is_refused(
 
 
 @pytest.mark.parametrize("isa", ["scalar", "neon", "neon_dotprod", "neon_i8mm"])
-def test_every_level_of_neon_gives_the_bytes_of_this_processor(
-    isa: str, models: dict[str, Path], tmp_path: Path
-) -> None:
+def test_every_neon_level_matches_this_processor(isa: str, models: dict[str, Path], tmp_path: Path) -> None:
     for name, path in models.items():
         inputs = inputs_of(path)
         found = given_to(Built(AARCH64), "outputs_octavo", path, inputs, tmp_path, isa)
         assert found == outputs_of(path, inputs), name
 
 
-def test_the_example_in_c_runs_on_aarch64(models: dict[str, Path], tmp_path: Path) -> None:
+def test_c_example_runs_on_aarch64(models: dict[str, Path], tmp_path: Path) -> None:
     (image,) = inputs_of(models["digits"])
     image.tofile(tmp_path / "image.raw")
     scores = octavo.load(models["digits"])(image)
@@ -113,7 +109,7 @@ def test_the_example_in_c_runs_on_aarch64(models: dict[str, Path], tmp_path: Pat
         assert done.stdout == f"{scores.argmax()} {scores.max():.6f}\n"
 
 
-def test_the_library_is_small_and_shows_octavo_h_alone(programs: Built) -> None:
+def test_library_is_small_and_exports_only_octavo_h(programs: Built) -> None:
     library = built(programs.variant, "octavo")
     assert library.stat().st_size <= LARGEST_LIBRARY
     listed = subprocess.run([programs.nm, "-D", "--defined-only", library], capture_output=True, text=True, check=True)

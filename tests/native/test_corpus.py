@@ -1,4 +1,4 @@
-"""The bundles that the fuzzer starts from (`make fuzz`)."""
+"""The seed corpus of the fuzzer (`make fuzz`)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from octavo.compiler import read_bundle
 from octavo.compiler.kinds import KINDS
 
 
-def test_every_kind_of_operator_is_among_them() -> None:
+def test_corpus_covers_every_operator() -> None:
     found = {operator.kind for content in bundles().values() for operator in read_bundle(content).operators}
     assert found == set(KINDS), "give the new kind a tiny model in tests/helpers/native_corpus.py"
 
 
-def test_they_are_small_and_run(tmp_path: Path) -> None:
+def test_seeds_are_small_and_run(tmp_path: Path) -> None:
     for name, content in bundles().items():
         assert len(content) < 1 << 14, name
         (tmp_path / "m.oct").write_bytes(content)

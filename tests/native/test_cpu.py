@@ -1,4 +1,4 @@
-"""Which instruction set runs, and how one is forced."""
+"""Selection of the instruction set, and OCTAVO_ISA."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def forced(isa: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
 
 
-def test_the_best_that_the_processor_has_runs(monkeypatch):
+def test_best_supported_set_is_used(monkeypatch):
     monkeypatch.delenv("OCTAVO_ISA", raising=False)
     found = octavo.cpu()
     assert found.runs == found.available[-1]
@@ -31,18 +31,18 @@ def test_the_best_that_the_processor_has_runs(monkeypatch):
 
 
 @pytest.mark.parametrize("isa", octavo.cpu().available)
-def test_the_environment_forces_one(isa):
+def test_environment_variable_selects_a_set(isa):
     assert forced(isa).stdout.strip() == isa == kernels(isa).name
 
 
-def test_one_that_is_unknown_is_refused_in_a_sentence():
+def test_unknown_set_is_refused_in_one_sentence():
     done = forced("mmx")
     assert done.returncode != 0
     assert done.stderr.startswith("OCTAVO_ISA: there is no instruction set 'mmx'; use one of scalar")
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_one_that_the_processor_lacks_is_refused_in_a_sentence():
+def test_unsupported_set_is_refused_in_one_sentence():
     lacking = sorted(set(octavo.cpu().compiled) - set(octavo.cpu().available))
     if not lacking:
         pytest.skip("this processor has every instruction set that was compiled")

@@ -1,4 +1,4 @@
-"""Products on registers alone, which benchmarks hold gemm against."""
+"""The dot instruction on registers alone, the peak that benchmarks compare GEMM with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from octavo.native import kernels
 
 
 @each_isa
-def test_counts_the_multiply_adds_of_its_rounds(isa: str) -> None:
+def test_multiply_adds_are_counted(isa: str) -> None:
     dots = kernels(isa).dots
     assert dots(0) == 0
     assert dots(1) > 0
@@ -19,7 +19,7 @@ def test_counts_the_multiply_adds_of_its_rounds(isa: str) -> None:
 
 @each_isa
 def test_every_round_is_run(isa: str) -> None:
-    """The CPU time of this thread grows with the rounds: the compiler did not replace the loop by its result."""
+    """CPU time grows with the rounds: the compiler did not fold the loop."""
 
     def cpu_seconds(rounds: int) -> float:
         start = thread_time()

@@ -1,5 +1,4 @@
-"""The C++ tests of the kernels: here with the sanitizers, and for aarch64 with one of them in an
-emulator, with all that NEON has."""
+"""The C++ kernel tests: with sanitizers on this processor, and for aarch64 in an emulator with every NEON level."""
 
 from __future__ import annotations
 
@@ -15,17 +14,17 @@ pytestmark = pytest.mark.slow
 
 
 def passing(*command: str | Path) -> list[str]:
-    """The instruction sets that the executable found and passed with."""
+    """The instruction sets that the executable tested."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
 
-def test_every_instruction_set_of_this_processor_under_the_sanitizers() -> None:
+def test_every_supported_set_under_sanitizers() -> None:
     assert passing(built(SANITIZED, "octavo_native_tests")) == list(cpu().available)
 
 
-def test_every_level_of_neon_in_an_emulator() -> None:
+def test_every_neon_level_in_an_emulator() -> None:
     executable = built(AARCH64_SANITIZED, "octavo_native_tests")
     assert passing(EMULATOR, "-cpu", "max", executable) == ["scalar", "neon", "neon_dotprod", "neon_i8mm"]
     # What a processor lacks is not run on it.

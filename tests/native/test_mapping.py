@@ -43,21 +43,21 @@ def dequantize(isa: str, q: np.ndarray, params: QuantParams) -> np.ndarray:
 
 @each_isa
 @given(values=hnp.arrays(np.float32, st.integers(0, 100), elements=st.floats(width=32)), params=mappings())
-def test_any_values(isa, values, params):
+def test_arbitrary_values(isa, values, params):
     assert np.array_equal(quantize(isa, values, params), affine.quantize(values, params))
 
 
 @each_isa
 @given(params=mappings(), ulps=st.integers(-3, 3))
-def test_halves_of_steps_and_their_neighbours(isa, params, ulps):
-    """Where rounding is decided: quotients n + 1/2, exact or as near as a float32 comes to them."""
+def test_values_at_rounding_boundaries(isa, params, ulps):
+    """Rounding boundaries: quotients n + 1/2, exact or a few float32 ulps away."""
     middles = ((np.arange(-300, 300) + 0.5) * np.float64(params.scale)).astype(np.float32)
     values = (middles.view(np.int32) + np.int32(ulps)).view(np.float32)
     assert np.array_equal(quantize(isa, values, params), affine.quantize(values, params))
 
 
 @each_isa
-def test_a_long_array_of_usual_values(isa):
+def test_long_array_of_typical_values(isa):
     values = np.random.default_rng(0).normal(size=1_000_003).astype(np.float32)
     params = affine.params_from_range(-3.1, 3.3, affine.UINT8)
     assert np.array_equal(quantize(isa, values, params), affine.quantize(values, params))
@@ -71,7 +71,7 @@ def test_dequantize(isa, params, size):
     assert np.array_equal(dequantize(isa, q, params), affine.dequantize(q, params))
 
 
-def test_arrays_that_do_not_fit_are_refused():
+def test_mismatched_arrays_are_refused():
     with pytest.raises(ValueError, match="differ in size"):
         kernels().quantize(np.zeros(4, np.float32), 1.0, 0, 0, 255, np.zeros(3, np.uint8))
     with pytest.raises(TypeError):

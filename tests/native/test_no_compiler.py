@@ -1,4 +1,4 @@
-"""Where there is no compiler, `pip install` says so in one sentence: CMake's, which it passes on."""
+"""Without a compiler, `pip install` passes on the one-sentence error of CMake."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.helpers.native_build import CMAKE, ROOT
 
 
-def test_a_missing_compiler_is_named_in_one_sentence(tmp_path: Path) -> None:
+def test_missing_compiler_is_reported_in_one_sentence(tmp_path: Path) -> None:
     command = [*CMAKE, "-S", ROOT / "native", "-B", tmp_path, "-DSKBUILD=ON"]
     environment = {**os.environ, "CXX": "no-such-compiler"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)

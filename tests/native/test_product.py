@@ -1,4 +1,4 @@
-"""Native products equal octavo.affine bit for bit, on every instruction set."""
+"""Native GEMM equals octavo.affine bit for bit, on every instruction set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def zero_points(draw, grid: Grid) -> int:
 
 
 class Case:
-    """A product to compute: operands with their parameters, and perhaps a bias."""
+    """A GEMM: operands with their quantization parameters, and an optional bias."""
 
     def __init__(self, data: st.DataObject, m: int, n: int, k: int) -> None:
         rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -59,7 +59,7 @@ def run(product: Product, a: np.ndarray, n: int, dtype: type) -> np.ndarray:
 @each_isa
 @settings(max_examples=150)
 @given(m=SIZES, n=SIZES, k=SIZES, data=st.data())
-def test_sums(isa, m, n, k, data):
+def test_int32_output(isa, m, n, k, data):
     case = Case(data, m, n, k)
     assert np.array_equal(run(case.product(isa), case.a, n, np.int32), case.sums())
 
@@ -67,7 +67,7 @@ def test_sums(isa, m, n, k, data):
 @each_isa
 @settings(max_examples=150)
 @given(m=SIZES, n=SIZES, k=SIZES, data=st.data())
-def test_requantized(isa, m, n, k, data):
+def test_8_bit_output(isa, m, n, k, data):
     case = Case(data, m, n, k)
     grid = data.draw(st.sampled_from(OUTPUTS))
     zero_point = data.draw(st.one_of(st.sampled_from([grid.qmin, grid.qmax]), st.integers(grid.qmin, grid.qmax)))
@@ -83,7 +83,7 @@ def test_requantized(isa, m, n, k, data):
 
 @each_isa
 @given(m=SIZES, n=SIZES, k=SIZES, data=st.data())
-def test_dequantized(isa, m, n, k, data):
+def test_float_output(isa, m, n, k, data):
     case = Case(data, m, n, k)
     multiplier = affine.bias_scale(case.a_params.scale, case.b_params.scale)
     product = case.product(isa)
@@ -93,8 +93,8 @@ def test_dequantized(isa, m, n, k, data):
 
 @each_isa
 @pytest.mark.parametrize(("dtype", "a", "b"), [(np.uint8, 255, -128), (np.uint8, 255, 127), (np.int8, -128, -128)])
-def test_sums_at_the_bound_of_32_bits(isa, dtype, a, b):
-    """K so long that one more would overflow; every partial sum of a row is then as large as it gets."""
+def test_accumulators_at_the_int32_bound(isa, dtype, a, b):
+    """The largest K that does not overflow, with every partial sum at its extreme."""
     k = (2**31 - 1) // abs(a * b)
     left, right = np.full((7, k), a, dtype), np.full((k, 3), b, np.int8)
     found = run(kernels(isa).product(right, dtype == np.int8, 0), left, 3, np.int32)
@@ -103,7 +103,7 @@ def test_sums_at_the_bound_of_32_bits(isa, dtype, a, b):
 
 @each_isa
 @pytest.mark.parametrize(("m", "n", "k"), [(300, 70, 1100), (1, 1000, 4096), (211, 33, 2048)])
-def test_products_of_several_blocks(isa, m, n, k):
+def test_shapes_of_several_blocks(isa, m, n, k):
     rng = np.random.default_rng(m)
     a, b = rng.integers(-128, 128, (m, k)).astype(np.int8), rng.integers(-128, 128, (k, n)).astype(np.int8)
     b_zero = rng.integers(-128, 128, n).astype(np.int32)
@@ -111,13 +111,13 @@ def test_products_of_several_blocks(isa, m, n, k):
     assert np.array_equal(found, (a.astype(np.int64) + 128) @ (b.astype(np.int64) - b_zero))
 
 
-def test_nothing_to_sum_gives_the_bias():
+def test_empty_k_gives_the_bias():
     bias = np.arange(5, dtype=np.int32)
     product = kernels().product(np.zeros((0, 5), np.int8), False, 3, None, bias)
     assert np.array_equal(run(product, np.zeros((2, 0), np.uint8), 5, np.int32), [bias, bias])
 
 
-def test_no_rows_give_no_rows():
+def test_empty_m_gives_an_empty_result():
     product = kernels().product(np.zeros((4, 5), np.int8), False, 3)
     assert run(product, np.zeros((0, 4), np.uint8), 5, np.int32).shape == (0, 5)
 
@@ -131,13 +131,13 @@ def test_no_rows_give_no_rows():
         (np.zeros((2, 4), np.uint8), np.zeros((2, 3), np.uint8)),
     ],
 )
-def test_arrays_that_do_not_fit_are_refused(a, c):
+def test_mismatched_arrays_are_refused(a, c):
     product = kernels().product(np.zeros((4, 3), np.int8), False, 0)
     with pytest.raises(ValueError, match=r"do not fit|another type"):
         product.run(a, c)
 
 
 @pytest.mark.parametrize("name", ["b_zero", "bias"])
-def test_vectors_of_another_length_are_refused(name):
+def test_vectors_of_wrong_length_are_refused(name):
     with pytest.raises(ValueError, match=f"{name} needs one value a column"):
         kernels().product(np.zeros((4, 3), np.int8), False, 0, **{name: np.zeros(4, np.int32)})

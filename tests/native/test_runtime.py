@@ -1,4 +1,4 @@
-"""The runtime as C and C++ see it: the example, no allocation in a run, and hostile bundles."""
+"""The C interface: the example, allocation-free runs, threads, and untrusted bundles."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ WIDE = 600
 
 @pytest.fixture(scope="module")
 def wide_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Large enough that operators are shared out among threads."""
+    """Large enough that operators are parallelized."""
     return digits_bundle(tmp_path_factory.mktemp("wide"), WIDE)
 
 
 @pytest.fixture(scope="module")
 def long_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Onto a grid, a function there, and back, of many elements."""
+    """Quantize, a function on the grid, dequantize, of many elements."""
     model = Qdq()
     params = QuantParams(UINT8, np.float32(0.01), np.int32(0))
     real = model.dequantized(model.quantized(model.given("x", ("length",)), params), params)
@@ -55,7 +55,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Judge:
-    """The sanitized program that opens and runs what it is given."""
+    """The sanitized program that opens and runs a bundle."""
 
     def __init__(self, executable: Path) -> None:
         environment = {"ASAN_OPTIONS": "allocator_may_return_null=1"}
@@ -82,12 +82,12 @@ def judge() -> Iterator[Judge]:
     found.process.stdout.close()
 
 
-def test_a_sound_bundle_runs_under_the_sanitizers(judge: Judge, bundle: Path, encoder: Path) -> None:
+def test_valid_bundle_runs_under_sanitizers(judge: Judge, bundle: Path, encoder: Path) -> None:
     assert judge.says(bundle.read_bytes()) == "ran"
     assert judge.says(encoder.read_bytes()) == "ran"
 
 
-def test_a_truncated_bundle_is_refused(judge: Judge, bundle: Path) -> None:
+def test_truncated_bundle_is_refused(judge: Judge, bundle: Path) -> None:
     content = bundle.read_bytes()
     for end in range(0, len(content), 64):
         assert judge.says(content[:end]).startswith("refused: ")
@@ -95,7 +95,7 @@ def test_a_truncated_bundle_is_refused(judge: Judge, bundle: Path) -> None:
     assert judge.says(b"GGUF" + content[4:]).startswith("refused: not a bundle")
 
 
-def test_a_flipped_bit_is_noticed(judge: Judge, bundle: Path) -> None:
+def test_flipped_bit_is_detected(judge: Judge, bundle: Path) -> None:
     content = bytearray(bundle.read_bytes())
     for at in np.random.default_rng(0).integers(0, len(content) * 8, 50):
         content[at // 8] ^= 1 << at % 8
@@ -103,8 +103,8 @@ def test_a_flipped_bit_is_noticed(judge: Judge, bundle: Path) -> None:
         content[at // 8] ^= 1 << at % 8
 
 
-def test_sizes_that_lie_are_refused_or_harmless(judge: Judge, bundle: Path) -> None:
-    """Every number of the two tables about open sizes, replaced, one at a time."""
+def test_corrupted_size_tables_are_refused_or_harmless(judge: Judge, bundle: Path) -> None:
+    """Every number of the two tables of dynamic sizes, replaced one at a time."""
     content = bundle.read_bytes()
     for header_at, record in ((32 + 8 * 16, 16), (32 + 9 * 16, 88)):
         table, count = struct.unpack_from("<QQ", content, header_at)
@@ -118,10 +118,10 @@ def test_sizes_that_lie_are_refused_or_harmless(judge: Judge, bundle: Path) -> N
 
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_tables_that_lie_are_refused_or_harmless(
+def test_corrupted_tables_are_refused_or_harmless(
     judge: Judge, bundle: Path, encoder: Path, data: st.DataObject
 ) -> None:
-    """Bits flipped and numbers replaced in all but the constants, with a checksum that is right for it."""
+    """Flipped bits and replaced numbers everywhere but in the constants, with a valid checksum."""
     content = bytearray(data.draw(st.sampled_from([bundle, encoder])).read_bytes())
     tables, payload = struct.unpack_from("<QQ", content, 32 + 7 * 16)
     for _ in range(data.draw(st.integers(1, 3))):
@@ -137,7 +137,7 @@ def test_tables_that_lie_are_refused_or_harmless(
     assert answer == "ran" or answer.startswith("refused: ")
 
 
-def test_a_run_allocates_nothing(long_bundle: Path, encoder: Path) -> None:
+def test_runs_do_not_allocate(long_bundle: Path, encoder: Path) -> None:
     program = built(RELEASE, "octavo_allocations")
     for arguments in ((long_bundle, "1"), (long_bundle, "3"), (encoder, "2", "fixed")):
         done = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
@@ -147,8 +147,8 @@ def test_a_run_allocates_nothing(long_bundle: Path, encoder: Path) -> None:
         assert when_known == 0
 
 
-def test_threads_race_nowhere_and_change_nothing(bundle: Path, long_bundle: Path) -> None:
-    """Jobs, sessions of several threads in several threads, and a fork, under the thread sanitizer."""
+def test_threads_do_not_race(bundle: Path, long_bundle: Path) -> None:
+    """Jobs, multi-threaded sessions in several threads, and a fork, under the thread sanitizer."""
     program = built(RACES, "octavo_threads")
     environment = {"TSAN_OPTIONS": "die_after_fork=0"}
     for each in (bundle, long_bundle):
@@ -157,7 +157,7 @@ def test_threads_race_nowhere_and_change_nothing(bundle: Path, long_bundle: Path
 
 
 @pytest.mark.parametrize("threads", [2, 3, 7])
-def test_results_are_the_same_on_any_number_of_threads(wide_bundle: Path, threads: int) -> None:
+def test_results_do_not_depend_on_threads(wide_bundle: Path, threads: int) -> None:
     with np.load(ROOT / "examples" / "digits" / "eval.npz") as file:
         images = file["image"][:WIDE]
     alone, several = octavo.load(wide_bundle), octavo.load(wide_bundle, threads=threads)
@@ -167,13 +167,13 @@ def test_results_are_the_same_on_any_number_of_threads(wide_bundle: Path, thread
     np.testing.assert_array_equal(several(images), alone(images))
 
 
-def test_a_number_of_threads_that_cannot_be_is_refused(bundle: Path) -> None:
+def test_invalid_number_of_threads_is_refused(bundle: Path) -> None:
     for threads in (0, -1, 257):
         with pytest.raises(OptionError, match="choose 1 to 256"):
             octavo.load(bundle, threads=threads)
 
 
-def test_the_example_in_c_names_the_digit(bundle: Path, tmp_path: Path) -> None:
+def test_c_example_recognizes_a_digit(bundle: Path, tmp_path: Path) -> None:
     with np.load(ROOT / "examples" / "digits" / "eval.npz") as file:
         image = file["image"][:1]
     image.tofile(tmp_path / "image.raw")

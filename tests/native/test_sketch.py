@@ -1,4 +1,4 @@
-"""The native update of a range sketch equals the one in NumPy, on every instruction set."""
+"""The native range sketch update equals the NumPy one, on every instruction set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def update(isa: str, values: np.ndarray) -> tuple[tuple[float, float, int, int],
 
 @each_isa
 @given(values=ANY)
-def test_any_values(isa, values):
+def test_arbitrary_values(isa, values):
     found, bins = update(isa, values)
     assert numpy_sketch.same(found, numpy_sketch.ends(values))
     assert np.array_equal(bins, numpy_sketch.bins(values))
@@ -33,7 +33,7 @@ def test_any_values(isa, values):
 
 @each_isa
 @given(size=SIZES, odd=st.sampled_from([np.nan, np.inf, -np.inf, -0.0, 3e38, -3e38, 1e-45]), data=st.data())
-def test_one_odd_value_anywhere(isa, size, odd, data):
+def test_one_non_finite_value_anywhere(isa, size, odd, data):
     values = np.random.default_rng(size).normal(size=size).astype(np.float32)
     if size:
         values[data.draw(st.integers(0, size - 1))] = odd
@@ -45,7 +45,7 @@ def test_one_odd_value_anywhere(isa, size, odd, data):
 @each_isa
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0.0, -0.0, -1.5])
 @pytest.mark.parametrize("size", [1, 16, 17, 5000])
-def test_one_value_only(isa, value, size):
+def test_single_value(isa, value, size):
     values = np.full(size, value, np.float32)
     found, bins = update(isa, values)
     assert numpy_sketch.same(found, numpy_sketch.ends(values))
@@ -54,7 +54,7 @@ def test_one_value_only(isa, value, size):
 
 @each_isa
 @given(rows=st.integers(1, 5), length=SIZES, stride=st.sampled_from([1, 2, 3, 17, 4097, 10_000]))
-def test_every_so_many_values_of_each_row_are_counted(isa, rows, length, stride):
+def test_histogram_stride(isa, rows, length, stride):
     values = np.random.default_rng(length).normal(size=(rows, length)).astype(np.float32)
     bins = np.zeros(BINS, np.int64)
     found = kernels(isa).sketch(values.reshape(-1), rows, stride, bins)
@@ -63,12 +63,12 @@ def test_every_so_many_values_of_each_row_are_counted(isa, rows, length, stride)
 
 
 @pytest.mark.parametrize("bins", [np.zeros(BINS - 1, np.int64), np.zeros(BINS, np.int32)])
-def test_a_histogram_of_another_size_or_type_is_refused(bins):
+def test_wrong_histogram_is_refused(bins):
     with pytest.raises((ValueError, TypeError)):
         kernels().sketch(np.zeros(4, np.float32), 1, 1, bins)
 
 
 @pytest.mark.parametrize(("rows", "stride"), [(0, 1), (3, 1), (2, 0)])
-def test_rows_that_do_not_divide_the_values_are_refused(rows, stride):
+def test_indivisible_rows_are_refused(rows, stride):
     with pytest.raises(ValueError, match="do not divide"):
         kernels().sketch(np.zeros(4, np.float32), rows, stride, np.zeros(BINS, np.int64))
