@@ -81,9 +81,9 @@ class Kernel {
   std::shared_ptr<Sketches> sketches_;
 };
 
-// What was thrown, as ONNX Runtime wants it told.
+// Runs `work` and converts exceptions to a status of ONNX Runtime.
 template <class Work>
-ort::Status* told(const ort::Api& api, const Work& work) noexcept {
+ort::Status* to_status(const ort::Api& api, const Work& work) noexcept {
   try {
     work();
     return nullptr;
@@ -95,12 +95,12 @@ ort::Status* told(const ort::Api& api, const Work& work) noexcept {
 }
 
 ort::Status* create(const ort::Operator*, const ort::Api* api, const ort::Info* info, void** kernel) {
-  return told(*api, [&] { *kernel = new Kernel(*api, info); });
+  return to_status(*api, [&] { *kernel = new Kernel(*api, info); });
 }
 
 ort::Status* compute(void* kernel, ort::Context* context) {
   const Kernel& made = *static_cast<const Kernel*>(kernel);
-  return told(made.api(), [&] { made.compute(context); });
+  return to_status(made.api(), [&] { made.compute(context); });
 }
 
 const ort::Operator sketch{
@@ -134,7 +134,7 @@ extern "C" __attribute__((visibility("default"))) octavo::ort::Status* RegisterC
   using namespace octavo;
   const ort::Api* api = base->api(ort::kVersion);
   if (api == nullptr) return nullptr;  // older than 1.16: the session then says that it lacks the operator
-  return told(*api, [&] {
+  return to_status(*api, [&] {
     ort::Domain* domain = nullptr;
     succeed(api->create_domain("octavo", &domain));
     succeed(api->add_operator(domain, &sketch));

@@ -44,7 +44,7 @@ void Sketches::take(std::size_t tensor, const float* x, std::size_t count, std::
   const std::size_t size = divides ? count / samples.count : count;
   // Odd: it does not fall in step with channels and rows, whose counts are mostly even.
   const std::size_t stride = (size + histogram_values_ - 1) / histogram_values_ | 1;
-  // Of values that all count, nobody asks in which sample they lie.
+  // If every value is counted, sample boundaries do not matter.
   const std::size_t length = stride == 1 ? count : size;
   Sketch& sketch = sketches_.at(tensor);
   const std::lock_guard lock(sketch.mutex);

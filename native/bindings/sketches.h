@@ -58,7 +58,7 @@ class Sketches : public std::enable_shared_from_this<Sketches> {
   std::vector<Sketch> sketches_;
 };
 
-// Null where nobody has published that number, or they live no longer.
+// Null if no sketches were published under that number or they no longer exist.
 std::shared_ptr<Sketches> published(std::int64_t number);
 
 }  // namespace octavo

@@ -17,7 +17,7 @@ namespace {
 const Kernels* const kCompiled[] = {OCTAVO_ISAS};
 #undef X
 
-std::string joined(std::span<const Kernels* const> sets) {
+std::string comma_separated(std::span<const Kernels* const> sets) {
   std::string names;
   for (const Kernels* set : sets) names += (names.empty() ? "" : ", ") + std::string(set->name);
   return names;
@@ -39,10 +39,10 @@ const Kernels* find(std::string_view name, std::string& error) {
   for (const Kernels* set : kCompiled) {
     if (set->name != name) continue;
     if (has_features(set->features)) return set;
-    error = "this processor has no " + std::string(name) + "; use one of " + joined(runnable());
+    error = "this processor has no " + std::string(name) + "; use one of " + comma_separated(runnable());
     return nullptr;
   }
-  error = "there is no instruction set '" + std::string(name) + "'; use one of " + joined(runnable());
+  error = "there is no instruction set '" + std::string(name) + "'; use one of " + comma_separated(runnable());
   return nullptr;
 }
 

@@ -1,4 +1,4 @@
-// The kernels, as one table of functions for each instruction set.
+// The kernels of an instruction set as a table of functions.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ struct Mapping {
   std::int32_t high;
 };
 
-// The smallest and largest finite value (+infinity and -infinity where there is none), and what was not finite.
+// Minimum and maximum of the finite values (+infinity and -infinity if there are none), and counts of the others.
 struct Ends {
   float low;
   float high;
@@ -24,7 +24,7 @@ struct Ends {
   std::uint64_t infs;
 };
 
-// Of a result of 8 bits: what is added after rounding, and the bounds.
+// Zero point, added after rounding, and bounds of an 8-bit output.
 struct Clip {
   std::int32_t zero_point;
   std::int32_t low;
@@ -32,10 +32,10 @@ struct Clip {
   bool is_signed;
 };
 
-// kResidual: to 8 bits as kBytes, then added to other 8 bits, as two operators do.
+// kResidual: 8 bits as for kBytes, then a residual add, with the results of two separate operators.
 enum class Output { kInt32, kFloat, kBytes, kResidual };
 
-// What kResidual adds: bytes that lie as c does. The product's own grid has `own_scale`; c is on the grid `result`.
+// The residual of kResidual, laid out like c. The grid of the product has `own_scale`; c is on the grid `result`.
 struct Residual {
   const std::uint8_t* data;
   bool is_signed;
@@ -45,20 +45,20 @@ struct Residual {
   Mapping result;
 };
 
-// c = sum over k of (a - a_zero)(b - b_zero) + bias, and then as `output` says: as it is, times the column's
-// multiplier, or clip(round(times the multiplier) + zero_point, low, high). Sums wrap modulo 2^32. The arrays of b's
-// columns are as long as its panels (packing.h), whatever they hold beyond n.
+// c = sum over k of (a - a_zero)(b - b_zero) + bias as int32, which wraps; for other outputs times the multiplier of
+// the column, and for 8 bits clip(round(...) + zero_point, low, high). Per-column arrays are padded to whole panels
+// (packing.h).
 struct Gemm {
   std::size_t m;
   std::size_t n;
   std::size_t k;
 
-  const std::uint8_t* a;  // m rows of k bytes, of either sign
+  const std::uint8_t* a;  // m rows of k bytes, signed or not
   std::size_t a_stride;   // bytes from row to row
   bool a_signed;
   std::int32_t a_zero;
 
-  const std::int8_t* b;        // in panels
+  const std::int8_t* b;        // packed
   const std::int32_t* b_sums;  // of each column
   const std::int32_t* b_zero;  // of each column, or null for zeros
   const std::int32_t* bias;    // or null for zeros
@@ -81,7 +81,7 @@ struct Stride2d {
   std::size_t top, left;  // padding
 };
 
-// The channels of an image, or some of them; elements are bytes of either sign.
+// An image or some of its channels; elements are signed or unsigned bytes.
 struct Pixels {
   const std::uint8_t* data;
   std::size_t h, w, channels;
@@ -89,9 +89,9 @@ struct Pixels {
   std::size_t channel;  // elements from a channel to the next
 };
 
-// Rows of a convolution's output, of one sample and one group. Of `product`, n, k, b and what follows it count, with c
-// and c_stride at the output's first pixel and from pixel to pixel. k runs over the kernel's rows, each of kernel_w *
-// channels values (with dilation_w over its positions, each of `channels`), filled up with zeros to segment_depth.
+// Output rows of a convolution, for one sample and one group. Of `product`, n, k, b and the fields behind b are used; c
+// is the first pixel of the output, c_stride the distance between pixels. k runs over kernel rows of kernel_w *
+// channels values each (with dilation_w over kernel positions of `channels` each), padded to segment_depth.
 struct Conv {
   Gemm product;
   Pixels image;
@@ -110,9 +110,9 @@ static constexpr std::size_t segment_depth(const Stride2d& w, std::size_t channe
   return (segment_length(w, channels) + 7) / 8 * 8;
 }
 
-// Rows of the output of a convolution whose output channel i sees input channel i only; channels last, one sample. Of
-// `product`, the left's type and zero point, b_sums, bias and what follows it count; c_stride is the number of
-// channels. `weights` has a row of that many bytes for each position of the kernel.
+// Output rows of a depthwise convolution, channels last, for one sample. Of `product`, type and zero point of the lhs,
+// b_sums, bias and the fields behind it are used; c_stride is the number of channels. `weights` has a row of channels
+// for each kernel position.
 struct Depthwise {
   Gemm product;
   Pixels image;
@@ -122,8 +122,8 @@ struct Depthwise {
   std::size_t first_row, rows;
 };
 
-// Two rows of 8 bits, and what they are joined to: c = clip(round((a + b) / scale) + zero_point, low, high) of the
-// numbers that their integers stand for, or the same of their product.
+// Elementwise add or multiply of two quantized rows: c = clip(round((a + b) / scale) + zero_point, low, high) of their
+// dequantized values, or the same with a * b.
 struct Elementwise {
   const std::uint8_t* a;
   const std::uint8_t* b;
@@ -146,7 +146,7 @@ struct FloatProduct {
   std::size_t c_stride;
 };
 
-// The right matrix of a product that is packed while the model runs; element (i, j) is b[i * k_stride + j * n_stride].
+// An rhs that is packed while the model runs; element (i, j) is b[i * k_stride + j * n_stride].
 struct RhsSource {
   const std::uint8_t* b;
   std::size_t k;
@@ -156,7 +156,7 @@ struct RhsSource {
   std::uint8_t flip;  // 0x80 for u8
 };
 
-// Of float32; the numbers are those of a bundle.
+// Unary functions of float32; bundles store these numbers.
 enum class Function {
   kClip = 1,
   kSigmoid,
@@ -176,7 +176,7 @@ enum class Function {
 };
 enum class Arithmetic { kAdd = 1, kSub, kMul, kDiv, kMax, kMin };
 
-// Two rows of values and their combination, which may lie where a or b does; a step is 1, or 0 for one value.
+// Two float32 rows and their elementwise result, which may be a or b; a step of 0 broadcasts one value.
 struct Pair {
   const float* a;
   std::size_t a_step;
@@ -186,11 +186,11 @@ struct Pair {
   float* c;
 };
 
-// Rows that kernels take through their steps together.
+// Rows that softmax and layer normalization process together.
 inline constexpr std::size_t kRowsTogether = 4;
 
-// Rows of a softmax, one behind the other; those of the mask, which may be null, are mask_stride apart. y may be x.
-// Where q is not null the result goes there, and y is left with numbers of no use.
+// Contiguous rows of a softmax; mask rows, if any, are mask_stride apart. y may be x. If q is not null, the result is
+// quantized to q and y is clobbered.
 struct Softmax {
   std::size_t rows;
   std::size_t count;
@@ -202,8 +202,8 @@ struct Softmax {
   Mapping mapping;
 };
 
-// Rows of a layer normalization, one behind the other. Bias, skip and shift may be null. Where q is not null the result
-// goes there, and y is memory for kRowsTogether rows.
+// Contiguous rows of a layer normalization. bias, skip and shift may be null. If q is not null, the result is quantized
+// to q and y is scratch for kRowsTogether rows.
 struct LayerNorm {
   std::size_t rows;
   std::size_t size;
@@ -218,7 +218,7 @@ struct LayerNorm {
   Mapping mapping;
 };
 
-// A row of sums that a product left as float32: a bias is added, a function applied, and the result put on a grid.
+// A float32 row of GEMM outputs: adds a bias, applies a function, and quantizes.
 struct Activation {
   const float* x;
   const float* bias;
@@ -230,7 +230,7 @@ struct Activation {
   std::uint8_t* q;
 };
 
-// Some channels of pixels that lie `step` elements apart; elements are bytes of either sign.
+// Channels of pixels that are `step` elements apart; elements are signed or unsigned bytes.
 struct PixelRow {
   const std::uint8_t* data;
   bool is_signed;

@@ -20,14 +20,14 @@ using Body = void (*)(const void* context, std::size_t part, std::size_t thread)
 constexpr std::uint64_t kJob = std::uint64_t{1} << 32;
 constexpr std::uint32_t untaken(std::uint64_t open) { return static_cast<std::uint32_t>(open); }
 
-// Waking a thread takes its waker up to 25 us on a virtual machine, and a job is taken over within a fraction of one.
-// So who waits stays awake for a while, though workers after a moment let others run; and they are only woken where the
-// caller is so busy that this pays. Where none helped, the caller works alone for some time before it tries again.
+// Waking a thread costs the waker up to 25 us on a virtual machine; handing a job to a spinning worker takes less than
+// 1 us. Waiting threads therefore spin for a while, yielding after a moment, and are only woken if the caller is busy
+// long enough. If no worker helped, the caller works alone for some time before it tries again.
 constexpr auto kPatience = std::chrono::microseconds(100), kMoment = std::chrono::microseconds(50);
 constexpr auto kBusy = std::chrono::microseconds(500);
 constexpr auto kLoneliness = std::chrono::milliseconds(1);
 
-// What two threads write lies on different lines, of which processors fetch two at a time.
+// Data that different threads write is on different cache lines; processors prefetch pairs of lines.
 constexpr std::size_t kLines = 128;
 
 inline void pause() {
@@ -38,7 +38,7 @@ inline void pause() {
 #endif
 }
 
-// Looks again and again, at least once and then for so long; whether the condition came true.
+// Polls the condition at least once and for up to `longest`; returns whether it became true.
 template <class Condition>
 bool spin(const Condition& condition, Clock::duration longest) {
   constexpr int kBetweenClocks = 16;
@@ -52,7 +52,7 @@ bool spin(const Condition& condition, Clock::duration longest) {
   return condition();
 }
 
-// Threads that are started meanwhile leave signals to the program's own.
+// Blocks signals in threads started while it lives.
 class NoSignals {
  public:
   NoSignals() {
@@ -140,16 +140,16 @@ class WorkerPool {
   }
 
  private:
-  // The caller, too.
+  // Including the caller.
   std::size_t awake() const { return workers_.size() + 1 - sleeping_.load(std::memory_order_relaxed); }
 
-  // The caller has been busy for long, or was the last time; and not woken one all that time.
+  // Whether the caller is, or was last time, busy for long, and has not woken a worker meanwhile.
   bool is_worth_waking(Clock::time_point now) const {
     return now - woke_ > kBusy && (took_ > kBusy || now - busy_since_ > kBusy);
   }
 
-  // One worker, that wakes the next two. A fork leaves the workers behind: a child works without them, and touches
-  // nothing that one of them may have held.
+  // Wakes one worker, which wakes the next two. After a fork the child has no workers, and must not touch locks that
+  // one of them may hold.
   void wake() {
     if (is_forked()) {
       sleeping_ = 0;
@@ -164,7 +164,7 @@ class WorkerPool {
     work_.notify_one();
   }
 
-  // Takes parts until there are none; how many there were.
+  // Runs parts until none are left; returns how many.
   std::uint32_t run_untaken(std::size_t thread) {
     std::uint32_t count = 0;
     std::uint64_t open = job_.open;
@@ -185,7 +185,7 @@ class WorkerPool {
     }
   }
 
-  // Whether it is needed again before patience ends, which does not while jobs may follow.
+  // Whether another job arrives before the patience ends; while more jobs may follow, it does not end.
   bool finds_more() {
     const auto needed = [this] { return untaken(job_.open) != 0 || stop_; };
     if (spin(needed, kMoment)) return true;
@@ -214,13 +214,13 @@ class WorkerPool {
     for (int i = 0; i < 2 && awake() < wanted_; ++i) wake();
   }
 
-  // Only who holds a part that is not done may read what is not atomic.
+  // Non-atomic members may only be read by a thread that holds an unfinished part.
   struct alignas(kLines) Job {
     Body body = nullptr;
     const void* context = nullptr;
     std::uint32_t parts = 0;
     std::atomic<std::uint32_t> done{0};  // by workers
-    // The number of the job above, so that no part is mistaken for one of another; below, how many nobody has taken.
+    // Upper half: number of the job, so that parts of different jobs are not confused. Lower half: parts not taken yet.
     std::atomic<std::uint64_t> open{0};
     std::atomic<bool> more{false};  // jobs may follow
   };
@@ -229,7 +229,7 @@ class WorkerPool {
   Job job_;
   alignas(kLines) std::mutex mutex_;
   std::condition_variable work_, done_;
-  std::atomic<std::uint32_t> sleeping_{0};  // workers that nobody has called
+  std::atomic<std::uint32_t> sleeping_{0};  // sleeping workers that were not notified
   std::uint32_t called_ = 0;
   std::atomic<std::uint32_t> wanted_{0};  // threads, by the job that woke one
   std::atomic<bool> waiting_{false};      // the caller
@@ -247,7 +247,7 @@ Pool::Pool(std::uint32_t threads)
     : threads_(threads), workers_(threads < 2 ? nullptr : std::make_unique<WorkerPool>(threads - 1)) {}
 
 Pool::~Pool() {
-  // Neither threads nor condition variables can be taken down by a process in which nobody runs or waits any more.
+  // A forked child has no threads to join, and its condition variables may have waiters: leak them.
   if (workers_ != nullptr && workers_->is_forked()) static_cast<void>(workers_.release());
 }
 

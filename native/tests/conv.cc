@@ -214,7 +214,7 @@ void test_conv(const Kernels& kernels, const Kernels& scalar, Random& random, in
   const Residual residual = random_residual(random, other);
   conv.product.residual = &residual;
   const auto found = result_of<std::uint8_t>(c, conv, Output::kResidual, random, kernels.conv, kernels.conv_scratch);
-  check_same(found, joined(scalar, conv.product, plain_bytes(c, plain_floats(c, false))), kernels.name,
+  check_same(found, with_residual(scalar, conv.product, plain_bytes(c, plain_floats(c, false))), kernels.name,
              "conv with an residual", round);
 }
 

@@ -40,7 +40,7 @@ std::vector<std::int32_t> plain_sums(const Gemm& gemm, const std::vector<std::in
   return sums;
 }
 
-// To bytes, and then joined by the scalar kernel: what kResidual does at once.
+// To 8 bits, then a separate residual add by the scalar kernel: the reference of kResidual.
 std::vector<std::uint8_t> joined_apart(const Kernels& scalar, Gemm gemm) {
   std::vector<std::uint8_t> own(gemm.m * gemm.n);
   Scratch scratch(scalar.gemm_scratch(gemm.m, gemm.k));
@@ -48,7 +48,7 @@ std::vector<std::uint8_t> joined_apart(const Kernels& scalar, Gemm gemm) {
   gemm.c = own.data();
   gemm.c_stride = gemm.n;
   scalar.gemm(gemm, scratch.get());
-  return joined(scalar, gemm, own);
+  return with_residual(scalar, gemm, own);
 }
 
 template <class T>

@@ -1,4 +1,4 @@
-// What products are joined with.
+// Residual adds for the tests of fused epilogues.
 #pragma once
 
 #include <vector>
@@ -22,9 +22,9 @@ inline Residual random_residual(Random& random, const std::vector<std::uint8_t>&
   return residual;
 }
 
-// The bytes of a product joined with its residual, as two operators do.
-inline std::vector<std::uint8_t> joined(const Kernels& scalar, const Gemm& product,
-                                        const std::vector<std::uint8_t>& own) {
+// The residual add of a product as a separate operator.
+inline std::vector<std::uint8_t> with_residual(const Kernels& scalar, const Gemm& product,
+                                               const std::vector<std::uint8_t>& own) {
   const Residual& residual = *product.residual;
   std::vector<std::uint8_t> c(own.size());
   scalar.elementwise({own.data(), residual.data, c.data(), residual.own_scale, residual.scale, product.zero_point,

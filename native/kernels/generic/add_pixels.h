@@ -1,4 +1,4 @@
-// Sums over pixels, channel by channel: what means of images are made of.
+// Sums over pixels for each channel, for average pooling.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -7,7 +7,7 @@
 namespace octavo {
 namespace {
 
-// Of so many channels, whose sums stay in registers.
+// A fixed number of channels, accumulators in registers.
 template <class Isa, int Channels, class Byte>
 void add_some_pixels(const Byte* x, std::size_t step, std::size_t pixels, std::int32_t* sums) {
   constexpr int kAll = Channels / Isa::kLanes;

@@ -11,7 +11,7 @@ OCTAVO_INLINE void each_pair(const Pair& pair, const Body& body) {
   const float* a = pair.a;
   const float* b = pair.b;
   Block<Isa> left_values, right_values;
-  // One value for all.
+  // A broadcast operand.
   fill<Isa>(left_values, *a);
   fill<Isa>(right_values, *b);
   each_part_of_row(pair.count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {

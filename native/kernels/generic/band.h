@@ -1,4 +1,4 @@
-// The part of an image that a band of the output's rows sees, copied with its padding in the type that a kernel reads.
+// A band of the image: the part that some output rows read, copied with its padding in the lhs type.
 #pragma once
 
 #include "kernels/generic/lhs.h"
@@ -9,10 +9,10 @@ namespace {
 
 constexpr std::size_t kBandBytes = 1 << 18;
 constexpr std::size_t kBandPositions = 1 << 12;
-// What kernels may read behind the last segment's end: what its weights fill up, or pixels of a line that is too short.
+// Elements that kernels may read behind the last segment: padding of the weights, or pixels of an incomplete line.
 constexpr std::size_t kSlack = 16 * kBlock;
 
-// Rows and columns of the padded image that some rows of the output see.
+// Rows and columns of the padded image that some output rows read.
 inline std::size_t seen_rows(const Stride2d& w, std::size_t rows) {
   return (rows - 1) * w.stride_h + (w.kernel_h - 1) * w.dilation_h + 1;
 }
@@ -20,7 +20,7 @@ inline std::size_t seen_columns(const Stride2d& w, std::size_t out_w) {
   return (out_w - 1) * w.stride_w + (w.kernel_w - 1) * w.dilation_w + 1;
 }
 
-// Of at most `rows` rows of the output, how many a band has.
+// Number of output rows of a band, at most `rows`.
 template <class Isa>
 std::size_t band_rows(const Pixels& image, const Stride2d& w, std::size_t out_w, std::size_t rows) {
   const std::size_t line = seen_columns(w, out_w) * image.channels * sizeof(typename Isa::Lhs) * w.stride_h;
@@ -36,13 +36,13 @@ std::size_t band_bytes(const Pixels& image, const Stride2d& w, std::size_t out_w
   return whole_lines((pixels * image.channels + kSlack) * sizeof(typename Isa::Lhs));
 }
 
-// What a byte of the image becomes.
+// A value of the image in the lhs type.
 template <class Isa>
 constexpr typename Isa::Lhs lhs_value(std::int32_t value, bool a_signed) {
   return static_cast<typename Isa::Lhs>(value + shift<Isa>(a_signed));
 }
 
-// Each type of left operand holds an unsigned byte as it is, or a signed one.
+// A byte in the lhs type, its sign bit flipped or not.
 template <class Isa>
 OCTAVO_INLINE typename Isa::Lhs lhs_byte(std::uint8_t byte, std::uint8_t flip) {
   const auto flipped = static_cast<std::uint8_t>(byte ^ flip);
@@ -50,7 +50,7 @@ OCTAVO_INLINE typename Isa::Lhs lhs_byte(std::uint8_t byte, std::uint8_t flip) {
                          : static_cast<typename Isa::Lhs>(flipped);
 }
 
-// Planes to pixels, for as many channels as the compiler is told.
+// Planar to interleaved, for a compile-time number of channels.
 template <class Isa, int Channels>
 void interleave_planes(const std::uint8_t* from, std::size_t plane, std::size_t count, std::uint8_t flip,
                        typename Isa::Lhs* __restrict to) {
@@ -93,7 +93,7 @@ void copy_band(const Pixels& image, const Stride2d& w, std::size_t columns, std:
       fill(zero, length, to);
       continue;
     }
-    // The conversion may write some elements too many, which what follows puts right.
+    // convert may write some elements too many, which the padding then overwrites.
     const std::uint8_t* from = image.data + (line - w.top) * image.w * image.pixel;
     copy_pixels<Isa>(image, from, inside, flip, to + w.left * image.channels);
     fill(zero, w.left * image.channels, to);

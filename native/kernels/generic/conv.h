@@ -1,6 +1,6 @@
-// Convolution as an implicit product: rows of the left matrix are windows of the image, read where they lie. Bands of
-// the output's rows, whose part of the image stays in the second-level cache, are copied with their padding first
-// where the image has none or lies otherwise.
+// Convolution as implicit GEMM: rows of the lhs are windows of the image, read in place. Where the image needs padding
+// or has another layout, bands of output rows are processed one by one, and the part of the image that a band reads is
+// copied with its padding; it stays in the L2 cache.
 #pragma once
 
 #include "kernels/generic/band.h"
@@ -42,7 +42,7 @@ inline void place_segments(const Stride2d& w, std::size_t pixel, std::size_t col
   }
 }
 
-// A band of the output's rows, whose windows lie `step` apart and `line` from row to row; `rows` has room for pointers.
+// A band of output rows, whose windows are `step` apart, rows `line` apart; `rows` has room for the row pointers.
 template <class Isa>
 void run_band(const Conv& conv, const RowsInput<Isa>& input, const typename Isa::Lhs* band, std::size_t step,
               std::size_t line, const typename Isa::Lhs** rows) {

@@ -1,7 +1,7 @@
-// Depthwise convolution, channels last. With a step of one pixel, a row of the output is one run of channels after
-// channels, in which a position of the kernel lies at the same distance everywhere; so blocks of channels are cut from
-// whole runs, and no part of a register stays empty where there are few channels. With longer steps, each pixel is a
-// run. Blocks that begin at the same channel share their weights; they are a phase.
+// Depthwise convolution, channels last. With stride 1, a row of the output is one contiguous run of all channels of all
+// pixels, in which each kernel position has a fixed offset; blocks of channels are cut from whole runs, so that
+// registers are full even with few channels. With larger strides, each pixel is a run. Blocks that start at the same
+// channel share weights and form a phase.
 #pragma once
 
 #include "kernels/generic/band.h"
@@ -13,13 +13,13 @@
 namespace octavo {
 namespace {
 
-// Where the positions of the kernel lie from the first one, in their order.
+// Offsets of the kernel positions from the first one.
 struct Taps {
   const std::size_t* offsets;
-  std::size_t count;  // a multiple of four; those that the kernel does not have stand where the first one does
+  std::size_t count;  // a multiple of four; missing positions repeat the offset of the first
 };
 
-// Sixteen channels at a time, position by position.
+// Sixteen channels at a time, one kernel position at a time.
 template <class Isa>
 struct PlainBlock {
   static constexpr std::size_t kWidth = kBlock;
@@ -45,7 +45,7 @@ struct PlainBlock {
   }
 };
 
-// As many channels as the instruction set interleaves, four positions at a time.
+// Isa::kChannels channels, four kernel positions at a time.
 template <class Isa>
 struct InterleavedBlock {
   static constexpr std::size_t kWidth = Isa::kChannels;
@@ -101,7 +101,7 @@ std::size_t depthwise_scratch(const Depthwise& d) {
          band_bytes<Unsigned>(d.image, d.window, d.out_w, rows);
 }
 
-// What a phase reads: the weights of its channels, and what their sums start at and are multiplied by.
+// Constants of a phase: weights, initial accumulators and multipliers of its channels.
 template <class Block>
 struct Phase {
   std::uint8_t* rows;     // positions of Block::kWidth bytes
@@ -128,7 +128,7 @@ struct Phase {
   }
 };
 
-// How the rows of the output lie in runs.
+// Division of the output rows into runs.
 struct Runs {
   std::size_t count;   // in a row of the output
   std::size_t length;  // of one, in elements
@@ -136,7 +136,7 @@ struct Runs {
   std::size_t phases;
 };
 
-// Of whole rows and single pixels, what takes less time: preparing a phase takes about that of so many blocks.
+// Whole rows or single pixels, whichever is faster: preparing a phase costs about as much as so many blocks.
 template <class Block>
 Runs runs_of(const Depthwise& d) {
   constexpr std::size_t kPrepare = 24;

@@ -1,10 +1,9 @@
-// Depthwise convolution by a kernel of three rows and columns, channels last, on instruction sets that interleave.
+// 3 x 3 depthwise convolution, channels last, for instruction sets that interleave.
 //
-// A block is as many bytes of a line of channels as a register has; its sums are made of three columns, which are the
-// blocks at the same place of three pixels that follow each other. The rows of a column are interleaved, four bytes a
-// channel, straight from the image, so that one instruction adds them all; a column serves every output that sees it:
-// its neighbours, and where the window moves down by one row, those of two rows of the output, whose weights stand in
-// the first three of the four bytes or in the last three.
+// A block is one register of channels. Its accumulators are the sum of three columns, blocks at the same channels of
+// three adjacent pixels. The three rows of a column are interleaved into four bytes a channel, directly from the image,
+// so that one instruction accumulates them; a column is reused by every output that it contributes to: its neighbors,
+// and with stride 1 two output rows, whose weights occupy the first three of the four bytes or the last three.
 #pragma once
 
 #include "kernels/generic/lhs.h"
@@ -19,8 +18,7 @@ inline bool is_3x3(const Stride2d& w) {
          w.stride_w <= 2;
 }
 
-// What the blocks that begin at the same channel share, as their registers hold it: register by register, its columns'
-// weights for the upper and the lower row of the output.
+// Constants of a phase in register layout: weights of each column for the upper and the lower output row.
 template <class Isa>
 struct alignas(kLine) Phase3x3 {
   static constexpr std::size_t kWidth = Isa::kChannels;
@@ -30,7 +28,7 @@ struct alignas(kLine) Phase3x3 {
   float offset[kWidth];
   bool rectified;
 
-  // From channel `first` on, and after the last one from the first one again.
+  // From channel `first` on, wrapping around behind the last channel.
   void prepare(const Depthwise& d, std::size_t first) {
     const std::size_t all = d.image.channels, begin = first % all;
     const Gemm& p = d.product;
@@ -51,7 +49,7 @@ struct alignas(kLine) Phase3x3 {
   }
 
  private:
-  // From what belongs to the block's channels; the rows of weights are `stride` apart.
+  // From the constants of the channels of a block; rows of weights are `stride` apart.
   __attribute__((noinline)) void fill(const std::int8_t* w, std::size_t stride, const std::int32_t* bias,
                                       const std::int32_t* sums, const float* factors, const Gemm& product) {
     fill_weights(w, stride);
@@ -90,7 +88,7 @@ struct alignas(kLine) Phase3x3 {
   }
 };
 
-// One or two rows of the output as blocks of a phase, and what they see of the image.
+// One or two output rows as blocks of a phase, and the image lines they read.
 struct Row3x3 {
   const std::uint8_t* lines[4];  // of the image, or of its padding
   std::ptrdiff_t length;         // of a line
@@ -105,7 +103,7 @@ struct Row3x3 {
   std::size_t used;           // by how many less the next block has
 };
 
-// Two blocks at a time, each of which sees New columns that the one before does not.
+// Two blocks at a time, each of which needs New columns that the previous one does not share.
 template <class Isa, class Epilogue, int Rows, int New>
 struct Blocks3x3 {
   using Sums = typename Isa::Accumulator;
@@ -124,7 +122,7 @@ struct Blocks3x3 {
     if (from >= 0 && from <= row.length - kWidth) [[likely]] {
       each<Rows + 2>([&](auto r) OCTAVO_LAMBDA { lines[r] = Isa::bytes(row.lines[r] + from); });
     } else {
-      asm("" : "+r"(from));  // else the compiler carries what only this needs from block to block
+      asm("" : "+r"(from));  // keeps the compiler from carrying loop invariants in registers
       const std::ptrdiff_t begin = from < 0 ? -from : 0, end = row.length - from;
       each<Rows + 2>([&](auto r) OCTAVO_LAMBDA { lines[r] = Isa::bytes_of(padding, row.lines[r] + from, begin, end); });
     }
@@ -134,8 +132,7 @@ struct Blocks3x3 {
     Isa::interleave(lines[0], lines[1], lines[2], lines[Rows + 1], column);
   }
 
-  // The next two blocks, or the last one. Their first columns are the last ones of those before; their own last ones
-  // are left for those behind.
+  // The next two blocks, or the last one; the last columns of the previous blocks are reused.
   OCTAVO_INLINE void run(bool two, const Sums (&before)[3][4], Sums (&behind)[3][4]) {
     Sums columns[2 * New + kShared][4], q[kResults][4];
     each<kShared * 4>([&](auto i) OCTAVO_LAMBDA { columns[i / 4][i % 4] = before[i / 4][i % 4]; });
@@ -156,7 +153,7 @@ struct Blocks3x3 {
       const auto offset = Isa::pin(Isa::load(phase.offset + k * kQuarter));
       each<kResults>([&](auto i) OCTAVO_LAMBDA { q[i][k] = finish.rounded(sums[i], multiplier, offset); });
     });
-    // Of a block or row that is not there, the results are written where those of the one that is follow.
+    // Results of a missing block or row are overwritten by those of the next existing one.
     const std::size_t step = two ? row.c_step : 0, used = two ? row.used : 0;
     each<kResults>([&](auto i) OCTAVO_LAMBDA {
       constexpr int result = kResults - 1 - i, block = result / Rows;
@@ -168,7 +165,7 @@ struct Blocks3x3 {
     at += 2 * row.step;
   }
 
-  // In turns, so that no column moves to another register.
+  // Rotating roles, so that no column moves between registers.
   OCTAVO_INLINE void run() {
     Sums even[3][4], odd[3][4];
     each<kShared>([&](auto x) OCTAVO_LAMBDA { load(at + x * row.pixel, even[x]); });
@@ -186,7 +183,7 @@ struct Blocks3x3 {
   }
 };
 
-// Of a phase, the rows [first, end) of the output.
+// The output rows [first, end) of a phase.
 template <class Isa, class Epilogue, int Rows, int New>
 void run_rows3x3(const Depthwise& d, const std::uint8_t* zeros, const Phase3x3<Isa>& phase, Row3x3 row,
                  std::size_t first, std::size_t end) {
@@ -203,14 +200,14 @@ void run_rows3x3(const Depthwise& d, const std::uint8_t* zeros, const Phase3x3<I
   }
 }
 
-// How the rows of the output lie in blocks.
+// Division of the output rows into blocks.
 struct Runs3x3 {
   bool whole_rows;  // else each pixel begins a block
   std::size_t phases;
   std::size_t pixels;  // of the image, from block to block of a phase
 };
 
-// After as many blocks of a whole row, they begin at the same channel again.
+// The number of blocks of a whole row after which they start at the same channel again.
 template <class Isa>
 Runs3x3 whole_rows3x3(std::size_t channels) {
   constexpr std::size_t kWidth = Isa::kChannels;
@@ -221,8 +218,8 @@ Runs3x3 whole_rows3x3(std::size_t channels) {
 
 constexpr std::size_t kMostPhases = 64;  // of whole rows
 
-// What takes less time, counted in cycles, about. A block costs by how many columns it does not share with the one
-// before, and more where it has channels of a part of its width only.
+// The faster division, by estimated cycles. A block costs the columns that it does not share with the previous one, and
+// more where only part of its width holds channels.
 template <class Isa>
 Runs3x3 runs3x3(const Depthwise& d) {
   constexpr std::size_t kWidth = Isa::kChannels, kPrepare = 120, kPart = 8;

@@ -32,8 +32,8 @@ OCTAVO_INLINE bool epilogue_row(const Gemm& gemm, const Out& out, std::size_t ro
   return sure;
 }
 
-// Tiles whose sums are in registers, one below the other. Whole panels may be stored together, as many rows as a group
-// has.
+// Epilogue of consecutive tiles on accumulators in registers. Complete panels may be stored together, as many rows as
+// fill a group.
 template <class Isa, int Panels, class Out, bool kTogether>
 struct Direct {
   static constexpr int kRows = kTogether ? kGroup / Panels : 1;
@@ -43,7 +43,7 @@ struct Direct {
   std::size_t column;
   std::size_t columns;  // from there to the end of the row
 
-  // Its first rows. Panel after panel is rounded, so that what belongs to its columns is read once for all rows.
+  // The first `rows` rows. Rounded panel by panel, so that column constants are loaded once for all rows.
   template <int Rows, class Count>
   OCTAVO_INLINE void store(const Accumulators<Isa, Rows, Panels>& acc, Count rows) const {
     typename Isa::Ints q[(Rows + kRows - 1) / kRows * kRows][Panels];
@@ -67,12 +67,12 @@ struct Direct {
   }
 };
 
-// Memory for the sums of a tile, which is read in groups.
+// Elements that the accumulators of a tile take, which are read in groups.
 constexpr std::size_t sums_of(int rows, int panels) {
   return static_cast<std::size_t>(rows * panels + kGroup) * kBlock;
 }
 
-// Sums of a row, or of some that are stored together.
+// Accumulators of a row, or of several rows that are stored together.
 struct Piece {
   std::size_t row, column;
   std::size_t columns;  // from there to the end of the row, or rows
@@ -122,7 +122,7 @@ class Epilogue {
     }
   }
 
-  // Rows of the output from `row` on; `done` of the rows were finished before them.
+  // Accepts a tile: output rows from `row` on, `done` rows after the first of this epilogue.
   void take(const std::int32_t* sums, std::size_t row, std::size_t done, int rows) {
     sums_ = sums;
     row_ = row;
@@ -136,7 +136,7 @@ class Epilogue {
     const auto rows = static_cast<std::size_t>(rows_);
     return together_ ? (rows * gemm_.n + kGroupColumns - 1) / kGroupColumns : rows;
   }
-  // Of sums, from row to row.
+  // Accumulators from row to row.
   OCTAVO_INLINE std::size_t stride() const {
     if constexpr (Together<Isa, Panels>::kPossible) {
       if (together_) return gemm_.n;
@@ -151,7 +151,7 @@ class Epilogue {
         inexact_.add(piece);
     }
   }
-  // What is left to do, while no tile is made.
+  // Finishes the remaining pieces, when no tile runs.
   __attribute__((noinline)) void end() {
     for (std::size_t piece = 0; piece < pieces(); ++piece) run(piece);
     rows_ = 0;

@@ -1,7 +1,7 @@
-// e^x within 1 ulp, and 0 or infinity where float32 ends; NaN stays.
+// e^x within 1 ulp, saturating to 0 and infinity; NaN is propagated.
 //
-// x = n ln 2 + r with |r| <= ln 2 / 2, and e^r by the polynomial of Cephes' expf (Moshier). ln 2 is taken off in two
-// parts, of which n times the first is exact.
+// x = n ln 2 + r with |r| <= ln 2 / 2, and e^r by the polynomial of Cephes' expf (Moshier). ln 2 is split in two (Cody
+// and Waite), so that n times the first part is exact.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -29,11 +29,11 @@ OCTAVO_INLINE typename Isa::Floats exponential(typename Isa::Floats x) {
   return Isa::scale(Isa::add(Isa::add(squared, r), Isa::all(1.0f)), n);
 }
 
-// e^x of an x of at most 0, within 2^-22 max(1, |x|) of itself: 2^n times a polynomial for 2^f, where n + f is
-// x log2 e, rounded. What a softmax gives is as exact, for what is small counts little.
+// e^x for x <= 0, with relative error 2^-22 max(1, |x|): 2^n times a polynomial for 2^f, where n + f = x log2 e. This
+// suffices for softmax, where small values contribute little.
 template <class Isa>
 OCTAVO_INLINE typename Isa::Floats exponential_below_zero(typename Isa::Floats x) {
-  // The least largest relative error on [-1/2, 1/2]: 2^-23.4.
+  // Minimax polynomial on [-1/2, 1/2], relative error 2^-23.4.
   constexpr float kSeries[] = {1.3264727e-3f, 9.67151265e-3f, 5.55073374e-2f, 2.40222421e-1f, 6.93146978e-1f, 1.0f};
   const auto power = Isa::multiply(Isa::at_least(x, Isa::all(-104.5f)), Isa::all(1.44269504f));
   const auto n = Isa::nearest(power);

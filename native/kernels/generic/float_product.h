@@ -1,5 +1,5 @@
-// The product of two float32 matrices, added to what c holds: k in its order, each product rounded before it is added,
-// so that every instruction set gives the same bits.
+// Float32 GEMM, c += a b: k in order, each product rounded before it is added, so that every instruction set gives the
+// same bits.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -8,7 +8,7 @@
 namespace octavo {
 namespace {
 
-// Some rows by some blocks of sixteen columns, all sums in registers.
+// A tile of rows by blocks of sixteen columns, accumulators in registers.
 template <class Isa, int Rows, int Blocks>
 void float_tile(const FloatProduct& p, const float* a, const float* b, float* c) {
   constexpr int kWide = Blocks * kRegisters<Isa>;
@@ -29,7 +29,7 @@ void float_tile(const FloatProduct& p, const float* a, const float* b, float* c)
   });
 }
 
-// The columns that fill no block.
+// Columns that do not fill a block.
 inline void float_rest(const FloatProduct& p, std::size_t row, std::size_t first) {
   const float* a = p.a + row * p.a_stride;
   for (std::size_t j = first; j < p.n; ++j) {

@@ -1,7 +1,7 @@
-// Functions of float32, value by value; alone, or between a bias and a grid.
+// Unary functions of float32, alone or between a bias and a quantization.
 //
-// erf and tanh are the rational approximations of Eigen (odd over even, argument clamped where float32 has reached
-// +-1), within 8 ulp.
+// erf and tanh are the rational approximations of Eigen (odd over even polynomial, argument clamped where float32
+// reaches +-1), within 8 ulp.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -46,8 +46,8 @@ OCTAVO_INLINE typename Isa::Floats hyperbolic_tangent(typename Isa::Floats x) {
   return within_one<Isa>(rational<Isa>(x, 7.90531110763549805f, kAbove, kBelow));
 }
 
-// x times the normal distribution's P(X <= x) (Hendrycks and Gimpel 2016), within 2^-21 max(1, |x|). The distribution
-// less 1/2 is a rational function whose largest such error is least on [-5.3, 5.3], where float32 has reached 0 and 1.
+// GELU (Hendrycks and Gimpel 2016): x P(X <= x) of the standard normal distribution, within 2^-21 max(1, |x|). The
+// distribution minus 1/2 is a minimax rational function on [-5.3, 5.3], beyond which float32 reaches 0 and 1.
 template <class Isa>
 OCTAVO_INLINE typename Isa::Floats gelu(typename Isa::Floats x) {
   constexpr float kAbove[] = {7.71656556e-6f, 4.23084516e-4f, 6.20029278e-3f, 5.91065318e-2f, 3.98940956e-1f};
@@ -55,7 +55,7 @@ OCTAVO_INLINE typename Isa::Floats gelu(typename Isa::Floats x) {
   return Isa::multiply(x, Isa::add(Isa::all(0.5f), rational<Isa>(x, 5.3f, kAbove, kBelow)));
 }
 
-// The same paper's x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
+// The tanh approximation of the same paper: x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))).
 template <class Isa>
 OCTAVO_INLINE typename Isa::Floats gelu_tanh(typename Isa::Floats x) {
   const auto cube = Isa::multiply(Isa::multiply(x, x), x);
@@ -76,7 +76,7 @@ OCTAVO_INLINE typename Isa::Floats hard_sigmoid(typename Isa::Floats x, float sl
   return Isa::clamp(line, Isa::all(0.0f), Isa::all(1.0f));
 }
 
-// body(function of a register) for the function that a number names.
+// Calls body with the register function of `function`.
 template <class Isa, class Body>
 OCTAVO_INLINE void with_function(Function function, float a, float b, const Body& body) {
   using Floats = typename Isa::Floats;
@@ -118,7 +118,7 @@ OCTAVO_INLINE void with_function(Function function, float a, float b, const Body
   }
 }
 
-// y may be x.
+// In place if y is x.
 template <class Isa>
 void apply(Function function, float a, float b, const float* x, std::size_t count, float* y) {
   with_function<Isa>(function, a, b, [&](const auto& f) OCTAVO_LAMBDA {
@@ -131,7 +131,7 @@ void apply(Function function, float a, float b, const float* x, std::size_t coun
   });
 }
 
-// Floats and integers in turn: the constants of both together do not fit the registers.
+// Functions and quantization alternate: the constants of both do not fit in the registers together.
 template <class Isa>
 void activate(const Activation& row) {
   constexpr std::size_t kPiece = 256;

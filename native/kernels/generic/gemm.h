@@ -1,5 +1,4 @@
-// The product of two matrices: rows of a in blocks that stay in the second-level cache, under each block the panels of
-// b, under each panel the block's rows, tile by tile.
+// GEMM: blocks of rows of the lhs that stay in the L2 cache; for each block, panels of the rhs; for each panel, tiles.
 #pragma once
 
 #include "kernels/generic/rows.h"
@@ -9,7 +8,7 @@ namespace {
 
 constexpr std::size_t kLeftBytes = 1 << 17;
 
-// Longer than whole blocks: rows a power of two apart would compete for the same sets of the cache.
+// Padded: rows a power of two apart would compete for the same cache sets.
 constexpr std::size_t left_stride(std::size_t k) { return (k + kBlock - 1) / kBlock * kBlock + 2 * kBlock; }
 
 template <class Isa>
@@ -20,7 +19,7 @@ std::size_t block_rows(std::size_t m, std::size_t k) {
   return m < most ? m : most;
 }
 
-// Widened weights, row sums, pointers to rows, and rows that were converted.
+// Scratch: widened weights, row sums, row pointers, and converted rows.
 template <class Isa>
 std::size_t gemm_scratch(std::size_t m, std::size_t k) {
   const std::size_t rows = block_rows<Isa>(m, k);

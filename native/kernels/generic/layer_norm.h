@@ -1,6 +1,6 @@
-// Rows of a layer normalization (Ba et al. 2016): (v - mean) / sqrt(variance + epsilon) * scale + shift, where v is x,
-// or x and a bias and a skip connection, added in that order. To float32 or, through float32, to 8 bits. Some rows go
-// through each step together, for a row's sums take long to be known.
+// Layer normalization of rows (Ba et al. 2016): (v - mean) / sqrt(variance + epsilon) * scale + shift, where v is x
+// plus optional bias and skip connection, in that order. To float32, or through float32 to 8 bits. Several rows go
+// through each step together to hide the latency of the reductions.
 #pragma once
 
 #include "kernels/generic/row.h"
@@ -8,7 +8,7 @@
 namespace octavo {
 namespace {
 
-// v, which is kept in y; its sum.
+// Stores v in y; returns its sum.
 template <class Isa>
 OCTAVO_INLINE float gather_row(const LayerNorm& n, std::size_t row, float* y) {
   const float* x = n.x + row * n.size;

@@ -1,4 +1,4 @@
-// Bytes through a table of 256, as many at a time as the instruction set can.
+// Look-up of bytes in a table of 256, Isa::kTableBytes at a time.
 #pragma once
 
 #include "kernels/generic/block.h"

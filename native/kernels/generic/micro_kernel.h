@@ -61,8 +61,8 @@ OCTAVO_INLINE void multiply(const typename Isa::Lhs* const (&a)[Rows], std::size
   }
 }
 
-// Row after row, `stride` sums apart; where that is less than the panels have, a row covers what the one before has
-// too much.
+// Stores rows `stride` elements apart; with a smaller stride than the panels, each row overwrites the excess of the
+// previous one.
 template <class Isa, int Rows, int Panels>
 OCTAVO_INLINE void store_accumulators(const Accumulators<Isa, Rows, Panels>& acc, std::size_t stride,
                                       std::int32_t* sums) {
@@ -74,7 +74,7 @@ OCTAVO_INLINE void store_accumulators(const Accumulators<Isa, Rows, Panels>& acc
   });
 }
 
-// All steps, the sums in registers.
+// Accumulates over all of k.
 template <class Isa, int Rows, int Panels>
 OCTAVO_INLINE void accumulate(const TileInput<typename Isa::Lhs>& input, Accumulators<Isa, Rows, Panels>& acc) {
   start<Isa, Rows, Panels>(input, acc);
@@ -85,7 +85,8 @@ OCTAVO_INLINE void accumulate(const TileInput<typename Isa::Lhs>& input, Accumul
     const std::size_t at = input.segments[segment];
     multiply<Isa, Rows, Panels>(a, at, at + input.steps * Isa::kDepth, b, input.b_stride, acc);
   }
-  // What reads them next must not reach into the loop: the compiler would carry each sum in two registers.
+  // Pinned, so that the epilogue is not merged into the loop: the compiler would keep each accumulator in two
+  // registers.
   if constexpr (PinsRegisters<Isa>) {
     each<Rows / Isa::kRowStep>([&](auto r) OCTAVO_LAMBDA {
       each<Panels * Isa::kPanelRegisters>([&](auto v) OCTAVO_LAMBDA { acc[r][v] = Isa::pin(acc[r][v]); });
@@ -100,7 +101,7 @@ __attribute__((noinline)) void tile(const TileInput<typename Isa::Lhs>& input, s
   store_accumulators<Isa, Rows, Panels>(acc, stride, sums);
 }
 
-// As many whole tiles as `count` rows have; the sums are given to `to` as they are in registers.
+// All complete tiles of `count` rows; accumulators go to `to` in registers.
 template <class Isa, int Rows, int Panels, class To>
 __attribute__((noinline)) void whole_tiles(TileInput<typename Isa::Lhs> input, To to, std::size_t count) {
   for (; count >= Rows; count -= Rows) {
@@ -112,7 +113,7 @@ __attribute__((noinline)) void whole_tiles(TileInput<typename Isa::Lhs> input, T
   }
 }
 
-// Of a tile that is higher than the rows left, so many rows.
+// A tile of which only some rows are stored.
 template <class Isa, int Rows, int Panels, class To>
 __attribute__((noinline)) void part_of_tile(const TileInput<typename Isa::Lhs>& input, const To& to, int rows) {
   Accumulators<Isa, Rows, Panels> acc;
@@ -151,14 +152,14 @@ __attribute__((noinline)) void tile_overlapped(const TileInput<typename Isa::Lhs
   store_accumulators<Isa, Rows, Panels>(acc, background.stride(), sums);
 }
 
-// Few heights, so that the code stays small; a tile may be higher than its rows, and then reads those behind them.
+// Few tile heights, to keep the code small; a tile may compute more rows than are stored.
 template <class Isa, int Panels, int Full = Isa::tile_rows(Panels)>
 struct Heights {
   static constexpr int kFull = Full;
   static constexpr int kHalf = (kFull / 2 + Isa::kRowStep) / Isa::kRowStep * Isa::kRowStep;
   static constexpr int kLeast = Isa::kRowStep;
 
-  // run(height) for a tile of so many rows.
+  // Calls run(height) for the smallest height of at least `rows`.
   template <class Run>
   static OCTAVO_INLINE void choose(int rows, const Run& run) {
     if (rows <= kLeast) return run(Index<kLeast>());

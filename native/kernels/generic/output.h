@@ -15,8 +15,7 @@ namespace {
 template <class Isa, int Panels>
 using Row = typename Isa::Ints[Panels * kRegisters<Isa>];
 
-// Calls store(v, p) with what each panel's registers hold; where fewer columns are left than a panel has, p is memory
-// of its own, from which those are copied.
+// Calls store(panel, p) for each panel; an incomplete panel is stored to a buffer and copied from there.
 template <class Isa, int Panels, class Element, class Store>
 OCTAVO_INLINE void each_panel(std::size_t columns, Element* c, const Store& store) {
   OCTAVO_UNROLL
@@ -35,8 +34,7 @@ OCTAVO_INLINE void each_panel(std::size_t columns, Element* c, const Store& stor
 constexpr int kGroup = 4;  // panels that are stored together
 constexpr int kMostRows = 16;
 
-// Rows that are shorter than a group and lie one behind the other in c are stored together by outputs that can, as if
-// they were one row: what belongs to the columns is repeated for each of them.
+// Contiguous rows shorter than a group are stored together, as if they were one row, with column constants repeated.
 template <class Isa, int Panels>
 struct Together {
   static constexpr bool kPossible = PacksBytes<Isa> && Panels <= kGroup / 2;
@@ -53,7 +51,7 @@ struct Together {
   }
 };
 
-// A row of at most four panels, whose integers `how` makes bytes of.
+// Stores a row of at most four panels, which `how` packs to bytes.
 template <class Isa, int Panels, class How>
 OCTAVO_INLINE void store_packed(const How& how, const typename Isa::Ints (&q)[Panels], std::size_t columns,
                                 std::uint8_t* c) {
@@ -150,7 +148,7 @@ struct PackedOutput {
   const float* offset;  // of columns from `first` on
   std::size_t first;
   How how;
-  // How needs no offset.
+  // For How without offset.
   explicit PackedOutput(const Gemm& gemm) : PackedOutput(gemm, 0, gemm.multiplier) {}
   PackedOutput(const Gemm& gemm, std::size_t column, const float* offsets)
       : multiplier(gemm.multiplier),
@@ -179,13 +177,13 @@ struct PackedOutput {
   }
 };
 
-// Requantizes to the grid of the product, adds the residual, and requantizes to the grid of the result.
+// Requantizes to the grid of the product, adds the residual, and quantizes to the grid of the result.
 //
-// The quick way computes own * (own_scale / scale) + (other - its zero point) * (its scale / scale), in units of
-// 2^-bits. It rounds what depends on the first term twice, on the second four times, and what it adds so that rounding
-// turns in the right place three times; the exact way rounds each term twice. All that is at most 2^-24 of the largest
-// values of the terms, and making the result an integer half a unit. Where the quick quotient is farther than their sum
-// from where rounding turns, both ways give the same integer. With such units the largest has less than 31 bits.
+// The fast path computes own * (own_scale / scale) + (other - zero point) * (other scale / scale) in fixed point with
+// units of 2^-bits. It rounds the first term twice, the second four times, and the rounding offset three times; the
+// exact path rounds each term twice. Together these errors are at most 2^-24 of the largest terms, plus half a unit for
+// the conversion to an integer. If the fast quotient is farther than that from a rounding boundary, both paths give the
+// same integer. The units are chosen so that the largest quotient fits 31 bits.
 template <class Isa>
 struct ResidualOutput {
   using Element = std::uint8_t;
@@ -195,11 +193,11 @@ struct ResidualOutput {
   Residual residual;
   Step step;
   Clip clip;
-  std::ptrdiff_t away;  // from a place in c to the same in the residual
+  std::ptrdiff_t away;  // from an element of c to that of the residual
   int bits = 22;
   float own_factor, other_factor, offset, least, most;
-  std::int32_t fraction;    // the bits behind the point
-  std::int32_t doubt = -1;  // as an unsigned number, below which they are in doubt
+  std::int32_t fraction;    // mask of the fraction bits
+  std::int32_t doubt = -1;  // fractions below this (unsigned) need the exact path
   explicit ResidualOutput(const Gemm& gemm)
       : multiplier(gemm.multiplier),
         low(static_cast<float>(gemm.low - gemm.zero_point)),
@@ -274,7 +272,7 @@ struct ResidualOutput {
   };
 
  private:
-  // On the product's own grid, counted from its zero point.
+  // Integers on the grid of the product, relative to its zero point.
   template <int Panels>
   OCTAVO_INLINE void own_integers(const Row<Isa, Panels>& v, std::size_t column,
                                   typename Isa::Floats (&own)[Panels * kRegisters<Isa>]) const {

@@ -1,5 +1,5 @@
-// Packs the right matrix of a product while the model runs: the panels and sums of packing.h. Bytes of u8 have their
-// top bit flipped, which moves them, and their zero point, by -128.
+// Packs an rhs that is computed while the model runs: panels and column sums as in packing.h. The sign bit of u8 is
+// flipped, which moves values and zero point by -128.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -9,7 +9,7 @@
 namespace octavo {
 namespace {
 
-// Up to four k by sixteen columns, one byte at a time; the rest are zeros.
+// Up to four k by sixteen columns, byte by byte; the rest is zero.
 inline void pack_group(const RhsSource& right, std::size_t k, std::size_t column, std::int8_t* packed) {
   std::memset(packed, 0, kGroupBytes);
   for (std::size_t j = column; j < right.n && j < column + kPanelColumns; ++j) {
@@ -21,7 +21,7 @@ inline void pack_group(const RhsSource& right, std::size_t k, std::size_t column
   }
 }
 
-// Sixteen whole columns, each with its k side by side.
+// Sixteen complete columns with contiguous k.
 inline void pack_columns(const RhsSource& right, std::size_t groups, std::size_t column, std::int8_t* packed) {
   const std::uint32_t flip = 0x01010101u * right.flip;
   for (std::size_t j = 0; j < kPanelColumns; ++j) {
@@ -35,7 +35,7 @@ inline void pack_columns(const RhsSource& right, std::size_t groups, std::size_t
   }
 }
 
-// Four whole k at a time, each with its columns side by side.
+// Four complete k at a time with contiguous columns.
 template <class Isa>
 void pack_rows(const RhsSource& right, std::size_t groups, std::size_t column, std::int8_t* packed) {
   const std::uint8_t* from = right.b + column;

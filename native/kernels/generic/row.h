@@ -1,5 +1,5 @@
-// Rows of float32, block by block. Their sums and extremes are made in one order on every instruction set: sixteen
-// partial results, every sixteenth value each; the second half of them is added to the first, and so on.
+// Rows of float32 in blocks of sixteen. Reductions have one order on every instruction set: sixteen partial results,
+// the upper half then added to the lower until one is left.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -12,13 +12,13 @@ namespace {
 template <class Isa>
 using Block = typename Isa::Floats[kRegisters<Isa>];
 
-// body(i, left) for each block of `count` values: where it begins, and how many there are from there on.
+// Calls body(i, left) for each block: its offset, and the number of values from there on.
 template <class Body>
 OCTAVO_INLINE void each_part_of_row(std::size_t count, const Body& body) {
   for (std::size_t i = 0; i < count; i += kBlock) body(i, count - i);
 }
 
-// `fill` stands for what is behind the row's end.
+// `fill` replaces values behind the end of the row.
 template <class Isa>
 OCTAVO_INLINE void load_block(const float* p, std::size_t left, float fill, Block<Isa>& v) {
   if constexpr (HasMasks<Isa>) {
@@ -81,7 +81,7 @@ struct Plus {
   }
 };
 
-// The larger; of NaN and a number, the number where it is the second.
+// Maximum; of NaN and a number, the second operand.
 template <class Isa>
 struct Larger {
   OCTAVO_INLINE typename Isa::Floats operator()(typename Isa::Floats a, typename Isa::Floats b) const {
@@ -89,7 +89,7 @@ struct Larger {
   }
 };
 
-// The registers of a block in one.
+// Reduces the registers of a block to one.
 template <class Isa, class Body>
 OCTAVO_INLINE typename Isa::Floats halved(Block<Isa> v, const Body& body) {
   for (int half = kRegisters<Isa> / 2; half > 0; half /= 2) {
@@ -115,7 +115,7 @@ float row_sum(const float* x, std::size_t count) {
   return total<Isa>(sums);
 }
 
-// NaN is passed over.
+// Ignores NaN.
 template <class Isa>
 float row_max(const float* x, std::size_t count) {
   Block<Isa> most;

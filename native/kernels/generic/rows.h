@@ -9,18 +9,18 @@
 namespace octavo {
 namespace {
 
-// `rows` is followed by kMostRows copies of its last pointer, for tiles that are higher than the rows left.
+// `rows` ends with kMostRows copies of the last pointer, for tiles with more rows than are left.
 template <class Isa>
 struct RowsInput {
   const typename Isa::Lhs* const* rows;
   std::size_t count;
-  std::size_t first;  // where in the output the first of them goes
+  std::size_t first;  // output row of the first of them
   const std::size_t* segments;
   std::size_t segment_count;
   std::size_t steps;             // of kDepth in each segment
-  std::size_t segment_depth;     // with the zeros that fill it up
+  std::size_t segment_depth;     // padded
   const std::int32_t* row_sums;  // null unless b has zero points
-  std::int8_t* widened;          // memory for as many bytes as widened_bytes says
+  std::int8_t* widened;          // widened_bytes() of memory
 };
 
 template <class Isa>
@@ -80,8 +80,8 @@ constexpr int long_rows() {
   }
 }
 
-// The same of longer products, to whatever output. Where the instruction set has units to spare, a high tile is
-// finished while the next one is made.
+// The same for larger k and any output. Instruction sets with OverlapsEpilogue run the epilogue of a full tile during
+// the next tile.
 template <class Isa, int Panels, class Reader = Isa, class Out>
 void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Lhs>& from,
               const Out& out) {
@@ -126,7 +126,7 @@ void run_packed(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t colum
   run_direct<Isa, Panels, false>(gemm, input, column, from, out);
 }
 
-// Of columns from `first` on: what their sums begin at, and what is added to their products.
+// Initial accumulators and offsets of the ReLU epilogue, for columns from `first` on; false if it does not apply.
 template <int Panels>
 bool fuse_relu(const Gemm& gemm, std::size_t first, std::size_t depth, std::int32_t* start, float* offset) {
   constexpr std::size_t kColumns = Panels * kBlock;
@@ -196,7 +196,7 @@ void run_rows(const Gemm& gemm, const RowsInput<Isa>& input) {
   const std::size_t all = panels(gemm.n);
   std::size_t panel = 0;
   if (input.count == 1 && Isa::kVectorPanels > Isa::kTilePanels) {
-    // A vector: few sums a panel, so more panels keep the multipliers busy.
+    // A single row: few accumulators a panel, so more panels keep the multiply units busy.
     for (; panel + Isa::kVectorPanels <= all; panel += Isa::kVectorPanels) {
       run_column<Isa, Isa::kVectorPanels>(gemm, input, panel);
     }
@@ -208,7 +208,7 @@ void run_rows(const Gemm& gemm, const RowsInput<Isa>& input) {
   }
 }
 
-// Of a segment of so many k.
+// Steps of a segment of k.
 template <class Isa>
 constexpr std::size_t steps_of(std::size_t k) {
   return (k + Isa::kDepth - 1) / Isa::kDepth;

@@ -1,4 +1,4 @@
-// One pass of a range sketch: ends, what is not finite, histogram.
+// One pass of a range sketch: minimum and maximum, counts of NaN and infinity, histogram.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -8,9 +8,9 @@
 namespace octavo {
 namespace {
 
-constexpr std::size_t kStretch = 4096;  // values between two looks at whether all were finite; they stay in the cache
+constexpr std::size_t kStretch = 4096;  // values per finiteness check; fits the L1 cache
 
-// The ends of values that may hold anything.
+// Minimum and maximum where values may be NaN or infinite.
 inline void careful_ends(const float* x, std::size_t count, Ends& ends) {
   for (std::size_t i = 0; i < count; ++i) {
     if (__builtin_isfinite(x[i])) {
@@ -24,12 +24,12 @@ inline void careful_ends(const float* x, std::size_t count, Ends& ends) {
   }
 }
 
-// Registers of each kind: so many that none waits for itself.
+// Independent registers of each kind, to hide latency.
 constexpr int kEnds = 4;
 template <class Isa>
 constexpr std::size_t kEndsStep = kEnds * Isa::kLanes;
 
-// The ends of a multiple of `kEndsStep` values; false, and `ends` as it was, if a value is not finite.
+// Minimum and maximum of a multiple of kEndsStep values; false, and `ends` unchanged, if a value is not finite.
 template <class Isa>
 bool finite_ends(const float* x, std::size_t count, Ends& ends) {
   typename Isa::Floats low[kEnds], high[kEnds], marks[kEnds];
@@ -43,7 +43,7 @@ bool finite_ends(const float* x, std::size_t count, Ends& ends) {
       const auto values = Isa::load(x + i + r * Isa::kLanes);
       low[r] = Isa::min(low[r], values);
       high[r] = Isa::max(high[r], values);
-      // 0 of what is finite, NaN of the rest.
+      // 0 for finite values, NaN for others.
       marks[r] = Isa::bit_or(marks[r], Isa::subtract(values, values));
     });
   }
@@ -76,7 +76,7 @@ void sketch(const float* x, std::size_t count, std::size_t stride, Ends& ends, s
     const bool finite = ends.nans + ends.infs == odd;
     next = (finite ? count_finite_bins : count_bins)(x, next, i + length, stride, bins);
   }
-  // Which zero came first must not show.
+  // Normalizes -0, so that the order of zeros does not matter.
   ends.low += 0.0f;
   ends.high += 0.0f;
 }

@@ -1,6 +1,5 @@
-// Rows of a softmax: e^(x - max) over the sum of those; x has a mask added first, if there is one. To float32 or,
-// through float32, to 8 bits. Some rows go through each step together, for a row's maximum and sum take long to be
-// known.
+// Softmax of rows, with an optional mask added first, to float32 or through float32 to 8 bits. Several rows go through
+// each step together to hide the latency of the reductions.
 #pragma once
 
 #include "kernels/generic/exp.h"
@@ -9,7 +8,7 @@
 namespace octavo {
 namespace {
 
-// What the scores are is needed twice, so a sum with a mask is kept in y.
+// Scores are needed twice, so masked scores are kept in y.
 template <class Isa>
 OCTAVO_INLINE float largest_score(const float* x, const float* mask, std::size_t count, float* y) {
   if (mask == nullptr) return row_max<Isa>(x, count);
@@ -26,7 +25,7 @@ OCTAVO_INLINE float largest_score(const float* x, const float* mask, std::size_t
   return Isa::largest(halved<Isa>(most, Larger<Isa>()));
 }
 
-// y = e^(x - largest); their sum.
+// y = e^(x - largest); returns their sum.
 template <class Isa>
 OCTAVO_INLINE float exponentials(const float* x, float largest, std::size_t count, float* y) {
   const auto most = Isa::all(largest);
@@ -34,7 +33,7 @@ OCTAVO_INLINE float exponentials(const float* x, float largest, std::size_t coun
   fill<Isa>(sums, 0.0f);
   each_part_of_row(count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {
     Block<Isa> v;
-    // What is behind the end counts as nothing.
+    // Lanes behind the end contribute 0.
     load_block<Isa>(x + i, left, -__builtin_inff(), v);
     change<Isa>(v, [&](auto x) OCTAVO_LAMBDA { return exponential_below_zero<Isa>(Isa::subtract(x, most)); });
     store_block<Isa>(v, left, y + i);

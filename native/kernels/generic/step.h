@@ -1,4 +1,4 @@
-// A mapping prepared for many values.
+// Precomputed constants of a quantization.
 #pragma once
 
 #include <cstdint>
@@ -10,10 +10,10 @@ namespace {
 
 // round(x / scale), clipped so that adding the zero point stays on the grid.
 //
-// Exactly: vectors multiply by 1 / scale in double precision and then keep multiples of 2^-30 (by adding and
-// subtracting kSnap). The result is round(x / scale) exactly: the product is within 2^-43 of the quotient, so it snaps
-// onto a half-integer that the quotient is; and a quotient of two floats that is no half-integer, but at most 2^9, is
-// at least 2^-26 from all of them.
+// Vector code multiplies by 1 / scale in double precision and rounds to multiples of 2^-30 (by adding and subtracting
+// kSnap). The result equals round(x / scale): the product is within 2^-43 of the quotient, so it snaps to a half-
+// integer if the quotient is one; any other quotient of two floats of at most 2^9 is at least 2^-26 from all half-
+// integers.
 struct Step {
   double scale;
   double inverse;
@@ -21,13 +21,13 @@ struct Step {
   double high;
   float fast_inverse;
   std::int32_t zero_point;
-  float doubt;  // how far from an integer a quick quotient may lie and be sure to round as the exact one
+  float doubt;  // distance from an integer up to which a fast quotient rounds exactly
 };
 
 constexpr double kSnap = 0x1.8p22;
 
-// Quick quotients are products with 1 / scale in float32, both rounded: within the bounds of 8 bits they are less than
-// 2^-14 from the exact ones. Where 1 / scale is no normal number, no quick quotient is trusted.
+// Fast quotients are products with 1 / scale in float32, both rounded: within the bounds of 8 bits their error is less
+// than 2^-14. If 1 / scale is not a normal number, the exact path is always taken.
 inline Step step_of(const Mapping& mapping) {
   const float inverse = 1.0f / mapping.scale;
   const bool normal = inverse >= 0x1p-126f && inverse <= 0x1.fffffep127f;

@@ -1,4 +1,4 @@
-// The left operand as unsigned bytes, for all instruction sets.
+// The lhs as unsigned bytes, for all instruction sets.
 #pragma once
 
 #include "kernels/generic/block.h"

@@ -1,5 +1,4 @@
-// 8 bits to the numbers that they stand for: scale * (q - zero_point). The difference is exact, so the product is
-// rounded once.
+// Dequantization of 8 bits: scale * (q - zero_point). The difference is exact, so the product is rounded once.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -7,7 +6,7 @@
 namespace octavo {
 namespace {
 
-// Sixteen values of 8 bits as the numbers that they stand for.
+// Dequantizes sixteen values.
 template <class Isa, class Byte>
 OCTAVO_INLINE void widen_block(const std::uint8_t* q, float scale, std::int32_t zero_point,
                                typename Isa::Floats (&x)[kRegisters<Isa>]) {

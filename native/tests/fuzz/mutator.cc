@@ -220,7 +220,7 @@ void change_table(Bytes bytes, const Header& header, Random& random) {
   }
 }
 
-void mend(Bytes bytes) {
+void fix_checksum(Bytes bytes) {
   constexpr std::size_t kSize = offsetof(Header, file_bytes), kChecksum = offsetof(Header, checksum);
   store(bytes, kSize, std::uint64_t{bytes.size()});
   store(bytes, kChecksum, std::uint32_t{0});
@@ -239,6 +239,6 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
   for (int i = random.between(1, 4); i > 0; --i) {
     change_table(bytes, load<octavo::Header>(bytes, 0), random);
   }
-  mend(bytes);
+  fix_checksum(bytes);
   return size;
 }
