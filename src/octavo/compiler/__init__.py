@@ -1,4 +1,4 @@
-"""What leaves for another runtime: a quantized model as a bundle of Octavo's own."""
+"""The compiler: a quantized ONNX model to a bundle of the native runtime."""
 
 from __future__ import annotations
 

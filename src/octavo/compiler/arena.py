@@ -1,4 +1,4 @@
-"""The memory plan: one arena, in which buffers overlap that are never needed at the same time."""
+"""The memory plan: buffers in one arena, where buffers with disjoint lifetimes may overlap."""
 
 from __future__ import annotations
 
@@ -11,52 +11,56 @@ ALIGNMENT = 64
 
 @dataclass
 class Lifetime:
-    """A buffer, and the numbers of the first and last operation that touch it."""
+    """A buffer, and the indices of the first and last operation that access it."""
 
     buffer: Buffer
     first: int
     last: int
 
-    def meets(self, other: Lifetime) -> bool:
-        """Whether both are needed at some operation."""
+    def overlaps(self, other: Lifetime) -> bool:
+        """Whether both buffers are live at some operation."""
         return self.first <= other.last and other.first <= self.last
 
 
 def plan_arena(operations: list[Operation]) -> int:
-    """Give every buffer of the arena its offset, the largest first, each as low as it fits; the arena's size.
+    """Set the offset of every buffer in the arena, from the largest to the smallest, each at the lowest free offset.
 
     Greedy by size, after Pisarchyk and Lee 2020, "Efficient Memory Management for Deep Neural Net Inference".
+
+    Returns:
+        The size of the arena in bytes.
     """
     placed: list[Lifetime] = []
     size = 0
-    for life in sorted(lifetimes(operations), key=lambda life: -life.buffer.size):
-        life.buffer.offset = _lowest(life, placed)
-        size = max(size, life.buffer.offset + life.buffer.size)
-        placed.append(life)
+    for lifetime in sorted(lifetimes(operations), key=lambda lifetime: -lifetime.buffer.size):
+        lifetime.buffer.offset = _lowest_offset(lifetime, placed)
+        size = max(size, lifetime.buffer.offset + lifetime.buffer.size)
+        placed.append(lifetime)
     return size
 
 
 def lifetimes(operations: list[Operation]) -> list[Lifetime]:
-    """Of the buffers of the arena, in the order in which they are first written."""
-    found: dict[int, Lifetime] = {}
-    for number, operation in enumerate(operations):
+    """The lifetimes of all buffers in the arena, in the order of their first access."""
+    by_buffer: dict[int, Lifetime] = {}
+    for index, operation in enumerate(operations):
         for tensor in (operation.output, *operation.inputs):
             if tensor.buffer.place is Place.ARENA:
-                life = found.setdefault(id(tensor.buffer), Lifetime(tensor.buffer, number, number))
-                life.last = number
-    return list(found.values())
+                lifetime = by_buffer.setdefault(id(tensor.buffer), Lifetime(tensor.buffer, index, index))
+                lifetime.last = index
+    return list(by_buffer.values())
 
 
 def aligned(size: int) -> int:
-    """Rounded up to a cache line."""
+    """`size` rounded up to a cache line."""
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def _lowest(life: Lifetime, placed: list[Lifetime]) -> int:
-    """The lowest offset at which no buffer lies that is needed at the same time."""
+def _lowest_offset(lifetime: Lifetime, placed: list[Lifetime]) -> int:
+    """The lowest offset at which no buffer with an overlapping lifetime is placed."""
     offset = 0
-    for other in sorted((each for each in placed if each.meets(life)), key=lambda each: each.buffer.offset):
-        if offset + life.buffer.size <= other.buffer.offset:
+    live = [other.buffer for other in placed if other.overlaps(lifetime)]
+    for buffer in sorted(live, key=lambda buffer: buffer.offset):
+        if offset + lifetime.buffer.size <= buffer.offset:
             break
-        offset = max(offset, aligned(other.buffer.offset + other.buffer.size))
+        offset = max(offset, aligned(buffer.offset + buffer.size))
     return offset

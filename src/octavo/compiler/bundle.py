@@ -1,4 +1,4 @@
-"""The bundle on disk, as docs/reference/bundle.md specifies it."""
+"""Serialization of bundles, as docs/reference/bundle.md specifies them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DIM, _ATTRIBUTE = 1, 2
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor of a bundle; `offset` is in the arena or the payload, or the number of the input or output."""
+    """A tensor of a bundle; `offset` is in the arena or the payload, or the index of the input or output."""
 
     name: str
     dtype: np.dtype[Any]
@@ -46,7 +46,7 @@ class StoredTensor:
 
 @dataclass(frozen=True)
 class StoredOperator:
-    """An operator of a bundle; its tensors by their numbers."""
+    """An operator of a bundle; its tensors by index, its attributes as stored."""
 
     kind: str
     name: str
@@ -57,7 +57,7 @@ class StoredOperator:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle holds, without the payload's bytes."""
+    """The tables of a bundle, without its payload."""
 
     tensors: tuple[StoredTensor, ...]
     operators: tuple[StoredOperator, ...]
@@ -69,10 +69,10 @@ class Bundle:
 
 
 def write_bundle(program: Program, arena_bytes: int) -> bytes:
-    """A program, whose arena is planned, as the bytes of a bundle.
+    """Serialize a program with a planned arena.
 
     Raises:
-        ModelError: it needs more than a bundle can say.
+        ModelError: the program exceeds the limits of a bundle.
     """
     tensors = program.tensors()
     numbers = {id(tensor): number for number, tensor in enumerate(tensors)}
@@ -81,9 +81,9 @@ def write_bundle(program: Program, arena_bytes: int) -> bytes:
     buffers = {id(tensor.buffer): number for number, tensor in reversed(list(enumerate(tensors)))}
     records = b"".join(_tensor_record(tensor, buffers[id(tensor.buffer)], strings) for tensor in tensors)
     operators, operands, attributes = _operator_tables(program.operations, numbers, strings)
-    sizes = b"".join(_SIZE.pack(strings.offset(size.name), size.least, size.most) for size in program.sizes)
+    sizes = b"".join(_SIZE.pack(strings.offset(size.name), size.minimum, size.maximum) for size in program.sizes)
     varying = _varying(program, numbers)
-    slots = [_integers([numbers[id(t)] for t in each], "u4") for each in (program.inputs, program.outputs)]
+    slots = [_integers([numbers[id(t)] for t in ends], "u4") for ends in (program.inputs, program.outputs)]
     parts = [
         (records, len(tensors)),
         (operators, len(program.operations)),
@@ -98,11 +98,11 @@ def write_bundle(program: Program, arena_bytes: int) -> bytes:
     ]
     if arena_bytes > MAX_BYTES:
         raise ModelError(f"the model needs {arena_bytes} bytes of working memory; a bundle allows {MAX_BYTES}")
-    return _assembled(parts, arena_bytes)
+    return _assemble(parts, arena_bytes)
 
 
 def read_bundle(content: bytes) -> Bundle:
-    """The tables of a bundle that the runtime has opened, and so checked."""
+    """Parse the tables of a bundle that the runtime has opened and validated; there are no bounds checks here."""
     head = _HEADER.unpack_from(content)
     tables = list(zip(head[6::2], head[7::2], strict=True))
     strings = content[tables[6][0] : tables[6][0] + tables[6][1]]
@@ -124,23 +124,25 @@ def read_bundle(content: bytes) -> Bundle:
         for label, kind, n, _, m, i, a in _records(content, _OPERATOR, tables[1])
     ]
     inputs, outputs = (tuple(np.frombuffer(content, "<u4", tables[i][1], tables[i][0]).tolist()) for i in (4, 5))
-    sizes = tuple(Size(name(label), least, most) for label, least, most in _records(content, _SIZE, tables[8]))
+    sizes = tuple(
+        Size(name(label), minimum, maximum) for label, minimum, maximum in _records(content, _SIZE, tables[8])
+    )
     return Bundle(tuple(tensors), tuple(operators), inputs, outputs, head[5], tables[7][1], sizes)
 
 
 def checksum(content: bytes | bytearray) -> int:
-    """CRC-32 of a bundle, as if the checksum in it were zero."""
+    """CRC-32 of a bundle, with its checksum field read as zero."""
     crc = zlib.crc32(bytes(4), zlib.crc32(content[:_CHECKSUM_AT]))
     return zlib.crc32(content[_CHECKSUM_AT + 4 :], crc)
 
 
 def with_checksum(content: bytes) -> bytes:
-    """The same bundle with the checksum that is right for it."""
+    """The bundle with its checksum field set."""
     return content[:_CHECKSUM_AT] + struct.pack("<I", checksum(content)) + content[_CHECKSUM_AT + 4 :]
 
 
 class _Strings:
-    """Names, each stored once and ended by a zero."""
+    """The string table: zero-terminated names, each stored once."""
 
     def __init__(self) -> None:
         self.content = bytearray()
@@ -154,24 +156,24 @@ class _Strings:
 
 
 def _payload(tensors: Sequence[Tensor]) -> bytes:
-    """Constants one behind the other, equal ones once; their buffers learn where they lie."""
-    payload, known = bytearray(), dict[bytes, int]()
+    """The payload: aligned constants, equal ones stored once. Sets the offsets of their buffers."""
+    payload, offsets = bytearray(), dict[bytes, int]()
     for tensor in tensors:
         content = tensor.buffer.content
         if content is None:
             continue
         stored = content.astype(content.dtype.newbyteorder("<"), copy=False).tobytes()
-        if stored not in known:
+        if stored not in offsets:
             payload += bytes(aligned(len(payload)) - len(payload))
-            known[stored] = len(payload)
+            offsets[stored] = len(payload)
             payload += stored
-        tensor.buffer.offset = known[stored]
+        tensor.buffer.offset = offsets[stored]
     return bytes(payload)
 
 
 def _tensor_record(tensor: Tensor, buffer: int, strings: _Strings) -> bytes:
     if len(tensor.shape) > MAX_RANK or tensor.buffer.size > MAX_BYTES:
-        raise ModelError(f"tensor '{tensor.name}' of shape {tensor.shape} is more than a bundle can hold")
+        raise ModelError(f"tensor '{tensor.name}' of shape {tensor.shape} exceeds the limits of a bundle")
     dims = [*tensor.shape, *[0] * (MAX_RANK - len(tensor.shape))]
     scale = 1.0 if tensor.params is None else float(tensor.params.scale)
     zero_point = 0 if tensor.params is None else int(tensor.params.zero_point)
@@ -190,17 +192,17 @@ def _tensor_record(tensor: Tensor, buffer: int, strings: _Strings) -> bytes:
 
 
 def _varying(program: Program, numbers: dict[int, int]) -> bytes:
-    """Records of the numbers that follow from open sizes."""
+    """Records of the lengths and attributes that depend on open sizes."""
     firsts, first = dict[int, int](), 0
     for operation in program.operations:
         firsts[id(operation)], first = first, first + len(operation.stored_attributes)
     records = bytearray()
-    for each in program.varying:
-        if isinstance(each.owner, Tensor):
-            where = (_DIM, numbers[id(each.owner)], each.index)
+    for entry in program.varying:
+        if isinstance(entry.owner, Tensor):
+            where = (_DIM, numbers[id(entry.owner)], entry.index)
         else:
-            where = (_ATTRIBUTE, firsts[id(each.owner)] + each.index, 0)
-        records += _VARYING.pack(*where, *each.coefficients)
+            where = (_ATTRIBUTE, firsts[id(entry.owner)] + entry.index, 0)
+        records += _VARYING.pack(*where, *entry.coefficients)
     return bytes(records)
 
 
@@ -222,7 +224,7 @@ def _integers(values: Sequence[int], kind: str) -> bytes:
     return np.asarray(values, f"<{kind}").tobytes()
 
 
-def _assembled(parts: Sequence[tuple[bytes, int]], arena_bytes: int) -> bytes:
+def _assemble(parts: Sequence[tuple[bytes, int]], arena_bytes: int) -> bytes:
     body, tables = bytearray(bytes(aligned(_HEADER.size))), list[int]()
     for content, count in parts:
         body += bytes(aligned(len(body)) - len(body))

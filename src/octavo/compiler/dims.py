@@ -56,12 +56,12 @@ class InputDims:
         """The lengths at which a model with open dimensions is lowered."""
         kinds = [_BATCH if size.name in self.batches else _OTHER for size in self.open]
         pairs = list(zip(self.open, kinds, strict=True))
-        degrees = tuple(min(kind.degree, size.most - size.least) for size, kind in pairs)
+        degrees = tuple(min(kind.degree, size.maximum - size.minimum) for size, kind in pairs)
         firsts = tuple(
-            max(min(kind.first, size.most - degree), size.least)
+            max(min(kind.first, size.maximum - degree), size.minimum)
             for (size, kind), degree in zip(pairs, degrees, strict=True)
         )
-        defaults = tuple(min(max(kind.default, size.least), size.most) for size, kind in pairs)
+        defaults = tuple(min(max(kind.default, size.minimum), size.maximum) for size, kind in pairs)
         return SampleLengths(firsts, degrees, defaults)
 
     def arguments(self, lengths: Sequence[int]) -> str:
@@ -107,10 +107,10 @@ def input_dims(graph: ir.Graph, batch: int | None, dims: Dims) -> InputDims:
     return InputDims(shapes, fixed, tuple(sizes), {shape[0] for shape in shapes.values() if shape})
 
 
-def _open_size(name: str, least: int, most: int) -> Size:
-    if not 1 <= least < most <= _MAX:
-        raise OptionError(f"'{name}' cannot be {least} to {most}; bounds are 1 to {_MAX}, the smaller first")
-    return Size(name, least, most)
+def _open_size(name: str, minimum: int, maximum: int) -> Size:
+    if not 1 <= minimum < maximum <= _MAX:
+        raise OptionError(f"'{name}' cannot be {minimum} to {maximum}; bounds are 1 to {_MAX}, the smaller first")
+    return Size(name, minimum, maximum)
 
 
 def _shape(value: ir.Value) -> list[int | str]:

@@ -1,4 +1,4 @@
-"""A model as the runtime sees it: tensors in buffers, and operators in the order they run in."""
+"""The program that the runtime executes: tensors in buffers, and operators in execution order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from octavo.compiler.kinds import OPERATORS, Value
 
 
 class Place(IntEnum):
-    """Where a buffer lies, as the bundle numbers it."""
+    """The memory that holds a buffer, with its number in a bundle."""
 
     ARENA = 1
     CONSTANT = 2
@@ -26,13 +26,13 @@ class Place(IntEnum):
 
 @dataclass(eq=False)
 class Buffer:
-    """Memory that one or several tensors see.
+    """Memory of one or several tensors.
 
     Attributes:
         size: in bytes.
-        place: where it lies.
-        offset: in the arena or the payload; the number of the input or output.
-        content: of a constant.
+        place: which memory.
+        offset: in the arena or the payload; the index of the input or output.
+        content: the values of a constant.
     """
 
     size: int
@@ -43,9 +43,9 @@ class Buffer:
 
 @dataclass(eq=False)
 class Tensor:
-    """A buffer seen in one shape. Integers of 8 bits have `params`, per tensor.
+    """A view of a buffer. Quantized 8-bit tensors have per-tensor `params`.
 
-    `channels_last` says that the axes are those of an image, (N, ..., C) where ONNX writes (N, C, ...).
+    With `channels_last` the axes are (N, ..., C) where ONNX has (N, C, ...).
     """
 
     name: str
@@ -57,7 +57,7 @@ class Tensor:
 
     @property
     def count(self) -> int:
-        """How many elements it has."""
+        """The number of elements."""
         return prod(self.shape)
 
 
@@ -105,21 +105,21 @@ class Operation:
 
 @dataclass(frozen=True)
 class Size:
-    """A length of some axes of the inputs that is left open, and its bounds."""
+    """An open size: a length of input axes that is known at run time only, and its bounds."""
 
     name: str
-    least: int
-    most: int
+    minimum: int
+    maximum: int
 
 
 @dataclass(frozen=True, eq=False)
 class Varying:
-    """An axis's length or an attribute: of the open sizes s and t, the sum of c[3 i + j] s^i t^j, i and j from 0 to 2.
+    """A length or attribute that is a polynomial in the open sizes s and t: the sum of c[3 i + j] s^i t^j, i, j <= 2.
 
     Attributes:
         owner: the tensor, or the operation.
-        index: of the axis, or the attribute.
-        coefficients: nine; those of a size that there is not are 0.
+        index: of the axis, or of the stored attribute.
+        coefficients: the nine c; those of a missing size are 0.
     """
 
     owner: Tensor | Operation
@@ -129,7 +129,7 @@ class Varying:
 
 @dataclass
 class Program:
-    """What is built while a model is lowered."""
+    """The result of lowering a model; passes rewrite it in place."""
 
     operations: list[Operation] = field(default_factory=list)
     inputs: list[Tensor] = field(default_factory=list)
@@ -138,11 +138,11 @@ class Program:
     varying: list[Varying] = field(default_factory=list)
 
     def tensors(self) -> list[Tensor]:
-        """Each once: inputs, outputs, and then as operations name them."""
-        every = [*self.inputs, *self.outputs]
+        """All tensors without duplicates: inputs, outputs, then those of the operations in order."""
+        tensors = [*self.inputs, *self.outputs]
         for operation in self.operations:
-            every += [*operation.inputs, operation.output]
-        return list({id(tensor): tensor for tensor in every}.values())
+            tensors += [*operation.inputs, operation.output]
+        return list({id(tensor): tensor for tensor in tensors}.values())
 
     def add(
         self,
@@ -160,23 +160,23 @@ class Program:
 def new_tensor(
     name: str, dtype: np.dtype[Any] | type, shape: Sequence[int], params: QuantParams | None = None
 ) -> Tensor:
-    """A tensor in a buffer of its own."""
+    """A tensor with a new buffer."""
     element = np.dtype(dtype)
     return Tensor(name, element, tuple(shape), Buffer(prod(shape) * element.itemsize), params)
 
 
 def constant_tensor(name: str, array: NDArray[Any], params: QuantParams | None = None) -> Tensor:
-    """A tensor whose values are known."""
-    content = np.ascontiguousarray(array).reshape(np.shape(array))  # which would make a vector of a number
+    """A constant tensor with these values."""
+    content = np.ascontiguousarray(array).reshape(np.shape(array))  # ascontiguousarray makes a vector of a scalar
     buffer = Buffer(content.nbytes, Place.CONSTANT, content=content)
     return Tensor(name, content.dtype, content.shape, buffer, params)
 
 
 def view(tensor: Tensor, name: str, shape: Sequence[int]) -> Tensor:
-    """The same buffer in another shape of as many elements, whose axes are in ONNX's order."""
+    """A view of the same buffer in another shape with the same element count, in ONNX's axis order."""
     return Tensor(name, tensor.dtype, tuple(shape), tensor.buffer, tensor.params)
 
 
 def float_bits(number: float | np.floating) -> int:
-    """A float32's bits, as an attribute stores it."""
+    """The bits of a float32 as an integer."""
     return int(np.float32(number).view(np.uint32))

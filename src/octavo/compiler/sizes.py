@@ -78,8 +78,8 @@ def lower_with_open_sizes(
     _refuse_growth(programs, firsts, unbounded)
     # Lengths that are too small for some operator are refused by the runtime.
     with suppress(FixedSizeError, ModelError):
-        add(tuple(max(size.least, min(_SMALLEST, size.most)) for size in sizes))
-    largest = tuple(size.most for size in sizes)
+        add(tuple(max(size.minimum, min(_SMALLEST, size.maximum)) for size in sizes))
+    largest = tuple(size.maximum for size in sizes)
     add(largest)
     first.varying = _varying(programs, firsts, degrees)
     _keep_longest(programs, firsts, largest)
@@ -199,7 +199,7 @@ def _refuse_growth(programs: Mapping[Lengths, Program], firsts: Lengths, unbound
     program = programs[firsts]
     for tensor in (program.tensors()[number] for number in _growing(programs, firsts)):
         for size in (program.sizes[index] for index in _grows_with(tensor, program.varying)):
-            if size.most == unbounded:
+            if size.maximum == unbounded:
                 raise OptionError(
                     f"the constant '{tensor.name}' grows with '{size.name}'; set its bounds: "
                     f"`dims={{'{size.name}': (1, 512)}}`"

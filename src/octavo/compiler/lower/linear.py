@@ -26,7 +26,7 @@ class QuantizedLinear:
 
     Attributes:
         source: the activation.
-        weights: int8, output channels along the axis that was asked for.
+        weights: int8, output channels along the axis given to `quantized_linear`.
         scale: float32, one per output channel.
         bias: int32 per output channel, in units of source scale x weight scale.
         float_bias: float32 bias to add to a float result, where `bias` is zero.

@@ -107,8 +107,10 @@ class Lowering:
 
     def quantized(self, value: ir.Value | None) -> Quantized | None:
         """The value as 8-bit integers with per-tensor parameters, in ONNX's axis order; None if it is not quantized."""
-        found = self.quantized_any_layout(value)
-        return None if found is None else Quantized(self.layouts.channels_first(found.tensor), found.params)
+        quantized = self.quantized_any_layout(value)
+        if quantized is None:
+            return None
+        return Quantized(self.layouts.channels_first(quantized.tensor), quantized.params)
 
     def quantized_any_layout(self, value: ir.Value | None) -> Quantized | None:
         """Same as `quantized`, in the layout the tensor already has."""

@@ -18,10 +18,10 @@ def merge_attention(program: Program) -> PassResult:
         if operation.kind != "BatchMatMul" or operation.output.params is None:
             continue
         softmax = flow.source(operation.inputs[0], "SoftmaxFloat")
-        found = None if softmax is None else _scores(flow, softmax.inputs[0])
-        if softmax is None or found is None or not _is_along_rows(softmax, found[0], operation):
+        parts = None if softmax is None else _scores(flow, softmax.inputs[0])
+        if softmax is None or parts is None or not _is_along_rows(softmax, parts[0], operation):
             continue
-        scores, add, mask = found
+        scores, add, mask = parts
         _write(operation, softmax, scores, mask)
         merged += [part for part in (softmax, scores, add) if part is not None]
     return without(program, merged)

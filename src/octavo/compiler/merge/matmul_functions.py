@@ -17,10 +17,10 @@ def merge_matmul_functions(program: Program) -> PassResult:
         if operation.kind != "Quantize":
             continue
         function = flow.source(operation.inputs[0], "UnaryFloat")
-        found = None if function is None else _product(flow, function.inputs[0])
-        if function is None or found is None:
+        parts = None if function is None else _product(flow, function.inputs[0])
+        if function is None or parts is None:
             continue
-        product, add, bias = found
+        product, add, bias = parts
         operation.kind = "MatMulFunction"
         operation.inputs = [*product.inputs, bias]
         operation.attributes = {**function.attributes, **operation.attributes}
