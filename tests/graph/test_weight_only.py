@@ -122,7 +122,7 @@ def test_a_recipe_keeps_the_block_size(tmp_path: Path) -> None:
 def test_a_recipe_with_blocks_does_not_fit_another_target() -> None:
     weights = {"matmul_y": {1: {"grid": "int8[-127,127]", "axis": 1, "block_size": 16}}}
     model, samples = linear()
-    with pytest.raises(OptionError, match="block_size 16 to weights of 'matmul_y', which take no block_size"):
+    with pytest.raises(OptionError, match="block_size 16 for weights of 'matmul_y', which accept no block_size"):
         octavo.quantize(model, samples, "octavo", recipe=Recipe("octavo", weights=weights), verify=False)
 
 
