@@ -56,7 +56,7 @@ def test_what_was_not_trained_is_converted_to_the_same_integers(to: str) -> None
     proto = models.mlp() if target(to).weights_only else states.network()
     samples = models.feeds(proto, batch=32)
     state = states.state(proto, samples, target(to))
-    learnt = trainable(state).learnt()
+    learnt = trainable(state).learned()
     assert {key: each.params.scale.tolist() for key, each in learnt.weights.items()} == {
         key: state.constants[key].as_in_model().params.scale.tolist() for key in learnt.weights
     }
@@ -71,7 +71,7 @@ def test_what_was_not_trained_is_converted_to_the_same_integers(to: str) -> None
 def test_training_begins_with_the_integers_that_a_rung_chose() -> None:
     plain = states.state(states.network(), states.inputs(), FOUR)
     found = rungs_named("round")[0].apply(plain).state
-    learnt = trainable(found).learnt()
+    learnt = trainable(found).learned()
     moved = 0
     for key, each in found.decisions.constants.items():
         np.testing.assert_array_equal(learnt.weights[key].integers, each.integers)
@@ -90,7 +90,7 @@ def test_the_converted_model_has_the_integers_of_the_trained_forward_pass() -> N
         optimizer.step()
     unseen = states.inputs(40, seed=5)
     ours, theirs = outputs(network, unseen)[0], states.outputs(convert(network), unseen)
-    grid = network.learnt().activations["y"]
+    grid = network.learned().activations["y"]
     assert not np.array_equal(states.outputs(state.quantized, unseen), theirs)
     assert np.abs(ours - theirs).max() <= 1.01 * float(grid.scale)
     assert (ours == theirs).mean() > 0.999
