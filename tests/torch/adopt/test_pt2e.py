@@ -1,4 +1,4 @@
-"""Programs with pt2e's quantize operators as QDQ models."""
+"""Conversion of pt2e programs to QDQ models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Q = torch.ops.quantized_decomposed
 
 
 class Quantized(torch.nn.Module):
-    """What convert_pt2e gives of a convolution and a linear layer, for bounds and weights of one's choice."""
+    """A convolution and a linear layer as convert_pt2e returns them, with configurable bounds and weights."""
 
     def __init__(self, low: int = 0, high: int = 255, folded: bool = True, rank: int = 2) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class Quantized(torch.nn.Module):
 
 
 def wide() -> Any:
-    """An input that leaves the grid on both sides."""
+    """An input beyond both bounds of the grid."""
     return converting.images() * 4
 
 
@@ -73,17 +73,17 @@ def stored(model: ir.Model, dtype: ir.DataType) -> list[ir.Value]:
 @pytest.mark.parametrize(
     ("bounds", "folded", "rank"),
     [((0, 255), True, 2), ((0, 127), True, 2), ((20, 200), False, 3)],
-    ids=["whole", "reduced", "narrow, with weights in float"],
+    ids=["full range", "reduced range", "narrow range, float weights"],
 )
-def test_it_computes_what_the_program_does(bounds: tuple[int, int], folded: bool, rank: int) -> None:
+def test_the_model_equals_the_program(bounds: tuple[int, int], folded: bool, rank: int) -> None:
     module = Quantized(*bounds, folded, rank)
     model = from_pt2e(module, (wide(),))
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
-    found = verify(model, module, [(wide() * factor,) for factor in (0.3, 1.0, 3.0)], target=target("x86-vnni"))
-    assert found.holds
-    assert found.equal >= 0.99
-    wanted = module.integers.numpy()
-    assert any(np.array_equal(value.const_value.numpy(), wanted) for value in stored(model, ir.DataType.INT8))
+    agreement = verify(model, module, [(wide() * factor,) for factor in (0.3, 1.0, 3.0)], target=target("x86-vnni"))
+    assert agreement.holds
+    assert agreement.equal >= 0.99
+    integers = module.integers.numpy()
+    assert any(np.array_equal(value.const_value.numpy(), integers) for value in stored(model, ir.DataType.INT8))
 
 
 def test_weights_are_integers_and_biases_int32() -> None:
@@ -98,13 +98,13 @@ def test_weights_are_integers_and_biases_int32() -> None:
     assert not [value for value in stored(model, ir.DataType.FLOAT) if value.const_value.size > 8]
 
 
-def test_a_clip_stands_only_where_bounds_are_narrow_and_values_can_leave_them() -> None:
+def test_clips_are_inserted_only_where_values_can_exceed_narrow_bounds() -> None:
     assert "Clip" not in operators(from_pt2e(Quantized(), (wide(),)))
-    # Not behind the pool, whose input has the same parameters.
+    # Not after the pool, whose input has the same parameters.
     assert operators(from_pt2e(Quantized(0, 127), (wide(),))).count("Clip") == 3
 
 
-def test_it_keeps_dynamic_shapes_and_shares_nothing_with_the_module() -> None:
+def test_the_model_keeps_dynamic_shapes_and_shares_no_memory_with_the_module() -> None:
     module = Quantized()
     batch = {0: torch.export.Dim("N", min=2, max=64)}
     program = torch.export.export(module, (wide(),), dynamic_shapes=(batch,))
@@ -113,17 +113,17 @@ def test_it_keeps_dynamic_shapes_and_shares_nothing_with_the_module() -> None:
     with torch.no_grad():
         module.bias.fill_(1.0)
     other = from_pt2e(module, (wide(),))
-    assert not np.array_equal(*(stored(each, ir.DataType.INT32)[0].const_value.numpy() for each in (model, other)))
+    assert not np.array_equal(*(stored(m, ir.DataType.INT32)[0].const_value.numpy() for m in (model, other)))
     assert verify(model, program, [(converting.images(1, (9, 3, 9, 7)),)]).compared == 45
 
 
-def test_it_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     from_pt2e(Quantized(0, 127), (wide(),))
     assert capfd.readouterr() == ("", "")
 
 
 class Dynamic(torch.nn.Module):
-    """Takes its scale from each input."""
+    """Computes its scale from each input."""
 
     def forward(self, x: Any) -> Any:
         scale, zero_point = Q.choose_qparams(x, 0, 255, 1e-6, torch.uint8)
@@ -131,7 +131,7 @@ class Dynamic(torch.nn.Module):
         return Q.dequantize_per_tensor(q, scale, zero_point, 0, 255, torch.uint8)
 
 
-def test_what_cannot_be_read_is_refused() -> None:
+def test_unsupported_programs_are_errors() -> None:
     with pytest.raises(ModelError, match="no quantized_decomposed operators; give what convert_pt2e returned"):
         from_pt2e(torch.nn.ReLU(), (wide(),))
     with pytest.raises(OptionError, match="sample inputs"):
@@ -144,7 +144,7 @@ def test_what_cannot_be_read_is_refused() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reduce_range", [False, True])
-def test_torchaos_own_models(reduce_range: bool) -> None:
+def test_models_quantized_by_torchao(reduce_range: bool) -> None:
     flow = pytest.importorskip("torchao.quantization.pt2e.quantize_pt2e")
     x86 = pytest.importorskip("torchao.quantization.pt2e.quantizer.x86_inductor_quantizer")
     quantizer = x86.X86InductorQuantizer()
@@ -154,6 +154,5 @@ def test_torchaos_own_models(reduce_range: bool) -> None:
     prepared(converting.images())
     module = flow.convert_pt2e(prepared)
     model = from_pt2e(module, (converting.images(),))
-    found = verify(model, module, [(converting.images(1) * 2,)], target=target("fbgemm"))
-    assert found.holds
+    assert verify(model, module, [(converting.images(1) * 2,)], target=target("fbgemm")).holds
     assert ("Clip" in operators(model)) == reduce_range

@@ -1,4 +1,4 @@
-"""Modules of PyTorch's eager and FX flows as QDQ models."""
+"""Conversion of modules of PyTorch's eager and FX flows to QDQ models."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def module(request: pytest.FixtureRequest) -> Any:
     return converting.by_fx(converting.seeded(converting.Chain), [converting.images()])
 
 
-def test_it_holds_the_modules_integers(module: Any) -> None:
+def test_the_model_has_the_integers_of_the_module(module: Any) -> None:
     model = from_quantized(module, (converting.images(),))
     onnx.checker.check_model(ir.to_proto(model), full_check=True)
     assert not list(violations(model, target("fbgemm")))
@@ -47,21 +47,21 @@ def test_it_holds_the_modules_integers(module: Any) -> None:
     assert [node.op_type for node in model.graph if node.op_type in ("Cast", "Constant", "Identity")] == []
 
 
-def test_it_takes_batches_of_any_size_and_can_be_saved(module: Any, tmp_path: Any) -> None:
+def test_the_model_takes_any_batch_size_and_can_be_saved(module: Any, tmp_path: Any) -> None:
     model = from_quantized(module, (converting.images(),))
     save(model, tmp_path / "model.onnx")
     assert stored_bytes(model) > 0
-    found = verify(ir.load(tmp_path / "model.onnx"), module, [(converting.images(1, (7, 3, 9, 7)),)])
-    assert found.compared == 35
-    assert found.holds
+    agreement = verify(ir.load(tmp_path / "model.onnx"), module, [(converting.images(1, (7, 3, 9, 7)),)])
+    assert agreement.compared == 35
+    assert agreement.holds
 
 
-def test_it_says_nothing(module: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed(module: Any, capfd: pytest.CaptureFixture[str]) -> None:
     from_quantized(module, (converting.images(),))
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_cannot_be_read_is_refused() -> None:
+def test_unsupported_modules_are_errors() -> None:
     with pytest.raises(ModelError, match="no quantized operators; give what convert or convert_fx returned"):
         from_quantized(converting.seeded(converting.Chain), (converting.images(),))
     with pytest.raises(ModelError, match="PyTorch cannot export the quantized module"):

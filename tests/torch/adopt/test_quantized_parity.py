@@ -1,6 +1,6 @@
-"""PyTorch's quantized operators and models against Octavo: the same scales, the same integers.
+"""PyTorch's quantized operators and models against Octavo: equal scales, equal integers.
 
-The parameters that its observers choose are held in tests/test_parity.py and tests/ranges.
+The parameters of its observers are tested in tests/test_parity.py and tests/ranges.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ converting = pytest.importorskip("tests.helpers.torch_conversion")
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
-# x86 without VNNI adds pairs of products in 16 bits. With activations of 7 bits none can leave them, which is
-# why PyTorch's configurations reduce the range.
+# x86 without VNNI adds pairs of products in saturating int16. 7-bit activations cannot overflow it, which is why
+# PyTorch's configurations reduce the range.
 LARGEST_INPUT = 127
 
 
@@ -54,7 +54,7 @@ class Layer:
         self.out_params = QuantParams(UINT8, np.float32(spread * 0.010377), np.int32(zeros[1]))
         step = np.broadcast_to(bias_scale(self.x_params.scale, w_scale), w[:1])
         bias = random.normal(size=w[:1]) * spread / 4
-        # fbgemm adds float biases as they are; whole ones are the same as int32.
+        # fbgemm adds biases in float; multiples of the accumulator's step are the same in int32.
         self.bias = (np.rint(bias / step) * step if whole else bias).astype(np.float32)
         self.bias_integers = quantize_bias(self.bias, self.x_params.scale, step / self.x_params.scale)
 
@@ -76,9 +76,9 @@ class Layer:
         return np.maximum(q, int(self.out_params.zero_point)).astype(q.dtype)
 
 
-def assert_same(layer: Layer, found: NDArray[Any], expected: NDArray[Any], exact: bool) -> None:
+def assert_same(layer: Layer, actual: NDArray[Any], expected: NDArray[Any], exact: bool) -> None:
     assert np.ptp(expected) > 100, "the output must use its grid"
-    steps = np.abs(found.astype(int) - expected.astype(int))
+    steps = np.abs(actual.astype(int) - expected.astype(int))
     if exact:
         assert steps.max() == 0
     else:
@@ -107,25 +107,25 @@ def test_linear(
         layer.x, layer.x_params, layer.w, layer.w_params, layer.out_params, layer.bias_integers, trans_b=True
     )
     exact = whole and engine == "fbgemm"
-    found = torch.ops.quantized.linear(x, packed, scale, zero_point).int_repr().numpy()
-    assert_same(layer, found, expected, exact)
+    actual = torch.ops.quantized.linear(x, packed, scale, zero_point).int_repr().numpy()
+    assert_same(layer, actual, expected, exact)
     if zeros[1] < 200:
-        found = torch.ops.quantized.linear_relu(x, packed, scale, zero_point).int_repr().numpy()
-        assert_same(layer, found, layer.after_relu(expected), exact)
+        actual = torch.ops.quantized.linear_relu(x, packed, scale, zero_point).int_repr().numpy()
+        assert_same(layer, actual, layer.after_relu(expected), exact)
 
 
-def agrees_with_fbgemm(run: Any, packed: Any, layer: Layer, given: dict[str, Any]) -> bool:
-    """Whether PyTorch's own engines give the same, but for ties. oneDNN's ReLU does not on some processors, where the
-    output has a zero point."""
+def agrees_with_fbgemm(run: Any, packed: Any, layer: Layer, attributes: dict[str, Any]) -> bool:
+    """Whether PyTorch's engine agrees with its fbgemm up to ties; oneDNN's ReLU does not on some processors, for
+    outputs with a zero point."""
     x, w, bias, scale, zero_point = layer.tensors()
-    found = run(x, packed, scale, zero_point).int_repr().int()
+    actual = run(x, packed, scale, zero_point).int_repr().int()
     before, torch.backends.quantized.engine = torch.backends.quantized.engine, "fbgemm"
     try:
-        other = torch.ops.quantized.conv2d_prepack(w, bias, *given.values())
+        other = torch.ops.quantized.conv2d_prepack(w, bias, *attributes.values())
         expected = run(x, other, scale, zero_point).int_repr().int()
     finally:
         torch.backends.quantized.engine = before
-    return int((found - expected).abs().max()) <= 1
+    return int((actual - expected).abs().max()) <= 1
 
 
 CONVOLUTIONS = {
@@ -143,26 +143,27 @@ CONVOLUTIONS = {
 @pytest.mark.parametrize("kind", CONVOLUTIONS)
 def test_conv2d(engine: str, kind: str, zeros: tuple[int, int], per_channel: bool, whole: bool) -> None:
     shape, kernel, window = CONVOLUTIONS[kind]
-    given = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1, **window}
+    attributes = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1, **window}
     layer = Layer(shape, kernel, zeros, per_channel, whole)
     x, w, bias, scale, zero_point = layer.tensors()
-    packed = torch.ops.quantized.conv2d_prepack(w, bias, *given.values())
+    packed = torch.ops.quantized.conv2d_prepack(w, bias, *attributes.values())
     expected = conv(
         layer.x, layer.x_params, layer.w, layer.w_params, layer.out_params, layer.bias_integers,
-        strides=given["stride"], pads=2 * given["padding"], dilations=given["dilation"], group=given["groups"],
+        strides=attributes["stride"], pads=2 * attributes["padding"], dilations=attributes["dilation"],
+        group=attributes["groups"],
     )  # fmt: skip
     exact = whole and engine == "fbgemm"
     assert_same(layer, torch.ops.quantized.conv2d(x, packed, scale, zero_point).int_repr().numpy(), expected, exact)
     if zeros[1] < 200:
         with_relu = torch.ops.quantized.conv2d_relu
-        if engine != "fbgemm" and not agrees_with_fbgemm(with_relu, packed, layer, given):
+        if engine != "fbgemm" and not agrees_with_fbgemm(with_relu, packed, layer, attributes):
             pytest.skip(f"PyTorch's {engine} convolution with ReLU differs from its fbgemm's on this processor")
-        found = with_relu(x, packed, scale, zero_point).int_repr().numpy()
-        assert_same(layer, found, layer.after_relu(expected), exact)
+        actual = with_relu(x, packed, scale, zero_point).int_repr().numpy()
+        assert_same(layer, actual, layer.after_relu(expected), exact)
 
 
-# The target fbgemm against a model that PyTorch quantized with its default configuration. PyTorch adds biases in
-# float, ONNX in int32, and the outputs of random networks magnify what that moves: these have none.
+# The target fbgemm against a model that PyTorch quantized with its default configuration. The networks have no biases:
+# PyTorch adds them in float, ONNX in int32, and random networks amplify the difference.
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +176,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[octavo.QuantizationR
     return result, converting.by_fx(module, batches)
 
 
-def test_the_target_chooses_what_pytorch_does(both: tuple[octavo.QuantizationResult, Any]) -> None:
+def test_the_target_chooses_the_parameters_of_pytorch(both: tuple[octavo.QuantizationResult, Any]) -> None:
     result, module = both
     layers = {layer.weights[0].tensor.removesuffix(".weight"): layer for layer in result.layers if layer.weights}
     assert set(layers) == {"conv1", "conv2", "conv3", "fc"}
@@ -185,29 +186,29 @@ def test_the_target_chooses_what_pytorch_does(both: tuple[octavo.QuantizationRes
         [module.conv1_input_zero_point_0.item()],
     )
     for path, layer in layers.items():
-        theirs = getattr(module, path)
-        # The two frameworks' float convolutions differ in the last bits, and so do the ranges that are observed.
-        assert layer.output.scale == pytest.approx([theirs.scale], rel=1e-6)
-        assert layer.output.zero_point == [theirs.zero_point]
-        scales = theirs.weight().q_per_channel_scales().numpy().astype(np.float32)
+        reference = getattr(module, path)
+        # Float convolutions of the two frameworks differ in the last bits, and so do the observed ranges.
+        assert layer.output.scale == pytest.approx([reference.scale], rel=1e-6)
+        assert layer.output.zero_point == [reference.zero_point]
+        scales = reference.weight().q_per_channel_scales().numpy().astype(np.float32)
         assert np.array_equal(np.asarray(layer.weights[0].scale, np.float32), scales)
         stored = result.model.graph.initializers[f"{path}.weight_quantized"].const_value.numpy()
-        assert np.array_equal(stored, theirs.weight().int_repr().numpy())
+        assert np.array_equal(stored, reference.weight().int_repr().numpy())
 
 
-def test_the_target_computes_what_pytorch_does(both: tuple[octavo.QuantizationResult, Any]) -> None:
+def test_the_target_computes_the_integers_of_pytorch(both: tuple[octavo.QuantizationResult, Any]) -> None:
     result, module = both
     samples = [(converting.images(seed, (64, *converting.SHAPE[1:])),) for seed in range(100, 110)]
-    found = verify(result.model, module, samples)
-    assert found.compared == 10 * 64 * 5
-    assert found.worst <= 1.001
-    assert found.equal >= 0.999
+    agreement = verify(result.model, module, samples)
+    assert agreement.compared == 10 * 64 * 5
+    assert agreement.worst <= 1.001
+    assert agreement.equal >= 0.999
 
 
 @pytest.mark.parametrize("engine_name", converting.ENGINES)
-def test_a_model_that_was_read_computes_what_pytorch_does(engine_name: str) -> None:
+def test_a_converted_model_computes_the_integers_of_pytorch(engine_name: str) -> None:
     module = converting.by_hand([converting.images()], engine_name, bias=False)
     model = from_quantized(module, (converting.images(),))
-    found = verify(model, module, [(converting.images(seed, (64, *converting.SHAPE[1:])),) for seed in range(9)])
-    assert found.holds
-    assert found.equal >= 0.999
+    agreement = verify(model, module, [(converting.images(seed, (64, *converting.SHAPE[1:])),) for seed in range(9)])
+    assert agreement.holds
+    assert agreement.equal >= 0.999

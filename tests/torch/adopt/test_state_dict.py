@@ -37,7 +37,7 @@ def fx(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     return folder / "float.onnx", converting.by_fx(module, [converting.images()])
 
 
-def test_the_eager_flows(eager: tuple[Path, Any]) -> None:
+def test_state_dict_of_the_eager_flow(eager: tuple[Path, Any]) -> None:
     file, module = eager
     model = from_state_dict(file, module.state_dict(), names=ADD)
     assert verify(model, module, [(converting.images(1),)], target=target("fbgemm")).holds
@@ -45,7 +45,7 @@ def test_the_eager_flows(eager: tuple[Path, Any]) -> None:
     assert np.array_equal(stored, module.conv2.weight().int_repr().numpy())
 
 
-def test_the_fx_flows(fx: tuple[Path, Any]) -> None:
+def test_state_dict_of_the_fx_flow(fx: tuple[Path, Any]) -> None:
     file, module = fx
     model = from_state_dict(ir.load(file), module.state_dict())
     assert verify(model, module, [(converting.images(1),)], target=target("fbgemm")).holds
@@ -61,30 +61,33 @@ def test_layers_without_integers_stay_in_float(fx: tuple[Path, Any]) -> None:
     assert gemm.inputs[1].is_initializer()
 
 
-def test_biases_are_the_state_dicts(fx: tuple[Path, Any]) -> None:
+def test_biases_come_from_the_state_dict(fx: tuple[Path, Any]) -> None:
     file, module = fx
     state = dict(module.state_dict())
     state["conv1.bias"] = state["conv1.bias"] + 0.25
-    one, other = (from_state_dict(file, each) for each in (module.state_dict(), state))
+    original, shifted = (from_state_dict(file, entries) for entries in (module.state_dict(), state))
     names = ("conv1.given_bias_quantized", "conv1.given_bias_scale")
-    reals = [np.prod([m.graph.initializers[name].const_value.numpy() for name in names], axis=0) for m in (one, other)]
-    np.testing.assert_allclose(reals[1] - reals[0], 0.25, atol=1e-3)
+    biases = [
+        np.prod([model.graph.initializers[name].const_value.numpy() for name in names], axis=0)
+        for model in (original, shifted)
+    ]
+    np.testing.assert_allclose(biases[1] - biases[0], 0.25, atol=1e-3)
 
 
-def changed(state: Any, **more: Any) -> dict[str, Any]:
-    return {**state, **{key.replace("__", "."): value for key, value in more.items()}}
+def changed(state: Any, **entries: Any) -> dict[str, Any]:
+    return {**state, **{key.replace("__", "."): value for key, value in entries.items()}}
 
 
 def test_errors_name_the_key_or_the_tensor(eager: tuple[Path, Any], fx: tuple[Path, Any]) -> None:
     file, module = eager
     state = module.state_dict()
-    with pytest.raises(ModelError, match=r"'other.scale' of the state dict fits nothing"):
+    with pytest.raises(ModelError, match=r"'other.scale' of the state dict has no counterpart"):
         from_state_dict(file, changed(state, other__scale=torch.tensor(1.0)), names=ADD)
-    with pytest.raises(ModelError, match=r"'conv9.weight' of the state dict fits nothing"):
+    with pytest.raises(ModelError, match=r"'conv9.weight' of the state dict has no counterpart"):
         from_state_dict(file, changed(state, conv9__weight=state["conv2.weight"]), names=ADD)
     with pytest.raises(ModelError, match=r"no scale for .* of Add '/Add'"):
         from_state_dict(file, state)
-    with pytest.raises(ModelError, match="'/Add' is said to be the module 'none'"):
+    with pytest.raises(ModelError, match="names maps '/Add' to module 'none'"):
         from_state_dict(file, state, names={"/Add": "none"})
     with pytest.raises(ModelError, match=r"no scale for graph input 'x'"):
         from_state_dict(file, {key: value for key, value in state.items() if "quant." not in key}, names=ADD)

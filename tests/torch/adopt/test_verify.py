@@ -1,4 +1,4 @@
-"""Whether verify tells models apart that differ."""
+"""Comparison of QDQ models with the PyTorch models they were read from."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def both() -> tuple[ir.Model, Any]:
 
 
 def shifted(model: ir.Model, steps: int) -> ir.Model:
-    """The model with its last zero point moved: every output is so many steps off."""
+    """The model with its last zero point changed, which shifts every output by `steps`."""
     other = model.clone()
     node = other.graph.outputs[0].producer()
     assert node is not None
@@ -41,24 +41,24 @@ def shifted(model: ir.Model, steps: int) -> ir.Model:
 
 
 def test_the_same_model_agrees(both: tuple[ir.Model, Any]) -> None:
-    found = verify(*both, [(converting.images(seed),) for seed in range(3)], target=target("fbgemm"))
-    assert found.holds
-    assert found.compared == 60
+    agreement = verify(*both, [(converting.images(seed),) for seed in range(3)], target=target("fbgemm"))
+    assert agreement.holds
+    assert agreement.compared == 60
 
 
 @pytest.mark.parametrize(("steps", "holds"), [(1, True), (3, False)])
-def test_differences_are_counted_in_steps(both: tuple[ir.Model, Any], steps: int, holds: bool) -> None:
+def test_differences_are_in_quantization_steps(both: tuple[ir.Model, Any], steps: int, holds: bool) -> None:
     model, module = both
-    known = verify(model, module, [(converting.images(),)])
-    assert (known.equal, known.worst) == (1.0, 0.0)
-    found = verify(shifted(model, steps), module, [(converting.images(),)])
-    assert found.equal == 0.0
-    assert found.worst == pytest.approx(steps, rel=1e-4)
-    assert found.holds == holds
+    unshifted = verify(model, module, [(converting.images(),)])
+    assert (unshifted.equal, unshifted.worst) == (1.0, 0.0)
+    agreement = verify(shifted(model, steps), module, [(converting.images(),)])
+    assert agreement.equal == 0.0
+    assert agreement.worst == pytest.approx(steps, rel=1e-4)
+    assert agreement.holds == holds
 
 
 class Float(torch.nn.Module):
-    """An output that no grid is behind, `error` times 1 off."""
+    """The module with a float output, shifted by `error`."""
 
     def __init__(self, module: Any, error: float) -> None:
         super().__init__()
@@ -68,21 +68,23 @@ class Float(torch.nn.Module):
         return self.module(x) + self.error
 
 
-def test_outputs_in_float_are_counted_in_255ths_of_their_range(both: tuple[ir.Model, Any]) -> None:
+def test_the_step_of_float_outputs_is_1_255th_of_their_range(both: tuple[ir.Model, Any]) -> None:
     model, module = both
-    free = model.clone()
-    node = free.graph.outputs[0].producer()
+    in_float = model.clone()
+    node = in_float.graph.outputs[0].producer()
     assert node is not None
-    result = ir.node("Identity", [node.outputs[0]], name="free")
-    result.outputs[0].name, result.outputs[0].type = "free", node.outputs[0].type
+    result = ir.node("Identity", [node.outputs[0]], name="float")
+    result.outputs[0].name, result.outputs[0].type = "float", node.outputs[0].type
     result.outputs[0].shape = node.outputs[0].shape
-    free.graph.append(result)
-    free.graph.outputs[0] = result.outputs[0]
+    in_float.graph.append(result)
+    in_float.graph.outputs[0] = result.outputs[0]
     width = float(np.ptp(module(converting.images()).numpy()))
-    assert verify(free, Float(module, 4 * width / 255), [(converting.images(),)]).worst == pytest.approx(4, rel=1e-3)
+    assert verify(in_float, Float(module, 4 * width / 255), [(converting.images(),)]).worst == pytest.approx(
+        4, rel=1e-3
+    )
 
 
-def test_mistakes_are_named(both: tuple[ir.Model, Any]) -> None:
+def test_invalid_arguments_are_errors(both: tuple[ir.Model, Any]) -> None:
     model, module = both
     with pytest.raises(DataError, match="no samples"):
         verify(model, module, [])

@@ -1,4 +1,4 @@
-"""Modules in: names, shapes and values of what is exported, and what is said of what cannot be."""
+"""Export to ONNX: names, shapes and values, and the errors for modules that cannot be exported."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ NETS = {
 @pytest.fixture(scope="module")
 def exported() -> dict[str, tuple[Any, ir.Model]]:
     """Each network in training mode, and its model from an example of one sample."""
-    found = {}
+    models = {}
     for seed, (name, (make, data)) in enumerate(NETS.items()):
         torch.manual_seed(seed)
         module = settled(make()).train()
         if name == "separable":
             module[0].eval()
-        found[name] = (module, to_onnx(module, data(1)))
-    return found
+        models[name] = (module, to_onnx(module, data(1)))
+    return models
 
 
 class Sum(nn.Module):
-    """Of two inputs."""
+    """A linear layer of the sum of two inputs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +115,7 @@ class TestNames:
         ]
         assert {"embed.weight", "attn.query.weight", "mlp.2.bias"} <= set(model.graph.initializers)
 
-    def test_ends_and_dimensions(self, exported: dict[str, tuple[Any, ir.Model]]) -> None:
+    def test_inputs_outputs_and_dimensions(self, exported: dict[str, tuple[Any, ir.Model]]) -> None:
         model = exported["encoder"][1]
         assert [(spec.name, spec.shape) for spec in input_specs(model)] == [("ids", ("batch", 6))]
         assert [(spec.name, spec.shape) for spec in output_specs(model)] == [
@@ -124,15 +124,15 @@ class TestNames:
         ]
 
     @pytest.mark.parametrize("name", NETS)
-    def test_all_are_unique_and_nothing_of_the_exporter_is_left(
+    def test_names_are_unique_and_no_metadata_of_the_exporter_is_left(
         self, name: str, exported: dict[str, tuple[Any, ir.Model]]
     ) -> None:
         graph = exported[name][1].graph
         names = [node.name for node in graph]
         values = [value.name for node in graph for value in node.outputs]
-        ends = [*(value.name for value in graph.inputs), *graph.initializers]
+        sources = [*(value.name for value in graph.inputs), *graph.initializers]
         assert len(set(names)) == len(names)
-        assert len({*values, *ends}) == len(values) + len(ends)
+        assert len({*values, *sources}) == len(values) + len(sources)
         assert not any(node.metadata_props for node in graph)
 
     def test_a_module_that_is_called_twice(self) -> None:
@@ -150,10 +150,10 @@ class TestNames:
         assert [spec.name for spec in output_specs(model)] == ["output_0", "output_1", "output_3"]
 
 
-class TestWhatIsComputed:
+class TestValues:
     @pytest.mark.parametrize("count", [1, 3, 7])
     @pytest.mark.parametrize("name", NETS)
-    def test_outputs_are_the_module_s_at_any_batch(
+    def test_outputs_equal_the_module_at_any_batch_size(
         self, name: str, count: int, exported: dict[str, tuple[Any, ir.Model]]
     ) -> None:
         module, model = exported[name]
@@ -161,10 +161,10 @@ class TestWhatIsComputed:
         with torch.no_grad():
             expected = copy.deepcopy(module).eval()(x)
         expected = expected if isinstance(expected, dict) else {"output": expected}
-        found = ran(model, **{input_specs(model)[0].name: x})
-        assert found.keys() == expected.keys()
+        outputs = ran(model, **{input_specs(model)[0].name: x})
+        assert outputs.keys() == expected.keys()
         for key, value in expected.items():
-            np.testing.assert_allclose(found[key], value.numpy(), atol=1e-5)
+            np.testing.assert_allclose(outputs[key], value.numpy(), atol=1e-5)
 
     def test_the_model_keeps_its_weights_when_the_module_trains_on(self) -> None:
         module, x = nn.Linear(4, 2), torch.ones(2, 4)
@@ -173,20 +173,20 @@ class TestWhatIsComputed:
         module.weight.data.zero_()
         assert np.array_equal(ran(model, input=x)["output"], before)
 
-    def test_it_is_the_same_each_time(self) -> None:
+    def test_exports_are_reproducible(self) -> None:
         module = settled(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2)))
         first, second = (ir.to_proto(to_onnx(module, images(1))).SerializeToString() for _ in range(2))
         assert first == second
 
 
-class TestTheModule:
-    def test_training_flags_stay_each_part_s_own(self, exported: dict[str, tuple[Any, ir.Model]]) -> None:
+class TestModuleState:
+    def test_training_flags_of_submodules_are_kept(self, exported: dict[str, tuple[Any, ir.Model]]) -> None:
         module = exported["separable"][0]
         assert module.training
         assert module[1].training
         assert not any(part.training for part in module[0].modules())
 
-    def test_buffers_and_hooks_stay(self) -> None:
+    def test_buffers_are_kept_and_hooks_removed(self) -> None:
         module = settled(Residual()).train()
         before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
         to_onnx(module, {"image": images(2).numpy()})
@@ -202,19 +202,19 @@ class TestTheModule:
         to_onnx(Loud(2, 2), torch.ones(1, 2))
         assert capfd.readouterr() == ("", "")
 
-    def test_one_inside_a_data_parallel(self) -> None:
+    def test_a_module_inside_data_parallel(self) -> None:
         assert nodes(to_onnx(nn.DataParallel(nn.Sequential(nn.Linear(2, 2))), torch.ones(1, 2)), "Gemm") == ["0"]
 
 
 class TestShapes:
-    def test_a_network_of_one_batch_keeps_it(self) -> None:
+    def test_a_fixed_batch_size_is_kept(self) -> None:
         class Fixed(nn.Linear):
             def forward(self, x):
                 return super().forward(x.reshape(1, 4))
 
         assert input_specs(to_onnx(Fixed(4, 2), torch.ones(1, 4)))[0].shape == (1, 4)
 
-    def test_inputs_of_another_first_size_are_fixed(self) -> None:
+    def test_inputs_with_another_size_on_axis_0_are_static(self) -> None:
         class Scaled(nn.Module):
             def forward(self, x, table):
                 return x @ table
@@ -222,58 +222,58 @@ class TestShapes:
         first, second = input_specs(to_onnx(Scaled(), (torch.ones(1, 5), torch.ones(5, 2))))
         assert (first.shape, second.shape) == (("batch", 5), (5, 2))
 
-    def test_the_caller_s_own(self) -> None:
+    def test_dynamic_shapes_of_the_caller(self) -> None:
         shapes = {"ids": {0: Dim("rows"), 1: Dim("sequence", max=64)}}
         model = to_onnx(Encoder(), {"ids": tokens(3)}, shapes)
         assert input_specs(model)[0].shape == ("rows", "sequence")
         assert ran(model, ids=torch.zeros(2, 9, dtype=torch.int64))["hidden"].shape == (2, 9, 16)
 
-    def test_an_exported_program_has_its_own(self) -> None:
+    def test_dynamic_shapes_of_an_exported_program(self) -> None:
         program = torch.export.export(Encoder().eval(), (tokens(3),), dynamic_shapes=({1: Dim("sequence", max=64)},))
         model = to_onnx(program)
         assert input_specs(model)[0].shape == (3, "ids_dim_1")
         assert nodes(model, "Gemm") == ["head"]
 
 
-class TestRefusals:
-    def test_the_smallest_part_is_named(self) -> None:
+class TestErrors:
+    def test_the_smallest_failing_submodule_is_named(self) -> None:
         with pytest.raises(
             ModelError, match=r"^module 'stages\.1\.1' \(Branching\) cannot be exported: .*; rewrite"
         ) as e:
             to_onnx(Faulty(), torch.ones(1, 4))
         assert "\n" not in str(e.value)
 
-    def test_a_module_that_fails_itself(self) -> None:
+    def test_a_module_that_fails_on_its_inputs(self) -> None:
         with pytest.raises(ModelError, match=r"fails on the example inputs: RuntimeError: .*; give inputs"):
             to_onnx(nn.Linear(4, 2), torch.ones(1, 5))
 
-    def test_the_outermost_module(self) -> None:
+    def test_a_failing_root_module(self) -> None:
         with pytest.raises(ModelError, match=r"^the module \(Branching\) cannot be exported"):
             to_onnx(Branching(), torch.ones(2, 2))
 
     @pytest.mark.parametrize("example", [(), (1, 2, 3), {"y": 1}])
     def test_inputs_that_forward_does_not_take(self, example: Any) -> None:
-        with pytest.raises(ModelError, match="not what the forward of Linear takes"):
+        with pytest.raises(ModelError, match="do not fit the forward of Linear"):
             to_onnx(nn.Linear(4, 2), example)
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-    def test_other_floats(self, dtype: Any) -> None:
+    def test_other_float_dtypes(self, dtype: Any) -> None:
         with pytest.raises(ModelError, match=r"'weight' of the module is \w+ but float32 is needed"):
             to_onnx(nn.Linear(4, 2).to(dtype), torch.ones(1, 4, dtype=dtype))
 
-    def test_no_values(self) -> None:
+    def test_parameters_on_the_meta_device(self) -> None:
         with pytest.raises(ModelError, match="device meta"):
             to_onnx(nn.Linear(4, 2, device="meta"), torch.ones(1, 4))
 
     def test_a_program_in_training_mode(self) -> None:
         program = torch.export.export(nn.Sequential(nn.Linear(4, 4), nn.Dropout()).train(), (torch.ones(2, 4),))
-        with pytest.raises(ModelError, match="as in training"):
+        with pytest.raises(ModelError, match="in training mode"):
             to_onnx(program)
         with pytest.raises(OptionError, match="leave out example_inputs"):
             to_onnx(program, torch.ones(2, 4))
 
-    def test_no_module(self) -> None:
-        with pytest.raises(ModelError, match="a list is no PyTorch module"):
+    def test_an_object_that_is_not_a_module(self) -> None:
+        with pytest.raises(ModelError, match="a list is not a PyTorch module"):
             to_onnx([], torch.ones(1))
 
     def test_without_pytorch(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,7 +284,7 @@ class TestRefusals:
 
 
 class TestQuantize:
-    """The whole way, from a module to a quantized model."""
+    """Quantization of modules, end to end."""
 
     def test_from_a_loader_of_inputs_and_labels(self) -> None:
         module = settled(Residual())
@@ -310,7 +310,7 @@ class TestQuantize:
         assert expected <= {layer.name for layer in result.layers}
         assert result.calibration_samples == 11
 
-    def test_an_example_is_asked_for_where_none_can_be_taken(self) -> None:
+    def test_example_inputs_are_required_for_iterators(self) -> None:
         with pytest.raises(ModelError, match="give example_inputs"):
             octavo.quantize(nn.Linear(4, 2), iter([np.ones((1, 4), np.float32)]))
 
@@ -324,7 +324,7 @@ class TestQuantize:
         ],
         ids=["dict and label", "tuple and label", "dict", "tuple"],
     )
-    def test_loaders_of_other_items(self, item: Any) -> None:
+    def test_loaders_with_dict_and_tuple_items(self, item: Any) -> None:
         loader = torch.utils.data.DataLoader([item] * 6, batch_size=2)
         result = octavo.quantize(Sum(), loader, target="octavo", verify=False)
         assert [spec.name for spec in input_specs(result.model)] == ["a", "b"]
@@ -340,6 +340,6 @@ class TestQuantize:
         data = {"array": rows, "dict": {"input": rows}}.get(kind, path)
         assert octavo.quantize(nn.Linear(4, 2), data, target="octavo", verify=False).calibration_samples == 5
 
-    def test_a_file_that_is_not_there(self, tmp_path: Path) -> None:
+    def test_a_missing_file(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="does not exist"):
             octavo.quantize(nn.Linear(4, 2), tmp_path / "none.npz")

@@ -1,4 +1,4 @@
-"""PyTorch's results against ONNX Runtime's on the same subgraphs."""
+"""Nodes evaluated in PyTorch against ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from octavo.errors import DependencyError
 from octavo.graph import prepare
 from octavo.torch import evaluate, untranslatable
 
-NOT_HERE = {"pool_with_indices": "MaxPool", "resize": "Resize", "if_subgraph": "If", "local_function": "Block"}
-HERE = sorted(set(models.PATTERNS) - set(NOT_HERE))
+UNSUPPORTED = {"pool_with_indices": "MaxPool", "resize": "Resize", "if_subgraph": "If", "local_function": "Block"}
+SUPPORTED = sorted(set(models.PATTERNS) - set(UNSUPPORTED))
 
 
-@pytest.mark.parametrize("pattern", HERE)
-def test_it_computes_what_onnx_runtime_does(pattern: str) -> None:
+@pytest.mark.parametrize("pattern", SUPPORTED)
+def test_float_models_equal_onnx_runtime(pattern: str) -> None:
     model, feeds = prepare(ir.from_proto(models.PATTERNS[pattern]())), models.feeds(models.PATTERNS[pattern]())
     for name, array in Session(model).run(feeds).items():
         np.testing.assert_allclose(_run(model, feeds)[name], array, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("pattern", HERE)
-def test_quantized_models_differ_by_a_step_at_most(pattern: str) -> None:
+@pytest.mark.parametrize("pattern", SUPPORTED)
+def test_quantized_models_differ_by_at_most_one_step(pattern: str) -> None:
     proto = models.PATTERNS[pattern]()
     feeds = models.feeds(proto)
     model = octavo.quantize(proto, calibration=feeds, target="octavo", verify=False).model
@@ -44,7 +44,7 @@ def test_quantized_models_differ_by_a_step_at_most(pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("op", "shapes", "more"),
+    ("op", "shapes", "attributes"),
     [
         ("MaxPool", [(2, 3, 9, 8)], {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1],
                                     "dilations": [2, 1]}),
@@ -71,22 +71,22 @@ def test_quantized_models_differ_by_a_step_at_most(pattern: str) -> None:
          {"group": 2, "strides": [2, 2], "pads": [1, 0, 1, 1], "output_padding": [1, 0], "dilations": [1, 2]}),
     ],
 )  # fmt: skip
-def test_operators_with_their_attributes(op: str, shapes: list[tuple[int, ...]], more: dict[str, Any]) -> None:
+def test_operators_with_their_attributes(op: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any]) -> None:
     rng, rank = np.random.default_rng(0), {"ReduceMean": 0, "ReduceSum": 0, "Flatten": 2}.get(op, len(shapes[0]))
-    given = {f"x{i}": np.abs(rng.normal(size=s)).astype(np.float32) - 0.1 * (op != "Pow") for i, s in enumerate(shapes)}
-    proto = models.build([models.node(op, [*given], "y", **more)], {n: a.shape for n, a in given.items()},
+    feeds = {f"x{i}": np.abs(rng.normal(size=s)).astype(np.float32) - 0.1 * (op != "Pow") for i, s in enumerate(shapes)}
+    proto = models.build([models.node(op, [*feeds], "y", **attributes)], {n: a.shape for n, a in feeds.items()},
                          {"y": [None] * rank}, opset=20)  # fmt: skip
     model = ir.from_proto(proto)
-    np.testing.assert_allclose(_run(model, given)["y"], Session(model).run(given)["y"], atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(_run(model, feeds)["y"], Session(model).run(feeds)["y"], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("start", "end", "step"), [(1, 5, 2), (-3, 100, 1), (4, 0, -1), (-1, -100, -2)])
 def test_slices(start: int, end: int, step: int) -> None:
-    places = {name: np.array([each], np.int64) for name, each in zip("seaz", (start, end, 1, step), strict=True)}
-    proto = models.build([models.node("Slice", ["x", *"seaz"], "y")], {"x": [2, 6]}, {"y": [2, None]}, places)
-    given = {"x": np.arange(12, dtype=np.float32).reshape(2, 6)}
+    bounds = {name: np.array([value], np.int64) for name, value in zip("seaz", (start, end, 1, step), strict=True)}
+    proto = models.build([models.node("Slice", ["x", *"seaz"], "y")], {"x": [2, 6]}, {"y": [2, None]}, bounds)
+    feeds = {"x": np.arange(12, dtype=np.float32).reshape(2, 6)}
     model = ir.from_proto(proto)
-    assert np.array_equal(_run(model, given)["y"], Session(model).run(given)["y"])
+    assert np.array_equal(_run(model, feeds)["y"], Session(model).run(feeds)["y"])
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_slices(start: int, end: int, step: int) -> None:
 def test_masks_and_shapes(body: str) -> None:
     text = f'<ir_version: 8, opset_import: ["" : 17]> g (float[3, 3] x, float[1] o) => (float[a, b] y) {{ {body} }}'
     model = ir.from_proto(onnx.parser.parse_model(text))
-    given = {"x": np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32), "o": np.full(1, 0.25, np.float32)}
-    assert np.array_equal(_run(model, given)["y"], Session(model).run(given)["y"])
+    feeds = {"x": np.random.default_rng(0).normal(size=(3, 3)).astype(np.float32), "o": np.full(1, 0.25, np.float32)}
+    assert np.array_equal(_run(model, feeds)["y"], Session(model).run(feeds)["y"])
 
 
-def test_rounding_lets_gradients_through_and_the_ends_of_the_grid_do_not() -> None:
+def test_gradients_pass_through_rounding_and_are_0_beyond_the_grid() -> None:
     scale = {"s": np.array(0.5, np.float32), "z": np.array(3, np.uint8)}
     nodes = [models.node("QuantizeLinear", ["x", "s", "z"], "q"), models.node("DequantizeLinear", ["q", "s", "z"], "y")]
     model = ir.from_proto(models.build(nodes, {"x": [3]}, {"y": [3]}, scale))
@@ -124,12 +124,12 @@ def test_rounding_lets_gradients_through_and_the_ends_of_the_grid_do_not() -> No
     assert x.grad.tolist() == [0.0, 1.0, 0.0]
 
 
-@pytest.mark.parametrize(("pattern", "op"), sorted(NOT_HERE.items()))
-def test_operators_it_does_not_know_are_named_once(pattern: str, op: str) -> None:
+@pytest.mark.parametrize(("pattern", "op"), sorted(UNSUPPORTED.items()))
+def test_unsupported_operators_are_named_once(pattern: str, op: str) -> None:
     assert untranslatable(list(ir.from_proto(models.PATTERNS[pattern]()).graph)) == [op]
 
 
-def test_without_pytorch_it_says_which_extra_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pytorch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(DependencyError, match=r"octavo\[torch\]"):
         octavo.torch.evaluate([], {})
@@ -138,9 +138,8 @@ def test_without_pytorch_it_says_which_extra_to_install(monkeypatch: pytest.Monk
 def _run(model: ir.Model, feeds: models.Arrays) -> models.Arrays:
     nodes = list(model.graph)
     assert untranslatable(nodes) == []
-    return {
-        name: found.numpy() for name, found in evaluate(nodes, {n: torch.tensor(a) for n, a in feeds.items()}).items()
-    }
+    values = evaluate(nodes, {name: torch.tensor(array) for name, array in feeds.items()})
+    return {name: tensor.numpy() for name, tensor in values.items()}
 
 
 def _scales(model: ir.Model) -> list[ir.Value]:

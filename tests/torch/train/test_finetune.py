@@ -1,4 +1,4 @@
-"""Distillation: it learns on what it is not judged by, stops, and goes on where it was killed."""
+"""Distillation: held-out samples, stopping, reproducibility, and resuming from checkpoints."""
 
 from __future__ import annotations
 
@@ -39,28 +39,29 @@ def state() -> State:
 def noise(state: State, network: Any) -> float:
     """Mean squared error on samples that are neither trained on nor held out."""
     unseen = states.inputs(64, seed=11)
-    right = next(iter(Session(state.reference, threads=1).run(unseen).values()))
+    reference = next(iter(Session(state.reference, threads=1).run(unseen).values()))
     with torch.no_grad():
-        return float(np.square(network(torch.tensor(unseen["x"])).numpy() - right).mean())
+        return float(np.square(network(torch.tensor(unseen["x"])).numpy() - reference).mean())
 
 
 def weights(network: Any) -> dict[str, np.ndarray]:
-    return {name: each.numpy().copy() for name, each in network.state_dict().items()}
+    return {name: tensor.numpy().copy() for name, tensor in network.state_dict().items()}
 
 
 def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_training_errs_less_on_unseen_samples() -> None:
-    # Activations of four bits leave noise that no weights take away.
+def test_training_reduces_the_error_on_unseen_samples() -> None:
+    # Only weights have 4 bits: the noise of 4-bit activations cannot be trained away.
     state = states.state(states.network(), states.inputs(64), target("octavo").with_bits(weights=4))
     network = trainable(state)
     before = noise(state, network)
-    found = finetune(network, states.inputs(64), epochs=40, learning_rate=3e-3, batch_size=8, threads=1)
+    training = finetune(network, states.inputs(64), epochs=40, learning_rate=3e-3, batch_size=8, threads=1)
     assert noise(state, network) < 0.6 * before
-    assert found.agreement_db[found.best] == max(found.agreement_db[20:]) > found.agreement_db[0] + 2
-    assert len(found.agreement_db) == found.epochs + 1
+    agreement = training.agreement_db
+    assert agreement[training.best] == max(agreement[20:]) > agreement[0] + 2
+    assert len(agreement) == training.epochs + 1
 
 
 def test_the_same_seed_gives_the_same_weights(state: State) -> None:
@@ -73,34 +74,33 @@ def test_the_same_seed_gives_the_same_weights(state: State) -> None:
     assert not same(runs[0], runs[2])
 
 
-def test_a_teacher_of_ones_own(state: State) -> None:
-    """What it says is learnt, though it is not the float model."""
-    given = torch.tensor(states.inputs(64)["x"])
+def test_a_custom_teacher_replaces_the_float_model(state: State) -> None:
+    inputs = torch.tensor(states.inputs(64)["x"])
     network = trainable(state)
-    floats = torch.tensor(next(iter(Session(state.reference, threads=1).run({"x": given.numpy()}).values())))
+    floats = torch.tensor(next(iter(Session(state.reference, threads=1).run({"x": inputs.numpy()}).values())))
 
-    def far() -> float:
+    def error() -> float:
         with torch.no_grad():
-            return float((network(given) - 0.5 * floats).square().mean())
+            return float((network(inputs) - 0.5 * floats).square().mean())
 
-    before = far()
+    before = error()
 
     def teacher(x: Any) -> Any:
         return 0.5 * torch.tensor(next(iter(Session(state.reference, threads=1).run({"x": x.numpy()}).values())))
 
-    finetune(network, {"x": given.numpy()}, teacher, epochs=40, learning_rate=1e-2, batch_size=8, threads=1)
-    assert far() < 0.5 * before
+    finetune(network, {"x": inputs.numpy()}, teacher, epochs=40, learning_rate=1e-2, batch_size=8, threads=1)
+    assert error() < 0.5 * before
 
 
-def test_it_stops_when_nothing_gets_better(state: State) -> None:
+def test_training_stops_without_improvement(state: State) -> None:
     network = trainable(state)
     first = weights(network)
-    found = finetune(network, states.inputs(64), epochs=50, learning_rate=3.0, patience=2, threads=1)
-    assert (found.epochs, found.best) == (3, 0)
+    training = finetune(network, states.inputs(64), epochs=50, learning_rate=3.0, patience=2, threads=1)
+    assert (training.epochs, training.best) == (3, 0)
     assert same(weights(network), first)
 
 
-def test_interrupted_it_goes_on_to_the_same_weights(state: State, tmp_path: Path) -> None:
+def test_resuming_after_an_interruption_gives_the_same_weights(state: State, tmp_path: Path) -> None:
     whole, parts = trainable(state), trainable(state)
     full = finetune(whole, states.inputs(64), epochs=6, threads=1)
 
@@ -131,10 +131,10 @@ def test_interrupted_it_goes_on_to_the_same_weights(state: State, tmp_path: Path
     rest = finetune(parts, states.inputs(64), epochs=6, threads=1, checkpoint=tmp_path / "c")
     assert rest.agreement_db == full.agreement_db
     assert same(weights(whole), weights(parts))
-    # Another job does not go on from it, nor does one whose file is damaged.
+    # A training with other settings does not resume from it, and a damaged file is ignored.
     other = finetune(trainable(state), states.inputs(64), epochs=2, threads=1, checkpoint=tmp_path / "c")
     assert other.epochs == 2
-    (tmp_path / "c").write_bytes(b"PK\x03\x04 no archive")
+    (tmp_path / "c").write_bytes(b"PK\x03\x04 not an archive")
     assert finetune(trainable(state), states.inputs(64), epochs=2, threads=1, checkpoint=tmp_path / "c").epochs == 2
 
 
@@ -148,12 +148,12 @@ from octavo.torch.train import distillation
 distillation._CHECKPOINT_SECONDS = 0.0
 network = trainable(states.state(states.network(), states.inputs(64), target("octavo").with_bits(4, 4)))
 finetune(network, states.inputs(64), epochs=40, threads=1, checkpoint=sys.argv[1])
-np.savez(sys.argv[2], **{name: each.numpy() for name, each in network.state_dict().items()})
+np.savez(sys.argv[2], **{name: tensor.numpy() for name, tensor in network.state_dict().items()})
 """
 
 
 @pytest.mark.slow
-def test_killed_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+def test_resuming_after_sigkill_gives_the_same_weights(tmp_path: Path) -> None:
     def start(checkpoint: str, out: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-c", SCRIPT, tmp_path / checkpoint, tmp_path / out]
         return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
@@ -164,27 +164,27 @@ def test_killed_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         time.sleep(0.01)
     time.sleep(0.2)
     killed.send_signal(signal.SIGKILL)
-    assert killed.wait() == -signal.SIGKILL, "it was done before it could be killed"
+    assert killed.wait() == -signal.SIGKILL, "training ended before the kill"
     assert start("part", "part.npz").wait() == 0
     with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "part.npz") as part:
         assert same(dict(whole), dict(part))
 
 
-def test_variable_lengths_and_whole_numbers_are_trained_on_as_they_come() -> None:
+def test_training_takes_batches_of_integers_and_variable_lengths() -> None:
     proto = models.embedding()
     batches = [models.feeds(proto, seed, batch=4) for seed in range(20)]
     state = states.state(proto, batches)
-    found = finetune(trainable(state), batches, epochs=2, threads=1)
-    assert isinstance(found, Training)
-    assert found.epochs >= 1
+    training = finetune(trainable(state), batches, epochs=2, threads=1)
+    assert isinstance(training, Training)
+    assert training.epochs >= 1
 
 
-def test_what_is_held_out_is_not_trained_on() -> None:
+def test_held_out_samples_are_not_used_for_training() -> None:
     x = np.arange(80, dtype=np.float32)[:, None, None, None] * np.ones((1, 4, 8, 8), np.float32)
     specs = input_specs(states.state(states.network(), states.inputs()).model)
     sets: list[Any] = [{"x": x}, [x[i : i + 5] for i in range(0, 80, 5)]]
-    for given in sets:
-        data = examples(open_samples(given, specs), 8, fixed=False, seed=0)
+    for source in sets:
+        data = examples(open_samples(source, specs), 8, fixed=False, seed=0)
         held = {float(v) for batch in data.held_out for v in batch["x"][:, 0, 0, 0]}
         random = torch.Generator().manual_seed(0)
         seen = [float(v) for batch in data.epoch(random) for v in batch["x"][:, 0, 0, 0]]
@@ -194,10 +194,10 @@ def test_what_is_held_out_is_not_trained_on() -> None:
         assert data.steps == len(list(data.epoch(random)))
 
 
-def test_mistakes_are_told_in_one_sentence(state: State) -> None:
-    with pytest.raises(OptionError, match="0 epochs train nothing"):
+def test_invalid_arguments_are_errors(state: State) -> None:
+    with pytest.raises(OptionError, match="cannot train for 0 epochs; both must be positive"):
         finetune(trainable(state), states.inputs(64), epochs=0)
-    with pytest.raises(OptionError, match="5 epochs at a learning rate of -1 train nothing"):
+    with pytest.raises(OptionError, match="cannot train for 5 epochs at a learning rate of -1; both must be positive"):
         finetune(trainable(state), states.inputs(64), epochs=5, learning_rate=-1.0)
     with pytest.raises(DataError, match="1 samples are too few"):
         finetune(trainable(state), states.inputs(1))

@@ -1,4 +1,4 @@
-"""Learnt rounding on a single product, where the best integers are known."""
+"""Learned rounding of a single MatMul, for which the best integers are known."""
 
 from __future__ import annotations
 
@@ -22,36 +22,36 @@ NODES = list(
 )
 
 
-def task(**more: object) -> Task:
+def task(**changes: object) -> Task:
     weight = Rounded("w", REAL, np.zeros((2, 2), np.int8), np.ones((1, 2), np.float32), -7, 7)
-    return replace(Task(NODES, {"y": "y"}, [weight], [], 400, 16, 0), **more)  # type: ignore[arg-type]
+    return replace(Task(NODES, {"y": "y"}, [weight], [], 400, 16, 0), **changes)  # type: ignore[arg-type]
 
 
 def batch(weight: dict[str, np.ndarray] | None = None) -> Batch:
-    """Both inputs are always alike, so that only the sum of a column's weights counts."""
+    """Samples with two equal inputs, so that only the sum of each weight column matters."""
     x = np.repeat(np.random.default_rng(0).normal(size=(64, 1)).astype(np.float32), 2, axis=1)
     return Batch({"x": x}, {"y": x @ REAL.astype(np.float32)}, weight or {}, 64)
 
 
-def test_weights_are_rounded_for_their_sum() -> None:
+def test_rounding_minimizes_the_error_of_the_sum() -> None:
     (q,) = learn_rounding(task(), [batch()], {})
     assert sorted(q[:, 0]) == [0, 1]
     assert q[:, 1].sum() == 0
     assert block_error(task(), [batch()], [q], {}) < 0.3 * block_error(task(), [batch()], [np.zeros((2, 2))], {})
 
 
-def test_they_stay_on_the_grid() -> None:
+def test_integers_stay_on_the_grid() -> None:
     weight = replace(task().weights[0], real=REAL + 9, integers=np.full((2, 2), 7, np.int8))
     (q,) = learn_rounding(task(weights=[weight]), [batch()], {})
     assert q.max() <= 7
 
 
-def test_an_exit_that_does_not_count_is_no_error() -> None:
+def test_outputs_of_weight_0_do_not_count() -> None:
     weight = np.zeros((64, 2), np.float32)
     assert block_error(task(), [batch({"y": weight})], [np.zeros((2, 2))], {}) == 0
 
 
-def test_a_bias_takes_up_the_mean() -> None:
+def test_bias_correction_removes_the_mean_error() -> None:
     model = build(
         [node("Gemm", ["x", "w", "b"], "y")],
         {"x": ["N", 2]},
@@ -59,15 +59,15 @@ def test_a_bias_takes_up_the_mean() -> None:
         {"w": np.eye(2, dtype=np.float32), "b": np.zeros(2, np.float32)},
     )
     x = np.random.default_rng(0).normal(1.0, size=(40, 2)).astype(np.float32)
-    given = Batch({"x": x}, {"y": x + np.float32([3, -2])}, {}, 40)
+    samples = Batch({"x": x}, {"y": x + np.float32([3, -2])}, {}, 40)
     weight = Rounded("w", np.eye(2), np.eye(2, dtype=np.int8), np.ones((1, 1), np.float32), -7, 7)
     bias = Biased("gemm_y", "b", np.zeros(2, np.float32), "y", "y")
     work = Task(list(ir.from_proto(model).graph), {"y": "y"}, [weight], [bias], 1, 16, 0)
-    found = corrected_biases(work, [given], [weight.integers])
-    np.testing.assert_allclose(found["b"], [3, -2], atol=1e-5)
+    biases = corrected_biases(work, [samples], [weight.integers])
+    np.testing.assert_allclose(biases["b"], [3, -2], atol=1e-5)
 
 
-def test_importance_is_the_squared_gain_to_the_outputs() -> None:
+def test_importance_is_the_squared_gradient_of_the_outputs() -> None:
     model = ir.from_proto(
         build(
             [node("Mul", ["x", "k"], "m"), node("Relu", ["m"], "r"), node("MatMul", ["r", "w"], "y")],
@@ -77,10 +77,10 @@ def test_importance_is_the_squared_gain_to_the_outputs() -> None:
         )
     )
     x = np.array([[1, 1], [2, -3]], np.float32)
-    found = importance(list(model.graph), {"x": x}, ["r"], ["y"], 0)["r"]
-    # Each draw is a square of +-1 +-2 +-3 or of +-4 +-5 +-6, and what Relu stops has nothing to say.
-    assert found.shape == (2, 2)
-    assert (found[:, 0] <= 36).all()
-    assert (found[:, 1] <= 225).all()
-    assert found.min() > 0
+    values = importance(list(model.graph), {"x": x}, ["r"], ["y"], 0)["r"]
+    # Each draw is the square of +-1 +-2 +-3 or of +-4 +-5 +-6; where Relu is 0, so is the gradient.
+    assert values.shape == (2, 2)
+    assert (values[:, 0] <= 36).all()
+    assert (values[:, 1] <= 225).all()
+    assert values.min() > 0
     np.testing.assert_array_equal(importance(list(model.graph), {"x": x}, ["m"], ["y"], 0)["m"][0, 1], 0)

@@ -92,7 +92,7 @@ def _read_modules(state: Mapping[str, Any]) -> dict[str, _Module]:
             module.weight, module.bias = value, state.get(f"{path}.bias")
     if not any(module.weight is not None for module in modules.values()):
         raise ModelError(
-            "the state dict has no quantized weights; give that of the converted module, not of the prepared one"
+            "the state dict has no quantized weights; use that of the converted module, not of the prepared one"
         )
     return modules
 
@@ -104,7 +104,9 @@ class _Reader:
         self.used: set[str] = set()
         for name, path in names.items():
             if path not in modules:
-                raise ModelError(f"'{name}' is said to be the module '{path}', of which the state dict has no keys")
+                raise ModelError(
+                    f"names maps '{name}' to module '{path}', but the state dict has no keys of that module"
+                )
 
     def read(self) -> ir.Model:
         plan = make_plan(self.model, self.rules, left_out=self._float_layers())
@@ -174,7 +176,7 @@ class _Reader:
             return known[plan.tensors[layer.inputs[0]].source]
         where = f"graph input '{tensor}'" if node is None else f"'{tensor}' of {node.op_type} '{node.name}'"
         raise ModelError(
-            f"the state dict has no scale for {where}; name its module in `names`, or read the module itself with "
+            f"the state dict has no scale for {where}; map it to its module in `names`, or read the module itself with "
             "from_quantized"
         )
 
@@ -203,8 +205,8 @@ class _Reader:
                 continue
             if path not in self.used and (module.scale is not None or path not in layers):
                 raise ModelError(
-                    f"'{module.key}' of the state dict fits nothing in the model; name its node or input in `names`, "
-                    "or read the module itself with from_quantized"
+                    f"'{module.key}' of the state dict has no counterpart in the model; map its node or input in "
+                    "`names`, or read the module itself with from_quantized"
                 )
 
     def _check_constants(

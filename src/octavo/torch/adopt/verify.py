@@ -72,8 +72,8 @@ def verify(
     if isinstance(module, ExportedProgram):
         module = module.module()
     names = [value.name for value in session.inputs]
-    theirs: list[list[NDArray[Any]]] = []
-    ours: list[list[NDArray[Any]]] = []
+    references: list[list[NDArray[Any]]] = []
+    results: list[list[NDArray[Any]]] = []
     for args in samples:
         if len(args) != len(names):
             raise DataError(
@@ -81,18 +81,18 @@ def verify(
             )
         with torch.no_grad():
             result = module(*args)
-        theirs.append([output.numpy() for output in (result if isinstance(result, tuple | list) else [result])])
+        references.append([output.numpy() for output in (result if isinstance(result, tuple | list) else [result])])
         feeds = {name: tensor.numpy() for name, tensor in zip(names, args, strict=True)}
-        ours.append(list(session.run(feeds).values()))
-    if not theirs:
+        results.append(list(session.run(feeds).values()))
+    if not references:
         raise DataError("there are no samples to compare the models on; give at least one")
-    return _agreement(model, theirs, ours)
+    return _agreement(model, references, results)
 
 
-def _agreement(model: ir.Model, theirs: list[list[NDArray[Any]]], ours: list[list[NDArray[Any]]]) -> Agreement:
+def _agreement(model: ir.Model, references: list[list[NDArray[Any]]], results: list[list[NDArray[Any]]]) -> Agreement:
     equal, worst, compared = 0, 0.0, 0
     for index, output in enumerate(model.graph.outputs):
-        expected, actual = [run[index] for run in theirs], [run[index] for run in ours]
+        expected, actual = [run[index] for run in references], [run[index] for run in results]
         step = _step(output, expected)
         for reference, array in zip(expected, actual, strict=True):
             if reference.shape != array.shape:

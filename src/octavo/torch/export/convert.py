@@ -48,13 +48,17 @@ def to_onnx(module: nn.Module | ExportedProgram, example_inputs: Any = None, dyn
     """
     if isinstance(module, ExportedProgram):
         if example_inputs is not None or dynamic_shapes is not None:
-            raise OptionError("an ExportedProgram has its inputs and shapes already; leave out example_inputs")
+            raise OptionError(
+                "an ExportedProgram already has inputs and shapes; leave out example_inputs and dynamic_shapes"
+            )
         _check_float32({**module.state_dict, **module.constants})
         return _export_program(module)
     if not isinstance(module, nn.Module):
-        raise ModelError(f"a {type(module).__name__} is no PyTorch module; give an nn.Module or an ExportedProgram")
+        raise ModelError(f"a {type(module).__name__} is not a PyTorch module; give an nn.Module or an ExportedProgram")
     if example_inputs is None:
-        raise ModelError("a PyTorch module does not say what it takes; give example_inputs, for example (x,)")
+        raise ModelError(
+            "a PyTorch module does not declare the shapes of its inputs; give example_inputs, for example (x,)"
+        )
     module = _unwrapped(module)
     _check_float32({**dict(module.named_parameters()), **dict(module.named_buffers())})
     with silent(), torch.no_grad():
@@ -71,8 +75,8 @@ def _export_program(program: ExportedProgram) -> ir.Model:
             return _convert(program, None)
         except Exception as error:
             raise ModelError(
-                f"the ExportedProgram cannot be turned into ONNX ({one_line(error)}); "
-                "give the module itself to learn which part of it"
+                f"the ExportedProgram cannot be exported to ONNX ({one_line(error)}); "
+                "give the module itself to find the part that fails"
             ) from error
 
 
@@ -126,7 +130,7 @@ def _check_inference(model: ir.Model) -> None:
     for node in model.graph:
         origin = node.metadata_props.get("pkg.torch.onnx.class_hierarchy", "")
         if any(operator in origin for operator in _TRAINING_OPERATORS):
-            raise ModelError("dropout or batch norm runs as in training, which eval() before torch.export ends")
+            raise ModelError("dropout or batch norm is in training mode; call eval() before torch.export")
 
 
 def _check_float32(tensors: Mapping[str, Any]) -> None:

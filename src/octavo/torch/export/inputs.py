@@ -39,8 +39,8 @@ def check_fits(module: nn.Module, inputs: Inputs) -> None:
     except TypeError as error:
         kind = type(module).__name__
         raise ModelError(
-            f"the example inputs are not what the forward of {kind} takes ({error}); "
-            "give a tuple in its order, or a dict by its names"
+            f"the example inputs do not fit the forward of {kind} ({error}); "
+            "give a tuple of positional inputs, or a dict by parameter name"
         ) from None
 
 

@@ -59,7 +59,9 @@ class Network(torch.nn.Module):
         feeds = dict(zip(self.input_names, inputs, strict=False)) | named
         if len(inputs) > len(self.input_names) or feeds.keys() != set(self.input_names):
             expected = ", ".join(self.input_names)
-            raise DataError(f"the network takes {expected}, but got {', '.join(feeds) or 'nothing'}; give those")
+            raise DataError(
+                f"the network takes {expected}, but got {', '.join(feeds) or 'nothing'}; give exactly its inputs"
+            )
         values = self.run(feeds)
         outputs = tuple(values[name] for name in self.output_names)
         return outputs if len(outputs) > 1 else outputs[0]

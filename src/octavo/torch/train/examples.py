@@ -66,7 +66,7 @@ class _Rows:
         order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
         held = size if fixed else min(max(count // _HELD_OUT_DIVISOR, 1), _MAX_HELD_OUT)
         if count - held < (size if fixed else 1):
-            raise DataError(f"{count} samples are too few to train on some and hold others out; give more")
+            raise DataError(f"{count} samples are too few to hold some out; give more")
         self.held_out = [_rows(tensors, rows) for rows in torch.split(order[:held], size)]
         self._tensors, self._order, self._size = tensors, order[held:], size
         self.steps = len(self._order) // size if fixed else -(-len(self._order) // size)
@@ -92,7 +92,7 @@ class _Batches:
                 self.held_out.append(batch)
         self.steps = count - len(self._held)
         if not self.steps:
-            raise DataError(f"{count} batch is too few to train on some and hold others out; give more")
+            raise DataError(f"{count} batch is too few to hold one out; give more")
 
     def epoch(self, random: torch.Generator) -> Iterator[Tensors]:
         batches = (batch for index, batch in enumerate(self._read()) if index not in self._held)

@@ -67,7 +67,7 @@ def finetune(
     """
     if epochs < 1 or (learning_rate is not None and not learning_rate > 0):
         rate = "" if learning_rate is None else f" at a learning rate of {learning_rate:g}"
-        raise OptionError(f"{epochs} epochs{rate} train nothing; give more than 0")
+        raise OptionError(f"cannot train for {epochs} epochs{rate}; both must be positive")
     with _threads(threads):
         work = _distillation(module, loader, teacher, learning_rate, epochs, batch_size, mixup, seed)
         file = None if checkpoint is None else Path(checkpoint)

@@ -57,7 +57,9 @@ def prepare(module: FloatModel, target: str | Target, result: Quantized) -> Quan
     if name != result.target:
         raise OptionError(f"the result was made for {result.target}, not for {name}; quantize for that target first")
     if result.state is None or result.float_model is None:
-        raise OptionError("the result holds no model to train; take that of octavo.quantize in this process")
+        raise OptionError(
+            "the result holds no model to train; use a result that octavo.quantize returned in this process"
+        )
     _check_same(module, result.float_model, result.sha256)
     return trainable(result.state)
 
@@ -103,16 +105,16 @@ def trainable(quantization: Quantization) -> QuantizedNetwork:
 
 def _check_same(module: FloatModel, float_model: ir.Model, sha256: Mapping[str, str]) -> None:
     """Check that `module` has the weights that were quantized."""
-    changed = "the module is not what the result was made from, or has changed since; quantize it as it is now"
+    changed = "the module differs from the one that was quantized; quantize it again"
     if isinstance(module, torch.nn.Module | ExportedProgram):
         if sha256.get("module") != module_sha256(module):
             raise OptionError(changed)
         return
     if not isinstance(module, str | os.PathLike | ir.Model):
-        raise OptionError(f"a {type(module).__name__} is no float model; give a PyTorch module, or an ONNX model")
-    given = module if isinstance(module, ir.Model) else load(module)
-    ours, theirs = dict(_initializers(float_model)), dict(_initializers(given))
-    if ours.keys() != theirs.keys() or not all(np.array_equal(ours[name], theirs[name]) for name in ours):
+        raise OptionError(f"a {type(module).__name__} is not a float model; give a PyTorch module or an ONNX model")
+    model = module if isinstance(module, ir.Model) else load(module)
+    quantized, current = dict(_initializers(float_model)), dict(_initializers(model))
+    if quantized.keys() != current.keys() or not all(np.array_equal(quantized[k], current[k]) for k in quantized):
         raise OptionError(changed)
 
 
