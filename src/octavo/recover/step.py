@@ -1,4 +1,4 @@
-"""What is told of a rung that was tried."""
+"""The record of a rung that was tried."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 @dataclass
 class Step:
-    """One rung as it was tried.
+    """The record of a rung that was tried.
 
     Attributes:
         rung: its name.
         note: what it did.
-        kept: whether what follows stands on it.
-        drop, drop_ci95: of the metric, on the samples to choose by; None where nothing changed.
-        sqnr_db: of the model's outputs there.
-        seconds: of the rung itself, its measurement included.
-        peak_rss_bytes: the process's peak memory when it was done.
-        details: further figures of the rung's own.
-        withheld: it was not begun, for nobody allowed what it takes.
+        kept: whether its state was kept.
+        drop, drop_ci95: drop of the metric on the selection set, with its 95% interval; None where nothing changed.
+        sqnr_db: SQNR of the outputs on the selection set; None where nothing changed.
+        seconds: wall time, including the measurement.
+        peak_rss_bytes: peak memory of the process after the rung.
+        details: further figures of the rung, in plain types.
+        withheld: whether it was skipped because it needs `allow_training`.
     """
 
     rung: str

@@ -1,4 +1,4 @@
-"""Whether a budget is met, as far as the samples can tell."""
+"""Whether the budget is met, judged by the paired 95% interval of the drop."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ _Z = 1.959964
 
 @dataclass(frozen=True)
 class Verdict:
-    """A budget held against the paired 95% interval of the drop.
+    """The result of comparing a budget with the paired 95% interval of the drop.
 
     Attributes:
         budget: how much the metric may lose, in its unit.
-        kind: "met" where the whole interval keeps within the budget, "not met" where it lies beyond, else
-            "cannot tell".
-        samples: how many samples (or groups of them) judged; none of them chose.
-        needed: about how many would tell; None where the answer is known, or the drop is the budget itself.
-        sentence: the same in words.
+        kind: "met" if the whole interval is within the budget, "not met" if it is beyond, else "cannot tell".
+        samples: the number of samples, or groups of samples, in the judging set.
+        needed: about how many would be enough; None if the verdict is certain, or the drop equals the budget.
+        sentence: the verdict in words.
     """
 
     budget: float
@@ -33,14 +32,14 @@ class Verdict:
 
 
 def judge(metric: MetricResult, budget: float) -> Verdict:
-    """The verdict on a metric that was measured on samples kept for it."""
+    """The verdict on a metric that was measured on the judging set."""
     kind = _kind(metric, budget)
     needed = _needed(metric, budget) if kind == "cannot tell" else None
     return Verdict(budget, kind, metric.groups, needed, _sentence(metric, budget, kind, needed))
 
 
 def standard_error(metric: MetricResult) -> float:
-    """Of the drop, from its interval; infinite where there is none."""
+    """The standard error of the drop, from its interval; infinite without one."""
     return float("inf") if metric.ci95 is None else (metric.ci95[1] - metric.ci95[0]) / 2 / _Z
 
 
@@ -52,7 +51,7 @@ def _kind(metric: MetricResult, budget: float) -> Kind:
 
 
 def _needed(metric: MetricResult, budget: float) -> int | None:
-    """The number at which the interval, as wide as one over its root, just leaves the budget out."""
+    """The number of samples at which the interval, whose width is 1 / sqrt(samples), excludes the budget."""
     if metric.ci95 is None or metric.drop == budget:
         return None
     reach = metric.ci95[1] - metric.drop if metric.drop < budget else metric.drop - metric.ci95[0]
@@ -63,14 +62,14 @@ def _sentence(metric: MetricResult, budget: float, kind: Kind, needed: int | Non
     unit = f" {metric.unit}" if metric.unit else ""
     allowed = f"{budget:g}{unit}"
     interval = "" if metric.ci95 is None else f" (95% interval {metric.ci95[0]:+.2f} to {metric.ci95[1]:+.2f})"
-    what = f"{metric.name} drops by {metric.drop:.2f}{interval} on {metric.samples} samples that chose nothing"
+    what = f"{metric.name} drops by {metric.drop:.2f}{interval} on {metric.samples} samples not used for selection"
     if kind != "cannot tell":
         return f"budget of {allowed} {kind}: {what}"
-    more = "" if needed is None else f"; about {_rounded(needed)} are needed"
-    return f"budget of {allowed}: cannot tell with {metric.groups} samples{more}: {what}"
+    hint = "" if needed is None else f"; about {_rounded(needed)} are needed"
+    return f"budget of {allowed}: cannot tell with {metric.groups} samples{hint}: {what}"
 
 
 def _rounded(count: int) -> str:
-    """Two digits of a number, upwards: it is no more exact than that."""
+    """A number rounded up to two significant digits."""
     step = 10 ** max(len(str(count)) - 2, 0)
     return f"{-(-count // step) * step:,}"

@@ -84,7 +84,7 @@ def test_a_tensor_with_two_readers_is_left_alone() -> None:
     state, _ = random_state(residual())
     outcome = equalize(state)
     assert outcome.state is state
-    assert "no two layers" in outcome.note
+    assert outcome.note == "no two layers are connected by one reader each"
 
 
 def test_layers_that_share_weights_get_their_own() -> None:

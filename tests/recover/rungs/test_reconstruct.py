@@ -74,7 +74,7 @@ def plain(bits: int = 4) -> State:
 def test_it_errs_less_than_rounding_by_layers_on_data_that_were_not_fitted() -> None:
     start, fresh = plain(), states.inputs(64, seed=5)
     learnt, by_layers = (rungs_named(name)[0].apply(start) for name in ("reconstruct", "round"))
-    assert learnt.note.startswith("rounding learnt for")
+    assert learnt.note.startswith("rounding learned for")
     assert states.sqnr(learnt.state, start, fresh) > states.sqnr(by_layers.state, start, fresh) + 0.1
 
 
@@ -92,7 +92,7 @@ def test_blocks_that_cannot_be_learnt_through_are_rounded_layer_by_layer() -> No
     ]
     weights = {"a": random(6, 4, 3, 3), "b": random(6, 6, 3, 3), "scales": np.array([1, 1, 2, 2], np.float32)}
     start = states.state(build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 6, 10, 10]}, weights), states.inputs(48))
-    assert rungs_named("reconstruct")[0].apply(start).note.endswith("; Resize cannot be learnt through")
+    assert rungs_named("reconstruct")[0].apply(start).note.endswith("; not translated to PyTorch: Resize")
 
 
 def test_without_pytorch_the_state_stays_and_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,5 +105,5 @@ def test_without_pytorch_the_state_stays_and_the_extra_is_named(monkeypatch: pyt
 
 def test_it_says_what_it_will_take() -> None:
     rung = rungs_named("reconstruct")[0]
-    assert rung.seconds is not None
-    assert 1 < rung.seconds(plain()) < 600
+    assert rung.estimate_seconds is not None
+    assert 1 < rung.estimate_seconds(plain()) < 600

@@ -106,7 +106,7 @@ def test_weights_return_from_every_layout(groups: int) -> None:
 def test_rounding_errs_less_than_nearest_on_unseen_samples(groups: int) -> None:
     plain = state(network(groups, strides=[2, 2]), samples(1), NARROW)
     found = round_weights(plain)
-    assert found.note == "weights of 1 of 1 layers rounded for their output"
+    assert found.note == "weights of 1 of 1 layers rounded to minimize the output error"
     unseen = samples(9)
     assert sqnr(found.state, plain, unseen) > sqnr(plain, plain, unseen) + 1
 

@@ -1,4 +1,4 @@
-"""High-bias absorption: what a channel always has, the next layer's bias can hold (Nagel et al. 2019, 4.1.3)."""
+"""High-bias absorption: move the constant part of a channel into the next layer's bias (Nagel et al. 2019, 4.1.3)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,33 @@ from octavo.recover.layers.channels import Doubles, Edit, rewrite
 from octavo.recover.layers.pairs import Pair, pairs
 from octavo.recover.layers.rows import Span, tensors
 
-# A channel is worth it where its least value is such a share of its largest, a tensor where its range shrinks so.
-_SHARE, _SHRINKS = 1 / 3, 0.9
+# A channel is shifted where its minimum exceeds this share of its maximum; a tensor, where its largest value falls to
+# this share.
+_LEAST_SHARE, _SHRINKS_TO = 1 / 3, 0.9
 
 
 def absorb_biases(state: State, model: ir.Model) -> int:
-    """Rewrite b1 - c and b2 + W2 c where Relu(y) = Relu(y - c) + c on the calibration samples measured.
+    """Replace biases by b1 - c and b2 + W2 c where Relu(y) = Relu(y - c) + c on the calibration samples.
 
-    c, shape (channels,), is the least y of channels well above zero. Only tensors whose range shrinks by a
-    tenth are touched, and only where the second layer pads nothing. Returns how many channels were shifted.
+    c, shape (channels,), is the minimum of y in channels well above zero. A tensor is changed only if its largest
+    value falls by a tenth, and the second layer has no padding.
+
+    Args:
+        state: the quantization.
+        model: its float model, changed in place.
+
+    Returns:
+        The number of shifted channels.
     """
-    found = [pair for pair in pairs(model) if _fits(state, pair)]
-    spans = [Span(pair.first.outputs, pair.first.channel_axis) for pair in found]
-    names = [pair.first.node.outputs[0].name or "" for pair in found]
-    for batch in tensors(model, state.settings, names) if found else ():
+    shiftable = [pair for pair in pairs(model) if _fits(state, pair)]
+    spans = [Span(pair.first.outputs, pair.first.channel_axis) for pair in shiftable]
+    names = [pair.first.node.outputs[0].name or "" for pair in shiftable]
+    for batch in tensors(model, state.settings, names) if shiftable else ():
         for name, span in zip(names, spans, strict=True):
             span.update(batch[name])
     changes: dict[tuple[ir.Node, int], Doubles] = {}
     count = 0
-    for pair, span in zip(found, spans, strict=True):
+    for pair, span in zip(shiftable, spans, strict=True):
         shift = _shift(span)
         count += int(np.count_nonzero(shift))
         if shift.any():
@@ -56,8 +64,8 @@ def _pads(conv: ir.Node) -> bool:
 
 
 def _shift(span: Span) -> Doubles:
-    shift = np.where(span.low > _SHARE * span.high, np.maximum(span.low, 0.0), 0.0)
-    shrinks = (span.high - shift).max() < _SHRINKS * span.high.max()
+    shift = np.where(span.low > _LEAST_SHARE * span.high, np.maximum(span.low, 0.0), 0.0)
+    shrinks = (span.high - shift).max() < _SHRINKS_TO * span.high.max()
     return shift if shrinks else np.zeros_like(shift)
 
 
@@ -69,5 +77,5 @@ def _move(changes: dict[tuple[ir.Node, int], Doubles], pair: Pair, shift: Double
 
 
 def _through(pair: Pair, shift: Doubles) -> Doubles:
-    """W2 c, shape (outputs,)."""
+    """The output of the second layer for a constant input: W2 c, shape (outputs,)."""
     return np.asarray(pair.second.scaled(shift, np.ones(pair.second.outputs)).sum(axis=(2, 3)).reshape(-1))

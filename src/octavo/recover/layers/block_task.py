@@ -1,4 +1,4 @@
-"""A block of the integer model with its samples, as what PyTorch is to fit."""
+"""The reconstruction of a block as an optimization task for PyTorch, with its samples."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ from octavo.torch import Batch, Biased, Rounded, Task
 
 Arrays = Mapping[str, NDArray[Any]]
 
-# Of the samples, the part that judges and is not fitted.
+# One in this many samples is held out: it judges the result and is not fitted.
 _HELD_OUT = 5
-_AT_ONCE = 8
+# Samples in one computation of importances.
+_IMPORTANCE_BATCH = 8
 
 
 def nodes_of(model: ir.Model, block: Block) -> list[ir.Node]:
-    """The block in the integer model: its nodes with the Q and DQ between and in front of them."""
+    """The nodes of a block in the quantized model, with the Q and DQ before and between them."""
     nodes = list(model.graph)
     places = {node.name: place for place, node in enumerate(nodes)}
     producer = block.entry.producer()
@@ -41,14 +42,14 @@ def nodes_of(model: ir.Model, block: Block) -> list[ir.Node]:
 def block_task(
     state: State, block: Block, model: ir.Model, constants: Mapping[str, QuantizedConstant], steps: int, rows: int
 ) -> Task:
-    """What is to be fitted.
+    """The optimization task of a block.
 
     Args:
-        state: gives the real weights.
-        block: of the float model.
-        model: the integer model.
-        constants: of each layer of the block, in the layout of the float model's array.
-        steps, rows: of the optimizer.
+        state: the quantization, with the float weights.
+        block: the block in the float model.
+        model: the quantized model.
+        constants: weights of each layer of the block, in the layout of the float model's array.
+        steps, rows: steps of the optimizer, and samples in each.
     """
     nodes = nodes_of(model, block)
     inside = {node.name: node for node in nodes}
@@ -58,8 +59,8 @@ def block_task(
     return Task(nodes, exits, weights, biases, steps, rows, state.settings.seed)
 
 
-def turned(state: State, layer: str, array: NDArray[Any]) -> NDArray[Any]:
-    """From the layout of the float model's array to that of the integer model, or back."""
+def to_stored_layout(state: State, layer: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Convert weights from the float model's layout to that of the quantized model, or back."""
     return array.T if state.constants[layer, 1].transposed else array
 
 
@@ -70,14 +71,14 @@ def _rounded(state: State, node: ir.Node, found: QuantizedConstant) -> Rounded:
     assert value is not None
     scale = spread(params.scale, params, array.shape)
     real, integers, each = (
-        turned(state, floats.name or "", part)
+        to_stored_layout(state, floats.name or "", part)
         for part in (array.astype(np.float64) / scale, found.integers, np.broadcast_to(scale, array.shape))
     )
     return Rounded(value.name or "", real, integers, each, params.grid.qmin, params.grid.qmax)
 
 
 def _bias(state: State, model: ir.Model, node: ir.Node) -> Biased | None:
-    """The constant bias of a layer, where it has one for each channel."""
+    """The constant bias of a layer; None unless it has one value per channel."""
     floats = next(each for each in state.model.graph if each.name == node.name)
     index = bias_input(floats)
     value = None if index is None else constant(floats.inputs[index])
@@ -93,14 +94,14 @@ def _bias(state: State, model: ir.Model, node: ir.Node) -> Biased | None:
 def block_batches(
     state: State, block: Block, model: ir.Model, walks: tuple[Walk, Walk], weights: Sequence[Arrays]
 ) -> tuple[list[Batch], list[Batch]]:
-    """The samples to fit, and those to judge by; there may be none of those.
+    """The samples to fit, and the held-out samples to judge by, of which there may be none.
 
     Args:
-        state: its reference is what is right.
-        block: of the float model.
-        model: the integer model.
-        walks: through the float and the integer model, both in front of the block.
-        weights: what `importances` gives.
+        state: the quantization; its reference gives the expected outputs.
+        block: the block in the float model.
+        model: the quantized model.
+        walks: walks over the float and the quantized model, both stopped in front of the block.
+        weights: importances, from `importances`.
     """
     nodes = nodes_of(model, block)
     right, ours = (_tensors(each, part) for each, part in zip(walks, (block.nodes, nodes), strict=True))
@@ -110,7 +111,7 @@ def block_batches(
     session = Session(extract(state.reference, block.nodes, dtypes, exits), threads=state.settings.threads)
     wanted = {value.name or "" for value in block.exits}
     counts = [{name: array for name, array in each.items() if name in wanted} for each in weights]
-    return _parted(
+    return _split(
         [
             Batch(inputs, session.run(floats), count, len(floats[entry]))
             for inputs, floats, count in zip(ours, right, counts, strict=True)
@@ -119,7 +120,7 @@ def block_batches(
 
 
 def importances(state: State, found: Sequence[Block]) -> list[Arrays]:
-    """How much every exit counts, batch by batch; nothing where the model as a whole cannot be run in PyTorch."""
+    """Importance of each element of the blocks' exits for the outputs, per batch; empty where PyTorch cannot run it."""
     settings, model = state.settings, state.reference
     batches = calibration_batches(settings.samples, model, settings.threads)
     nodes = list(model.graph)
@@ -135,7 +136,7 @@ def importances(state: State, found: Sequence[Block]) -> list[Arrays]:
 def _importance(
     nodes: Sequence[ir.Node], batch: Arrays, exits: Sequence[str], outputs: Sequence[str], seed: int
 ) -> Arrays:
-    """A few samples at a time where the model takes any number: gradients hold on to all that was computed."""
+    """Importances of a batch, a few samples at a time if the batch size is free, as gradients keep all tensors."""
     size = len(next(iter(batch.values())))
     values = [value for node in nodes for value in node.inputs if value is not None and value.name in batch]
     if any(not value.shape or isinstance(value.shape[0], int) for value in values):
@@ -144,13 +145,13 @@ def _importance(
         octavo.torch.importance(
             nodes, {name: array[rows] for name, array in batch.items()}, exits, outputs, seed + int(rows[0])
         )
-        for rows in np.array_split(np.arange(size), -(-size // _AT_ONCE))
+        for rows in np.array_split(np.arange(size), -(-size // _IMPORTANCE_BATCH))
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in exits}
 
 
 def _tensors(walk: Walk, nodes: Sequence[ir.Node]) -> list[dict[str, NDArray[Any]]]:
-    """What the nodes read and do not write, for each batch."""
+    """The tensors that the nodes read and do not write, per batch."""
     written = {value for node in nodes for value in node.outputs}
     read = dict.fromkeys(
         value.name or ""
@@ -163,8 +164,8 @@ def _tensors(walk: Walk, nodes: Sequence[ir.Node]) -> list[dict[str, NDArray[Any
     return [{name: arrays[i] for name, arrays in columns.items()} for i in range(count)]
 
 
-def _parted(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
-    """The samples to fit and those to judge, batches of the same shapes joined."""
+def _split(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
+    """Split into samples to fit and held-out samples; batches of equal shapes are concatenated first."""
     whole = _joined(batches)
     if len(whole) > 1:
         return [b for i, b in enumerate(whole) if i % _HELD_OUT], whole[::_HELD_OUT]
@@ -174,7 +175,7 @@ def _parted(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
 
 
 def _joined(batches: Sequence[Batch]) -> list[Batch]:
-    """One batch of all, where every array counts samples and is otherwise of one shape; else as they are."""
+    """One batch of all samples if arrays differ in the sample axis only; else the batches unchanged."""
     shapes = {tuple(array.shape[1:] for array in _arrays(batch)) for batch in batches}
     if len(shapes) > 1 or any(not a.ndim or len(a) != batch.size for batch in batches for a in _arrays(batch)):
         return list(batches)
@@ -198,7 +199,7 @@ def _some(batch: Batch, rows: NDArray[np.intp]) -> Batch:
 
 
 def _counterpart(model: ir.Model, value: ir.Value) -> str:
-    """The name in the integer model of a float model's tensor; a graph output's own name goes to what DQ makes."""
+    """The name in the quantized model of a float model's tensor: that of an output changes, as DQ writes the output."""
     producer = value.producer()
     if producer is None:
         return value.name or ""

@@ -1,4 +1,4 @@
-"""Cut a float graph into blocks that hang together by one tensor, to be fitted one after the other."""
+"""Cut a float graph into blocks that are connected by a single tensor, to be reconstructed one after the other."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from octavo.graph.operators import is_constant, is_depthwise
 
 @dataclass(frozen=True)
 class Block:
-    """Consecutive nodes that get everything that flows through the network from one tensor.
+    """Consecutive nodes that read a single float activation of the nodes before them.
 
     Attributes:
         nodes: in graph order.
-        entry: the tensor that they get.
-        exits: the tensors they make that later nodes read, or that the model gives.
-        layers: names of those nodes whose weights are to be fitted.
+        entry: that activation.
+        exits: outputs that later nodes read, or that are outputs of the model.
+        layers: names of the nodes whose weights are to be rounded.
     """
 
     nodes: tuple[ir.Node, ...]
@@ -30,13 +30,13 @@ class Block:
 def blocks(model: ir.Model, layers: Collection[str]) -> list[Block]:
     """The smallest blocks around the layers: a residual block is one, and so is a depthwise Conv with what follows.
 
-    Tensors that are made of integer inputs alone (masks, positions) do not flow, and may be read anywhere. What
-    stands in front of the first single tensor is in no block, nor is a Softmax at the end of one: where it is
-    sure, its gradient vanishes.
+    Tensors computed from integer inputs alone (masks, positions) do not count as activations, and any block may read
+    them. Nodes before the first single activation are in no block, and neither is a Softmax at the end of one: its
+    gradient vanishes where it saturates.
 
     Args:
-        model: a float model as `octavo.graph.prepare` leaves it.
-        layers: names of the nodes whose weights are to be fitted.
+        model: a float model as `octavo.graph.prepare` returns it.
+        layers: names of the nodes whose weights are to be rounded.
     """
     nodes = list(model.graph)
     found: list[Block] = []
@@ -56,7 +56,7 @@ def blocks(model: ir.Model, layers: Collection[str]) -> list[Block]:
 
 
 def _pieces(model: ir.Model, nodes: Sequence[ir.Node], layers: Collection[str]) -> list[Block]:
-    """The graph cut wherever one flowing tensor alone is alive."""
+    """The graph, cut wherever a single activation is alive."""
     cuts = _cuts(model, nodes)
     ends = [*(place for place, _ in cuts[1:]), len(nodes)]
     return [
@@ -67,7 +67,7 @@ def _pieces(model: ir.Model, nodes: Sequence[ir.Node], layers: Collection[str]) 
 
 
 def _cuts(model: ir.Model, nodes: Sequence[ir.Node]) -> list[tuple[int, ir.Value]]:
-    """Places between nodes, each with the tensor that is alive there."""
+    """The positions between nodes where a single activation is alive, with that activation."""
     last: dict[ir.Value, int] = {}
     for place, node in enumerate(nodes):
         last.update({value: place for value in node.inputs if value is not None})

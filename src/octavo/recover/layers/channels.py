@@ -1,8 +1,8 @@
-"""Scale the channels of layers: a factor on an output channel is taken back by what reads it."""
+"""Scale the channels of linear layers by rewriting their constants."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,12 @@ from octavo.graph.linear import Linear, linear
 
 Doubles = NDArray[np.float64]
 
-_LEAST, _MOST = 1e-4, 1e4
+_SMALLEST_FACTOR, _LARGEST_FACTOR = 1e-4, 1e4
 
 
 @dataclass(frozen=True)
 class Edit:
-    """An input of a node that gets another constant."""
+    """A constant that replaces an input of a node."""
 
     node: ir.Node
     index: int
@@ -36,7 +36,7 @@ def scalable(node: ir.Node | None) -> Linear | None:
 
 
 def edits(layer: Linear, by_input: Doubles, by_output: Doubles) -> list[Edit]:
-    """The layer's constants with factors on its input channels and on its output channels."""
+    """The layer's weights and bias with factors on its input channels (inputs,) and output channels (outputs,)."""
     found = [Edit(layer.node, 1, layer.from_common(layer.scaled(by_input, by_output)).astype(np.float32))]
     if layer.bias is not None:
         found.append(Edit(layer.node, 2, (layer.bias * by_output).astype(np.float32)))
@@ -44,7 +44,13 @@ def edits(layer: Linear, by_input: Doubles, by_output: Doubles) -> list[Edit]:
 
 
 def rewrite(model: ir.Model, changes: Sequence[Edit], suffix: str) -> None:
-    """Give nodes their new constants, each its own; other readers of the old ones keep them."""
+    """Replace constants; every edit gets an initializer of its own, and other readers of the old one keep it.
+
+    Args:
+        model: the model of the edited nodes, changed in place.
+        changes: the edits.
+        suffix: ends the names of the new initializers.
+    """
     for change in changes:
         node = change.node
         if len(node.inputs) <= change.index:
@@ -57,18 +63,23 @@ def rewrite(model: ir.Model, changes: Sequence[Edit], suffix: str) -> None:
 
 
 def balanced(activations: Doubles, weights: Doubles, alpha: float) -> Doubles:
-    """w^(1 - alpha) / a^alpha for each channel, with geometric mean 1; 1 for channels without any number.
+    """Factors w^(1 - alpha) / a^alpha per channel, with geometric mean 1; 1 for channels of zeros.
 
-    What the factor multiplies activations by, it takes from weights: 1/s of SmoothQuant (Xiao et al. 2023, eq. 4).
+    Activations are multiplied by the factor and weights divided by it: 1/s of SmoothQuant (Xiao et al. 2023, eq. 4).
+
+    Args:
+        activations: a, the largest magnitude of each channel of the activation, (channels,).
+        weights: w, the largest magnitude of the weights that read it, (channels,).
+        alpha: how much of the range moves from activations to weights, from 0 to 1.
     """
     return normalized(weights, activations, lambda w, a: (1 - alpha) * w - alpha * a)
 
 
-def normalized(one: Doubles, two: Doubles, rule: Any) -> Doubles:
-    """exp(rule(log one, log two)) where both are positive, with geometric mean 1, within [1e-4, 1e4]; else 1."""
+def normalized(one: Doubles, two: Doubles, log_factor: Callable[[Doubles, Doubles], Doubles]) -> Doubles:
+    """exp(log_factor(log one, log two)) with geometric mean 1, within [1e-4, 1e4]; 1 unless both are positive."""
     live = (one > 0) & (two > 0)
     factor = np.ones(one.shape)
     if live.any():
-        logs = rule(np.log(one[live]), np.log(two[live]))
-        factor[live] = np.clip(np.exp(logs - logs.mean()), _LEAST, _MOST)
+        logs = log_factor(np.log(one[live]), np.log(two[live]))
+        factor[live] = np.clip(np.exp(logs - logs.mean()), _SMALLEST_FACTOR, _LARGEST_FACTOR)
     return factor

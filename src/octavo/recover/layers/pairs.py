@@ -1,4 +1,4 @@
-"""Pairs of layers with nothing between them but what scales with each channel."""
+"""Pairs of linear layers with only positively homogeneous operators between them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FLAT = {"Flatten", "Reshape", "Squeeze"}
 
 @dataclass(frozen=True)
 class Pair:
-    """`first` writes what `second` alone reads, through `between`: operators of one reader each."""
+    """Layer `first`, then the chain of operators `between`, then layer `second`; each tensor has one reader."""
 
     first: Linear
     between: tuple[ir.Node, ...]
@@ -26,18 +26,18 @@ class Pair:
 
     @property
     def clip(self) -> ir.Node | None:
-        """The Clip between them, if there is one."""
+        """The Clip between the layers; None without one."""
         return next((node for node in self.between if node.op_type == "Clip"), None)
 
 
 def pairs(model: ir.Model) -> list[Pair]:
-    """All pairs, in graph order: each f between them has f(g x) = g f(x) for g > 0, channel by channel."""
-    found = (_pair(scalable(node)) for node in model.graph)
-    return [pair for pair in found if pair is not None]
+    """All pairs, in graph order: every operator f between them has f(g x) = g f(x) for g > 0, per channel."""
+    candidates = (_pair(scalable(node)) for node in model.graph)
+    return [pair for pair in candidates if pair is not None]
 
 
 def upper_bound(clip: ir.Node) -> float | None:
-    """b of a Clip to [0, b], b > 0; None for other Clips."""
+    """The bound b of a Clip to [0, b], b > 0; None for other Clips."""
     low, high = (constant(clip.inputs[i]) if len(clip.inputs) > i else None for i in (1, 2))
     if low is None or high is None or float(low) != 0.0 or float(high) <= 0.0:
         return None

@@ -1,4 +1,4 @@
-"""What layers read, as matrices and as ranges of channels; what rounding it costs their outputs."""
+"""The quantization error of a layer's output as a function of factors on its channels."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ Floats = NDArray[np.float32]
 
 _SAMPLES = 256
 _BATCH = 8
-_ROWS = 4096
-_SIZE = 1 << 20
+# Rows that are kept per layer, and elements in them.
+_LEAST_ROWS, _ROWS = 256, 4096
+_ELEMENTS = 1 << 20
 
 
 def tensors(model: ir.Model, settings: Settings, names: Sequence[str]) -> Iterator[dict[str, NDArray[Any]]]:
-    """Some tensors of a float model over up to 256 calibration samples, batch by batch, in one pass."""
+    """The named tensors of a float model over up to 256 calibration samples, batch by batch, in one pass."""
     session = Session(model, outputs=list(dict.fromkeys(names)), threads=settings.threads)
     count = 0
     for batch in settings.samples.batches(choose_batch(session, _BATCH)):
@@ -40,14 +41,14 @@ def tensors(model: ir.Model, settings: Settings, names: Sequence[str]) -> Iterat
 
 
 class Span:
-    """The least and the largest number of each channel, shape (channels,)."""
+    """The minimum and maximum of each channel, shape (channels,)."""
 
     def __init__(self, channels: int, axis: int) -> None:
         self._axis = axis
         self.low, self.high = np.full(channels, np.inf), np.full(channels, -np.inf)
 
     def update(self, x: NDArray[Any]) -> None:
-        """Add a tensor, whose channels are on the axis given."""
+        """Include a tensor, whose channels are on the axis of the constructor."""
         flat = np.moveaxis(x, self._axis, -1).reshape(-1, self.low.size).astype(np.float64)
         self.low, self.high = np.minimum(self.low, flat.min(axis=0)), np.maximum(self.high, flat.max(axis=0))
 
@@ -58,7 +59,7 @@ class Span:
 
 
 class Reader:
-    """A layer that reads a tensor on a grid through its weights."""
+    """A linear layer that reads a quantized tensor, with samples of that tensor."""
 
     def __init__(self, state: State, layer: Linear) -> None:
         self.layer, self._plan = layer, state.plan
@@ -74,40 +75,45 @@ class Reader:
         return self._layer_plan.inputs[0]
 
     def update(self, x: NDArray[Any]) -> None:
-        """Take the tensor of a batch in."""
+        """Include the tensor of one batch."""
         self.span.update(x)
         terms = self.layer.inputs * (1 if self.layer.is_transposed_convolution else self.layer.weights.shape[3])
-        most = int(np.clip(_SIZE // terms, 256, _ROWS))
+        most = int(np.clip(_ELEMENTS // terms, _LEAST_ROWS, _ROWS))
         self._parts.append(self._rows(x.astype(np.float32), -(-most * len(x) // _SAMPLES)))
 
     def rows(self) -> Floats:
-        """What the weights are multiplied by, (groups, rows, terms)."""
+        """The sampled rows that the weights are multiplied by, (groups, rows, terms)."""
         return np.concatenate(self._parts, axis=1)
 
     def error(self, factor: Doubles, by_output: Doubles) -> float:
-        """The squared error of the output over the rows, once channels of the input are multiplied by a factor.
+        """The squared error of the output over the sampled rows with scaled input channels.
 
         Args:
-            factor: (inputs,); the weights are divided by it.
-            by_output: (outputs,), factors on the output.
+            factor: factors on the input channels, (inputs,); the weights are divided by them.
+            by_output: factors on the output channels, (outputs,).
         """
         params_from_range = rule(self._plan.target.rule).params_from_range
         low, high = (self.span.low * factor).min(), (self.span.high * factor).max()
         params = params_from_range(float(low), float(high), self._tensor.grid, symmetric=self._tensor.symmetric)
         rows = self.rows()
-        right = rows @ self._matrix(self.layer.scaled(np.ones(factor.size), by_output))
-        weights = rounded(self._plan, self.layer, self.layer.scaled(1 / factor, by_output))
-        given = fake_quantize(rows * self._terms(factor)[:, None], params) @ self._matrix(weights)
-        return float(np.square(given - right).sum(dtype=np.float64))
+        expected = rows @ self._matrix(self.layer.scaled(np.ones(factor.size), by_output))
+        weights = fake_quantized_weights(self._plan, self.layer, self.layer.scaled(1 / factor, by_output))
+        actual = fake_quantize(rows * self._terms(factor)[:, None], params) @ self._matrix(weights)
+        return float(np.square(actual - expected).sum(dtype=np.float64))
 
-    def passed_on(self, share: Doubles, by_output: Doubles) -> float:
-        """The squared error of the output where each input channel carries noise, as a share of its power."""
+    def propagated_error(self, share: Doubles, by_output: Doubles) -> float:
+        """The squared error of the output caused by noise of the input channels.
+
+        Args:
+            share: noise of each input channel as a share of its power, (inputs,).
+            by_output: factors on the output channels, (outputs,).
+        """
         power = np.square(self.rows()).sum(axis=1, dtype=np.float64) * self._terms(share)
         gain = np.square(self._matrix(self.layer.scaled(np.ones(share.size), by_output))).sum(axis=2)
         return float((power * gain).sum())
 
     def _rows(self, x: Floats, most: int) -> Floats:
-        """A transposed Conv adds up what each place of its input gives: its rows are the places."""
+        """Sampled rows; those of a ConvTranspose are the positions of its input, whose products are scattered."""
         groups = self.layer.weights.shape[0]
         if not self.layer.is_transposed_convolution:
             seed = int(self._rng.integers(1 << 31))
@@ -117,25 +123,25 @@ class Reader:
         return np.ascontiguousarray(flat.reshape(len(flat), groups, -1).transpose(1, 0, 2))
 
     def _matrix(self, weights: Doubles) -> Floats:
-        """Weights of the common shape as (groups, terms, outputs)."""
+        """Weights of the common layout as a matrix, (groups, terms, outputs)."""
         groups, outputs, inputs, kernel = weights.shape
         if self.layer.is_transposed_convolution:
             return weights.transpose(0, 2, 1, 3).reshape(groups, inputs, -1).astype(np.float32)
         return weights.reshape(groups, outputs, inputs * kernel).transpose(0, 2, 1).astype(np.float32)
 
     def _terms(self, by_input: Doubles) -> Floats:
-        """One number an input channel as one a term, (groups, terms)."""
+        """Values per input channel, repeated for every term, (groups, terms)."""
         groups, _, _, kernel = self.layer.weights.shape
-        spread = by_input.reshape(groups, -1)
+        by_group = by_input.reshape(groups, -1)
         repeats = 1 if self.layer.is_transposed_convolution else kernel
-        return np.repeat(spread, repeats, axis=1).astype(np.float32)
+        return np.repeat(by_group, repeats, axis=1).astype(np.float32)
 
 
-def rounded(plan: Plan, layer: Linear, weights: Doubles) -> Doubles:
-    """Weights of the common shape as the plan rounds them; as they are for a layer in float."""
-    found = plan.layers.get(layer.node.name or "")
-    if found is None or not found.weights:
+def fake_quantized_weights(plan: Plan, layer: Linear, weights: Doubles) -> Doubles:
+    """Weights of the common layout after fake-quantization by the plan; unchanged for a layer in float."""
+    planned = plan.layers.get(layer.node.name or "")
+    if planned is None or not planned.weights:
         return weights
     array = layer.from_common(weights).astype(np.float32)
-    rounded_array = fake_quantize(array, weight_params(plan, found, found.weights[0], array))
-    return layer.to_common(rounded_array).astype(np.float64)
+    quantized = fake_quantize(array, weight_params(plan, planned, planned.weights[0], array))
+    return layer.to_common(quantized).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What each layer's own rounding costs, by a cheap proxy and by measurement."""
+"""The output error that the quantization of each layer causes, by an estimate and by measurement."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ from octavo.recover.layers.im2col import integer_matrix, sample_rows
 from octavo.recover.layers.walk import Walk, calibration_batches
 
 Floats = NDArray[np.float32]
-RAISED = "raised to float by mixed precision, for its rounding costs the most accuracy for its work"
-_WIDE = 16
-_FLOAT = 32.0
+# The reason of layers that `mix` leaves in float.
+RAISED = "raised to float by mixed precision: most quantization error for its multiply-accumulates"
+_WIDE_BITS = 16
+_FLOAT_BITS = 32.0
 _ROWS = 1024
 _SAMPLES = 64
 
 
 def own_errors(state: State) -> dict[str, float]:
-    """For each layer of products: |W^ x^ - W x|^2 / |W x|^2 with its float input put on its grid, no error inherited.
+    """The relative error of each linear layer quantized alone, |W^ x^ - W x|^2 / |W x|^2 with x the float input.
 
-    One pass over some calibration samples. To first order such relative errors add up at the output, so
-    they rank layers without quantizing one at a time.
+    Takes one pass over some calibration samples. To first order these errors add up at the output, so they rank
+    layers without quantizing one at a time.
     """
     settings = state.settings
     batches = calibration_batches(settings.samples, state.model, settings.threads)
     walk = Walk(state.model, batches, settings.threads)
     nodes = {node.name: node for node in state.model.graph}
-    found: dict[str, float] = {}
+    errors: dict[str, float] = {}
     for layer in state.plan.layers.values():
         view = linear(nodes[layer.name])
         if view is None:
@@ -45,72 +46,69 @@ def own_errors(state: State) -> dict[str, float]:
         assert value is not None
         rows = sample_rows(view, walk.tensor(value.name or ""), settings.seed, _ROWS)
         hat = integer_matrix(view, state.constants[layer.name, 1])
-        right = rows @ view.matrix.transpose(0, 2, 1)
+        expected = rows @ view.matrix.transpose(0, 2, 1)
         params = state.activations.get(layer.inputs.get(0, ""))
-        given = (rows if params is None else fake_quantize(rows, params)) @ hat.transpose(0, 2, 1)
-        size = float(np.square(right).sum(dtype=np.float64))
-        # The mean of a channel is taken out: biases are corrected apart.
-        apart = (given - right) - (given - right).mean(axis=1, keepdims=True)
-        found[layer.name] = float(np.square(apart).sum(dtype=np.float64)) / size if size > 0 else 0.0
-    return found
+        actual = (rows if params is None else fake_quantize(rows, params)) @ hat.transpose(0, 2, 1)
+        size = float(np.square(expected).sum(dtype=np.float64))
+        # Without the mean of each channel, which bias correction removes.
+        error = (actual - expected) - (actual - expected).mean(axis=1, keepdims=True)
+        errors[layer.name] = float(np.square(error).sum(dtype=np.float64)) / size if size > 0 else 0.0
+    return errors
 
 
 def shares(errors: dict[str, float]) -> dict[str, float]:
-    """Each layer's part of the sum of own errors, from 0 to 1."""
+    """Each layer's share of the sum of `own_errors`, from 0 to 1."""
     total = sum(errors.values())
-    return {name: each / total for name, each in errors.items()} if total > 0 else {}
+    return {name: error / total for name, error in errors.items()} if total > 0 else {}
 
 
 def raised(state: State, layers: Sequence[str]) -> State:
-    """With these layers at higher precision: their inputs on 16 bits where the target takes those, else in float.
-
-    A layer in float would still read what the layer before it writes in 8 bits.
-    """
-    if _WIDE not in state.settings.target.activation_widths:
+    """The state with these layers at higher precision: inputs in 16 bits where the target has them, else in float."""
+    if _WIDE_BITS not in state.settings.target.activation_widths:
         return derive(state.with_left_out(dict.fromkeys(layers, RAISED)))
     tensors = [state.plan.tensors[name] for layer in layers for name in state.plan.layers[layer].inputs.values()]
-    return derive(state.with_grids({each.source: INT16 if each.grid.signed else UINT16 for each in tensors}))
+    return derive(state.with_grids({tensor.source: INT16 if tensor.grid.signed else UINT16 for tensor in tensors}))
 
 
-def relieved(state: State, layers: Sequence[str]) -> dict[str, float]:
-    """By how much the output's noise falls, as a share of it, when one layer at a time is raised.
+def error_reductions(state: State, layers: Sequence[str]) -> dict[str, float]:
+    """The reduction of the model's squared output error, as a share of it, by raising one layer at a time.
 
-    Measured on up to 64 calibration samples; below 0 where it rises.
+    Measured on up to 64 calibration samples; negative where the error grows.
     """
     settings = state.settings
-    batches = _some(calibration_batches(settings.samples, state.model, settings.threads))
-    right = _outputs(state.reference, batches, settings.threads)
-    whole = _noise(right, _outputs(state.quantized, batches, settings.threads))
-    found: dict[str, float] = {}
+    batches = _first(calibration_batches(settings.samples, state.model, settings.threads))
+    expected = _outputs(state.reference, batches, settings.threads)
+    total = _squared_error(expected, _outputs(state.quantized, batches, settings.threads))
+    reductions: dict[str, float] = {}
     settings.progress.start("one layer at a time", len(layers))
     for layer in layers:
-        noise = _noise(right, _outputs(raised(state, [layer]).quantized, batches, settings.threads))
-        found[layer] = 1.0 - noise / whole if whole > 0 else 0.0
+        error = _squared_error(expected, _outputs(raised(state, [layer]).quantized, batches, settings.threads))
+        reductions[layer] = 1.0 - error / total if total > 0 else 0.0
         settings.progress.advance()
     settings.progress.done()
-    return found
+    return reductions
 
 
 def macs(state: State) -> dict[str, float]:
-    """Multiply-accumulates of each layer for one sample, those left in float and products of activations included."""
+    """Multiply-accumulates of each linear operator for one sample, including those that stay in float."""
     shapes = _shapes(state)
-    return {node.name or "": multiply_accumulates(node, shapes) for node in _products(state)}
+    return {node.name or "": multiply_accumulates(node, shapes) for node in _linear_nodes(state)}
 
 
-def numbers(state: State) -> float:
-    """How many numbers all products of the model write for one sample."""
+def output_elements(state: State) -> float:
+    """The number of output elements of all linear operators for one sample."""
     shapes = _shapes(state)
-    return float(sum(np.prod(shapes[node.outputs[0].name or ""]) for node in _products(state)))
+    return float(sum(np.prod(shapes[node.outputs[0].name or ""]) for node in _linear_nodes(state)))
 
 
-def _products(state: State) -> list[ir.Node]:
+def _linear_nodes(state: State) -> list[ir.Node]:
     return [node for node in state.model.graph if node.op_type in LINEAR_OPS]
 
 
 def _shapes(state: State) -> dict[str, tuple[int, ...]]:
-    """Of all that products read and write, for one sample."""
+    """Shapes of the inputs and outputs of all linear operators for one sample."""
     batch = {name: array[:1] for name, array in next(iter(state.settings.samples.batches(1))).inputs.items()}
-    nodes = _products(state)
+    nodes = _linear_nodes(state)
     names = [node.outputs[0].name or "" for node in nodes]
     read = [value.name or "" for node in nodes for value in node.inputs[:2] if value and value.producer() is not None]
     shapes = {n: a.shape for n, a in Session(state.model, outputs=[*dict.fromkeys([*names, *read])]).run(batch).items()}
@@ -125,8 +123,8 @@ def bit_operations(state: State, work: Mapping[str, float]) -> dict[str, float]:
     """Multiply-accumulates times the bits of both operands, 32 in float (van Baalen et al. 2020, equation 20).
 
     Args:
-        state: the model as far as it is.
-        work: multiply-accumulates of each layer, as `macs` gives them.
+        state: the quantization.
+        work: multiply-accumulates of each layer, from `macs`.
     """
     return {name: count * _bits(state, name) for name, count in work.items()}
 
@@ -134,21 +132,22 @@ def bit_operations(state: State, work: Mapping[str, float]) -> dict[str, float]:
 def _bits(state: State, name: str) -> float:
     layer = state.plan.layers.get(name)
     if layer is None:
-        return _FLOAT**2
+        return _FLOAT_BITS**2
     weights = [log2(state.constants[name, weight.index].params.grid.levels) for weight in layer.weights]
     inputs = [log2(state.plan.tensors[tensor].grid.levels) for tensor in layer.inputs.values()]
-    first, second = [*(ceil(each) for each in weights), *inputs, _FLOAT][:2]
+    first, second = [*(ceil(bits) for bits in weights), *inputs, _FLOAT_BITS][:2]
     return first * second
 
 
-def _some(batches: list[Arrays]) -> list[Arrays]:
-    found, count = [], 0
+def _first(batches: list[Arrays]) -> list[Arrays]:
+    """The first batches, up to 64 samples."""
+    first, count = [], 0
     for batch in batches:
-        found.append(batch)
+        first.append(batch)
         count += len(next(iter(batch.values())))
         if count >= _SAMPLES:
             break
-    return found
+    return first
 
 
 def _outputs(model: ir.Model, batches: Sequence[Arrays], threads: int | None) -> list[Arrays]:
@@ -156,9 +155,9 @@ def _outputs(model: ir.Model, batches: Sequence[Arrays], threads: int | None) ->
     return [session.run(batch) for batch in batches]
 
 
-def _noise(right: Sequence[Arrays], given: Sequence[Arrays]) -> float:
+def _squared_error(expected: Sequence[Arrays], actual: Sequence[Arrays]) -> float:
     total = 0.0
-    for one, two in zip(right, given, strict=True):
+    for one, two in zip(expected, actual, strict=True):
         for name, array in one.items():
             if array.dtype.kind == "f":
                 total += float(np.square(array - two[name]).sum(dtype=np.float64))

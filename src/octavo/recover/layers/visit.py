@@ -1,4 +1,4 @@
-"""The layers of a state in turn, each with what it gets in float and what in integers so far."""
+"""Visit the layers of a state in graph order, with their inputs in the float model and in the quantized model."""
 
 from __future__ import annotations
 
@@ -21,9 +21,13 @@ Floats = NDArray[np.float32]
 
 @dataclass
 class Visit:
-    """A layer with weights: rows of its float input `x`, and the same rows as the integer model has them, `x_hat`.
+    """A linear layer with samples of its input.
 
-    Both are of shape (groups, rows, terms). What is given to `change` counts for all layers that follow.
+    Attributes:
+        layer: the layer in the plan.
+        linear: the layer in the float model.
+        x: rows of its input in the float model, (groups, rows, terms).
+        x_hat: the same rows in the quantized model, computed with all changes to earlier layers.
     """
 
     layer: LayerPlan
@@ -34,7 +38,10 @@ class Visit:
     _node: ir.Node
 
     def change(self, weights: Floats, bias: Floats | None) -> None:
-        """Let the integer model go on with these weights (groups, channels, terms) and bias (channels,)."""
+        """Replace the layer's weights (groups, channels, terms) and bias (channels,) in the quantized model.
+
+        The inputs of later layers are computed with them.
+        """
         name = self.layer.name
         value = new_constant(self._model.graph, f"{name}_chosen", self.linear.from_matrix(weights.astype(np.float32)))
         self._node.replace_input_with(1, value)
@@ -47,11 +54,11 @@ class Visit:
 
 
 def visits(state: State, stage: str) -> Iterator[Visit]:
-    """Every layer of the plan that is a product of an activation and constant weights, in graph order.
+    """Visit every layer of the plan that multiplies an activation by constant weights, in graph order.
 
     Args:
-        state: the state whose integers are worked on.
-        stage: what to call the work where its course is shown.
+        state: the quantization to visit.
+        stage: name of the work in progress events.
     """
     settings, reference = state.settings, state.reference
     batches = calibration_batches(settings.samples, reference, settings.threads)
@@ -70,30 +77,30 @@ def visits(state: State, stage: str) -> Iterator[Visit]:
 def visit(
     layer: LayerPlan, original: ir.Node, node: ir.Node, floats: Walk, integers: Walk, model: ir.Model, seed: int
 ) -> Visit:
-    """One layer, to which both walks go on.
+    """Visit one layer: advance both walks to it and sample its inputs.
 
     Args:
-        layer: a product of an activation and constant weights.
+        layer: a layer with constant weights.
         original: its node in the float model.
-        node: its node in the integer model.
-        floats, integers: walks that have not passed it.
-        model: the integer model.
-        seed: of the rows that are drawn.
+        node: its node in the quantized model.
+        floats, integers: walks over the float and the quantized model that have not passed the layer.
+        model: the quantized model.
+        seed: seed of the rows that are drawn.
     """
     view = linear(original)
     assert view is not None
     floats.until(layer.name)
     integers.until(layer.name)
-    ours, right = node.inputs[0], original.inputs[0]
-    assert ours is not None
-    assert right is not None
-    x = sample_rows(view, floats.tensor(right.name or ""), seed)
-    x_hat = sample_rows(view, integers.tensor(ours.name or ""), seed)
+    float_input, quantized_input = original.inputs[0], node.inputs[0]
+    assert float_input is not None
+    assert quantized_input is not None
+    x = sample_rows(view, floats.tensor(float_input.name or ""), seed)
+    x_hat = sample_rows(view, integers.tensor(quantized_input.name or ""), seed)
     return Visit(layer, view, x, x_hat, model, node)
 
 
 def biased(model: ir.Model, biases: dict[str, Floats]) -> ir.Model:
-    """A copy of a float model in which some Conv and Gemm, by name, have other biases."""
+    """A copy of a float model with the biases of some layers, by node name, replaced."""
     model = model.clone()
     for node in model.graph:
         if node.name in biases:

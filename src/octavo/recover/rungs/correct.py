@@ -1,4 +1,4 @@
-"""Bias correction: give back the mean that quantization takes from an output (Nagel et al. 2019, section 4.2)."""
+"""Bias correction: remove the mean error of each output channel (Nagel et al. 2019, section 4.2)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float32]
 
 
 def correct(state: State) -> Outcome:
-    """Empirically: with the inputs that each layer has in the integer model, layers before it corrected already."""
+    """Correct biases with the inputs that each layer has in the quantized model, after correction of earlier layers."""
     biases: dict[str, Floats] = {}
     for visit in visits(state, "correct"):
         weights = _integer_weights(state, visit)
@@ -23,37 +23,37 @@ def correct(state: State) -> Outcome:
         if bias is not None:
             biases[visit.layer.name] = bias
             visit.change(weights, bias)
-    return _outcome(state, biases, "so that no channel's mean is off on calibration data")
+    return _outcome(state, biases, "by the mean error of their output channels")
 
 
 def correct_analytic(state: State) -> Outcome:
-    """From the error of the weights and the mean of the float input alone: b - (W^ - W) E[x], layer by layer."""
+    """Correct biases from the error of the weights and the mean of the float input alone: b - (W^ - W) E[x]."""
     biases: dict[str, Floats] = {}
     for visit in visits(state, "correct"):
         weights = _integer_weights(state, visit)
         bias = corrected_bias(visit.linear, weights, visit.x, visit.x)
         if bias is not None:
             biases[visit.layer.name] = bias
-    return _outcome(state, biases, "for the mean error of their weights")
+    return _outcome(state, biases, "by the mean error of their weights")
 
 
 def corrected_bias(layer: Linear, weights: Floats, x: Floats, x_hat: Floats) -> Floats | None:
     """b + W E[x] - W^ E[x^], shape (channels,); None for a MatMul, which has no bias.
 
     Args:
-        layer: the layer in float.
+        layer: the layer in the float model.
         weights: W^, (groups, channels, terms).
         x: rows of its input, (groups, rows, terms).
-        x_hat: the same rows in the integer model.
+        x_hat: the same rows in the quantized model.
     """
     if not layer.takes_bias:
         return None
     means = (rows.mean(axis=1, dtype=np.float64)[..., None] for rows in (x, x_hat))
-    right, ours = (
+    expected, actual = (
         kernel.astype(np.float64) @ mean for kernel, mean in zip((layer.matrix, weights), means, strict=True)
     )
     bias = layer.bias
-    shift: Floats = (right - ours).reshape(-1).astype(np.float32)
+    shift: Floats = (expected - actual).reshape(-1).astype(np.float32)
     return shift if bias is None else bias + shift
 
 
@@ -63,7 +63,7 @@ def _integer_weights(state: State, visit: Visit) -> Floats:
 
 def _outcome(state: State, biases: dict[str, Floats], how: str) -> Outcome:
     if not biases:
-        return Outcome(state, "no integer layer has a bias to correct")
+        return Outcome(state, "no quantized layer has a bias")
     model = biased(state.model, biases)
     return Outcome(derive(state.with_biases(model)), f"biases of {len(biases)} layers corrected {how}")
 

@@ -1,7 +1,7 @@
-"""Cross-layer equalization: channels of a tensor brought to like ranges, without changing what the model computes.
+"""Cross-layer equalization: equalize the ranges of a tensor's channels without changing the float function.
 
-Nagel et al. 2019, 'Data-Free Quantization Through Weight Equalization and Bias Correction', section 4.1;
-where weights have a scale for each channel, the ranges of activations are what counts, as measured.
+Nagel et al. 2019, 'Data-Free Quantization Through Weight Equalization and Bias Correction', section 4.1. With
+per-channel weights, the ranges that matter are those of the activations.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from octavo.quantizer import State, derive
 from octavo.recover.layers.absorb import absorb_biases
 from octavo.recover.layers.channels import Doubles, balanced, edits, normalized, rewrite
 from octavo.recover.layers.pairs import Pair, pairs, upper_bound
-from octavo.recover.layers.rows import Reader, Span, rounded, tensors
+from octavo.recover.layers.rows import Reader, Span, fake_quantized_weights, tensors
 from octavo.recover.rung import Outcome, Rung, without_context
 
 _ALPHAS = (0.25, 0.5, 0.75, 1.0)
 _SWEEPS = 5
-_GAIN = 0.02
-_SMALL = 0.05
+# A smaller relative gain is noise, and a smaller change of |log factor| ends the sweeps.
+_GAIN, _SMALL = 0.02, 0.05
 
 
 class _Link:
-    """A pair with what was measured between its layers, and the factor (channels,) found for it so far."""
+    """A pair of layers with statistics of the tensor between them, and the factor of its channels, (channels,)."""
 
     def __init__(self, state: State, pair: Pair) -> None:
         self.pair, self._plan = pair, state.plan
@@ -34,43 +34,43 @@ class _Link:
         self.clipped = Span(pair.first.outputs, pair.first.channel_axis)
 
     def watches(self) -> list[tuple[str, Span | Reader]]:
-        """Who is to be told of which tensor."""
-        found: list[tuple[str, Span | Reader]] = [(self.reader.reads, self.reader)]
+        """The tensors to observe, each with what to update with it."""
+        observers: list[tuple[str, Span | Reader]] = [(self.reader.reads, self.reader)]
         if self.pair.clip is not None:
-            found.append((self.pair.clip.outputs[0].name or "", self.clipped))
-        return found
+            observers.append((self.pair.clip.outputs[0].name or "", self.clipped))
+        return observers
 
     @property
     def unclipped(self) -> bool:
-        """Whether there is a Clip whose upper bound no channel reaches: a Relu does the same."""
+        """Whether there is a Clip whose upper bound no channel reaches, so that a Relu is equivalent."""
         bound = None if self.pair.clip is None else upper_bound(self.pair.clip)
         return bound is not None and bool(self.clipped.high.max() < bound)
 
     def spread(self, factor: Doubles) -> float:
-        """How many times the largest channel's range is the smallest's, channels of zeros left out."""
+        """The ratio of the largest to the smallest range of channels, without channels of zeros."""
         ranges = self.reader.span.largest * factor
         live = ranges[ranges > 0]
         return float(live.max() / live.min()) if live.size else 1.0
 
     def improve(self, into: Doubles, out: Doubles) -> float:
-        """Choose the factor anew, given those on the first layer's input and on the second's output.
+        """Choose the factor for given factors on the first layer's input and on the second layer's output.
 
         Returns:
-            The largest change of a factor, as |log|.
+            The largest change of a channel's factor, as |log|.
         """
-        leave = np.ones(self.factor.size)
+        unchanged = np.ones(self.factor.size)
         costs = [(self._cost(factor, into, out), factor) for factor in self._candidates(into, out)]
-        cost, best = min(costs, key=lambda each: each[0])
-        before, self.factor = self.factor, best if cost < (1 - _GAIN) * self._cost(leave, into, out) else leave
+        cost, best = min(costs, key=lambda candidate: candidate[0])
+        before, self.factor = self.factor, best if cost < (1 - _GAIN) * self._cost(unchanged, into, out) else unchanged
         return float(np.abs(np.log(self.factor / before)).max())
 
     def _cost(self, factor: Doubles, into: Doubles, out: Doubles) -> float:
-        """The squared error of the second layer's output by its own rounding and by that of the first's weights."""
+        """The squared error of the second layer's output, including that from the first layer's weights."""
         weights = self.pair.first.scaled(1 / into, factor)
-        noise = np.square(rounded(self._plan, self.pair.first, weights) - weights).sum(axis=(2, 3))
+        noise = np.square(fake_quantized_weights(self._plan, self.pair.first, weights) - weights).sum(axis=(2, 3))
         power = np.square(weights).sum(axis=(2, 3))
         share = np.divide(noise, power, out=np.zeros_like(noise), where=power > 0).reshape(-1)
-        return self.reader.error(factor, out) + self.reader.passed_on(share, out)
+        return self.reader.error(factor, out) + self.reader.propagated_error(share, out)
 
     def _candidates(self, into: Doubles, out: Doubles) -> Iterator[Doubles]:
         columns = np.abs(self.pair.second.scaled(np.ones(self.factor.size), out)).max(axis=(1, 3)).reshape(-1)
@@ -79,17 +79,17 @@ class _Link:
             yield self._allowed(balanced(ranges, columns, alpha), ranges)
         if self._per_tensor():
             first = np.abs(self.pair.first.scaled(1 / into, np.ones(self.factor.size))).max(axis=(2, 3)).reshape(-1)
-            rule = normalized(columns, first, lambda two, one: (two - one) / 2)
-            yield self._allowed(rule, ranges)
+            levelled = normalized(columns, first, lambda two, one: (two - one) / 2)
+            yield self._allowed(levelled, ranges)
             for alpha in _ALPHAS[1:]:
-                yield self._allowed(np.sqrt(rule * balanced(ranges, columns, alpha)), ranges)
+                yield self._allowed(np.sqrt(levelled * balanced(ranges, columns, alpha)), ranges)
 
     def _per_tensor(self) -> bool:
         layers = (self._plan.layers.get(layer.node.name or "") for layer in (self.pair.first, self.pair.second))
         return any(weight.axis is None for layer in layers if layer is not None for weight in layer.weights)
 
     def _allowed(self, factor: Doubles, ranges: Doubles) -> Doubles:
-        """Under a Clip to [0, b], channels that reach b stay, and the others grow to b at most."""
+        """Limit the factor under a Clip to [0, b]: channels that reach b keep their range, others grow to b at most."""
         factor = np.where(ranges > 0, factor, 1.0)
         clip = self.pair.clip
         if clip is None or self.unclipped:
@@ -101,11 +101,11 @@ class _Link:
 
 
 def equalize(state: State) -> Outcome:
-    """Scale channels between pairs of layers, then let biases take up what is always positive.
+    """Scale channels between pairs of layers, then absorb high biases.
 
-    The float function stays, to float32 rounding, on the up to 256 calibration samples that are measured; on
-    others too, but where a Clip to [0, b] stood between: quieter channels are amplified towards b, and a
-    Clip that no channel reached is a Relu afterwards.
+    The float function is unchanged, to float32 rounding, on the up to 256 calibration samples that are measured. On
+    other samples it is too, except across a Clip to [0, b]: channels of small ranges are amplified towards b, and a
+    Clip whose bound no channel reached becomes a Relu.
     """
     model = state.model.clone()
     links = _links(state, model)
@@ -118,8 +118,12 @@ def equalize(state: State) -> Outcome:
     _apply(model, links)
     absorbed = absorb_biases(state, model)
     if not changed and not absorbed:
-        why = f"none of {len(links)} pairs of layers would gain" if links else "no two layers follow each other alone"
-        return Outcome(state, why)
+        reason = (
+            f"no gain for any of {len(links)} pairs of layers"
+            if links
+            else "no two layers are connected by one reader each"
+        )
+        return Outcome(state, reason)
     notes = []
     if changed:
         ranges = f"channel ranges differed by up to {before:.3g}x, now {after:.3g}x"
@@ -136,24 +140,24 @@ def _links(state: State, model: ir.Model) -> list[_Link]:
 
 
 def _measure(state: State, model: ir.Model, links: list[_Link]) -> None:
-    watched = [each for link in links for each in link.watches()]
-    for found in tensors(model, state.settings, [name for name, _ in watched]):
-        for name, each in watched:
-            each.update(found[name])
+    watched = [watch for link in links for watch in link.watches()]
+    for values in tensors(model, state.settings, [name for name, _ in watched]):
+        for name, observer in watched:
+            observer.update(values[name])
 
 
 def _sweep(links: list[_Link]) -> None:
-    """Choose factor after factor in the order of the chain, until none changes much."""
+    """Choose the factors in the order of the chain, again and again until none changes much."""
     writes = {link.pair.first.node: link for link in links}
     reads = {link.pair.second.node: link for link in links}
     for _ in range(_SWEEPS):
-        moved = 0.0
+        change = 0.0
         for link in links:
             first, second = link.pair.first, link.pair.second
             into = reads[first.node].factor if first.node in reads else np.ones(first.inputs)
             out = writes[second.node].factor if second.node in writes else np.ones(second.outputs)
-            moved = max(moved, link.improve(into, out))
-        if moved < _SMALL:
+            change = max(change, link.improve(into, out))
+        if change < _SMALL:
             break
 
 
@@ -161,19 +165,19 @@ def _apply(model: ir.Model, links: list[_Link]) -> None:
     layers = {layer.node: layer for link in links for layer in (link.pair.first, link.pair.second)}
     by_input = {node: np.ones(layer.inputs) for node, layer in layers.items()}
     by_output = {node: np.ones(layer.outputs) for node, layer in layers.items()}
-    touched: dict[ir.Node, None] = {}
+    changed: dict[ir.Node, None] = {}
     for link in links:
         if bool(np.any(link.factor != 1.0)):
             first, second = link.pair.first.node, link.pair.second.node
             by_output[first], by_input[second] = link.factor, 1 / link.factor
-            touched.update(dict.fromkeys((first, second)))
-            _free(link)
-    for node in touched:
+            changed.update(dict.fromkeys((first, second)))
+            _replace_idle_clip(link)
+    for node in changed:
         rewrite(model, edits(layers[node], by_input[node], by_output[node]), "equalized")
 
 
-def _free(link: _Link) -> None:
-    """Put a Relu in place of a Clip that clips nothing from above."""
+def _replace_idle_clip(link: _Link) -> None:
+    """Replace a Clip whose upper bound is never reached by a Relu."""
     clip = link.pair.clip
     if clip is not None and link.unclipped:
         clip.op_type = "Relu"

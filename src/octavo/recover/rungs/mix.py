@@ -1,4 +1,4 @@
-"""Mixed precision: the cheapest set of layers raised so that the budget holds."""
+"""Mixed precision: raise the cheapest set of layers with which the budget is met."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from octavo.errors import OptionError
 from octavo.measure import MetricResult
 from octavo.quantizer import State
 from octavo.recover.context import LadderContext
-from octavo.recover.layers.sensitivity import bit_operations, macs, own_errors, raised, relieved
+from octavo.recover.layers.sensitivity import bit_operations, error_reductions, macs, own_errors, raised
 from octavo.recover.rung import Outcome, Rung
 
-# So many layers are measured one at a time, those first that the proxy ranks first.
+# How many layers are measured one at a time: those with the largest estimated error.
 _MEASURED = 32
 
 
 def mix(state: State, context: LadderContext) -> Outcome:
-    """Raise layers, to 16-bit activations or float, by noise relieved for work added, as few as the budget allows.
+    """Raise as few layers as the budget needs to 16-bit activations or float.
 
-    The cost of a layer is the bit operations that raising it adds. How few are enough is found by bisection with the
-    metric on the samples to choose by. The points on the way are the Pareto curve, kept in `details`.
+    Layers are ordered by error reduction per bit operation that raising them adds. How many are enough is found by
+    bisection with the metric on the selection set. The measured points are the Pareto curve in `details`.
 
     Raises:
-        OptionError: there is no budget, or nothing to choose by.
+        OptionError: the context has no budget or no metric.
     """
     if context.measure is None or context.budget is None:
-        raise OptionError("the rung mix needs a budget and samples to choose by; add `max_drop` and `evaluate`")
-    proxy, counts = own_errors(state), macs(state)
-    ranked = sorted(proxy, key=lambda name: -proxy[name])[:_MEASURED]
-    measured = relieved(state, ranked)
+        raise OptionError("the rung mix needs a budget and held-out samples; add `max_drop` and `evaluate`")
+    estimated, counts = own_errors(state), macs(state)
+    ranked = sorted(estimated, key=lambda name: -estimated[name])[:_MEASURED]
+    measured = error_reductions(state, ranked)
     useful = [name for name in ranked if measured[name] > 0]
     if not useful:
-        return Outcome(state, "no single layer, raised, makes the output better")
-    now, then = (bit_operations(each, counts) for each in (state, raised(state, useful)))
+        return Outcome(state, "raising any single layer does not reduce the output error")
+    now, then = (bit_operations(made, counts) for made in (state, raised(state, useful)))
     order = sorted(useful, key=lambda name: -measured[name] / max(then[name] - now[name], 1.0))
     curve = _Curve(state, order, counts, context.measure)
     best = curve.fewest(context.budget)
-    details: dict[str, Any] = {"pareto": curve.points(), "sensitivity": measured, "proxy": proxy}
+    details: dict[str, Any] = {"pareto": curve.points(), "sensitivity": measured, "proxy": estimated}
     share = curve.share(best)
     what = "float" if curve.state(best).decisions.left_out else "16-bit activations"
-    note = f"{best} of {len(proxy)} layers raised to {what}, {share:.1%} of the multiply-accumulates"
+    note = f"{best} of {len(estimated)} layers raised to {what}, {share:.1%} of the multiply-accumulates"
     return Outcome(curve.state(best), note, details)
 
 
 class _Curve:
-    """The metric by how many layers of an order are raised."""
+    """The metric as a function of how many layers, in a fixed order, are raised."""
 
     def __init__(
         self,
@@ -61,28 +61,28 @@ class _Curve:
         self._metrics: dict[int, MetricResult] = {}
 
     def state(self, count: int) -> State:
-        """With the first so many layers in float."""
+        """The state with the first `count` layers raised."""
         if count not in self._states:
             self._states[count] = raised(self._start, self._order[:count])
         return self._states[count]
 
     def share(self, count: int) -> float:
-        """Their share of the multiply-accumulates."""
+        """The share of the first `count` layers in the multiply-accumulates."""
         return sum(self._counts[name] for name in self._order[:count]) / sum(self._counts.values())
 
     def cost(self, count: int) -> float:
-        """Bit operations of the whole model, as a multiple of those with none raised."""
-        here, before = (sum(bit_operations(self.state(each), self._counts).values()) for each in (count, 0))
-        return here / before
+        """Bit operations of the whole model, relative to no raised layers."""
+        raised_cost, base = (sum(bit_operations(self.state(n), self._counts).values()) for n in (count, 0))
+        return raised_cost / base
 
     def metric(self, count: int) -> MetricResult:
-        """Measured once."""
+        """The metric with the first `count` layers raised; measured once."""
         if count not in self._metrics:
             self._metrics[count] = self._measure(self.state(count).quantized)
         return self._metrics[count]
 
     def fewest(self, budget: float) -> int:
-        """The smallest count that keeps the budget, as bisection finds it; the best one where none does."""
+        """The smallest count within the budget, by bisection; the count with the smallest drop if none is."""
         low, high = 0, 1
         while self.metric(high).drop > budget and high < len(self._order):
             low, high = high, min(2 * high, len(self._order))
@@ -94,7 +94,7 @@ class _Curve:
         return high
 
     def points(self) -> list[dict[str, Any]]:
-        """What was measured, by rising cost."""
+        """The measured points, by rising cost."""
         return [
             {
                 "layers": self._order[:count],

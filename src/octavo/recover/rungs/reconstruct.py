@@ -1,4 +1,4 @@
-"""Block reconstruction: learn how the weights of a block are rounded from the error of its output (BRECQ)."""
+"""Block reconstruction (BRECQ): learn the rounding of a block's weights from the error of its output."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from octavo.graph.constants import new_constant
 from octavo.graph.linear import linear
 from octavo.graph.weights import Constants
 from octavo.quantizer import State, derive
-from octavo.recover.layers.block_task import block_batches, block_task, importances, nodes_of, turned
+from octavo.recover.layers.block_task import block_batches, block_task, importances, nodes_of, to_stored_layout
 from octavo.recover.layers.blocks import Block, blocks
-from octavo.recover.layers.sensitivity import macs, numbers
+from octavo.recover.layers.sensitivity import macs, output_elements
 from octavo.recover.layers.visit import biased, visit
 from octavo.recover.layers.walk import Walk, calibration_batches
 from octavo.recover.rung import Outcome, Rung, without_context
@@ -25,43 +25,43 @@ from octavo.recover.rungs.round import estimate_seconds as estimate_rounding_sec
 
 _STEPS, _LEAST_STEPS = 1000, 100
 _ROWS, _LEAST_ROWS = 32, 4
-# What all steps together may take, in multiply-accumulates forwards: larger networks get fewer samples a step,
-# which have more places each, and then fewer steps.
+# The work of all steps together, in multiply-accumulates of the forward pass: larger networks get fewer samples per
+# step, then fewer steps.
 _WORK = 1.25e12
-# So many multiply-accumulates take as long as all that is done to one number that a product writes.
-_A_NUMBER = 30.0
-# Multiply-accumulates a second of a slow core, forwards and backwards.
+# Multiply-accumulates that take as long as the other work on one output element.
+_PER_ELEMENT = 30.0
+# Multiply-accumulates per second on a slow core, forward and backward.
 _SPEED = 3e9
-# Seconds of a step that no product takes.
+# Seconds of a step apart from linear operators.
 _STEP = 0.004
 
 
 def reconstruct(state: State) -> Outcome:
-    """Block after block, each with the inputs that it has in the integer model so far.
+    """Reconstruct block after block, with the inputs that each has in the quantized model.
 
-    The layers of a block are first rounded one by one, as `round` does; where learning how they are rounded
-    together errs less on samples that were not fitted, that is kept.
+    The layers of a block are first rounded one by one, as by `round`. The learned rounding is kept where its error
+    on held-out samples is smaller.
     """
     if find_spec("torch") is None:
-        return Outcome(state, "PyTorch is not installed; pip install 'octavo[torch]' brings it")
+        return Outcome(state, "PyTorch is not installed; run pip install 'octavo[torch]'")
     task = _Reconstruction(state)
     state.settings.progress.start("reconstruct", len(task.blocks))
     for block in task.blocks:
-        task.go_on(block)
+        task.reconstruct(block)
         state.settings.progress.advance()
     state.settings.progress.done()
     return task.outcome()
 
 
 def estimate_seconds(state: State) -> float:
-    """Seconds that `reconstruct` takes, from the sizes of the model."""
-    each = _work(state)
-    steps, rows = _effort(each)
-    return estimate_rounding_seconds(state) + steps * (rows * each / _SPEED + len(_blocks(state)) * _STEP)
+    """An estimate of the seconds that `reconstruct` takes, from the size of the model."""
+    work = _work(state)
+    steps, rows = _effort(work)
+    return estimate_rounding_seconds(state) + steps * (rows * work / _SPEED + len(_blocks(state)) * _STEP)
 
 
 class _Reconstruction:
-    """The integer model on its way, with what was chosen for the blocks that lie behind."""
+    """The quantized model with the rounding of the blocks that are done."""
 
     def __init__(self, state: State) -> None:
         self.state, self.blocks = state, _blocks(state)
@@ -73,13 +73,13 @@ class _Reconstruction:
         self.floats = {node.name: node for node in state.reference.graph}
         self.nodes = {node.name: node for node in self.model.graph}
         self.steps, self.rows = _effort(_work(state))
-        self.given: Constants = {}
+        self.constants: Constants = {}
         self.biases: dict[str, NDArray[np.float32]] = {}
-        self.learnt = 0
+        self.learned = 0
         self.unknown: set[str] = set()
 
-    def go_on(self, block: Block) -> None:
-        """Round a block's layers, then learn it as a whole."""
+    def reconstruct(self, block: Block) -> None:
+        """Round the layers of the next block one by one, then learn their rounding together."""
         inside = nodes_of(self.model, block)
         self.walks[0].until(block.nodes[0].name or "")
         self.walks[1].until(inside[0].name or "")
@@ -90,18 +90,18 @@ class _Reconstruction:
             self._learn(block)
 
     def outcome(self) -> Outcome:
-        """The state that was found."""
-        count = f"{self.learnt} of {len(self.blocks)} blocks"
-        why = f"; {', '.join(sorted(self.unknown))} cannot be learnt through" if self.unknown else ""
-        if not self.given:
-            return Outcome(self.state, f"no block errs less than with nearest rounding{why}")
+        """The new state, and how many blocks were learned."""
+        count = f"{self.learned} of {len(self.blocks)} blocks"
+        reason = f"; not translated to PyTorch: {', '.join(sorted(self.unknown))}" if self.unknown else ""
+        if not self.constants:
+            return Outcome(self.state, f"no better rounding than to nearest for any block{reason}")
         corrected = derive(self.state.with_biases(biased(self.state.model, self.biases)))
-        found = derive(corrected.with_constants(self.given))
-        others = ", layer by layer for the others" if self.learnt < len(self.blocks) else ""
-        return Outcome(found, f"rounding learnt for {count}{others}{why}")
+        found = derive(corrected.with_constants(self.constants))
+        others = ", layer by layer for the others" if self.learned < len(self.blocks) else ""
+        return Outcome(found, f"rounding learned for {count}{others}{reason}")
 
     def _round(self, block: Block) -> None:
-        """Layer by layer, on walks of their own: the block may be gone through again."""
+        """Round layer by layer, on forks of the walks: `_learn` runs the block again."""
         floats, integers = (walk.fork() for walk in self.walks)
         for name in block.layers:
             layer, node = self.state.plan.layers[name], self.nodes[name]
@@ -109,14 +109,14 @@ class _Reconstruction:
             found = best_rounding(self.state, here)
             if found is None:
                 continue
-            self.given[name, 1], bias = found
+            self.constants[name, 1], bias = found
             here.change(here.linear.to_matrix(dequantize(found[0].integers, found[0].params)), bias)
             if bias is not None:
                 self.biases[name] = bias
 
     def _learn(self, block: Block) -> None:
         constants = {
-            name: self.given.get((name, 1)) or self.state.constants[name, 1].as_in_model() for name in block.layers
+            name: self.constants.get((name, 1)) or self.state.constants[name, 1].as_in_model() for name in block.layers
         }
         task = block_task(self.state, block, self.model, constants, self.steps, self.rows)
         fitted, held = block_batches(self.state, block, self.model, self.walks, self.weights)
@@ -124,24 +124,23 @@ class _Reconstruction:
             return
         before = [weight.integers for weight in task.weights]
         first = octavo.torch.corrected_biases(task, fitted, before)
-        learnt = octavo.torch.learn_rounding(task, fitted, first)
-        second = octavo.torch.corrected_biases(task, fitted, learnt)
-        better = octavo.torch.block_error(task, held, learnt, second) < octavo.torch.block_error(
-            task, held, before, first
-        )
-        self.learnt += better
-        chosen = learnt if better else before
+        learned = octavo.torch.learn_rounding(task, fitted, first)
+        second = octavo.torch.corrected_biases(task, fitted, learned)
+        error_before = octavo.torch.block_error(task, held, before, first)
+        is_better = octavo.torch.block_error(task, held, learned, second) < error_before
+        self.learned += is_better
+        chosen = learned if is_better else before
         for name, q in zip(block.layers, chosen, strict=True):
-            found = constants[name]
-            integers = np.ascontiguousarray(turned(self.state, name, q)).astype(found.integers.dtype)
-            self.given[name, 1] = replace(found, integers=integers)
-            self._stand_in(name, 1, turned(self.state, name, dequantize(integers, found.params)))
+            constant = constants[name]
+            integers = np.ascontiguousarray(to_stored_layout(self.state, name, q)).astype(constant.integers.dtype)
+            self.constants[name, 1] = replace(constant, integers=integers)
+            self._replace(name, 1, to_stored_layout(self.state, name, dequantize(integers, constant.params)))
         final = octavo.torch.corrected_biases(task, [*fitted, *held], chosen)
         for bias in task.biases:
             self.biases[bias.layer] = final[bias.tensor]
-            self._stand_in(bias.layer, 2, final[bias.tensor])
+            self._replace(bias.layer, 2, final[bias.tensor])
 
-    def _stand_in(self, name: str, index: int, array: NDArray[np.float32]) -> None:
+    def _replace(self, name: str, index: int, array: NDArray[np.float32]) -> None:
         value = new_constant(self.model.graph, f"{name}_learnt_{index}", np.ascontiguousarray(array))
         self.nodes[name].replace_input_with(index, value)
 
@@ -149,23 +148,23 @@ class _Reconstruction:
 def _blocks(state: State) -> list[Block]:
     nodes = {node.name: node for node in state.reference.graph}
     layers = [layer for layer in state.plan.layers.values() if linear(nodes[layer.name]) is not None]
-    return blocks(state.reference, [each.name for each in layers])
+    return blocks(state.reference, [layer.name for layer in layers])
 
 
 def _work(state: State) -> float:
-    """What one sample takes, in multiply-accumulates."""
-    return sum(macs(state).values()) + _A_NUMBER * numbers(state)
+    """The work for one sample, in multiply-accumulates."""
+    return sum(macs(state).values()) + _PER_ELEMENT * output_elements(state)
 
 
-def _effort(each: float) -> tuple[int, int]:
-    """Steps and samples a step where one sample takes so much."""
-    rows = int(np.clip(_WORK / (each * _STEPS), _LEAST_ROWS, _ROWS))
-    return int(np.clip(_WORK / (each * rows), _LEAST_STEPS, _STEPS)), rows
+def _effort(work: float) -> tuple[int, int]:
+    """Steps and samples per step, for the work of one sample."""
+    rows = int(np.clip(_WORK / (work * _STEPS), _LEAST_ROWS, _ROWS))
+    return int(np.clip(_WORK / (work * rows), _LEAST_STEPS, _STEPS)), rows
 
 
 RECONSTRUCT = Rung(
     "reconstruct",
-    "rounding learnt block by block (BRECQ)",
+    "rounding learned block by block (BRECQ)",
     without_context(reconstruct),
     visits_layers=True,
     estimate_seconds=estimate_seconds,

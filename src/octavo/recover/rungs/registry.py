@@ -1,4 +1,4 @@
-"""The rungs in the order in which they are tried. A new one is a file beside these and a line here."""
+"""The registry of rungs, in the order of the ladder. A new rung is a file in this folder and a line here."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from octavo.recover.rungs.smooth import SMOOTH
 from octavo.recover.rungs.train import TRAIN
 
 _RUNGS = (SEARCH, EQUALIZE, SMOOTH, CORRECT, ROUND, RECONSTRUCT, MIX, TRAIN)
-# Another form of a rung, which takes its place where it is named.
-_FORMS = (CORRECT_ANALYTIC,)
+# Variants, which replace the rung before the colon where they are named.
+_VARIANTS = (CORRECT_ANALYTIC,)
 AUTO, NONE = "auto", "none"
 
 
 def rung_names() -> list[str]:
     """The names that `rungs` takes."""
-    return [rung.name for rung in (*_RUNGS, *_FORMS)]
+    return [rung.name for rung in (*_RUNGS, *_VARIANTS)]
 
 
 def rungs_named(names: str | Sequence[str]) -> list[Rung]:
-    """The rungs of those names, in the order of the ladder; "auto" is all of them and "none" none.
+    """The rungs with these names, in the order of the ladder; "auto" stands for all of them, "none" for none.
 
     Raises:
         OptionError: there is no such rung.
@@ -37,7 +37,7 @@ def rungs_named(names: str | Sequence[str]) -> list[Rung]:
         return list(_RUNGS)
     if wanted == [NONE]:
         return []
-    known = {rung.name: rung for rung in (*_RUNGS, *_FORMS)}
+    known = {rung.name: rung for rung in (*_RUNGS, *_VARIANTS)}
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise OptionError(f"there is no rung '{unknown[0]}'; use {AUTO}, {NONE}, or some of {', '.join(known)}")

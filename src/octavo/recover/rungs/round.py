@@ -1,4 +1,4 @@
-"""Choose how weights are rounded by the error of their layer's output on calibration data."""
+"""Round weights to minimize the error of their layer's output on calibration samples."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 _REFITS = 3
-# Of the rows, the part that judges and is not fitted.
+# One in this many rows is held out: it judges the result and is not fitted.
 _HELD_OUT = 5
-# Multiply-accumulates of float64 a second that this work does on a slow core.
+# float64 multiply-accumulates per second on a slow core.
 _SPEED = 2e9
-_WIDE = 7
+# Scales are chosen with the integers for grids of fewer bits than this.
+_FIXED_SCALE_BITS = 7
 
 
 def round_weights(state: State) -> Outcome:
-    """GPTQ and coordinate descent layer by layer, with the inputs that the layer has in the integer model."""
+    """Round by GPTQ and coordinate descent, with the inputs that each layer has in the quantized model."""
     given: Constants = {}
     biases: dict[str, Floats] = {}
     count = 0
@@ -43,14 +44,14 @@ def round_weights(state: State) -> Outcome:
             biases[visit.layer.name] = bias
         visit.change(visit.linear.to_matrix(dequantize(constant.integers, constant.params)), bias)
     if not given:
-        return Outcome(state, f"of {count} layers, none errs less than with nearest rounding")
-    note = f"weights of {len(given)} of {count} layers rounded for their output"
+        return Outcome(state, f"no better rounding than to nearest for any of {count} layers")
+    note = f"weights of {len(given)} of {count} layers rounded to minimize the output error"
     corrected = derive(state.with_biases(biased(state.model, biases)))
     return Outcome(derive(corrected.with_constants(given)), note)
 
 
 def estimate_seconds(state: State) -> float:
-    """Seconds that `round_weights` takes, from the sizes of the weights."""
+    """An estimate of the seconds that `round_weights` takes, from the sizes of the weights."""
     cost = 0.0
     for layer in state.plan.layers.values():
         found = state.constants.get((layer.name, 1)) if layer.role == "compute" else None
@@ -61,7 +62,7 @@ def estimate_seconds(state: State) -> float:
 
 
 def best_rounding(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | None] | None:
-    """The integers and the bias that err least on rows that were not fitted; None where those of the state do."""
+    """The integers and the bias of a layer; None where those of the state have the smaller error on held-out rows."""
     layer, name = visit.linear, visit.layer.name
     before = state.constants[name, 1]
     held = np.arange(visit.x.shape[1]) % _HELD_OUT == 0
@@ -69,7 +70,7 @@ def best_rounding(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats
         return None
     centered = layer.takes_bias
     weights = layer.matrix.astype(np.float64)
-    # As GPTQ does, a MatMul is not asked to mend what its input lost: in transformers that is more than weights tell.
+    # As in GPTQ, the weights of a MatMul do not compensate the error of its input, which in transformers is too large.
     x = visit.x if centered else visit.x_hat
     fitted = quadratic(weights, x[:, ~held], visit.x_hat[:, ~held], centered)
     params = before.params
@@ -91,7 +92,7 @@ def _integers(layer: Linear, params: QuantParams, target: Quadratic) -> tuple[Do
     terms = scale.shape[-1]
     # The groups of a ConvTranspose share their scales, so none can be fitted to one output channel.
     has_own_scales = params.axis is not None and layer.stored.shape[layer.output_axis] == layer.outputs
-    narrow = grid.levels < 2**_WIDE and has_own_scales
+    narrow = grid.levels < 2**_FIXED_SCALE_BITS and has_own_scales
     if narrow:
         scale = best_scales(target.center, target.gram, scale, grid.qmin, grid.qmax, params.block_size or terms)
     q = best_integers(target, scale, grid.qmin, grid.qmax)
@@ -105,14 +106,14 @@ def _integers(layer: Linear, params: QuantParams, target: Quadratic) -> tuple[Do
 
 
 def _scales(params: QuantParams, layer: Linear) -> Doubles:
-    """The scale of each weight, (groups, channels, terms)."""
+    """The scale of every weight, (groups, channels, terms)."""
     shape = layer.stored.shape
     each = np.broadcast_to(spread(params.scale.astype(np.float64), params, shape), shape)
     return layer.to_matrix(each)
 
 
 def _stored(layer: Linear, params: QuantParams, scale: Doubles) -> Floats:
-    """One of each scale, as `params` has them."""
+    """Scales in the shape that `params` has them."""
     if params.block_size is None:
         return scale[..., 0].reshape(-1).astype(np.float32)
     firsts = layer.from_matrix(scale)
@@ -121,7 +122,7 @@ def _stored(layer: Linear, params: QuantParams, scale: Doubles) -> Floats:
 
 
 def _held_out(layer: Linear, x: Floats, x_hat: Floats, weights: Doubles, held: NDArray[np.bool_]) -> float:
-    """Squared error of the output on rows that were not fitted, the bias corrected as it would be."""
+    """Squared error of the output on held-out rows, with the bias corrected on the others."""
     apart = x_hat @ weights.astype(np.float32).transpose(0, 2, 1) - x @ layer.matrix.transpose(0, 2, 1)
     if layer.takes_bias:
         apart = apart - apart[:, ~held].mean(axis=1, keepdims=True)

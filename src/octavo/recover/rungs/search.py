@@ -1,4 +1,4 @@
-"""For each tensor, the estimator whose range costs its readers' outputs least."""
+"""Choose the range estimator of each tensor by the output error of the layers that read it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from octavo.recover.rung import Outcome, Rung, without_context
 
 Floats = NDArray[np.float32]
 
-# All of them read the one sketch that the calibration pass left.
+# All of them read the sketch of the calibration pass.
 CANDIDATES = ("mse", "minmax", "percentile:99.999", "percentile:99.99", "percentile:99.9", "entropy")
-# Ranges that differ by less are one candidate, and gains below it are noise.
+# A smaller relative gain is noise.
 _GAIN = 0.01
 _ROWS = 2048
 
 
 def search(state: State) -> Outcome:
-    """Hold the ranges that estimators take from the sketch against each other by the layers' output error.
+    """Choose the estimator whose range gives the smallest output error.
 
-    Ranges come from the sketches alone; a few of the calibration samples tell what each costs the layers
-    that read the tensor: |W^ x^ - W x|^2 against |W x|^2, summed over them.
+    Every estimator's range is computed from the sketch of the tensor. Its cost is the relative squared error
+    |W^ x^ - W x|^2 / |W x|^2 on a few calibration samples, summed over the layers that read the tensor.
     """
     costs = _costs(state)
     chosen: dict[str, str] = {}
@@ -40,12 +40,14 @@ def search(state: State) -> Outcome:
         if best != now and by_spec[best] < (1 - _GAIN) * by_spec.get(now, np.inf):
             chosen[source] = best
     if not chosen:
-        return Outcome(state, f"of {len(costs)} tensors, none has a better range")
-    return Outcome(derive(state.with_estimators(chosen)), f"another range for {len(chosen)} of {len(costs)} tensors")
+        return Outcome(state, f"no estimator gives a better range for any of {len(costs)} tensors")
+    return Outcome(
+        derive(state.with_estimators(chosen)), f"another estimator for {len(chosen)} of {len(costs)} tensors"
+    )
 
 
 def _costs(state: State) -> dict[str, dict[str, float]]:
-    """For each tensor that is observed, what each candidate costs its readers."""
+    """The cost of each candidate, by observed tensor and estimator."""
     settings, plan = state.settings, state.plan
     batches = calibration_batches(settings.samples, state.model, settings.threads)
     nodes = {node.name: node for node in state.model.graph}
@@ -81,7 +83,7 @@ def _candidates(state: State, tensor: TensorPlan) -> Iterator[tuple[str, QuantPa
 
 
 class _Reader:
-    """A layer that reads a tensor: through its weights, or as the numbers themselves where it has none."""
+    """A layer that reads a tensor; without constant weights the tensor itself stands for the output."""
 
     def __init__(self, state: State, layer: LayerPlan, view: Linear | None) -> None:
         self.linear = view
@@ -89,7 +91,7 @@ class _Reader:
             self.weights: Floats = integer_matrix(view, state.constants[layer.name, 1])
 
     def rows(self, batches: list[NDArray[Any]], seed: int) -> Floats:
-        """What the layer sees of the tensor, or some of its values."""
+        """Rows of the layer's input, or some values of the tensor."""
         if self.linear is not None:
             return sample_rows(self.linear, batches, seed, _ROWS)
         values = np.concatenate([batch.reshape(-1) for batch in batches]).astype(np.float32, copy=False)
@@ -97,16 +99,16 @@ class _Reader:
         return values[chosen].reshape(1, -1, 1)
 
     def cost(self, rows: Floats, params: QuantParams) -> float:
-        """The squared error of what is computed from the rows, as a share of its square."""
+        """The relative squared error of the output for an input with these parameters."""
         rounded = fake_quantize(rows, params)
         if self.linear is None:
-            return _share(rounded, rows)
-        return _share(rounded @ self.weights.transpose(0, 2, 1), rows @ self.linear.matrix.transpose(0, 2, 1))
+            return _relative_error(rounded, rows)
+        return _relative_error(rounded @ self.weights.transpose(0, 2, 1), rows @ self.linear.matrix.transpose(0, 2, 1))
 
 
-def _share(given: Floats, right: Floats) -> float:
-    size = float(np.square(right).sum(dtype=np.float64))
-    return float(np.square(given - right).sum(dtype=np.float64)) / size if size > 0 else 0.0
+def _relative_error(actual: Floats, expected: Floats) -> float:
+    size = float(np.square(expected).sum(dtype=np.float64))
+    return float(np.square(actual - expected).sum(dtype=np.float64)) / size if size > 0 else 0.0
 
 
 SEARCH = Rung(

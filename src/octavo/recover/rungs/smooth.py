@@ -1,4 +1,4 @@
-"""SmoothQuant: outlying channels of activations made smaller, weights larger, the product the same.
+"""SmoothQuant: scale down outlier channels of activations and scale up the weights that read them.
 
 Xiao et al. 2023, 'SmoothQuant: Accurate and Efficient Post-Training Quantization for Large Language Models'.
 """
@@ -18,15 +18,15 @@ from octavo.recover.layers.rows import Reader, tensors
 from octavo.recover.rung import Outcome, Rung, without_context
 
 _ALPHAS = (0.25, 0.4, 0.5, 0.6, 0.75, 0.85)
-# What the output error must fall by: for a change of constants alone, and for one more operator.
-_FOLDED, _INSERTED = 0.02, 0.2
-_WHY = "it scales channels before they are rounded"
+# The relative gain that is worth a change of constants, and an inserted operator.
+_FOLDED_GAIN, _INSERTED_GAIN = 0.02, 0.2
+_REASON = "it scales channels before they are quantized"
 _HOMOGENEOUS = {"Relu", "LeakyRelu", "Identity"}
 
 
 @dataclass
 class _Site:
-    """A tensor with the layers that read it through weights, and the factor (channels,) chosen for it."""
+    """A tensor with the layers that multiply it by weights, and the factor of its channels, (channels,)."""
 
     value: ir.Value
     readers: list[Reader]
@@ -34,13 +34,13 @@ class _Site:
     factor: Doubles | None = None
 
     def choose(self) -> None:
-        """The factor whose summed squared error of all readers' outputs is least, where that is worth it."""
+        """Choose the factor with the smallest squared error of all readers' outputs; None if the gain is too small."""
         columns = np.max([np.abs(r.layer.scaled()).max(axis=(1, 3)).reshape(-1) for r in self.readers], axis=0)
-        found = [balanced(self.readers[0].span.largest, columns, alpha) for alpha in _ALPHAS]
-        costs = [self._cost(factor) for factor in found]
-        best, worth = int(np.argmin(costs)), 1 - (_FOLDED if self.folds else _INSERTED)
+        factors = [balanced(self.readers[0].span.largest, columns, alpha) for alpha in _ALPHAS]
+        costs = [self._cost(factor) for factor in factors]
+        best, worth = int(np.argmin(costs)), 1 - (_FOLDED_GAIN if self.folds else _INSERTED_GAIN)
         if costs[best] < worth * self._cost(np.ones(columns.size)):
-            self.factor = found[best]
+            self.factor = factors[best]
 
     def _cost(self, factor: Doubles) -> float:
         return sum(reader.error(factor, np.ones(reader.layer.outputs)) for reader in self.readers)
@@ -49,22 +49,22 @@ class _Site:
 def smooth(state: State) -> Outcome:
     """Move the scale of channels from tensors into the Gemm and MatMul that read them.
 
-    The factor goes into what writes the tensor (LayerNormalization, arithmetic with constants, a linear
-    layer) where nothing else reads it; else one Mul is inserted, if the error then falls by a fifth.
+    The inverse factor is folded into the producer of the tensor (LayerNormalization, arithmetic with constants, a
+    linear layer) if it has no other readers; else a Mul is inserted, if the error falls by a fifth.
     """
     model = state.model.clone()
     sites = _sites(state, model)
-    for found in tensors(model, state.settings, [site.value.name or "" for site in sites]) if sites else ():
+    for values in tensors(model, state.settings, [site.value.name or "" for site in sites]) if sites else ():
         for site in sites:
             for reader in site.readers:
-                reader.update(found[site.value.name or ""])
+                reader.update(values[site.value.name or ""])
     for site in sites:
         site.choose()
     changed = [site for site in sites if site.factor is not None]
     if not changed:
-        return Outcome(state, f"none of {len(sites)} tensors read by matrix products would gain")
+        return Outcome(state, f"no gain for any of {len(sites)} tensors that Gemm and MatMul read")
     inserted = _apply(state, model, changed)
-    note = f"{len(changed)} of {len(sites)} tensors smoothed, {len(inserted)} of them by one more Mul"
+    note = f"{len(changed)} of {len(sites)} tensors smoothed, {len(inserted)} of them by an inserted Mul"
     return Outcome(derive(state.with_left_out(inserted).with_model(model)), note)
 
 
@@ -88,7 +88,7 @@ def _folds(state: State, value: ir.Value, readers: list[Reader]) -> bool:
 
 
 def _into_producer(state: State, value: ir.Value, factor: Doubles) -> list[Edit] | None:
-    """The changes that multiply the channels of a value where it is written, or None where that cannot be."""
+    """The edits that multiply a value's channels in its producer; None where that is impossible."""
     node = value.producer()
     if node is None or node.domain or any(v.uses() or v.is_graph_output() for v in node.outputs[1:]):
         return None
@@ -124,7 +124,7 @@ def _scaled_constants(node: ir.Node, places: list[int], factor: Doubles) -> list
     arrays = {index: constant(node.inputs[index]) for index in places}
     found: list[Edit] = []
     for index, array in arrays.items():
-        # One number for every channel of a Mul would also have to be one for a broadcast of the other operand.
+        # Constants that broadcast along channels would have to be expanded.
         if array is None or array.dtype != np.float32 or array.ndim == 0 or array.shape[-1] != factor.size:
             return None
         found.append(Edit(node, index, (array * factor).astype(np.float32)))
@@ -132,14 +132,14 @@ def _scaled_constants(node: ir.Node, places: list[int], factor: Doubles) -> list
 
 
 def _apply(state: State, model: ir.Model, sites: list[_Site]) -> Mapping[str, str]:
-    """Rewrite the model; returns the Mul inserted, each with the reason to stay in float."""
+    """Rewrite the model; returns the names of inserted Mul nodes, with the reason to leave each in float."""
     inserted: dict[str, str] = {}
     for site in sites:
         assert site.factor is not None
         if site.folds:
             rewrite(model, _into_producer(state, site.value, site.factor) or [], "smoothed")
         else:
-            inserted[_insert(model, site, site.factor)] = _WHY
+            inserted[_insert(model, site, site.factor)] = _REASON
         for reader in site.readers:
             layer = scalable(reader.layer.node)
             assert layer is not None
