@@ -20,7 +20,7 @@ def show_bundle(console: Console, bundle: Plain, memory_bytes: int) -> None:
     """
     tensors = bundle["tensors"]
     if bundle["sizes"]:
-        bounds = ", ".join(f"{dim['name']} {dim['least']}…{dim['most']}" for dim in bundle["sizes"])
+        bounds = ", ".join(f"{dim['name']} {dim['minimum']}…{dim['maximum']}" for dim in bundle["sizes"])
         console.print(escape(f"dynamic sizes: {bounds}; shown at the sizes it was compiled for"))
     for kind in ("input", "output"):
         for number in bundle[f"{kind}s"]:
