@@ -1,4 +1,4 @@
-"""Biases: exact to half a step, refused when they do not fit, and made to fit by wider weight scales."""
+"""Biases: exact to half a step, refused beyond int32, and representable after the weight scales are widened."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_bias_that_does_not_fit_names_its_channel(bad: float) -> None:
         quantize_bias([0.0, 1.0, bad], 1.0, np.ones(3, np.float32))
 
 
-def test_a_step_that_vanishes_is_refused() -> None:
+def test_a_step_that_underflows_is_refused() -> None:
     with pytest.raises(OverflowError, match="channel 0"):
         quantize_bias([1.0], np.float32(1e-30), np.array([1e-30], np.float32))
 
@@ -66,7 +66,7 @@ def test_widening_keeps_half_of_the_accumulator_free(bias: float, input_scale: f
     after = widen_weight_scale(before, bias, input_scale)
     assert float(after.scale) >= float(before.scale)
     if float(after.scale) == float(np.finfo(np.float32).max):
-        return  # no float32 is enough, and quantize_bias says so
+        return  # no float32 scale is large enough, and quantize_bias raises
     step = float(bias_scale(input_scale, after.scale))
     assert step >= TINY
     assert abs(int(quantize_bias(bias, input_scale, after.scale))) <= BIAS_LIMIT
@@ -77,7 +77,7 @@ def test_rounding_the_widened_scale_cannot_break_the_limit() -> None:
     before = weights([2.0**-60] * bias.size)
     q = quantize_bias(bias, np.float32(0.1), widen_weight_scale(before, bias, np.float32(0.1)).scale)
     assert int(q.max()) <= BIAS_LIMIT
-    # Not wider than needed: nearly all of the room is used.
+    # Not wider than needed: nearly the whole range is used.
     assert int(q.min()) >= BIAS_LIMIT * (1 - 2.0**-18)
 
 
@@ -86,7 +86,7 @@ def test_a_widened_layer_cannot_overflow(bias: list[float], input_scale: float, 
     before = weights([data.draw(st.floats(2.0**-40, 2.0**10, width=32)) for _ in bias])
     params = widen_weight_scale(before, bias, input_scale)
     q_bias = quantize_bias(bias, input_scale, params.scale)
-    # The longest sum of 8-bit products that stays below 2**30: the worst weights of the worst inputs.
+    # The longest sum of 8-bit products that stays below 2**30, of the largest weights and inputs.
     depth = (2**30 - 1) // (255 * 127)
     weight = np.full((len(bias), depth), 127, np.int8)
     x_params = QuantParams(UINT8, np.asarray(input_scale, np.float32), np.asarray(0, np.int32))
@@ -96,11 +96,11 @@ def test_a_widened_layer_cannot_overflow(bias: list[float], input_scale: float, 
     assert int(worst[0, 0]) + int(np.abs(q_bias.astype(np.int64)).max()) == bound
 
 
-def test_scales_that_are_wide_enough_stay() -> None:
+def test_scales_that_are_wide_enough_are_kept() -> None:
     before = weights([0.01, 1e-12])
     after = widen_weight_scale(before, [5.0, 5.0], 0.1)
     assert after.scale[0] == before.scale[0]
-    # Just enough: 5 / (0.1 * 2**30).
+    # The smallest sufficient scale: 5 / (0.1 * 2**30).
     np.testing.assert_allclose(after.scale[1], 5 / 0.1 / 2**30, rtol=1e-5)
 
 

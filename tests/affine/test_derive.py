@@ -1,4 +1,4 @@
-"""The worked derivation: it ends where params_from_range does and shows the numbers on the way."""
+"""The worked derivation: its result equals that of params_from_range, and every step has its values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def results(derivation: Derivation) -> dict[str, str]:
 
 
 @given(ends, ends, small_grids, st.booleans(), st.lists(st.floats(), max_size=4))
-def test_every_step_is_there_and_the_rows_are_the_mapping(
+def test_all_steps_are_present_and_the_rows_equal_the_mapping(
     low: float, high: float, grid: Grid, symmetric: bool, values: list[float]
 ) -> None:
     worked = derive(low, high, grid, symmetric=symmetric, values=values)
@@ -82,7 +82,7 @@ def test_why_the_stored_scale_is_not_the_exact_one() -> None:
     assert "next float32" in derive(-1.0, 1.0, INT8).steps[4].formula
 
 
-def test_rows_are_honest_outside_the_range() -> None:
+def test_rows_outside_the_range_show_the_clipping_error() -> None:
     rows = derive(-1.0, 1.0, INT8, values=[0.0, 0.3, 5.0, -np.inf, np.nan]).rows
     assert (rows[0].error, rows[0].clipped) == (0.0, False)
     assert rows[1].bound is not None

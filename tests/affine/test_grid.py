@@ -17,7 +17,7 @@ def test_full_grids_are_numpy_types(name: str) -> None:
     assert grid(name) == GRIDS[name]
 
 
-def test_four_bit_grids_are_held_in_bytes() -> None:
+def test_four_bit_grids_are_stored_in_bytes() -> None:
     assert (INT4.qmin, INT4.qmax, INT4.numpy_dtype) == (-8, 7, np.dtype(np.int8))
     assert (UINT4.qmin, UINT4.qmax, UINT4.numpy_dtype) == (0, 15, np.dtype(np.uint8))
     assert INT4.levels == UINT4.levels == 16
@@ -39,6 +39,6 @@ def test_text_of_the_full_bounds_is_the_name() -> None:
 
 
 @pytest.mark.parametrize("text", ["int7", "float32", "int8[1]", "int8[0,300]", "int8[5,5]", "uint8[-1,3]"])
-def test_what_is_not_a_grid_is_refused(text: str) -> None:
+def test_invalid_grids_are_refused(text: str) -> None:
     with pytest.raises(OptionError):
         Grid.parse(text)

@@ -1,4 +1,4 @@
-"""Quantize and dequantize: the error bound, the ends, and agreement with ONNX."""
+"""Quantize and dequantize: the error bound, saturation, and agreement with ONNX."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def evaluate(op: str, x: NDArray[Any], p: QuantParams) -> NDArray[Any]:
 
 @st.composite
 def values_in_a_range(draw: st.DrawFn) -> tuple[float, float, float]:
-    """low <= x <= high, of any magnitude that float32 holds up to 2**127."""
+    """Ranges low <= high and values between them, float32, of any magnitude up to 2**127."""
     ends = st.floats(-(2.0**127), 2.0**127, width=32)
     low, high = sorted((draw(ends), draw(ends)))
     return low, high, draw(st.floats(low, high, width=32))
@@ -73,16 +73,16 @@ def test_error_is_at_most_half_a_step_inside_the_range(
     low, high, x = case
     p = params_from_range(low, high, grid, symmetric=symmetric)
     step, q = float(p.scale), int(quantize(x, p))
-    # x / S is rounded to float64: beside a tie that may cost 2**-36 of a step on a 16-bit grid.
+    # x / S is rounded to float64: near a tie that may add 2**-36 of a step on a 16-bit grid.
     bound = step / 2 * (1 + 2.0**-35)
     assert abs(x - step * (q - int(p.zero_point))) <= bound
-    # Storing the result as float32 costs half an ulp of it, 2**-24, or half the smallest subnormal.
+    # Storing the result as float32 adds half an ulp of it, 2**-24, or half the smallest subnormal.
     back = float(fake_quantize(x, p))
     assert abs(x - back) <= bound + abs(back) * 2.0**-24 + 2.0**-150
 
 
 @given(st.floats(allow_nan=False), small_grids)
-def test_values_outside_go_to_the_nearer_end(x: float, grid: Grid) -> None:
+def test_values_outside_saturate_at_the_nearer_bound(x: float, grid: Grid) -> None:
     p = params_from_range(-1.0, 2.0, grid)
     low, high = (float(end) for end in real_range(p))
     q = int(quantize(x, p))
@@ -93,19 +93,19 @@ def test_values_outside_go_to_the_nearer_end(x: float, grid: Grid) -> None:
         assert q == grid.qmin
 
 
-def test_infinities_go_to_the_ends_and_nan_to_the_zero_point() -> None:
+def test_infinities_saturate_and_nan_maps_to_the_zero_point() -> None:
     p = params_from_range(-1.0, 3.0, INT8)
     expected = [127, -128, int(p.zero_point), int(p.zero_point)]
     np.testing.assert_array_equal(quantize([np.inf, -np.inf, np.nan, 0.0], p), expected)
 
 
-def test_halves_go_to_even() -> None:
+def test_ties_round_to_even() -> None:
     p = QuantParams(INT8, np.asarray(2, np.float32), np.asarray(1, np.int32))
     np.testing.assert_array_equal(quantize([1.0, 3.0, 5.0, -1.0, -3.0], p), [1, 3, 3, 1, -1])
 
 
 @given(small_grids, st.floats(2.0**-120, 2.0**100, width=32), st.data())
-def test_integers_come_back(grid: Grid, scale: float, data: st.DataObject) -> None:
+def test_integers_round_trip(grid: Grid, scale: float, data: st.DataObject) -> None:
     zero_point = data.draw(st.integers(grid.qmin, grid.qmax))
     p = QuantParams(grid, np.asarray(scale, np.float32), np.asarray(zero_point, np.int32))
     q = np.arange(grid.qmin, grid.qmax + 1)
@@ -120,7 +120,7 @@ floats = hnp.arrays(
 
 
 @given(floats, small_grids)
-def test_mapping_twice_is_mapping_once(x: NDArray[np.float32], grid: Grid) -> None:
+def test_the_mapping_is_idempotent(x: NDArray[np.float32], grid: Grid) -> None:
     p = params_from_array(x, grid)
     once = fake_quantize(x, p)
     np.testing.assert_array_equal(fake_quantize(once, p), once)
@@ -154,12 +154,12 @@ def test_onnx_agrees(name: str, axis: int | None, block: int | None) -> None:
     rng = np.random.default_rng(1)
     x = rng.normal(0, 3, (6, 8, 5)).astype(np.float32)
     p = params_from_array(x, GRIDS[name], axis=axis, block_size=block)
-    # Twice the range, so that both ends clip.
+    # Twice the range, so that values are clipped at both bounds.
     x = 2 * x
     q, expected = quantize(x, p), evaluate("QuantizeLinear", x, p)
     assert q.dtype == expected.dtype
     quotient = x / np.broadcast_to(_repeated(p.scale, p, x.shape), x.shape).astype(np.float64)
-    # ONNX divides in float32, so that a quotient beside a tie may fall to the other side.
+    # ONNX divides in float32, so a quotient near a tie may round the other way.
     beside_a_tie = np.abs(np.abs(quotient - np.rint(quotient)) - 0.5) <= np.abs(quotient) * 2.0**-23
     np.testing.assert_array_equal(q[~beside_a_tie], expected[~beside_a_tie])
     assert np.abs(q.astype(int) - expected.astype(int)).max() <= 1

@@ -86,7 +86,7 @@ def qlinear_feeds(x: NDArray[Any], xp: QuantParams, w: NDArray[Any], wp: QuantPa
 
 
 def unsigned(feeds: Feeds) -> Feeds:
-    """The same int8 weights as uint8: some machines' int8 kernels saturate pairs of products."""
+    """The same int8 weights as uint8: int8 kernels of some processors saturate pairs of products."""
     zero_point = feeds["w_zero_point"].astype(np.int16) + 128
     w = (feeds["w"].astype(np.int16) + 128).astype(np.uint8)
     return {**feeds, "w": w, "w_zero_point": np.asarray(zero_point, np.uint8)}
@@ -112,7 +112,7 @@ def conv_case(
     xp = params(UINT8, 0.03, 131)
     scales = rng.uniform(0.002, 0.02, w_shape[0]).astype(np.float32)
     wp = params(INT8.narrow(), scales if per_channel else scales[0], 0, 0 if per_channel else None)
-    # Extreme integers reach both ends of the output's grid; others stay mostly inside.
+    # Extreme integers reach both bounds of the output grid; others are mostly inside.
     yp = params(UINT8, 0.05 * float(np.prod(w_shape[1:])) ** 0.5, 117)
     x, w = integers(rng, xp.grid, shape, extreme), integers(rng, wp.grid, w_shape, extreme)
     bias = quantize_bias(rng.normal(0, 2, w_shape[0]), xp.scale, wp.scale)
@@ -141,7 +141,7 @@ def test_conv_equals_the_reference_evaluator(
 ) -> None:
     feeds, arguments = conv_case(shape, w_shape, False, False)
     expected = by_reference("QLinearConv", feeds, np.uint8, **attributes)
-    # The evaluator rounds after it adds the zero point, so ties may fall to the other side.
+    # The evaluator rounds after it adds the zero point, so ties may round the other way.
     assert np.abs(conv(*arguments, **attributes).astype(int) - expected.astype(int)).max() <= 1
     assert (conv(*arguments, **attributes) != expected).mean() < 0.01
 
@@ -152,7 +152,7 @@ def test_conv_integer_equals_the_sum_of_products(
     shape: tuple[int, ...], w_shape: tuple[int, ...], attributes: dict[str, Any], extreme: bool
 ) -> None:
     feeds, (x, xp, w, wp, *_) = conv_case(shape, w_shape, False, extreme)
-    # A float64 convolution of integers this small is exact, and the evaluator's own code computes it.
+    # A float64 convolution of integers this small is exact, and it is the evaluator's own code.
     exact = {"x": x.astype(np.float32) - 131, "w": w.astype(np.float32)}
     expected = by_reference("Conv", exact, np.float32, **attributes)
     result = conv_integer(x, xp, w, wp, **attributes)
@@ -226,7 +226,7 @@ def test_matmul_equals_onnx(a_shape: tuple[int, ...], b_shape: tuple[int, ...], 
     result = matmul(a, ap, b, bp, yp)
     np.testing.assert_array_equal(result, by_runtime("QLinearMatMul", unsigned(feeds), np.uint8))
     reference = by_reference("QLinearMatMul", feeds, np.uint8)
-    # The evaluator orders the three float32 scales otherwise: a tie may fall to the other side.
+    # The evaluator multiplies the three float32 scales in another order, so a tie may round the other way.
     assert np.abs(result.astype(int) - reference.astype(int)).max() <= 1
     zeros = {"a": a, "b": b, "az": feeds["x_zero_point"], "bz": feeds["w_zero_point"]}
     expected = by_reference("MatMulInteger", zeros, np.int32)
@@ -261,10 +261,10 @@ def test_gemm_equals_matmul_with_bias(trans_a: bool, trans_b: bool) -> None:
     assert np.abs(dequantize(result, yp) - exact)[np.abs(exact) < 20].max() <= 0.1001
 
 
-def test_sums_that_leave_int32_are_refused() -> None:
+def test_sums_beyond_int32_are_refused() -> None:
     p = params(INT8, 0.1, 127)
     q = np.full((1, 33026), -128, np.int8)
-    # 255 * 255 * 33026 is just over 2**31; one less column fits.
+    # 255 * 255 * 33026 is just above 2**31; with one column fewer the sum fits.
     with pytest.raises(OverflowError, match="int32"):
         matmul_integer(q, p, q.T, p)
     assert matmul_integer(q[:, 1:], p, q.T[1:], p)[0, 0] == 255 * 255 * 33025
@@ -294,17 +294,17 @@ def test_add_and_mul_agree_with_onnx_runtime(function: Any, op: str) -> None:
     feeds = {"a": a, **mapping_feeds("a", ap), "b": b, **mapping_feeds("b", bp), **mapping_feeds("y", yp)}
     expected = by_runtime(op, feeds, np.uint8, "com.microsoft")
     difference = np.abs(function(a, ap, b, bp, yp).astype(int) - expected.astype(int))
-    # The runtime folds the scales first, so a value beside a tie may fall to the other side.
+    # The runtime multiplies the scales first, so a value near a tie may round the other way.
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.01
 
 
-def test_concat_keeps_or_maps_each_array() -> None:
+def test_concat_requantizes_arrays_of_other_parameters() -> None:
     ap, bp = params(UINT8, 0.5, 10), params(INT8, 0.25, 0)
     a, b = np.arange(256).astype(np.uint8).reshape(2, 128), np.array([[4], [-5]], np.int8)
     result = concat([a, b], [ap, bp], ap, axis=1)
     np.testing.assert_array_equal(result[:, :128], a)
-    # -5 * 0.25 is -2.5 steps of 0.5: half to even gives -2.
+    # -5 * 0.25 is -2.5 steps of 0.5, which round half to even to -2.
     np.testing.assert_array_equal(result[:, 128:], [[12], [8]])
     with pytest.raises(OptionError, match="one for each"):
         concat([a, b], [ap], ap, axis=1)

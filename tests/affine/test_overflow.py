@@ -1,4 +1,4 @@
-"""The accumulator's bound against every input there is."""
+"""The bound of the accumulator against all possible inputs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_no_input_exceeds_the_bound(weight: NDArray[np.int8], w_zero: int, x_zer
 def test_weights_of_one_sign_reach_the_bound(
     weight: NDArray[np.int8], x_zero: int, negative: bool, data: st.DataObject
 ) -> None:
-    # All distances from the zero point have one sign, and a bias of the sum's sign adds to it.
+    # All differences from the zero point have one sign, and the bias has the sign of the sum.
     signed = np.abs(weight) * (-1 if negative else 1)
     toward = (-1 if negative else 1) * (-1 if x_zero == 3 else 1)
     bias = toward * data.draw(hnp.arrays(np.int32, weight.shape[0], elements=st.integers(0, 30)))
@@ -72,13 +72,13 @@ def test_a_convolution_reaches_the_bound() -> None:
 
 
 @pytest.mark.parametrize(("zero_point", "distance"), [(0, 255), (255, 255), (128, 128), (100, 155)])
-def test_the_farther_end_of_the_input_counts(zero_point: int, distance: int) -> None:
+def test_the_bound_uses_the_input_bound_farthest_from_the_zero_point(zero_point: int, distance: int) -> None:
     weight = np.array([[-5], [2]], np.int8)
     bound = accumulator_bound(weight, params(INT4, 0), params(UINT8, zero_point), contraction=(1,))
     assert bound == 5 * distance
 
 
-def test_every_axis_may_be_summed() -> None:
+def test_any_axis_can_be_the_reduction_axis() -> None:
     weight, bias = np.array([[1, -2], [3, 4]], np.int8), np.array([-7], np.int32)
     bound = accumulator_bound(weight, params(INT4, 0), params(UINT8, 0), bias, contraction=(0, 1))
     assert bound == 10 * 255 + 7

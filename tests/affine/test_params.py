@@ -1,4 +1,4 @@
-"""Scales and zero points: covered ranges, exact zero, and the ranges that break naive formulas."""
+"""Scales and zero points: covered ranges, exact zero, and the ranges for which naive formulas fail."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_range_is_covered_to_half_a_step(low: float, high: float, grid: Grid
     beta = float(np.clip(max(low, high, 0.0), 0, 2.0**127))
     p = params_from_range(min(low, high), max(low, high), grid, symmetric=symmetric)
     covered_low, covered_high = (float(end) for end in real_range(p))
-    # 2**-20 of a step: the ends of a 16-bit grid, stored as float32, are half an ulp off.
+    # 2**-20 of a step: the bounds of a 16-bit grid, stored as float32, are half an ulp off.
     slack = float(p.scale) * (0.5 + 2.0**-20 * grid.levels / 16)
     assert covered_low <= alpha + slack
     assert covered_high >= beta - slack
@@ -73,13 +73,13 @@ def test_a_constant_is_mapped_to_itself(value: float, negative: bool, grid: Grid
     constant = np.float32(-value if negative else value)
     p = params_from_array(np.full(3, constant), grid)
     back = dequantize(quantize(constant, p), p)
-    # The constant is the end of its range: S (qmax - qmin), and S is within one float32 ulp of exact.
+    # The constant is a bound of its range, S (qmax - qmin), and S is within one float32 ulp of the exact scale.
     np.testing.assert_allclose(back, constant, rtol=2.0**-22)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (1.0, -1.0), (np.float32(-0.0), 0.0)])
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_a_range_without_width_has_scale_one(low: float, high: float, symmetric: bool) -> None:
+def test_a_range_of_zero_width_has_scale_one(low: float, high: float, symmetric: bool) -> None:
     p = params_from_range(low, high, INT8, symmetric=symmetric)
     assert (float(p.scale), int(p.zero_point)) == (1.0, 0 if symmetric else -128)
 
@@ -96,7 +96,7 @@ def test_subnormal_ranges_take_the_smallest_normal_scale() -> None:
     assert abs(float(dequantize(quantize(1e-40, p), p)) - 1e-40) <= TINY / 2
 
 
-def test_ends_beyond_float32_stay_finite() -> None:
+def test_bounds_beyond_float32_stay_finite() -> None:
     p = params_from_range(-1e300, 1e300, INT8)
     assert bool(np.all(np.isfinite(dequantize([-128, 127], p))))
     assert float(p.scale) == float(params_from_range(-LARGEST, LARGEST, INT8).scale)
@@ -147,7 +147,7 @@ def test_per_group_is_per_tensor_of_each_block(array: NDArray[np.float32], data:
         assert (scales[place], zero_points[place]) == (one.scale, one.zero_point)
 
 
-def test_parameters_that_disagree_are_refused() -> None:
+def test_inconsistent_parameters_are_refused() -> None:
     one, two, zero = np.ones((), np.float32), np.ones(2, np.float32), np.zeros((), np.int32)
     with pytest.raises(OptionError, match="make them equal"):
         QuantParams(INT8, two, zero, 0)

@@ -53,8 +53,8 @@ def test_per_channel_equals_per_channel_observer(axis: int, symmetric: bool) -> 
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_integers_are_pytorchs_where_the_largest_weight_is_half_a_step_off() -> None:
-    """Symmetric scales put the largest weight at 127.5 steps, give or take a rounding."""
+def test_integers_equal_pytorchs_where_the_largest_weight_is_half_a_step_off() -> None:
+    """Symmetric scales put the largest weight at 127.5 steps, up to a rounding error."""
     x = np.random.default_rng(3).normal(0, 1, (500, 31)).astype(np.float32)
     params = pytorch_params(x.min(axis=1), x.max(axis=1), INT8, symmetric=True, axis=0)
     scale, zeros = torch.from_numpy(params.scale), torch.zeros(500, dtype=torch.int64)
@@ -66,7 +66,7 @@ def test_integers_are_pytorchs_where_the_largest_weight_is_half_a_step_off() -> 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("zero_point", [0, 17, 255])
-def test_integers_are_pytorchs_per_tensor(zero_point: int) -> None:
+def test_integers_equal_pytorchs_per_tensor(zero_point: int) -> None:
     x = np.random.default_rng(4).normal(0, 10, (50, 31)).astype(np.float32)
     x[0, 0], x[0, 1] = 3e38, -3e38
     params = QuantParams(UINT8, np.float32(0.037), np.int32(zero_point))

@@ -1,4 +1,4 @@
-"""Requantization: float32 bit for bit, near the exact result, and right at both ends."""
+"""Requantization: equal to float32 bit for bit, close to the exact result, and saturating at both bounds."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ def test_it_is_two_float32_operations(accumulator: int, multiplier: float) -> No
     assert one(accumulator, multiplier, 3, INT8) == expected
 
 
-def test_halves_go_to_even_before_the_zero_point() -> None:
+def test_ties_round_to_even_before_the_zero_point_is_added() -> None:
     accumulator = np.array([1, 3, 5, -1, -3], np.int32)
-    # 0.5, 1.5, 2.5, -0.5, -1.5 round to 0, 2, 2, 0, -2: an odd zero point does not change the side.
+    # 0.5, 1.5, 2.5, -0.5, -1.5 round to 0, 2, 2, 0, -2: an odd zero point does not change the rounding.
     np.testing.assert_array_equal(requantize(accumulator, 0.5, 1, INT8), [1, 3, 3, 1, -1])
 
 
 def test_the_accumulator_is_rounded_to_float32_first() -> None:
-    # 2**24 + 1 lies between float32 neighbours and goes to 2**24; 2.5 then goes to the even 2. In
-    # float64 the product is just above 2.5 and would go to 3.
+    # 2**24 + 1 is between two float32 values and rounds to 2**24; 2.5 then rounds to the even 2. In
+    # float64 the product is just above 2.5 and would round to 3.
     assert one(2**24 + 1, 2.5 * 2.0**-24, 0, INT8) == 2
 
 
 @pytest.mark.parametrize("multiplier", [1.0, 2.0**100, 3.4e38])
-def test_extremes_go_to_the_ends(multiplier: float) -> None:
+def test_extreme_accumulators_saturate(multiplier: float) -> None:
     accumulator = np.array([-(2**31), 0, 2**31 - 1], np.int32)
     np.testing.assert_array_equal(requantize(accumulator, multiplier, 5, INT8), [-128, 5, 127])
     np.testing.assert_array_equal(requantize(accumulator, multiplier, 255, UINT8), [0, 255, 255])
@@ -64,7 +64,7 @@ def test_larger_accumulators_never_give_smaller_integers(grid: Grid, multiplier:
     assert bool(np.all(np.diff(result.astype(int)) >= 0))
 
 
-def test_channels_broadcast_and_the_type_is_the_grids() -> None:
+def test_channels_broadcast_and_the_type_is_that_of_the_grid() -> None:
     accumulator = np.array([[100, 100], [-7, 7]], np.int32)
     result = requantize(accumulator, np.array([0.5, 0.25], np.float32), 0, UINT8)
     assert result.dtype == np.uint8

@@ -1,4 +1,4 @@
-"""Quantize and dequantize along an axis, for blocks, of other integers, and by scales that are inputs."""
+"""Quantize and dequantize per channel, per block, with other integer types, and with scales that are inputs."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def run(given: ir.Model, folder: Path, *inputs: NDArray[Any]) -> NDArray[Any]:
 
 
 def case(seed: int) -> tuple[tuple[int, ...], QuantParams]:
-    """A shape, and parameters for all of it, along an axis, or for blocks."""
+    """A shape, and parameters per tensor, per channel or per block."""
     rng = np.random.default_rng(seed)
     shape = tuple(rng.integers(1, 9, 3).tolist())
     axis, block = int(rng.integers(3)), int(rng.integers(1, 4))
@@ -76,7 +76,9 @@ def case(seed: int) -> tuple[tuple[int, ...], QuantParams]:
 @each_isa
 @pytest.mark.parametrize("computed", [False, True])
 @pytest.mark.parametrize("seed", range(30))
-def test_both_ways(seed: int, computed: bool, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quantize_and_dequantize_on_every_granularity(
+    seed: int, computed: bool, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OCTAVO_ISA", isa)
     shape, params = case(seed)
     rng = np.random.default_rng(seed)
@@ -92,8 +94,8 @@ def test_both_ways(seed: int, computed: bool, isa: str, tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, np.nan, np.inf, 1e-45])
 @pytest.mark.parametrize("dtype", ["uint8", "int16"])
-def test_scales_that_no_grid_has_give_integers_on_the_grid(scale: float, dtype: str, tmp_path: Path) -> None:
-    """Where they come as inputs, nothing can refuse them."""
+def test_invalid_scales_at_run_time_give_integers_on_the_grid(scale: float, dtype: str, tmp_path: Path) -> None:
+    """Scales that are inputs cannot be validated at compile time."""
     params = QuantParams(GRIDS[dtype], np.float32(1), np.int32(3))
     x = np.array([0, 1, -1, np.nan, np.inf, -np.inf], np.float32)
     given = (np.array(scale, np.float32), np.array(3, dtype))
@@ -103,7 +105,7 @@ def test_scales_that_no_grid_has_give_integers_on_the_grid(scale: float, dtype: 
 
 
 def test_activations_of_four_bits_stay_fused(tmp_path: Path) -> None:
-    """They are bytes whose grid is narrow: the kernels on 8 bits do the rest."""
+    """4-bit activations are stored as bytes with a narrow grid, and use the 8-bit kernels."""
     params = QuantParams(GRIDS["int4"], np.float32(0.25), np.int32(-2))
     initializers = [
         numpy_helper.from_array(params.scale, "s"),
@@ -128,7 +130,7 @@ def test_activations_of_four_bits_stay_fused(tmp_path: Path) -> None:
 
 
 @many
-def test_a_grid_found_at_run_time_is_that_of_onnx_runtime(seed: int, tmp_path: Path) -> None:
+def test_dynamic_quantization_equals_onnx_runtime(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     shift = rng.choice([-3, 0, 3])
     x = (rng.normal(size=(3, 40)) * 10.0 ** rng.integers(-3, 3) + shift).astype(np.float32)
@@ -149,7 +151,7 @@ def test_a_grid_found_at_run_time_is_that_of_onnx_runtime(seed: int, tmp_path: P
         np.testing.assert_array_equal(found["y"], np.zeros(x.shape))
 
 
-def test_floats_on_no_grid_are_refused() -> None:
+def test_float8_inputs_are_refused() -> None:
     node = helper.make_node("DequantizeLinear", ["x", "s"], ["y"], name="node")
     x = helper.make_tensor_value_info("x", TensorProto.FLOAT8E4M3FN, (3,))
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, (3,))
@@ -175,7 +177,7 @@ def test_integers_of_16_bits_are_refused_where_no_kernel_takes_them() -> None:
 
 
 def test_weights_in_blocks_of_four_bits_run_as_floats(tmp_path: Path) -> None:
-    """Against ONNX's reference; ONNX Runtime rounds the activations of such products to 8 bits."""
+    """The reference is ONNX's evaluator; ONNX Runtime rounds the activations of such products to 8 bits."""
     x = np.random.default_rng(0).normal(size=(8, 5, 16)).astype(np.float32)
     quantized = octavo.quantize(ir.from_proto(models.PATTERNS["linear"]()), {"x": x}, target="weight-only-int4").model
     (tmp_path / "m.oct").write_bytes(compile_model(quantized, batch=len(x)))
@@ -183,8 +185,8 @@ def test_weights_in_blocks_of_four_bits_run_as_floats(tmp_path: Path) -> None:
     np.testing.assert_allclose(octavo.load(tmp_path / "m.oct")(x), expected, rtol=1e-5, atol=1e-5)
 
 
-def test_a_layer_between_activations_of_16_bits_is_that_of_onnx_runtime(tmp_path: Path) -> None:
-    """As the rung `mix` leaves one; its product is of floats."""
+def test_a_layer_between_activations_of_16_bits_equals_onnx_runtime(tmp_path: Path) -> None:
+    """The rung `mix` makes such layers; their product is computed in float."""
     rng = np.random.default_rng(0)
     arrays = {
         "w": rng.normal(size=(6, 4)).astype(np.float32),
@@ -208,4 +210,6 @@ def test_a_layer_between_activations_of_16_bits_is_that_of_onnx_runtime(tmp_path
     given = rng.normal(size=(5, 6)).astype(np.float32)
     found = run(ir.from_proto(proto), tmp_path, given)
     expected = Session(ir.from_proto(proto), threads=1).run({"x": given})["b_r"]
-    np.testing.assert_allclose(found, expected, rtol=0, atol=3.1e-4)  # sums of floats may fall to either side of a half
+    np.testing.assert_allclose(
+        found, expected, rtol=0, atol=3.1e-4
+    )  # the order of float sums may change the rounding of ties

@@ -1,4 +1,4 @@
-"""Whole models, floats, refusals and the memory plan."""
+"""Whole models, float operators, errors and the memory plan."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def opened(folder: Path, content: bytes) -> octavo.engines.native.NativeSession:
 
 @pytest.mark.parametrize("name", FLOAT)
 def test_float_models_agree_with_onnx_runtime(name: str, tmp_path: Path) -> None:
-    """Sums of floats are added in another order, so up to rounding."""
+    """Float sums have another order, so the outputs are equal up to rounding."""
     model = ir.from_proto(models.PATTERNS[name]())
     native, reference = opened(tmp_path, compile_model(model, batch=2)), Session(model, threads=1)
     rng = np.random.default_rng(0)
@@ -53,7 +53,7 @@ def test_float_functions_agree_with_onnx_runtime(op: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("target", ["octavo", "x86-vnni"])
 def test_the_digits_agree_with_onnx_runtime(target: str, tmp_path: Path) -> None:
-    """The head reads integers at most one step apart, each worth far less than a hundredth of the logits' range."""
+    """The inputs of the head differ by at most one step, which changes a logit by far less than 1% of their range."""
     model = octavo.quantize(DIGITS / "digits.onnx", DIGITS / "calib.npz", target=target).model
     with np.load(DIGITS / "eval.npz") as file:
         images = file["image"]
@@ -69,7 +69,7 @@ def test_the_digits_agree_with_onnx_runtime(target: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("target", ["octavo", "x86-vnni"])
 @pytest.mark.parametrize("name", ["resnet8_cifar10", "resnet20_cifar10", "dscnn_kws", "autoencoder_ad"])
 def test_real_models_agree_with_onnx_runtime(name: str, target: str, tmp_path: Path) -> None:
-    """A tie that ONNX Runtime's kernels round otherwise moves an integer by one, and that grows on the way."""
+    """ONNX Runtime rounds some ties differently, which changes an integer by one; later layers amplify this."""
     case = real_case(name)
     few = {key: array[:64] for key, array in case.calibration.items()}
     model = octavo.quantize(case.model, few, target=target).model
@@ -86,7 +86,7 @@ def test_real_models_agree_with_onnx_runtime(name: str, target: str, tmp_path: P
     assert np.mean([a.argmax() == b.argmax() for a, b in pairs]) >= 0.97
 
 
-def test_operators_without_kernels_are_named_all_at_once() -> None:
+def test_all_unsupported_operators_are_named_in_one_error() -> None:
     model = models.build(
         [models.node("Cos", ["x"], "a"), models.node("Relu", ["a"], "b"), models.node("CumSum", ["b", "axis"], "y")],
         {"x": [1, 4]},
@@ -98,7 +98,7 @@ def test_operators_without_kernels_are_named_all_at_once() -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_compiling_is_deterministic_and_buffers_never_meet() -> None:
+def test_compiling_is_deterministic_and_live_buffers_do_not_overlap() -> None:
     model = octavo.quantize(DIGITS / "digits.onnx", DIGITS / "calib.npz", target="octavo").model
     content = compile_model(model)
     assert content == compile_model(model)
@@ -119,7 +119,7 @@ def test_compiling_is_deterministic_and_buffers_never_meet() -> None:
     assert found.arena_bytes < sum(tensor.size for tensor in arena)
 
 
-def test_wrong_inputs_are_refused_in_a_sentence(tmp_path: Path) -> None:
+def test_wrong_inputs_are_refused_with_one_sentence(tmp_path: Path) -> None:
     model = Qdq()
     model.result(model.node("Relu", [model.given("x", (2, 3))], "y"), "float32")
     native = octavo.load(model.bundle(tmp_path / "m.oct"))

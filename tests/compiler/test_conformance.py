@@ -1,7 +1,7 @@
-"""ONNX's own tests of the operators that quantize, on the native runtime.
+"""ONNX's conformance tests of the quantization operators, on the native runtime.
 
-They give everything as an input, weights and scales too. What kernels need when a model is compiled is bound as a
-constant here (CONSTANT); all else stays an input. What is left out is named with its reason, and in docs/native.md.
+In these tests everything is an input, including weights and scales. What the compiler needs is bound as a
+constant (CONSTANT); the rest stay inputs. LEFT_OUT has the unsupported cases and the reasons, as has docs/native.md.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import octavo
 from octavo.compiler import compile_model
 from octavo.errors import ModelError
 
-# For each operator, the inputs that are bound as constants: weights go into panels when a model is compiled, and what
-# carries its scales is fused with them.
+# For each operator, the inputs that are bound as constants: weights are packed at compile time, and the scales of
+# an operator are fused into it.
 CONSTANT: dict[str, Iterable[int]] = {
     "QuantizeLinear": (),
     "DequantizeLinear": (),
@@ -54,7 +54,7 @@ LEFT_OUT = {
 
 
 def collected() -> dict[str, Any]:
-    """ONNX's node tests in which one of the operators stands."""
+    """ONNX's node tests that contain one of the operators."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from onnx.backend.test.loader import load_model_tests
@@ -74,14 +74,14 @@ def first_operator(name: str) -> str:
 
 
 def array(value: Any) -> NDArray[Any]:
-    """A test's tensor; integers of 2 and 4 bits one a byte, as the runtime holds them."""
+    """The array of a test's tensor; integers of 2 and 4 bits take one byte each, as in the runtime."""
     found = numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
     narrow = re.fullmatch(r"(u?)int[24]", found.dtype.name)
     return found.astype(f"{narrow[1]}int8") if narrow else found
 
 
 def bound(model: onnx.ModelProto, inputs: list[Any], constant: Iterable[int]) -> onnx.ModelProto:
-    """The model with some of its inputs as constants."""
+    """The model with the inputs of the given indices as constants."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
     graph, chosen = result.graph, [index for index in constant if index < len(inputs)]
@@ -112,7 +112,7 @@ def check(case: Any, constant: Iterable[int], folder: Path) -> None:
 
 @each_isa
 @pytest.mark.parametrize("name", TAKEN)
-def test_with_all_that_can_be_an_input(name: str, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_inputs_instead_of_constants(name: str, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OCTAVO_ISA", isa)
     check(CASES[name], CONSTANT[first_operator(name)], tmp_path)
 
@@ -120,13 +120,13 @@ def test_with_all_that_can_be_an_input(name: str, isa: str, tmp_path: Path, monk
 @each_isa
 @pytest.mark.parametrize("name", [name for name in TAKEN if first_operator(name) in MAPPINGS])
 def test_scales_as_constants(name: str, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As models have them; other kernels run then."""
+    """With constant scales, as in usual models, other kernels run."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
     check(CASES[name], range(1, len(CASES[name].model.graph.input)), tmp_path)
 
 
 @pytest.mark.parametrize("name", sorted(LEFT_OUT))
-def test_what_is_left_out_is_refused_in_a_sentence(name: str) -> None:
+def test_unsupported_cases_are_refused_with_one_sentence(name: str) -> None:
     if name not in CASES:
         pytest.skip("this version of ONNX does not have it")
     with pytest.raises(ModelError) as caught:
@@ -134,8 +134,8 @@ def test_what_is_left_out_is_refused_in_a_sentence(name: str) -> None:
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_the_page_names_what_is_left_out() -> None:
-    """In docs/native.md, each reason once, behind the tests that it is for."""
+def test_the_page_lists_the_unsupported_cases() -> None:
+    """docs/native.md states each reason once, after the names of its tests."""
     page = (ROOT / "docs" / "native.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1:3] for line in page.splitlines() if line.startswith("| `test_")]
     stated = {name: reason.strip() for names, reason in rows for name in re.findall(r"`(\w+)`", names)}

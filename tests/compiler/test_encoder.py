@@ -1,4 +1,4 @@
-"""A trained encoder, whole: tokens in, hidden states out, all of it in the native runtime."""
+"""A trained encoder from token ids to hidden states in the native runtime."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAIRS = 100
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> tuple[ir.Model, Path]:
-    """The quantized model, and its bundle for one sequence of the length that the samples have."""
+    """The quantized model, and its bundle for one sequence of the length of the samples."""
     case = real_case("minilm_sts")
     length = next(iter(case.evaluation.values())).shape[1]
     model = octavo.quantize(case.model, dict(case.calibration), "octavo", verify=False).model
@@ -31,8 +31,8 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> tuple[ir.Model, Path]:
     return model, path
 
 
-def test_its_length_can_stay_open(encoder: tuple[ir.Model, Path], tmp_path: Path) -> None:
-    """At each length it gives what a bundle for that length gives."""
+def test_the_sequence_length_can_be_dynamic(encoder: tuple[ir.Model, Path], tmp_path: Path) -> None:
+    """At each length the outputs equal those of a bundle of that fixed length."""
     (tmp_path / "open.oct").write_bytes(compile_model(encoder[0], batch=1, dims={"L": (1, 512)}))
     opened = octavo.load(tmp_path / "open.oct")
     rng = np.random.default_rng(0)
@@ -44,14 +44,14 @@ def test_its_length_can_stay_open(encoder: tuple[ir.Model, Path], tmp_path: Path
         np.testing.assert_array_equal(found, expected)
 
 
-def test_threads_do_not_show(encoder: tuple[ir.Model, Path]) -> None:
+def test_the_number_of_threads_does_not_change_the_outputs(encoder: tuple[ir.Model, Path]) -> None:
     feeds = {name: array[:1] for name, array in real_case("minilm_sts").evaluation.items()}
     answers = [next(iter(octavo.load(encoder[1], threads=threads).run(feeds).values())) for threads in (1, 3)]
     np.testing.assert_array_equal(*answers)
 
 
 def test_it_keeps_its_metric(encoder: tuple[ir.Model, Path]) -> None:
-    """The same integers as ONNX Runtime but for roundings, which attention spreads: half a point at most."""
+    """Integers equal ONNX Runtime's up to rounding, which attention amplifies: at most half a point of the metric."""
     case, (model, path) = real_case("minilm_sts"), encoder
     half = len(case.reference["labels"]) // 2
     rows = np.concatenate([np.arange(PAIRS), half + np.arange(PAIRS)])
@@ -80,6 +80,6 @@ def test_every_instruction_set_gives_the_same_bits(
     np.testing.assert_array_equal(found, expected)
 
 
-def test_what_lies_between_its_products_is_merged(encoder: tuple[ir.Model, Path]) -> None:
+def test_operators_between_products_are_fused(encoder: tuple[ir.Model, Path]) -> None:
     kinds = Counter(each.kind for each in read_bundle(encoder[1].read_bytes()).operators)
     assert (kinds["Attention"], kinds["MatMulFunction"], kinds["LayerNorm"], kinds["Transpose"]) == (6, 6, 13, 0)

@@ -19,7 +19,7 @@ few = pytest.mark.parametrize("seed", range(3))
 
 
 def moves(rng: np.random.Generator, spatial: int, kernel: list[int]) -> dict[str, Any]:
-    """Strides, dilations, pads and output paddings that go together."""
+    """Valid combinations of strides, dilations, pads and output paddings."""
     strides, dilations = rng.integers(1, 4, spatial).tolist(), rng.integers(1, 3, spatial).tolist()
     pads = [int(rng.integers(0, k)) for k in kernel * 2]
     more = [int(rng.integers(0, max(s, d))) for s, d in zip(strides, dilations, strict=True)]
@@ -27,7 +27,7 @@ def moves(rng: np.random.Generator, spatial: int, kernel: list[int]) -> dict[str
 
 
 def scattered(x: np.ndarray, w: np.ndarray, group: int, moves: dict[str, Any]) -> np.ndarray:
-    """The sums of a transposed convolution, straight from its definition; int64 or float64."""
+    """A transposed convolution by its definition, in int64 or float64."""
     spatial = x.ndim - 2
     depth, channels = w.shape[0] // group, w.shape[1]
     whole = [
@@ -130,7 +130,7 @@ def test_resize(coordinates: str, mode: str, seed: int, tmp_path: Path) -> None:
 
 
 @few
-def test_the_nearest_stays_on_its_grid(seed: int, tmp_path: Path) -> None:
+def test_nearest_resize_keeps_the_grid(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     params = random_params(rng)
     x = random_integers(rng, (1, 3, 4, 5), params)

@@ -1,4 +1,4 @@
-"""Every integer operator of the native runtime equals octavo.affine bit for bit, over random shapes and grids."""
+"""Every integer operator of the native runtime equals octavo.affine bit for bit on random shapes and grids."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ few = pytest.mark.parametrize("seed", range(4))
 
 
 def window(rng: np.random.Generator, spatial: int, most: int = 3) -> tuple[list[int], dict[str, Any]]:
-    """A kernel's shape, and strides, pads and dilations that go with it."""
+    """A kernel shape with valid strides, pads and dilations."""
     kernel = rng.integers(1, most + 1, spatial).tolist()
     pads = [int(rng.integers(0, k)) for k in kernel * 2]
     return kernel, {
@@ -33,7 +33,7 @@ def image(rng: np.random.Generator, channels: int, spatial: int) -> tuple[int, .
 
 
 def relu_grid(params: QuantParams) -> QuantParams:
-    """The grid as a Relu in front of it leaves it."""
+    """The part of the grid that is left after a Relu."""
     bounds = Grid(params.grid.dtype, min(int(params.zero_point), params.grid.qmax - 1), params.grid.qmax)
     return QuantParams(bounds, params.scale, params.zero_point)
 
@@ -93,7 +93,7 @@ def test_products(op: str, seed: int, isa: str, tmp_path: Path, monkeypatch: pyt
 
 @few
 def test_product_to_float(seed: int, tmp_path: Path) -> None:
-    """float32(accumulator) times the product of the scales; a bias that is float stays as it is."""
+    """float32(accumulator) times the product of the scales; a float bias is added unchanged."""
     rng = np.random.default_rng(seed)
     x_params = random_params(rng)
     x = random_integers(rng, (3, 20), x_params)
@@ -110,7 +110,7 @@ def test_product_to_float(seed: int, tmp_path: Path) -> None:
 @each_isa
 @many
 @pytest.mark.parametrize("op", ["Add", "Mul"])
-def test_joins(op: str, seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_elementwise_operators(op: str, seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng([seed, len(op), ord(op[0])])
     shape = tuple(rng.integers(1, 20, int(rng.integers(1, 5))).tolist())
@@ -148,7 +148,7 @@ def test_average_pool(spatial: int, seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng([seed, spatial])
     params, out_params = random_params(rng), random_params(rng)
     kernel, moves = window(rng, spatial)
-    del moves["dilations"]  # an opset later than this model's has them
+    del moves["dilations"]  # the attribute is of a later opset than this model's
     include = int(rng.integers(2))
     x = random_integers(rng, image(rng, 3, spatial), params)
     model = Qdq()
@@ -210,7 +210,7 @@ def test_functions_are_tables(op: str, seed: int, tmp_path: Path) -> None:
 
 @few
 def test_clip_of_a_narrower_grid(seed: int, tmp_path: Path) -> None:
-    """Quantized behind a Clip: the grid's own bounds."""
+    """The output of a Clip has the bounds of the grid."""
     rng = np.random.default_rng(seed)
     narrow = Grid("uint8", 0, 15)
     params = QuantParams(narrow, np.float32(0.25), np.int32(7))

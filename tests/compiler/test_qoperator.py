@@ -1,4 +1,4 @@
-"""Operators that carry their scales, 32-bit sums, and weights of any zero point, against octavo.affine."""
+"""QOperator models, int32 outputs, and weights with any zero point, against octavo.affine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TYPES = {"uint8": TensorProto.UINT8, "int8": TensorProto.INT8, "int32": TensorPr
 
 
 class One:
-    """A model of one operator, whose operands are inputs or constants."""
+    """Builder of a model of one operator whose operands are inputs or constants."""
 
     def __init__(self) -> None:
         self.inputs: list[onnx.ValueInfoProto] = []
@@ -67,7 +67,7 @@ def run(model: ir.Model, folder: Path, *inputs: NDArray[Any]) -> NDArray[Any]:
 
 
 def asymmetric_weights(rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> tuple[NDArray[Any], QuantParams]:
-    """Of either 8-bit type, one scale and zero point a channel or for all; often at an end of the grid."""
+    """uint8 or int8, per channel or per tensor; the zero point is often a bound of the grid."""
     grid = GRIDS[str(rng.choice(["uint8", "int8"]))]
     channels = (shape[axis],) if rng.integers(2) else ()
     zero_point = rng.choice([grid.qmin, grid.qmax, int(rng.integers(grid.qmin, grid.qmax + 1))], channels)
@@ -76,7 +76,7 @@ def asymmetric_weights(rng: np.random.Generator, shape: tuple[int, ...], axis: i
 
 
 def conv_case(rng: np.random.Generator, spatial: int) -> tuple[NDArray[Any], tuple[int, ...], dict[str, Any]]:
-    """An activation's shape, weights' shape, and attributes."""
+    """Shapes of the activation and the weights, and the attributes."""
     group, each = (int(n) for n in rng.choice([1, 2, 3], 2))
     kernel = rng.integers(1, 4, spatial).tolist()
     moves = {
@@ -111,7 +111,7 @@ def test_qlinear_conv(spatial: int, seed: int, isa: str, tmp_path: Path, monkeyp
 @each_isa
 @many
 def test_qlinear_matmul(seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By one matrix, or by one for each of the batch."""
+    """The rhs is one matrix, or one per batch entry."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng(seed)
     m, k, n = (int(each) for each in rng.choice([1, 2, 7, 16, 17, 65], 3))
@@ -128,7 +128,7 @@ def test_qlinear_matmul(seed: int, isa: str, tmp_path: Path, monkeypatch: pytest
 @few
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_asymmetric_weights_in_qdq_form(dtype: str, seed: int, tmp_path: Path) -> None:
-    """To a grid, and to floats with a bias that is float."""
+    """With an integer output, and with a float output and a float bias."""
     rng = np.random.default_rng([seed, len(dtype)])
     x_params, out_params = random_params(rng), random_params(rng, 0.5)
     x = random_integers(rng, (5, 33), x_params)
@@ -195,7 +195,7 @@ def test_sums_that_could_overflow_are_refused() -> None:
 
 @few
 @pytest.mark.parametrize("op", ["Add", "Mul"])
-def test_qlinear_joins(op: str, seed: int, tmp_path: Path) -> None:
+def test_qlinear_elementwise_operators(op: str, seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     params, out_params = [random_params(rng), random_params(rng)], random_params(rng, 0.1)
     x = [random_integers(rng, shape, each) for shape, each in zip([(2, 3, 5), (3, 1)], params, strict=True)]
@@ -230,7 +230,7 @@ def test_qlinear_pools_functions_and_concat(seed: int, tmp_path: Path) -> None:
     np.testing.assert_array_equal(run(model, tmp_path, x, x), expected)
 
 
-def test_what_means_something_else_is_refused_by_name() -> None:
+def test_unsupported_attributes_are_refused_by_name() -> None:
     rng = np.random.default_rng(0)
     params = random_params(rng)
     x = random_integers(rng, (2, 6, 7, 3), params)
@@ -250,8 +250,8 @@ def test_what_means_something_else_is_refused_by_name() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(("form", "weights"), [("static", "QInt8"), ("static", "QUInt8"), ("dynamic", "QUInt8")])
-def test_the_digits_as_onnx_runtime_quantizes_them(form: str, weights: str, tmp_path: Path) -> None:
-    """In QOperator form bit for bit; where grids are found at run time, sums of floats differ in their last bits."""
+def test_the_digits_model_quantized_by_onnx_runtime(form: str, weights: str, tmp_path: Path) -> None:
+    """QOperator form is equal bit for bit; with dynamic quantization, float sums differ in their last bits."""
     from onnxruntime import quantization
 
     with np.load(DIGITS / "calib.npz") as file:

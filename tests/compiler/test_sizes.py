@@ -1,4 +1,4 @@
-"""Sizes that stay open: any batch and any length of a sequence give the bits that bundles of fixed sizes give."""
+"""Dynamic dimensions: any batch size and sequence length gives the bits of a bundle of fixed sizes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDTH, HEADS = 16, 2
 
 
 def encoder(positions: int = 0) -> onnx.ModelProto:
-    """One block of self-attention over a batch of sequences; with a table of positions if there are any."""
+    """One block of self-attention over a batch of sequences, with a position table if `positions` is not 0."""
     rng = np.random.default_rng(0)
     weights = {name: rng.normal(size=(WIDTH, WIDTH), scale=0.3).astype(np.float32) for name in ("q", "k", "v", "o")}
     shapes = {"split": np.array([0, -1, HEADS, WIDTH // HEADS]), "joined": np.array([0, -1, WIDTH])}
@@ -81,7 +81,7 @@ def any_length(quantized_encoder: ir.Model, tmp_path_factory: pytest.TempPathFac
     return opened(tmp_path_factory.mktemp("encoder"), compile_model(quantized_encoder))
 
 
-def test_every_batch_gives_the_bits_of_single_runs(digits: ir.Model, tmp_path: Path) -> None:
+def test_every_batch_size_gives_the_bits_of_single_runs(digits: ir.Model, tmp_path: Path) -> None:
     any_batch = opened(tmp_path, compile_model(digits))
     single = opened(tmp_path, compile_model(digits, batch=1), "one.oct")
     assert [spec.shape for spec in any_batch.inputs] == [("batch", 1, 8, 8)]
@@ -93,7 +93,7 @@ def test_every_batch_gives_the_bits_of_single_runs(digits: ir.Model, tmp_path: P
         np.testing.assert_array_equal(any_batch(images[:batch]), expected[:batch])
 
 
-def test_a_plan_that_is_known_takes_no_more_memory(digits: ir.Model, tmp_path: Path) -> None:
+def test_a_cached_plan_takes_no_more_memory(digits: ir.Model, tmp_path: Path) -> None:
     session = opened(tmp_path, compile_model(digits))
     sizes = []
     for batch in (1, 8, 2, 8, 1):
@@ -102,7 +102,7 @@ def test_a_plan_that_is_known_takes_no_more_memory(digits: ir.Model, tmp_path: P
     assert sizes[0] < sizes[1] == sizes[2] == sizes[3] == sizes[4]
 
 
-def test_the_plan_of_the_runtime_is_as_small_as_that_of_the_compiler(digits: ir.Model, tmp_path: Path) -> None:
+def test_the_runtime_memory_plan_is_as_small_as_that_of_the_compiler(digits: ir.Model, tmp_path: Path) -> None:
     session = opened(tmp_path, compile_model(digits))
     for batch in (3, 32):
         session(np.zeros((batch, 1, 8, 8), np.float32))
@@ -136,7 +136,7 @@ def test_a_float_encoder_agrees_with_onnx_runtime_at_every_length(positions: int
             native(np.zeros((1, 49, WIDTH), np.float32))
 
 
-def test_more_shapes_than_are_kept_still_run(digits: ir.Model, tmp_path: Path) -> None:
+def test_more_shapes_than_the_cache_holds_still_run(digits: ir.Model, tmp_path: Path) -> None:
     session = opened(tmp_path, compile_model(digits))
     rng = np.random.default_rng(0)
     images = rng.normal(size=(40, 1, 8, 8)).astype(np.float32)
@@ -145,7 +145,7 @@ def test_more_shapes_than_are_kept_still_run(digits: ir.Model, tmp_path: Path) -
         np.testing.assert_array_equal(session(images[:batch]), whole[:batch])
 
 
-def test_sizes_that_must_agree_do(tmp_path: Path) -> None:
+def test_inconsistent_sizes_are_refused(tmp_path: Path) -> None:
     shape = ["n", 3]
     model = models.build([models.node("Add", ["a", "b"], "y")], {"a": shape, "b": shape}, {"y": shape})
     session = opened(tmp_path, compile_model(ir.from_proto(model)))
@@ -153,11 +153,11 @@ def test_sizes_that_must_agree_do(tmp_path: Path) -> None:
     np.testing.assert_array_equal(session(one, one), 2 * one)
     with pytest.raises(DataError, match="is of size 'n', which is 2 elsewhere, and was given 3"):
         session(one, two)
-    # As it was, and ready.
+    # The session still works after the error.
     np.testing.assert_array_equal(session(one, one), 2 * one)
 
 
-def test_a_size_is_fixed_or_bounded_where_that_is_asked(digits: ir.Model, tmp_path: Path) -> None:
+def test_sizes_can_be_fixed_or_bounded(digits: ir.Model, tmp_path: Path) -> None:
     session = opened(tmp_path, compile_model(ir.from_proto(encoder()), batch=2, dims={"sequence": (3, 9)}))
     assert session.inputs[0].shape == (2, "sequence", WIDTH)
     assert read_bundle((tmp_path / "model.oct").read_bytes()).sizes == (Size("sequence", 3, 9),)
@@ -172,7 +172,7 @@ def test_a_size_is_fixed_or_bounded_where_that_is_asked(digits: ir.Model, tmp_pa
             compile_model(ir.from_proto(encoder()), dims={"sequence": bounds})
 
 
-def test_what_cannot_stay_open_is_named_with_what_to_do() -> None:
+def test_dimensions_that_must_be_fixed_are_named_with_the_remedy() -> None:
     node = models.node("Relu", ["x"], "y")
     three = models.build([node], {"x": ["a", "b", "c"]}, {"y": ["a", "b", "c"]})
     with pytest.raises(ModelError, match=r"3 dimensions of the inputs are dynamic \(a, b, c\) .* `dims=\{'c': 128\}`"):
@@ -207,7 +207,7 @@ def test_what_cannot_stay_open_is_named_with_what_to_do() -> None:
     coefficients=st.tuples(*[st.integers(1, 5)] + [st.integers(0, 4)] * 5),
     lengths=st.tuples(st.integers(1, 30), st.integers(1, 30)),
 )
-def test_lengths_of_that_form_are_found_and_others_are_not(
+def test_polynomial_dimensions_are_recovered_and_others_refused(
     coefficients: tuple[int, ...], lengths: tuple[int, int]
 ) -> None:
     a, b, c, d, e, f = coefficients

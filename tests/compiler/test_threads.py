@@ -1,4 +1,4 @@
-"""Operators on tensors that are large enough to be shared out: NumPy's result on any number of threads."""
+"""Operators on tensors large enough for several threads: equal to NumPy on any number of threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHAPE = (5, 300, 70)
 
 
 def busily(session: NativeSession, x: NDArray[Any]) -> Any:
-    """What it gives once it has run for so long that its threads are awake; each time on other memory than before."""
+    """The outputs after enough runs that all threads are awake, each run on new memory."""
     until = time.perf_counter() + 0.01
     while time.perf_counter() < until:
         session(-x)
@@ -44,7 +44,7 @@ def test_movers_of_integers(dtype: str, order: tuple[int, ...], threads: int, tm
 
 
 def images(model: Qdq, height: int, width: int) -> None:
-    """Convolutions of each kind and pools, of two images."""
+    """Convolutions of every kind, and pools, on two images."""
     rng = np.random.default_rng(0)
     params = QuantParams(UINT8, np.float32(0.05), np.int32(3))
     x = model.dequantized(model.quantized(model.given("x", (2, 48, height, width)), params), params)
@@ -70,7 +70,7 @@ def images(model: Qdq, height: int, width: int) -> None:
 
 
 def rows(model: Qdq, count: int, length: int) -> None:
-    """What works on rows or values, in float32 and on grids."""
+    """Operators on rows or elements, in float32 and on grids."""
     rng = np.random.default_rng(0)
     params = QuantParams(UINT8, np.float32(0.05), np.int32(100))
     x = model.given("x", (3, count, length))

@@ -1,4 +1,4 @@
-"""What transformers are made of, against NumPy and ONNX Runtime, and merged operators against their parts."""
+"""Operators of transformers against NumPy and ONNX Runtime, and fused operators against their parts."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ erf = np.vectorize(math.erf, otypes=[np.float64])
 
 
 def kinds(model: Qdq) -> Counter[str]:
-    """The operators of the model's bundle."""
+    """The operator kinds of the model's bundle."""
     return Counter(each.kind for each in read_bundle(compile_model(ir.from_proto(model.proto()))).operators)
 
 
 def reference(model: Qdq, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
-    """What ONNX Runtime gives without optimizing."""
+    """The outputs of ONNX Runtime without graph optimizations."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(
@@ -42,7 +42,7 @@ def reference(model: Qdq, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
 
 
 def agrees(model: Qdq, folder: Path, *inputs: NDArray[Any], rtol: float = 0.0, atol: float = 0.0) -> None:
-    """The native runtime gives what ONNX Runtime gives."""
+    """Assert that the outputs of the native runtime equal those of ONNX Runtime."""
     found = NativeSession(model.bundle(folder / "model.oct"))(*inputs)
     expected = reference(model, *inputs)
     for one, other in zip(found if isinstance(found, tuple) else (found,), expected, strict=True):
@@ -57,7 +57,7 @@ def differences(q: NDArray[Any], params: QuantParams) -> NDArray[np.int64]:
 @each_isa
 @many
 def test_products_of_two_activations(seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leading axes stretch as NumPy's do; either operand is of either type, with any zero point."""
+    """Leading axes broadcast as in NumPy; each operand is int8 or uint8, with any zero point."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng(seed)
     m, k, n = (int(each) for each in rng.choice([1, 2, 5, 8, 16, 33, 64], 3))
@@ -92,7 +92,7 @@ def test_a_scaled_product_to_floats(seed: int, tmp_path: Path) -> None:
 
 
 class Head:
-    """An attention over integers as exporters write it, with random sizes and grids."""
+    """Integer attention in the form that exporters write, with random sizes and grids."""
 
     def __init__(self, seed: int, *, parts: bool) -> None:
         rng = np.random.default_rng(seed)
@@ -131,7 +131,7 @@ class Head:
 @each_isa
 @many
 def test_attention(seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Merged into one operator it gives the integers of its parts, and those of ONNX Runtime but for a step."""
+    """Fused, it has the integers of its parts, and those of ONNX Runtime up to one step."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
     whole, parts = Head(seed, parts=False), Head(seed, parts=True)
     assert kinds(whole.model)["Attention"] == 1
@@ -146,10 +146,10 @@ def test_attention(seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 @each_isa
 @pytest.mark.parametrize("op", ["Exp", "Erf", "Tanh", "Sigmoid", "Gelu", "Sqrt", "Reciprocal", "Softmax"])
-def test_float_functions_are_as_exact_as_they_say(
+def test_float_functions_are_within_their_documented_error(
     op: str, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Errors in units of the last place of the exact value; GELU's and softmax's as their kernels say."""
+    """Errors are in units in the last place of the exact value; GELU and softmax have the bounds of their kernels."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.uniform(-87, 87, 5000), rng.uniform(-5, 5, 20000), rng.normal(0, 1e-3, 999)])
@@ -223,7 +223,7 @@ def test_functions_on_grids_are_tables(op: str, seed: int, tmp_path: Path) -> No
 
 
 def norm_of_parts(model: Qdq, x: str, scale: str, shift: str, axes: list[int]) -> str:
-    """A layer normalization in several operators."""
+    """Layer normalization as several operators."""
     away = model.node("Sub", [x, model.node("ReduceMean", [x], "mean", axes=axes)], "away")
     square = model.node("Pow", [away, model.constant("two", np.float32(2))], "square")
     variance = model.node("ReduceMean", [square], "variance", axes=axes)
@@ -235,7 +235,7 @@ def norm_of_parts(model: Qdq, x: str, scale: str, shift: str, axes: list[int]) -
 @many
 @pytest.mark.parametrize("decomposed", [False, True])
 def test_layer_norm(decomposed: bool, seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Alone, or behind a product with a bias and a skip connection; to floats, and onto a grid."""
+    """Alone, or after a product with bias and residual add; with float and with integer output."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng(seed)
     size, out = int(rng.choice([1, 7, 16, 40])), random_params(rng)
@@ -276,7 +276,7 @@ def test_layer_norm(decomposed: bool, seed: int, isa: str, tmp_path: Path, monke
 def test_a_product_with_a_function(
     op: str, seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Merged it gives the integers of its parts."""
+    """Fused, it has the integers of its parts."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
     answers = []
     for parts in (False, True):
@@ -307,7 +307,7 @@ def test_a_product_with_a_function(
 @few
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
 def test_gather(dtype: str, seed: int, tmp_path: Path) -> None:
-    """Rows of a table of 8 bits with a scale for each column, and parts of an activation on a grid."""
+    """Rows of an 8-bit table with one scale per column, and slices of a quantized activation."""
     rng = np.random.default_rng(seed)
     table = rng.integers(-127, 128, (30, 11)).astype(np.int8)
     zero_points = np.zeros(11, np.int32) if seed else rng.integers(-9, 9, 11).astype(np.int32)
@@ -324,7 +324,7 @@ def test_gather(dtype: str, seed: int, tmp_path: Path) -> None:
     agrees(model, tmp_path, ids, x)
 
 
-def test_rows_that_a_table_has_not_are_the_nearest(tmp_path: Path) -> None:
+def test_indices_outside_a_table_are_clamped(tmp_path: Path) -> None:
     table = np.arange(6, dtype=np.float32).reshape(3, 2)
     model = Qdq()
     ids = model.given("ids", (4,), "int64")
@@ -335,7 +335,7 @@ def test_rows_that_a_table_has_not_are_the_nearest(tmp_path: Path) -> None:
 
 @few
 def test_masks(seed: int, tmp_path: Path) -> None:
-    """Types, comparisons, truths, choices and whole numbers, as attention masks are made of them."""
+    """Casts, comparisons, logical operators, Where and int64 arithmetic, as used by attention masks."""
     rng = np.random.default_rng(seed)
     x, y = rng.integers(-3, 3, (2, 3, 4)), rng.integers(-3, 3, (4,))
     f = rng.normal(size=(3, 1)).astype(np.float32)
@@ -402,7 +402,7 @@ def quantized_softmax(axis: int) -> Qdq:
 
 @few
 @pytest.mark.parametrize("op", ["Add", "Sub", "Mul", "Div", "Max", "Min", "Pow"])
-def test_float_arithmetic_stretches(op: str, seed: int, tmp_path: Path) -> None:
+def test_float_arithmetic_broadcasts(op: str, seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     shapes = [((2, 3, 21), (21,)), ((2, 1, 5), (3, 1)), ((4, 3, 1), (4, 3, 1))][seed]
     x, y = (rng.uniform(0.5, 2, shape).astype(np.float32) for shape in shapes)
@@ -411,8 +411,8 @@ def test_float_arithmetic_stretches(op: str, seed: int, tmp_path: Path) -> None:
     agrees(model, tmp_path, x, y, rtol=1e-6)
 
 
-def test_a_bias_behind_a_product_is_its_own(tmp_path: Path) -> None:
-    """On three axes too, MatMul and Add are one product."""
+def test_a_bias_after_a_product_is_fused(tmp_path: Path) -> None:
+    """MatMul and Add are fused for operands of three axes too."""
     rng = np.random.default_rng(0)
     x_params, out = random_params(rng), random_params(rng, 0.5)
     x = random_integers(rng, (2, 5, 16), x_params)

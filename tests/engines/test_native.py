@@ -1,4 +1,4 @@
-"""Calls of a bundle from Python: arrays that are read where they lie, and all others."""
+"""Calls of a bundle from Python: arrays that are read in place, and arrays that are copied."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def read_only(array: Floats) -> Floats:
         lambda x: memoryview(x),
     ],
 )
-def test_any_floats_of_the_shape_give_the_same(
+def test_any_memory_layout_gives_the_same_outputs(
     session: NativeSession, x: Floats, y: Floats, given: Callable[[Floats], Any]
 ) -> None:
     expected = [2 * x, x + y]
@@ -79,7 +79,9 @@ def test_any_floats_of_the_shape_give_the_same(
 
 
 @pytest.mark.parametrize("mapping", [dict, OrderedDict, MappingProxyType])
-def test_any_mapping_feeds_it(session: NativeSession, x: Floats, y: Floats, mapping: Callable[[Any], Any]) -> None:
+def test_any_mapping_is_accepted_as_inputs(
+    session: NativeSession, x: Floats, y: Floats, mapping: Callable[[Any], Any]
+) -> None:
     np.testing.assert_array_equal(session.run(mapping({"x": x, "y": y}))["sum"], x + y)
 
 
@@ -91,7 +93,7 @@ def test_results_are_new_arrays(session: NativeSession, x: Floats, y: Floats) ->
     np.testing.assert_array_equal(second, 2 * x + y)
 
 
-def test_calls_keep_nothing(session: NativeSession, x: Floats, y: Floats) -> None:
+def test_calls_keep_no_reference_to_their_arrays(session: NativeSession, x: Floats, y: Floats) -> None:
     feeds = {"x": x, "y": y}
     before = sys.getrefcount(x), sys.getrefcount(y)
     for _ in range(100):
@@ -117,13 +119,13 @@ def test_calls_keep_nothing(session: NativeSession, x: Floats, y: Floats) -> Non
         ({"x": np.zeros((2, 3), np.float32), "y": np.zeros((2, 3), np.int32)}, "of int32; the model takes float32"),
     ],
 )
-def test_what_does_not_fit_is_refused(session: NativeSession, feeds: dict[str, Any], fault: str) -> None:
+def test_invalid_inputs_are_refused(session: NativeSession, feeds: dict[str, Any], fault: str) -> None:
     with pytest.raises(DataError, match=fault):
         session.run(feeds)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "int64", "bool", "float32"])
-def test_each_type_is_read_and_made(dtype: str, tmp_path: Path) -> None:
+def test_every_type_is_supported_as_input_and_output(dtype: str, tmp_path: Path) -> None:
     model = Qdq()
     model.result(model.node("Identity", [model.given("x", (), dtype)], "y"), dtype)
     native = octavo.load(model.bundle(tmp_path / "m.oct"))
@@ -133,7 +135,7 @@ def test_each_type_is_read_and_made(dtype: str, tmp_path: Path) -> None:
         native(np.array(1, "uint16"))
 
 
-def test_a_model_of_many_results_gives_them_all(x: Floats, tmp_path: Path) -> None:
+def test_a_model_with_many_outputs_returns_all_of_them(x: Floats, tmp_path: Path) -> None:
     model = Qdq()
     given = model.given("x", (2, 3))
     for i in range(12):

@@ -1,4 +1,4 @@
-"""Models run in ONNX Runtime: the same numbers whatever form they come in, and refusals in one sentence."""
+"""Models in ONNX Runtime: the same outputs for every form of a model, and errors of one sentence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _refusal(attempt: Callable[[], Any], kind: type[UserError], *parts: str) -> 
         assert part in message
 
 
-# onnx.reference fails on a grouped ConvTranspose, and counts the places of maxima in rows too short.
+# onnx.reference fails on a grouped ConvTranspose, and returns wrong indices of maxima.
 _WRONG_IN_REFERENCE = {"transposed_batch_norm", "pool_with_indices"}
 
 
@@ -47,7 +47,7 @@ def test_outputs_are_those_of_the_reference_evaluator(name: str) -> None:
 
 
 @pytest.mark.parametrize("outputs", [None, ["r", "y"]])
-def test_a_model_in_memory_in_bytes_or_in_a_file_is_the_same(outputs: list[str] | None, tmp_path: Path) -> None:
+def test_a_model_in_memory_as_bytes_or_as_a_file_gives_the_same(outputs: list[str] | None, tmp_path: Path) -> None:
     model = conv_relu()
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
@@ -58,7 +58,7 @@ def test_a_model_in_memory_in_bytes_or_in_a_file_is_the_same(outputs: list[str] 
         np.testing.assert_array_equal(found["y"], expected["y"])
 
 
-def test_weights_beside_the_file_are_found(tmp_path: Path) -> None:
+def test_external_weights_are_read(tmp_path: Path) -> None:
     model = build([node("MatMul", ["x", "w"], "y")], {"x": [2, 64]}, {"y": [2, 64]}, {"w": random(64, 64)})
     given = feeds(model)
     expected = run(model, given)["y"]
@@ -84,12 +84,12 @@ def test_any_tensor_can_be_an_output(optimize: bool) -> None:
     np.testing.assert_array_equal(found["w1"], random(8, 4, 3, 3))
 
 
-def test_names_of_any_letters_are_kept() -> None:
+def test_unicode_names_are_kept() -> None:
     found = Session(ir.from_proto(odd_names()), outputs=["s", "/层/1.0"]).run(feeds(odd_names()))
     assert list(found) == ["s", "/层/1.0"]
 
 
-def test_the_callers_model_is_left_as_it_was() -> None:
+def test_the_model_of_the_caller_is_not_modified() -> None:
     model = ir.from_proto(conv_relu())
     before = ir.to_proto(model).SerializeToString(deterministic=True)
     Session(model, outputs=["c"])
@@ -97,7 +97,7 @@ def test_the_callers_model_is_left_as_it_was() -> None:
     assert ir.to_proto(model).SerializeToString(deterministic=True) == before
 
 
-def test_specs_tell_names_types_and_dimensions() -> None:
+def test_specs_have_names_types_and_dimensions() -> None:
     types = {"a": TensorProto.FLOAT16, "b": TensorProto.INT64, "c": TensorProto.BOOL}
     model = build(
         [node("Cast", ["a"], "x", to=TensorProto.INT64), node("Add", ["x", "b"], "y"), node("Not", ["c"], "z")],
@@ -126,7 +126,7 @@ def test_optimized_and_plain_models_agree() -> None:
 
 
 @pytest.mark.parametrize("name", ["conv_relu", "mlp"])
-def test_reused_outputs_are_those_of_fresh_ones(name: str) -> None:
+def test_reused_output_buffers_give_the_same_values(name: str) -> None:
     model = PATTERNS[name]()
     reusing, fresh = (Session(model.SerializeToString(), reuse=reuse) for reuse in (True, False))
     for seed, batch in enumerate([2, 2, 3, 3, 2]):
@@ -135,14 +135,14 @@ def test_reused_outputs_are_those_of_fresh_ones(name: str) -> None:
         assert all(np.array_equal(found[output], expected[output]) for output in expected)
 
 
-def test_reused_outputs_stand_where_the_last_ones_did() -> None:
+def test_reused_outputs_have_the_address_of_the_previous_ones() -> None:
     model = conv_relu()
     session = Session(model.SerializeToString(), reuse=True)
     first, second = (next(iter(session.run(feeds(model, seed)).values())) for seed in (0, 1))
     assert first is second
 
 
-def test_outputs_may_change_their_shape_with_the_values() -> None:
+def test_output_shapes_may_depend_on_input_values() -> None:
     nodes = [node("NonZero", ["x"], "places"), node("Cast", ["places"], "y", to=TensorProto.FLOAT)]
     session = Session(build(nodes, {"x": [4]}, {"y": [1, "K"]}).SerializeToString(), reuse=True)
     for row in ([1, 0, 2, 0], [0, 0, 0, 3], [1, 1, 1, 1]):
@@ -205,7 +205,7 @@ def test_inputs_that_do_not_fit_are_refused(given: dict[str, np.ndarray], part: 
     assert session.run({"x": IMAGE})["y"].shape == (2, 6, 8, 8)
 
 
-def test_a_failure_inside_the_model_is_refused_and_short() -> None:
+def test_a_failure_inside_the_model_is_a_short_error() -> None:
     shape = np.array([7, -1], np.int64)
     model = build([node("Reshape", ["x", "s"], "y")], {"x": ["N", "M"]}, {"y": [7, "K"]}, {"s": shape})
     session = Session(model.SerializeToString())
@@ -216,10 +216,10 @@ def test_a_failure_inside_the_model_is_refused_and_short() -> None:
 
 
 @pytest.mark.parametrize(("flags", "saturates"), [({"avx2"}, True), ({"avx2", "avx_vnni"}, False)])
-def test_where_integer_kernels_would_saturate_a_model_is_computed_as_written(
+def test_models_that_would_saturate_integer_kernels_run_without_fusion(
     flags: set[str], saturates: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Large weights beside large inputs: pairs of products reach 2 * 255 * 127, twice what 16 bits hold."""
+    """Large weights and large inputs: pairs of products reach 2 * 255 * 127, twice the range of int16."""
     monkeypatch.setattr(engine, "cpu_flags", lambda: flags)
     monkeypatch.setattr(engine.platform, "machine", lambda: "x86_64")
     x = np.ones((2, 4, 8, 8), np.float32)
@@ -232,7 +232,7 @@ def test_where_integer_kernels_would_saturate_a_model_is_computed_as_written(
         np.testing.assert_allclose(array, exact[name], atol=1e-5)
 
 
-def test_weights_that_the_model_quantizes_itself_may_saturate_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_quantized_inside_the_model_may_saturate_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "cpu_flags", lambda: {"avx2"})
     monkeypatch.setattr(engine.platform, "machine", lambda: "x86_64")
     for dtype, expected in ((np.int8, True), (np.uint8, False)):

@@ -45,7 +45,7 @@ def test_a_format_is_chosen_by_suffix_or_name(known: Format, model: ir.Model, tm
 
 
 @pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
-def test_a_format_leaves_the_model_as_it_is(known: Format, model: ir.Model, tmp_path: Path) -> None:
+def test_a_format_does_not_modify_the_model(known: Format, model: ir.Model, tmp_path: Path) -> None:
     before = ir.to_proto(model).SerializeToString()
     known.write(model, tmp_path / "out")
     assert ir.to_proto(model).SerializeToString() == before

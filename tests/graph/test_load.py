@@ -1,4 +1,4 @@
-"""Files that are no models, models that lie about themselves, and models too large for one file."""
+"""Loading: files that are not models, inconsistent models, and models too large for one file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _product(weight: onnx.TensorProto) -> onnx.ModelProto:
 
 
 def _external(location: str | None, offset: object = None, length: object = None) -> onnx.TensorProto:
-    """A tensor of 64 bytes that says its data lie in another file."""
+    """A tensor of 64 bytes whose data are in another file."""
     tensor = numpy_helper.from_array(random(4, 4), "w")
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
@@ -63,7 +63,7 @@ def test_good_files_load(name: str, tmp_path: Path) -> None:
     assert all(np.array_equal(expected[key], found[key]) for key in expected)
 
 
-def test_specs_say_what_a_model_takes_and_gives(tmp_path: Path) -> None:
+def test_specs_describe_inputs_and_outputs(tmp_path: Path) -> None:
     model = load(_written(tmp_path, initializer_as_input()))
     assert [(s.name, s.dtype, s.shape) for s in input_specs(model)] == [("x", np.float32, ("N", 4, 8, 8))]
     assert [(s.name, s.dtype, s.shape) for s in output_specs(model)] == [("y", np.float32, ("N", 6, 8, 8))]
@@ -75,7 +75,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "nul\0l"])
-def test_a_name_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+def test_an_invalid_file_name(tmp_path: Path, name: str) -> None:
     _refusal(tmp_path / name)
 
 
@@ -83,7 +83,7 @@ def test_a_folder(tmp_path: Path) -> None:
     assert "is a folder" in _refusal(tmp_path)
 
 
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     assert "not a regular file" in _refusal(tmp_path / "pipe.onnx")
 
@@ -119,7 +119,7 @@ def test_random_bytes(tmp_path: Path, seed: int) -> None:
     "content",
     [b"<html></html>", b"PK\x03\x04zip", b"{}", b"\x80\x02}q\x00.", b"\x08\x07", "été".encode("latin-1"), b"\n" * 99],
 )
-def test_files_of_other_kinds(tmp_path: Path, content: bytes) -> None:
+def test_files_of_other_formats(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.onnx"
     path.write_bytes(content)
     _refusal(path)
@@ -164,7 +164,7 @@ def _empty(tensor: TensorProto) -> None:
     ids=["short", "none", "negative", "huge", "untyped", "retyped"],
 )
 @pytest.mark.parametrize("where", ["initializer", "attribute"])
-def test_data_that_do_not_fit_their_tensor(tmp_path: Path, damage: Damage, where: str) -> None:
+def test_data_of_another_size_than_their_tensor(tmp_path: Path, damage: Damage, where: str) -> None:
     tensor = numpy_helper.from_array(random(4, 4), "w")
     damage(tensor)
     model = _product(tensor)
@@ -174,13 +174,13 @@ def test_data_that_do_not_fit_their_tensor(tmp_path: Path, damage: Damage, where
     assert "'w'" in _refusal(_written(tmp_path, model))
 
 
-def test_a_type_that_does_not_exist(tmp_path: Path) -> None:
+def test_an_unknown_data_type(tmp_path: Path) -> None:
     tensor = numpy_helper.from_array(random(4, 4), "w")
     tensor.data_type = 999
     _refusal(_written(tmp_path, _product(tensor)))
 
 
-def test_a_node_that_reads_what_nothing_writes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_node_with_an_undefined_input(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = PATTERNS["conv_relu"]()
     del model.graph.initializer[0]
     assert "'w1', which no node before it writes" in _refusal(_written(tmp_path, model))
@@ -188,13 +188,13 @@ def test_a_node_that_reads_what_nothing_writes(tmp_path: Path, caplog: pytest.Lo
     assert logging.getLogger("onnx_ir").level == logging.NOTSET
 
 
-def test_a_subgraph_that_reads_what_nothing_writes(tmp_path: Path) -> None:
+def test_a_subgraph_with_an_undefined_input(tmp_path: Path) -> None:
     model = PATTERNS["if_subgraph"]()
     del model.graph.initializer[3]
     assert "'shift'" in _refusal(_written(tmp_path, model))
 
 
-def test_an_output_that_nothing_writes(tmp_path: Path) -> None:
+def test_an_undefined_output(tmp_path: Path) -> None:
     model = PATTERNS["conv_relu"]()
     model.graph.output[0].name = "z"
     assert "output 'z'" in _refusal(_written(tmp_path, model))
@@ -206,7 +206,7 @@ def test_a_tensor_written_twice(tmp_path: Path) -> None:
     _refusal(_written(tmp_path, model))
 
 
-def test_a_circle(tmp_path: Path) -> None:
+def test_a_cycle(tmp_path: Path) -> None:
     model = PATTERNS["conv_relu"]()
     model.graph.node[0].input[0] = "r"
     assert "circle" in _refusal(_written(tmp_path, model))
@@ -234,7 +234,7 @@ def test_external_data_are_read(tmp_path: Path) -> None:
     assert np.array_equal(value.numpy(), random(4, 4))
 
 
-def test_external_data_in_a_folder_below(tmp_path: Path) -> None:
+def test_external_data_in_a_subfolder(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     _with_data(tmp_path / "data")
     load(_written(tmp_path, _product(_external("data/../data/w.bin"))))
@@ -253,7 +253,7 @@ def test_external_data_missing(tmp_path: Path, location: str | None) -> None:
 
 @pytest.mark.parametrize("kind", ["absolute", "above", "link", "linked folder", "through"])
 @pytest.mark.parametrize("where", ["initializer", "attribute", "subgraph", "function"])
-def test_external_data_outside(tmp_path: Path, kind: str, where: str) -> None:
+def test_external_data_outside_the_folder(tmp_path: Path, kind: str, where: str) -> None:
     secret, folder = tmp_path / "secret", tmp_path / "models"
     secret.mkdir()
     (folder / "in").mkdir(parents=True)
@@ -272,7 +272,7 @@ def test_external_data_outside(tmp_path: Path, kind: str, where: str) -> None:
 
 
 def _hidden(tensor: onnx.TensorProto, where: str) -> onnx.ModelProto:
-    """A model with the tensor in a place that a careless check would pass over."""
+    """A model with the tensor in a place that an incomplete check would miss."""
     model = _product(tensor)
     if where == "initializer":
         return model
@@ -322,7 +322,7 @@ def test_more_than_two_gigabytes_stay_on_disk(tmp_path: Path) -> None:
     assert model_bytes(loaded) == tensor_bytes(loaded) == 4 * side * side
 
 
-def test_more_than_two_gigabytes_cut_short(tmp_path: Path) -> None:
+def test_more_than_two_gigabytes_truncated(tmp_path: Path) -> None:
     tensor = _external("w.bin")
     tensor.dims[:] = [2**15, 2**15]
     with open(tmp_path / "w.bin", "wb") as file:

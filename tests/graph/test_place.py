@@ -1,4 +1,4 @@
-"""Quantized models: valid, close to the float model, and placed as their target asks."""
+"""Quantized models: valid, close to the float model, and with Q/DQ pairs where their target needs them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from octavo.targets import target, target_names, this_machine
 
 INTEGER = [name for name in target_names() if not target(name).weights_only]
 BEHIND = [name for name in target_names() if target(name).behind]
-# Root mean square error over the output's deviation: 7 bits and min-max ranges lose most.
+# Root mean square error divided by the output's standard deviation; 7 bits and min-max ranges have the largest.
 TOLERANCE = {"fbgemm": 0.08}
 MARGIN = 0.05
 
@@ -55,7 +55,7 @@ def case(request: pytest.FixtureRequest) -> Quantized:
     return quantized(PATTERNS[pattern](), name)
 
 
-def test_the_model_is_valid_and_keeps_its_face(case: Quantized) -> None:
+def test_the_model_is_valid_and_keeps_its_interface(case: Quantized) -> None:
     found = case.proto
     onnx.checker.check_model(found, full_check=True)
     before = ir.to_proto(case.prepared)
@@ -67,7 +67,7 @@ def test_the_model_is_valid_and_keeps_its_face(case: Quantized) -> None:
     assert {n.name for n in before.graph.node} <= set(names)
 
 
-def test_preflight_and_proofs_find_nothing(case: Quantized) -> None:
+def test_preflight_and_proofs_report_no_problem(case: Quantized) -> None:
     assert list(violations(case.result, case.plan.target)) == []
     assert all(p.holds for p in prove(case.prepared, case.plan, case.activations, case.constants))
 
@@ -86,11 +86,11 @@ def test_outputs_are_close_to_the_float_models(case: Quantized) -> None:
                 assert error < TOLERANCE.get(name, MARGIN)
 
 
-# Weights for targets of other processors may saturate 16 bits on this one.
+# Weights for targets of other processors may saturate 16-bit sums on this one.
 @pytest.mark.parametrize("to", sorted({"fbgemm", "x86-avx2", this_machine()}))
 @pytest.mark.parametrize("name", PATTERNS)
 def test_the_engines_own_integer_kernels_agree(name: str, to: str) -> None:
-    """ONNX Runtime turns Q/DQ into integer operators; requantization may differ by a step here and there."""
+    """ONNX Runtime fuses Q/DQ into integer operators; requantization may differ by a step for a few elements."""
     case = quantized(PATTERNS[name](), to)
     inputs = feeds(case.model)
     options = onnxruntime.SessionOptions()
@@ -102,7 +102,7 @@ def test_the_engines_own_integer_kernels_agree(name: str, to: str) -> None:
             assert np.sqrt(np.mean((fused - values) ** 2)) / values.std() < MARGIN
 
 
-def test_every_tensor_is_on_the_grid_that_was_planned(case: Quantized) -> None:
+def test_every_tensor_is_on_its_planned_grid(case: Quantized) -> None:
     found, constants = case.proto, _initializers(case.proto)
     types = {t.name: t.data_type for t in found.graph.initializer}
     for pair in _pairs(found, "QuantizeLinear"):
@@ -114,14 +114,14 @@ def test_every_tensor_is_on_the_grid_that_was_planned(case: Quantized) -> None:
         assert back.input[1:] == pair.input[1:]
 
 
-def test_no_float_weights_are_left_beside_their_integers(case: Quantized) -> None:
+def test_no_float_copies_of_integer_weights_are_left(case: Quantized) -> None:
     found = case.proto
     used = {name for n in found.graph.node for name in n.input} | {v.name for v in found.graph.output}
     used |= {name for n in found.graph.node for a in n.attribute for m in a.g.node for name in m.input}
     assert set(_initializers(found)) <= used
 
 
-def test_the_float_model_stays_as_it_was() -> None:
+def test_the_float_model_is_not_modified() -> None:
     case = quantized(models.residual(), "octavo")
     again = quantized(models.residual(), "octavo")
     assert ir.to_proto(case.prepared).SerializeToString(deterministic=True) == ir.to_proto(
@@ -130,7 +130,7 @@ def test_the_float_model_stays_as_it_was() -> None:
     assert case.proto.SerializeToString(deterministic=True) == again.proto.SerializeToString(deterministic=True)
 
 
-def test_metadata_stay() -> None:
+def test_metadata_are_kept() -> None:
     model = models.conv_relu()
     helper.set_model_props(model, {"author": "somebody"})
     found = quantized(model, "octavo").proto
@@ -138,11 +138,11 @@ def test_metadata_stay() -> None:
     assert found.producer_name == "tests"
 
 
-# Pairs in front and behind
+# Pairs before and after layers
 
 
 @pytest.mark.parametrize("to", BEHIND)
-def test_what_integer_layers_write_is_seen_rounded_by_all(to: str) -> None:
+def test_all_readers_of_an_integer_layer_read_its_rounded_output(to: str) -> None:
     found = quantized(models.residual(), to).proto
     for name in ("r", "d"):
         assert _readers(found, name) == ["QuantizeLinear"]
@@ -152,7 +152,7 @@ def test_what_integer_layers_write_is_seen_rounded_by_all(to: str) -> None:
 
 
 @pytest.mark.parametrize("to", BEHIND)
-def test_nothing_stands_between_a_layer_and_its_activation(to: str) -> None:
+def test_there_is_no_pair_between_a_layer_and_its_activation(to: str) -> None:
     found = quantized(models.conv_relu(), to).proto
     assert _readers(found, "c") == ["Relu"]
 
@@ -166,7 +166,7 @@ def test_tensorrt_reads_integers_and_writes_floats() -> None:
         "Add",
         "Relu",
     ]
-    # Conv, Add and Relu fuse when the convolution's branch reaches the Add in float.
+    # Conv, Add and Relu are fused if the convolution's branch of the Add is float.
     add = next(_pairs(found, "Add"))
     assert add.input[0] == "d"
     skip = _producer(found, add.input[1])
@@ -197,7 +197,7 @@ def test_tensorrt_is_symmetric_along_axis_0_with_float_bias(name: str) -> None:
         assert len(layer.input) < 3 or constants[layer.input[2]].dtype == np.float32
 
 
-def test_tensorrt_turns_the_weights_of_gemm() -> None:
+def test_gemm_weights_are_transposed_for_tensorrt() -> None:
     case = quantized(models.mlp(), "nvidia-tensorrt")
     first, second = _pairs(case.proto, "Gemm")
     assert [(a.name, a.i) for a in first.attribute] == [("transB", 1)]
@@ -205,16 +205,16 @@ def test_tensorrt_turns_the_weights_of_gemm() -> None:
     assert _initializers(case.proto)["w1_quantized"].shape == (24, 16)
 
 
-def test_one_tensor_with_many_readers_is_quantized_once() -> None:
+def test_a_tensor_with_many_readers_is_quantized_once() -> None:
     found = quantized(models.attention(), "x86-vnni").proto
     assert len([p for p in _pairs(found, "QuantizeLinear") if p.input[0] == "x"]) == 1
 
 
-def test_shared_weights_are_stored_once_where_their_integers_are_the_same() -> None:
+def test_shared_weights_with_the_same_integers_are_stored_once() -> None:
     found = quantized(models.shared_weights(), "octavo").proto
     stored = [name for name, array in _initializers(found).items() if array.shape == (8, 8, 3, 3)]
     assert stored == ["w_quantized"]
-    # The biases differ, since the inputs of the two layers have other scales.
+    # The biases differ, since the inputs of the two layers have different scales.
     assert {n.input[0] for n in _pairs(found, "DequantizeLinear") if n.input[0].startswith("b_")} == {
         "b_quantized",
         "b_quantized_2",
@@ -244,7 +244,7 @@ def test_an_embedding_that_is_the_output() -> None:
     np.testing.assert_allclose(run(case.proto, inputs)["y"], run(model, inputs)["y"], atol=0.02)
 
 
-def test_subgraphs_read_what_the_layer_in_front_rounded() -> None:
+def test_subgraphs_read_the_rounded_output_of_the_preceding_layer() -> None:
     case = quantized(models.if_subgraph(), "octavo")
     branch = next(_pairs(case.proto, "If")).attribute[0].g
     name = branch.node[0].input[0]
@@ -262,7 +262,7 @@ def test_excluded_layers_behind_integer_ones(to: str) -> None:
     np.testing.assert_allclose(run(case.proto, inputs)["y"], run(case.model, inputs)["y"], atol=0.1)
 
 
-def test_names_that_are_taken_are_not_taken_again() -> None:
+def test_existing_names_are_not_reused() -> None:
     nodes = [
         node("Conv", ["x", "w"], "x_quantized"),
         node("Conv", ["x_quantized", "w_quantized"], "x_scale"),
@@ -278,7 +278,7 @@ def test_names_that_are_taken_are_not_taken_again() -> None:
     np.testing.assert_allclose(run(found, inputs)[key], run(model, inputs)[key], atol=0.1)
 
 
-def test_a_quantized_output_with_readers_inside() -> None:
+def test_a_quantized_output_with_readers_in_the_graph() -> None:
     model = models.conv_relu()
     model.graph.output.insert(0, helper.make_tensor_value_info("r", TensorProto.FLOAT, ["N", 8, 8, 8]))
     found = quantized(model, "octavo").proto
@@ -294,7 +294,7 @@ def test_a_quantized_output_with_readers_inside() -> None:
 
 @pytest.mark.parametrize("to", INTEGER)
 @pytest.mark.parametrize("name", PATTERNS)
-def test_weights_keep_to_their_grid_and_to_half_a_step(name: str, to: str) -> None:
+def test_weights_are_on_their_grid_with_an_error_of_at_most_half_a_step(name: str, to: str) -> None:
     case = quantized(PATTERNS[name](), to)
     floats = {v.name: v.const_value.numpy() for v in case.prepared.graph.initializers.values() if v.const_value}
     for layer in case.plan.layers.values():
@@ -335,8 +335,8 @@ def test_biases_have_the_scale_of_the_accumulator(to: str) -> None:
 @pytest.mark.parametrize("to", BEHIND)
 @pytest.mark.parametrize("size", [1e-3, 1e-12, 1e-30, 1e-38])
 @pytest.mark.parametrize("pattern", ["conv_relu", "mlp", "transposed_conv"])
-def test_biases_never_overflow_however_small_the_scales(to: str, size: float, pattern: str) -> None:
-    """Weights far smaller than the bias would need a bias of more than 32 bits: their scale is widened."""
+def test_biases_never_overflow_for_any_scale(to: str, size: float, pattern: str) -> None:
+    """With weights far smaller than the bias, the bias would exceed 32 bits; the weight scale is widened."""
     model = PATTERNS[pattern]()
     if not {"Conv", "ConvTranspose", "Gemm"} & {n.op_type for n in model.graph.node} <= target(to).compute:
         pytest.skip(f"{to} computes this operator in float")
@@ -357,7 +357,7 @@ def test_biases_never_overflow_however_small_the_scales(to: str, size: float, pa
 
 
 @pytest.mark.parametrize("to", [name for name in INTEGER if "MatMul" in target(name).compute])
-def test_the_accumulators_step_is_a_normal_number_without_bias_too(to: str) -> None:
+def test_the_accumulator_step_is_a_normal_number_without_bias_too(to: str) -> None:
     tiny = np.float32(1e-36)
     model = build([node("MatMul", ["x", "w"], "y")], {"x": [4, 8]}, {"y": [4, 6]}, {"w": random(8, 6) * tiny})
     case = quantized(model, to)
@@ -378,7 +378,7 @@ def test_constants_that_are_not_finite(index: int, value: float) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_bias_that_no_scale_can_hold() -> None:
+def test_a_bias_that_fits_no_scale() -> None:
     model = models.conv_relu()
     tensor = model.graph.initializer[3]
     tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1e30), "b2"))
@@ -387,7 +387,7 @@ def test_a_bias_that_no_scale_can_hold() -> None:
 
 
 def _constants(model: onnx.ModelProto, reach: float) -> None:
-    """Quantize the constants of a model whose activations all lie in [-reach, reach]."""
+    """Quantize the constants of a model whose activations are all in [-reach, reach]."""
     prepared = prepare(ir.from_proto(model))
     plan = make_plan(prepared, target("octavo"))
     activations = {name: params_from_range(-reach, reach, tensor.grid) for name, tensor in plan.tensors.items()}
@@ -442,7 +442,7 @@ def test_activations_of_sixteen_bits(name: str, to: str) -> None:
 @settings(max_examples=60)
 @given(st.lists(st.sampled_from(sorted(STEPS)), min_size=1, max_size=8), st.sampled_from(INTEGER), st.data())
 def test_any_chain_on_any_target(steps: list[str], to: str, data: st.DataObject) -> None:
-    """Whatever is planned can be placed, is valid, keeps the target's rules and runs."""
+    """Every plan can be placed; the model is valid, follows the rules of the target, and runs."""
     model = chain(steps, data.draw(st.sets(st.integers(1, len(steps)), max_size=2)))
     exclude = data.draw(st.sets(st.sampled_from([n.name for n in model.graph.node]), max_size=2))
     left = {n.name for n in prepare(ir.from_proto(model)).graph}

@@ -1,4 +1,4 @@
-"""Each rule of a target, broken by hand."""
+"""Preflight: each rule of a target, broken by hand."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _product(
     opset: int = 17,
     block_size: int | None = None,
 ) -> ir.Model:
-    """A quantized MatMul in which single things can be changed."""
+    """A quantized MatMul of which single parts can be replaced."""
     zero = np.zeros((), np.int8) if data_zero is None else data_zero
     integers = np.full((4, 4), 3, np.int8) if weight is None else weight
     weight_scale = np.full(4, 0.1, np.float32) if scale is None else scale
@@ -78,7 +78,7 @@ def _problems(model: ir.Model, to: str | Target) -> list[str]:
 
 
 @pytest.mark.parametrize("to", ["arm-neon"])
-def test_a_sound_model_passes(to: str) -> None:
+def test_a_valid_model_passes(to: str) -> None:
     assert _problems(_product(), to) == []
 
 
@@ -88,7 +88,7 @@ def test_an_old_opset() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, -0.1, np.nan, np.inf, 1e-40])
-def test_scales_that_are_no_scales(value: float) -> None:
+def test_invalid_scales(value: float) -> None:
     (found,) = _problems(_product(scale=np.array([0.1, 0.1, value, 0.1], np.float32)), "arm-neon")
     assert "DequantizeLinear 'weights'" in found
     assert "quantize it again" in found
@@ -111,7 +111,7 @@ def test_a_zero_point_may_be_left_out() -> None:
     assert _problems(model, "arm-neon") == []
 
 
-def test_a_grid_that_the_target_does_not_take() -> None:
+def test_a_grid_that_the_target_does_not_support() -> None:
     found = _problems(_product(data_zero=np.array(3, np.uint8)), "arm-neon")
     assert found == [
         "'quantize' stores uint8 but arm-neon takes int16 or int8; quantize for this target",
@@ -124,7 +124,7 @@ def test_wide_weights() -> None:
     assert any("'weights' stores int16 but fbgemm takes int8 or uint8" in sentence for sentence in found)
 
 
-def test_types_that_are_no_grid() -> None:
+def test_types_without_a_grid() -> None:
     model = _product()
     weights = model.graph.initializers["w"]
     weights.type = ir.TensorType(ir.DataType.FLOAT8E4M3FN)
@@ -144,14 +144,14 @@ def test_weights_with_a_zero_point_for_each_channel() -> None:
     assert not any("per-channel zero" in sentence for sentence in _problems(middle, "x86-vnni"))
 
 
-def test_scales_along_an_axis_that_tensorrt_does_not_take() -> None:
+def test_scales_along_an_axis_that_tensorrt_does_not_support() -> None:
     (found,) = _problems(_product(axis=1), "nvidia-tensorrt")
     assert found == "'weights' has scales along axis 1 but nvidia-tensorrt takes 0; transpose the weights"
     assert _problems(_product(axis=None), "nvidia-tensorrt") == [found]
     assert _problems(_product(axis=0), "nvidia-tensorrt") == []
 
 
-def test_scales_for_channels_where_there_may_be_one() -> None:
+def test_per_channel_scales_where_only_per_tensor_is_supported() -> None:
     plain = replace(target("arm-neon"), per_channel=False)
     (found,) = _problems(_product(), plain)
     assert found == "'weights' has a scale for each channel but arm-neon takes one per tensor; quantize per tensor"
@@ -170,7 +170,7 @@ def test_integer_bias_where_it_must_be_float() -> None:
 
 
 @pytest.mark.parametrize("side", [0, 1])
-def test_integer_weights_beside_a_float_input(side: int) -> None:
+def test_integer_weights_with_a_float_input(side: int) -> None:
     model = _product()
     product = model.graph[3]
     product.replace_input_with(0, model.graph.inputs[0])
@@ -183,7 +183,7 @@ def test_integer_weights_beside_a_float_input(side: int) -> None:
     assert found == f"MatMul 'product' reads its {where} input in float beside integer weights; put Q/DQ on both"
 
 
-def test_float_weights_beside_an_integer_input_are_those_of_a_layer_left_in_float() -> None:
+def test_float_weights_with_an_integer_input_belong_to_a_layer_left_in_float() -> None:
     model = _product()
     model.graph[3].replace_input_with(1, model.graph.inputs[0])
     assert _problems(model, "arm-neon") == []

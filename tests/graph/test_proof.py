@@ -1,4 +1,4 @@
-"""Proofs that accumulators cannot overflow, against all inputs at the ends of the grid."""
+"""Proofs that accumulators cannot overflow, against all inputs at the bounds of the grid."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def _proofs(case: Quantized) -> list[OverflowProof]:
 
 
 def _largest(case: Quantized, shape: Sequence[int]) -> int:
-    """The largest |accumulator| of the first layer: its integers, on every input whose values are ends of the grid.
+    """The largest |accumulator| of the first layer over all inputs whose values are bounds of the grid.
 
-    An accumulator is linear in its input, so no other input reaches further.
+    An accumulator is linear in its input, so no other input has a larger one.
     """
     layer = next(iter(case.plan.layers.values()))
     original = next(n for n in ir.to_proto(case.prepared).graph.node if n.name == layer.name)
@@ -43,7 +43,7 @@ def _largest(case: Quantized, shape: Sequence[int]) -> int:
     model.graph.input.append(helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape))
     model.graph.output.append(helper.make_tensor_value_info(original.output[0], onnx.TensorProto.FLOAT, None))
     integers = _integers(case, layer.name, original)
-    # A bias that stays in float is added behind the accumulator.
+    # A float bias is added after the accumulator.
     model.graph.node[0].input[:] = [name for name in original.input if name == "x" or name in integers]
     for name, array in integers.items():
         model.graph.initializer.append(numpy_helper.from_array(array, name))
@@ -53,7 +53,7 @@ def _largest(case: Quantized, shape: Sequence[int]) -> int:
 
 
 def _integers(case: Quantized, layer: str, original: onnx.NodeProto) -> Arrays:
-    """The layer's integer constants as floats, which hold them exactly."""
+    """The integer constants of the layer as floats, in which they are exact."""
     return {
         original.input[index]: (found.integers.T if found.transposed else found.integers).astype(np.float32)
         for (name, index), found in case.constants.items()
@@ -91,7 +91,7 @@ SHAPES = {
 }
 
 
-# x86 leaves thin convolutions in float, so these are other targets.
+# x86 targets leave thin convolutions in float, so these are other targets.
 @pytest.mark.parametrize("kind", SHAPES)
 @pytest.mark.parametrize("to", ["octavo", "arm-neon", "fbgemm", "nvidia-tensorrt"])
 @pytest.mark.parametrize("bias", [True, False])
@@ -134,7 +134,7 @@ def test_the_bias_counts() -> None:
 
 @pytest.mark.parametrize("name", PATTERNS)
 @pytest.mark.parametrize("to", INTEGER)
-def test_every_layer_that_multiplies_is_proved(name: str, to: str) -> None:
+def test_every_compute_layer_has_a_proof(name: str, to: str) -> None:
     case = quantized(PATTERNS[name](), to)
     found = _proofs(case)
     products = {"Conv", "ConvTranspose", "Gemm", "MatMul"}

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Model files are written atomically."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _names(folder: Path) -> list[str]:
 
 @pytest.fixture
 def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every model counts as too large for one file."""
+    """Treat every model as too large for one file."""
     monkeypatch.setitem(save.__globals__, "LARGEST_PROTO", 1)
 
 
@@ -50,7 +50,7 @@ def test_round_trip(name: str, tmp_path: Path) -> None:
     assert all(np.array_equal(expected[key], given[key]) for key in expected)
 
 
-def test_metadata_stay(tmp_path: Path) -> None:
+def test_metadata_are_kept(tmp_path: Path) -> None:
     save(_model(), tmp_path / "m.onnx")
     found = load(tmp_path / "m.onnx")
     assert found.metadata_props == {"author": "somebody"}
@@ -65,14 +65,14 @@ def test_what_stood_there_is_replaced(tmp_path: Path) -> None:
     assert _names(tmp_path) == ["m.onnx"]
 
 
-def test_others_may_read_the_file(tmp_path: Path) -> None:
+def test_the_file_is_readable_by_other_users(tmp_path: Path) -> None:
     save(_model(), tmp_path / "m.onnx")
     (tmp_path / "plain").touch()
     assert (tmp_path / "m.onnx").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 @pytest.mark.usefixtures("small_files")
-def test_large_models_keep_their_tensors_beside(tmp_path: Path) -> None:
+def test_large_models_store_their_tensors_in_a_second_file(tmp_path: Path) -> None:
     save(_model(), tmp_path / "m.onnx")
     assert _names(tmp_path) == ["m.onnx", "m.onnx.data"]
     assert (tmp_path / "m.onnx").stat().st_size < (tmp_path / "m.onnx.data").stat().st_size
@@ -82,7 +82,7 @@ def test_large_models_keep_their_tensors_beside(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_files")
-def test_a_large_model_is_written_over_itself(tmp_path: Path) -> None:
+def test_a_large_model_can_overwrite_itself(tmp_path: Path) -> None:
     path, inputs = tmp_path / "m.onnx", feeds(PATTERNS["residual"]())
     save(_model(), path)
     again = ir.load(path)
@@ -93,7 +93,7 @@ def test_a_large_model_is_written_over_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_files")
-def test_saving_leaves_the_model_in_memory_as_it_was(tmp_path: Path) -> None:
+def test_saving_does_not_modify_the_model_in_memory(tmp_path: Path) -> None:
     model = _model()
     save(model, tmp_path / "m.onnx")
     (tmp_path / "m.onnx.data").unlink()
@@ -102,7 +102,7 @@ def test_saving_leaves_the_model_in_memory_as_it_was(tmp_path: Path) -> None:
     assert np.array_equal(value.numpy(), random(8, 8, 3, 3))
 
 
-def test_small_models_leave_external_data_behind(tmp_path: Path) -> None:
+def test_small_models_are_saved_without_external_data(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(save.__globals__, "LARGEST_PROTO", 1)
         save(_model(), tmp_path / "m.onnx")
@@ -113,7 +113,7 @@ def test_small_models_leave_external_data_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["none/m.onnx", "file/m.onnx", "m" * 300])
-def test_a_place_that_cannot_be(tmp_path: Path, path: str) -> None:
+def test_an_impossible_path_is_refused(tmp_path: Path, path: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OptionError) as caught:
         save(_model(), tmp_path / path)
@@ -121,7 +121,7 @@ def test_a_place_that_cannot_be(tmp_path: Path, path: str) -> None:
     assert _names(tmp_path) == ["file"]
 
 
-def test_a_folder_in_its_place(tmp_path: Path) -> None:
+def test_a_folder_at_the_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").mkdir()
     with pytest.raises(OptionError, match="Is a directory"):
         save(_model(), tmp_path / "m.onnx")
@@ -167,7 +167,7 @@ def test_model_and_data_are_replaced_together(tmp_path: Path, monkeypatch: pytes
     assert {name: (tmp_path / name).read_bytes() for name in _names(tmp_path)} == before
 
 
-def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interruption_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Weights alone in blocks of 4 bits."""
+"""Weight-only quantization to 4 bits in blocks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def case(request: pytest.FixtureRequest) -> Quantized:
     return quantized(models.PATTERNS[request.param](), NAME)
 
 
-def test_models_are_valid_keep_to_the_target_and_have_no_quantize(case: Quantized) -> None:
+def test_models_are_valid_follow_the_target_and_have_no_quantizelinear(case: Quantized) -> None:
     onnx.checker.check_model(case.proto, full_check=True)
     assert list(violations(case.result, case.plan.target)) == []
     assert "QuantizeLinear" not in {n.op_type for n in case.proto.graph.node}
@@ -39,7 +39,7 @@ def test_models_are_valid_keep_to_the_target_and_have_no_quantize(case: Quantize
 
 
 @pytest.mark.parametrize("name", WITH_WEIGHTS)
-def test_what_runs_is_what_the_blocks_stand_for(name: str) -> None:
+def test_the_outputs_equal_those_of_the_dequantized_blocks(name: str) -> None:
     case = quantized(models.PATTERNS[name](), NAME)
     assert case.constants
     hat = case.prepared.clone()
@@ -54,7 +54,7 @@ def test_what_runs_is_what_the_blocks_stand_for(name: str) -> None:
 
 
 @pytest.mark.parametrize(("rows", "block"), [(64, 32), (50, 16), (7, 32), (1, 16), (129, 128)])
-def test_each_block_has_a_scale_and_errs_half_a_step_at_most(rows: int, block: int) -> None:
+def test_each_block_has_a_scale_and_an_error_of_at_most_half_a_step(rows: int, block: int) -> None:
     weight = random(rows, 6) * np.linspace(0.1, 9, rows, dtype=np.float32)[:, None]
     model = build([node("MatMul", ["x", "w"], "y")], {"x": ["N", rows]}, {"y": ["N", 6]}, {"w": weight})
     case = quantized(model, target(NAME).with_block_size(block))
@@ -70,7 +70,7 @@ def test_each_block_has_a_scale_and_errs_half_a_step_at_most(rows: int, block: i
     assert case.proto.opset_import[0].version == 21
 
 
-def test_gemm_has_blocks_along_what_it_sums_over() -> None:
+def test_gemm_has_blocks_along_k() -> None:
     model = build([node("Gemm", ["x", "w"], "y", transB=1)], {"x": ["N", 40]}, {"y": ["N", 6]}, {"w": random(6, 40)})
     assert quantized(model, NAME).constants["gemm_y", 1].params.scale.shape == (6, 2)
 
@@ -90,14 +90,14 @@ def test_products_of_two_activations_and_weights_in_front_stay_in_float() -> Non
 
 
 def linear() -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
-    """A product whose inputs are much alike, so that rounding one weight can mend another's error."""
+    """A MatMul with correlated inputs, so that rounding one weight can compensate the error of another."""
     model = build([node("MatMul", ["x", "w"], "y")], {"x": ["N", 48]}, {"y": ["N", 8]}, {"w": random(48, 8)})
     rng = np.random.default_rng(0)
     return model, {"x": (rng.normal(size=(256, 6)) @ rng.normal(size=(6, 48))).astype(np.float32)}
 
 
 @pytest.mark.parametrize("rung", ["round", "reconstruct"])
-def test_rounding_serves_blocks_too(rung: str) -> None:
+def test_rounding_by_output_error_works_for_blocks(rung: str) -> None:
     if rung == "reconstruct":
         pytest.importorskip("torch")
     model, samples = linear()
@@ -126,13 +126,13 @@ def test_a_recipe_with_blocks_does_not_fit_another_target() -> None:
         octavo.quantize(model, samples, "octavo", recipe=Recipe("octavo", weights=weights), verify=False)
 
 
-def test_blocks_are_refused_where_there_are_none() -> None:
+def test_a_block_size_is_refused_for_targets_without_blocks() -> None:
     with pytest.raises(TargetError, match="x86-vnni has no blocks of weights"):
         target("x86-vnni").with_block_size(32)
 
 
 @pytest.mark.parametrize("size", [0, 8, 24, -16])
-def test_blocks_that_engines_do_not_take(size: int) -> None:
+def test_block_sizes_that_engines_do_not_support(size: int) -> None:
     with pytest.raises(TargetError, match="use 16, 32"):
         target(NAME).with_block_size(size)
 

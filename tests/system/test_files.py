@@ -1,4 +1,4 @@
-"""Text files appear whole or not at all."""
+"""Text files are written atomically."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from octavo.system.files import write_text
 TEXT = "scale: 1/255 — größe\n"
 
 
-def test_what_stood_there_is_replaced_and_nothing_is_left_beside(tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced_and_no_temporary_file_is_left(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     for text in ("old and much longer than what follows\n" * 9, TEXT):
         write_text(path, text)
@@ -31,7 +31,7 @@ def test_what_stood_there_is_replaced_and_nothing_is_left_beside(tmp_path: Path)
         ("n" * 251, "too long"),
     ],
 )
-def test_a_place_that_takes_no_file_is_refused(name: str, reason: str, tmp_path: Path) -> None:
+def test_an_unwritable_path_is_refused(name: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "folder").mkdir()
     with pytest.raises(OptionError, match=f"{reason}.*; choose another path") as caught:
@@ -48,7 +48,7 @@ def test_a_place_that_takes_no_file_is_refused(name: str, reason: str, tmp_path:
         ("fsync", KeyboardInterrupt(), KeyboardInterrupt),
     ],
 )
-def test_a_write_that_fails_half_way_leaves_what_stood_there(
+def test_a_failed_write_keeps_the_existing_file(
     broken: str, error: BaseException, expected: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "recipe.yaml"
@@ -64,7 +64,7 @@ def test_a_write_that_fails_half_way_leaves_what_stood_there(
     assert os.listdir(tmp_path) == ["recipe.yaml"]
 
 
-def test_text_is_on_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_is_synced_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, seen = tmp_path / "recipe.yaml", []
     sync, replace = os.fsync, os.replace
 

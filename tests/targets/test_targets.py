@@ -1,4 +1,4 @@
-"""Targets: every file that comes along, files of users, and files with mistakes."""
+"""Targets: the bundled files, custom files, and invalid files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILE = Path(detect.__file__).parent / "x86-vnni.toml"
 
 
 def _edited(folder: Path, old: str, new: str) -> Path:
-    """A copy of the x86-vnni file with one thing changed."""
+    """A copy of the x86-vnni file with one replacement."""
     text = FILE.read_text(encoding="utf-8")
     assert old in text
     path = folder / "mine.toml"
@@ -36,12 +36,12 @@ def _refusal(path: Path) -> str:
     return message
 
 
-def test_names_that_recipes_use_stay() -> None:
+def test_target_names_used_by_recipes_are_stable() -> None:
     assert set(SHIPPED) <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_file_reads(name: str) -> None:
+def test_every_target_file_loads(name: str) -> None:
     found = target(name)
     assert found.name == name
     assert found.title
@@ -63,13 +63,13 @@ def test_every_linear_operator_is_computed_in_integers(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_weights_are_signed_and_centred(name: str) -> None:
+def test_weights_are_signed_and_symmetric(name: str) -> None:
     weights = target(name).weights
     assert weights.signed
     assert weights.qmin in (-weights.qmax, -weights.qmax - 1)
 
 
-def test_what_was_measured_is_what_the_files_say() -> None:
+def test_the_files_agree_with_the_measurements() -> None:
     avx2, tensorrt = target("x86-avx2"), target("nvidia-tensorrt")
     # VPMADDUBSW adds two u8 * s8 products in 16 bits.
     assert 2 * avx2.activations.grid.qmax * avx2.weights.qmax < 2**15
@@ -122,7 +122,7 @@ def test_fewer_bits_keep_the_storage_and_the_narrower_bounds() -> None:
         ("fbgemm", {"weights": 4}, "fbgemm takes no weights of 4 bits; use 8"),
     ],
 )
-def test_a_width_that_the_target_does_not_take(name: str, asked: dict[str, int], told: str) -> None:
+def test_a_bit_width_that_the_target_does_not_support(name: str, asked: dict[str, int], told: str) -> None:
     with pytest.raises(TargetError) as caught:
         target(name).with_bits(**asked)
     assert str(caught.value) == told
@@ -138,12 +138,12 @@ def test_roles_and_reasons() -> None:
     assert found.why_float("Cosh") == "x86-vnni has no integer Cosh"
 
 
-def test_a_target_is_its_own_name() -> None:
+def test_a_target_object_is_accepted_as_a_target() -> None:
     found = target("octavo")
     assert target(found) is found
 
 
-def test_a_file_of_the_user(tmp_path: Path) -> None:
+def test_a_custom_target_file_loads(tmp_path: Path) -> None:
     found = target(str(_edited(tmp_path, 'title = "', 'title = "My own ')))
     assert found.name == "mine"
     assert found.title.startswith("My own ")
@@ -173,7 +173,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "../x86-vnni", "X86-VNNI", "x86-vnni\n"])
-def test_near_misses_are_unknown(name: str) -> None:
+def test_misspelt_names_are_unknown(name: str) -> None:
     with pytest.raises(TargetError):
         target(name)
 
@@ -189,7 +189,7 @@ def test_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"title = ", b"\xff\xfe\x00", b"[a\n", b"x = 1\nx = 2\n"])
-def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_toml(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
     assert "not valid TOML" in _refusal(path)
@@ -273,7 +273,7 @@ def test_a_bad_value(tmp_path: Path, old: str, new: str) -> None:
     _refusal(_edited(tmp_path, old, new))
 
 
-def test_auto_reads_this_machine() -> None:
+def test_auto_detects_this_machine() -> None:
     assert this_machine() in NAMES
     assert target("auto").name == this_machine()
 
@@ -297,7 +297,7 @@ def test_which_machine_gets_which_target(
     assert this_machine() == expected
 
 
-def test_cpu_flags_elsewhere_than_on_linux(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cpu_flags_are_empty_on_other_systems(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: object, **__: object) -> str:
         raise FileNotFoundError
 
