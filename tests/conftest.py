@@ -1,4 +1,4 @@
-"""Settings that every test shares."""
+"""Settings of all tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# Before PyTorch is imported: several workers with threads of their own, which wait by spinning, slow each other.
+# Must be set before PyTorch is imported: the spinning threads of several test workers slow each other down.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 settings.register_profile("octavo", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

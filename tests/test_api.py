@@ -116,7 +116,7 @@ def test_a_missing_dependency_names_what_to_install() -> None:
 
 
 def modules_after(code: str, names: set[str]) -> str:
-    """Which of these modules a new process has imported after running the code."""
+    """The modules in `names` that a new process has imported after running the code."""
     code = f"{code}\nimport sys\nprint(sorted({names} & set(sys.modules)))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 

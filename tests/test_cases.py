@@ -1,4 +1,4 @@
-"""Every real case through the whole pipeline with default flags: its accuracy, or the diagnosis of its loss."""
+"""Every real case through the whole pipeline with default options: its accuracy, or the diagnosis of its loss."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def quantized(case: Case) -> QuantizationResult:
 
 
 def _pairs(rows: int) -> np.ndarray:
-    """Of sentences whose partners stand half of the rows further on, the first few with their partners."""
+    """The rows of the first PAIRS sentences and of their partners, which are half of the rows further on."""
     first = np.arange(PAIRS)
     return np.concatenate([first, rows // 2 + first])
 
 
-def test_every_folder_is_a_case_that_is_tested() -> None:
+def test_every_case_folder_is_tested() -> None:
     place = folder(None)
     if place is None:
         pytest.skip("no folder of cases; name it with OCTAVO_CASES")
@@ -40,7 +40,7 @@ def test_every_folder_is_a_case_that_is_tested() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_case_with_default_flags(name: str) -> None:
-    """Half a point at most is lost, as far as the samples can tell; a hard case says which layers lose and why."""
+    """The drop is at most half a point within its interval; for a hard case the diagnosis names layers and causes."""
     case = real_case(name)
     result = quantized(case)
     onnx.checker.check_model(ir.to_proto(result.model), full_check=True)
@@ -54,7 +54,7 @@ def test_a_case_with_default_flags(name: str) -> None:
 
 
 def assert_diagnosed(result: QuantizationResult) -> None:
-    """Both hard cases suffer from channels of very different size: one was made so, the other has it by nature."""
+    """Both hard cases have channels of very different ranges: one was constructed so, the other is so by nature."""
     layers = {layer.name: layer for layer in result.layers}
     for found in result.diagnosis:
         assert found.sqnr_db == layers[found.layer].sqnr_db < 20

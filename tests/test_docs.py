@@ -1,4 +1,4 @@
-"""What the documents say holds: pages, links, commands, options, code and fields; what they show runs."""
+"""The documents are correct: pages, links, commands, options, code and fields; their examples run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TEXTS = [
 ]
 SHOWN = [path for path in TEXTS if path.name not in ("CONTRIBUTING.md", "CHANGELOG.md")]
 PROGRAMS = ("octavo", "pip", "python3?", "make", "trtexec", r"\.")
-# What is shown but not run, by how it begins, and why.
+# Examples that are not run, by their first characters, and the reasons.
 NOT_RUN = {
     "pip install": "changes the environment",
     "python3 -m venv": "makes another environment",
@@ -69,13 +69,13 @@ def blocks(path: Path, language: str) -> list[str]:
 
 
 def commands(path: Path) -> list[list[str]]:
-    """Every indented line that calls octavo, split as a shell would, comments dropped."""
+    """Every indented line that calls octavo, split as by a shell, without comments."""
     lines = re.findall(r"^ {4,}(octavo .*)$", text(path), re.MULTILINE)
     return [shlex.split(line, comments=True) for line in lines]
 
 
 def steps(path: Path) -> list[str]:
-    """Python blocks and indented commands, in their order."""
+    """Python blocks and indented commands, in the order of the page."""
     found = re.finditer(
         rf"^```(?P<language>\w*)\n(?P<code>.*?)^```|^ {{4,}}(?P<command>(?:{'|'.join(PROGRAMS)}) [^\n]*)$",
         text(path),
@@ -113,7 +113,7 @@ def test_navigation_names_every_page_once() -> None:
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=named)
-def test_links_lead_somewhere(path: Path) -> None:
+def test_links_resolve(path: Path) -> None:
     prose = re.sub(r"^```.*?^```", "", text(path), flags=re.MULTILINE | re.DOTALL)
     targets = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", prose)]
     broken = [link for link in targets if link and "://" not in link and not (path.parent / link).exists()]
@@ -121,7 +121,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=named)
-def test_commands_use_what_the_command_line_has(path: Path) -> None:
+def test_commands_use_existing_options(path: Path) -> None:
     for _, name, *words in commands(path):
         assert name in options()
         unknown = {word for word in words if word.startswith("--")} - options()[name]
@@ -182,7 +182,7 @@ def test_contributing_shows_a_target_that_loads(tmp_path: Path) -> None:
     assert board.activations.symmetric
 
 
-def test_what_is_not_run_is_still_shown() -> None:
+def test_skipped_steps_are_on_their_page() -> None:
     shown = [step for path in SHOWN for step in steps(path)]
     assert not [start for start in NOT_RUN if not any(step.startswith(start) for step in shown)]
 
@@ -193,7 +193,7 @@ def test_every_placeholder_belongs_to_a_page() -> None:
 
 @pytest.fixture(scope="module")
 def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that placeholder names stand for; the INT8 model and its result are the command line's."""
+    """The files of the placeholder names; the INT8 model and its result come from the command line."""
     folder = tmp_path_factory.mktemp("common")
     lay_out(folder)
     run_command("octavo quantize model.onnx -c calib.npz -e eval.npz -o model.int8.onnx --json result.json", folder)
@@ -202,7 +202,7 @@ def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", [path for path in SHOWN if runnable(path)], ids=named)
-def test_page_runs_as_printed(path: Path, common: Path, tmp_path: Path) -> None:
+def test_pages_run_as_printed(path: Path, common: Path, tmp_path: Path) -> None:
     if any("torch" in step for step in runnable(path)):
         pytest.importorskip("torch")
     folder_for(named(path), common, tmp_path)
@@ -229,7 +229,7 @@ def run_command(line: str, folder: Path) -> None:
         if option in ("-o", "--output", "--json", "--report"):
             (folder / value).unlink(missing_ok=True)
     if any(re.fullmatch(r"[a-z_]+:[a-z_]+", word) for word in words):
-        # It imports a module of the page, which must not stay imported for the next page.
+        # A module of this page must not stay imported for the next page.
         run([sys.executable, "-c", "from octavo.cli import main; main()", *words], folder)
         return
     errors = io.StringIO()
@@ -239,7 +239,7 @@ def run_command(line: str, folder: Path) -> None:
 
 
 def run_block(code: str, given: str, folder: Path) -> None:
-    """A block of Python; one that begins with the name of a file is that file, which others import."""
+    """Run a block of Python; a block that begins with a file name is written to that file, which others import."""
     module = re.match(r"# (\w+\.py)\n", code)
     if module is not None:
         (folder / module[1]).write_text(code, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The examples: the committed files hold together, and the scripts do what their pages say."""
+"""The examples: the committed files are consistent, and the scripts reach the figures of their pages."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_model_is_valid_and_keeps_its_batch_normalizations() -> None:
 
 
 def test_model_reaches_the_stated_accuracy() -> None:
-    # One image more or less may turn on the rounding of another processor.
+    # Rounding on another processor may change the prediction of one image.
     assert abs(rightly_named(DIGITS / "digits.onnx") - CORRECT) <= 1
 
 
@@ -86,7 +86,7 @@ def test_cnn_from_pytorch_keeps_its_accuracy(tmp_path: Path) -> None:
     assert said["float top-1"] > 97
     assert said["int8 top-1"] > said["float top-1"] - 1
     assert (tmp_path / "cnn.int8.onnx").stat().st_size < 150_000
-    # The file in ONNX Runtime; integer kernels of some processors round otherwise than the Q/DQ nodes say.
+    # The file in ONNX Runtime; integer kernels of some processors round differently from the Q/DQ nodes.
     assert said["int8 top-1 of the file in ONNX Runtime"] == pytest.approx(said["int8 top-1"], abs=0.5)
 
 
@@ -104,7 +104,7 @@ def test_sentence_encoder_finds_the_same_neighbours(tmp_path: Path) -> None:
 
 
 def run(script: Path, *arguments: str) -> str:
-    """What a script prints; it must end well."""
+    """The output of a script, which must succeed."""
     done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout

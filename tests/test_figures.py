@@ -1,4 +1,4 @@
-"""The figures of the documents show what the code computes, and the pages name each of them."""
+"""The figures of the documents show what the code computes, and the pages include all of them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 @cache
 def tables(name: str) -> dict[str, list[dict[str, Any]]]:
-    """The rows that a figure draws, by the names of its tables: read from the chart, not from what made it."""
+    """The rows that a figure draws, by table name, read from the chart itself."""
     found = {}
     for layer in FIGURES[name]().to_dict()["layer"]:
         found[layer["data"]["name"]] = layer["data"]["values"]
@@ -68,13 +68,13 @@ def test_every_image_of_the_page_is_generated_and_described() -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_svgs_have_the_width_and_the_colours_of_the_page(name: str) -> None:
+def test_svgs_have_the_width_and_colours_of_the_page(name: str) -> None:
     light, dark = (svg(FIGURES[name](), theme) for theme in THEMES)
     assert light != dark
     for drawn in (light, dark):
         root = ElementTree.fromstring(drawn)
         assert root.attrib["width"] == str(WIDTH)
-        # Whatever is black or white without having been asked to would vanish on one of the two pages.
+        # Default black or white would be invisible in light or dark mode.
         assert not re.search(r'(fill|stroke)="(black|white|#000|#fff|#4c78a8)', drawn)
 
 
@@ -84,7 +84,7 @@ def test_staircase_is_quantize_then_dequantize() -> None:
     assert len(set(column(rows, "y"))) == PARAMS.grid.levels
 
 
-def test_zero_point_and_integers_lie_where_the_grid_has_them() -> None:
+def test_zero_point_and_integers_are_those_of_the_grid() -> None:
     (zero,) = tables("grid")["zero point"]
     assert (zero["x"], zero["y"]) == (0.0, float(dequantize(PARAMS.zero_point, PARAMS)))
     assert zero["label"].endswith(f"Z = {int(PARAMS.zero_point)}")
@@ -92,7 +92,7 @@ def test_zero_point_and_integers_lie_where_the_grid_has_them() -> None:
     np.testing.assert_array_equal(column(levels, "y"), dequantize(column(levels, "q"), PARAMS))
 
 
-def test_error_is_within_half_a_step_but_for_what_is_clipped() -> None:
+def test_error_is_within_half_a_step_except_for_clipped_values() -> None:
     rows, bound = tables("error")["error"], column(tables("error")["bound"], "y")
     x, y, clipped = column(rows, "x"), column(rows, "y"), column(rows, "kind") == "clipping"
     np.testing.assert_array_equal(y, x - dequantize(quantize(x, PARAMS), PARAMS))
@@ -108,7 +108,7 @@ def test_mse_chooses_the_minimum_of_the_curve(grid: Any) -> None:
     curve = [row for row in tables("tradeoff")["curves"] if row["grid"] == str(grid)]
     (chosen,) = (r for r in tables("tradeoff")["choices"] if (r["grid"], r["estimator"]) == (str(grid), "mse"))
     assert chosen["mse"] <= 1.02 * column(curve, "mse").min()
-    # A minimum within the curve: at an end of it there would be no trade to see.
+    # The minimum is inside the curve, which shows the trade-off.
     assert 0 < np.argmin(column(curve, "mse")) < len(curve) - 1
 
 
@@ -126,7 +126,7 @@ def test_choices_are_the_estimators_and_lie_on_their_curves() -> None:
         assert row["mse"] == pytest.approx(np.interp(row["r"], column(curve, "r"), column(curve, "mse")), rel=0.02)
 
 
-def test_bins_are_those_of_the_sketch_and_hold_all_values() -> None:
+def test_bins_are_those_of_the_sketch_and_contain_all_values() -> None:
     seen = RangeSketch()
     seen.update(SPREAD_OUT)
     low, high, counts = seen.histogram(MANTISSA_BITS)
@@ -148,7 +148,7 @@ def test_sqnr_follows_the_line_where_values_are_uniform_and_lies_below_it_with_t
     curves = {shape: column([row for row in rows if row["shape"] == shape], "db") for shape in SHAPES}
     np.testing.assert_allclose(line, 20 * np.log10(2.0 ** np.array(BITS)))
     assert pytest.approx(6.02, abs=0.005) == DB_A_BIT
-    # With few levels one of them is lost to the exact zero.
+    # With few levels, the one that is lost to the exact zero is noticeable.
     np.testing.assert_allclose(curves["uniform"][4:], line[4:], atol=0.5)
     assert np.all(curves["uniform"] > curves["Gaussian"])
     assert np.all(curves["Gaussian"] > curves["Laplace"])

@@ -1,4 +1,4 @@
-"""The networks that benchmarks time are those of their names."""
+"""The networks of the benchmarks equal the published ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.helpers.models import Arrays
 
 from octavo.engines.onnxruntime import Session
 
-# As published: torchvision's resnet50 and mobilenet_v2; six layers of BERT of width 384.
+# Parameter counts of torchvision's resnet50 and mobilenet_v2, and of a BERT with six layers of width 384.
 PARAMETERS = {"ResNet-50": 25_557_032, "MobileNetV2": 3_504_872, "MiniLM-L6": 6 * 1_774_464}
 
 
@@ -23,7 +23,7 @@ def test_each_has_the_parameters_of_the_published_one() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
-def test_values_stay_in_range_and_depend_on_the_input(name: str) -> None:
+def test_outputs_are_bounded_and_depend_on_the_input(name: str) -> None:
     network = NETWORKS[name]
     model = network.model()
     tensors = [node.outputs[0].name or "" for node in model.graph]

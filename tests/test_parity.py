@@ -1,4 +1,4 @@
-"""The whole pipeline against others: PyTorch's observers, the integer reference, and another engine."""
+"""The whole pipeline against PyTorch's observers, the integer reference, and another engine."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def sqnr(expected: np.ndarray, given: np.ndarray) -> float:
 
 
 def made_by_layers(result: QuantizationResult) -> Iterator[TensorReport]:
-    """Activations on grids of their own; what movers hand on has the parameters of what they were given."""
+    """Activations with parameters of their own; outputs of movers share those of their inputs."""
     movers = {layer.output.tensor for layer in result.layers if layer.op in target("fbgemm").move and layer.output}
     seen: set[str] = set()
     for layer in result.layers:
@@ -68,7 +68,7 @@ def made_by_layers(result: QuantizationResult) -> Iterator[TensorReport]:
 
 
 def captured(model: onnx.ModelProto, names: list[str], batches: list[Arrays]) -> Iterator[Arrays]:
-    """The float tensors of each batch; those of the inputs are the inputs."""
+    """The float tensors of each batch, including the model's inputs."""
     proto = ir.to_proto(prepare(ir.from_proto(model)))
     inner = [name for name in names if name not in batches[0]]
     del proto.graph.output[:]
@@ -153,7 +153,7 @@ INTEGER_TARGETS = ("arm-neon", "octavo", "x86-vnni")
 
 @pytest.fixture(scope="module", params=[(net, to) for net in NETS for to in INTEGER_TARGETS], ids="-".join)
 def net(request: pytest.FixtureRequest) -> tuple[str, QuantizationResult, Arrays]:
-    """A trained net for a target, and a few samples that it was not calibrated on."""
+    """A trained network quantized for a target, and a few samples not used for calibration."""
     name, to = request.param
     if name == "digits":
         model: Any = DIGITS / "digits.onnx"
@@ -166,7 +166,7 @@ def net(request: pytest.FixtureRequest) -> tuple[str, QuantizationResult, Arrays
 
 
 def with_integers(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
-    """The model with every QuantizeLinear's result among its outputs, and their names."""
+    """The model with every QuantizeLinear's output added to its outputs, and their names."""
     seen, types = onnx.ModelProto(), {tensor.name: tensor.data_type for tensor in model.graph.initializer}
     seen.CopyFrom(model)
     found = {n.output[0]: types[n.input[2]] for n in model.graph.node if n.op_type == "QuantizeLinear"}
@@ -175,13 +175,15 @@ def with_integers(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
 
 
 def kernels_are_exact() -> bool:
-    """AVX2 without VNNI adds pairs of products in 16 bits, for which only weights of seven bits are safe."""
+    """AVX2 without VNNI adds pairs of products in int16, which only 7-bit weights cannot overflow."""
     return this_machine() != "x86-avx2"
 
 
 @pytest.mark.parametrize("kernels", [True, False], ids=["integer kernels", "float emulation"])
-def test_each_layer_gives_the_references_integers(net: tuple[str, QuantizationResult, Arrays], kernels: bool) -> None:
-    """From the engine's own integers in front of a layer, the reference is never more than one step off."""
+def test_each_layer_equals_the_integers_of_the_reference(
+    net: tuple[str, QuantizationResult, Arrays], kernels: bool
+) -> None:
+    """Computed from the engine's integers at a layer's inputs, the reference differs by at most one step."""
     to, result, samples = net
     if kernels and not kernels_are_exact():
         pytest.skip("the integer kernels of this processor saturate 16 bits")
@@ -197,15 +199,15 @@ def test_each_layer_gives_the_references_integers(net: tuple[str, QuantizationRe
             differing[operator] = max(differing.get(operator, 0.0), np.count_nonzero(steps) / steps.size)
     assert max(differing.values()) < 0.01
     if kernels and to != "arm-neon":
-        # Engines add rescaled tensors in float, in an order of their own; products of u8 by s8 are exact.
+        # Engines add rescaled tensors in float, in a different order; products of u8 by s8 are exact.
         assert {"Conv"} <= set(differing)
         assert all(share == 0 for operator, share in differing.items() if operator != "Add")
 
 
-def test_whole_nets_give_the_references_integers(net: tuple[str, QuantizationResult, Arrays]) -> None:
-    """From the input to the output: each tensor within a step, the real numbers behind the last within rounding.
+def test_whole_networks_equal_the_integers_of_the_reference(net: tuple[str, QuantizationResult, Arrays]) -> None:
+    """From input to output: each tensor within one step, and the float outputs equal up to rounding.
 
-    Layers left in float add up in any order, so what they give is taken from the engine.
+    Float layers have no fixed summation order, so their outputs are taken from the engine.
     """
     to, result, samples = net
     if not kernels_are_exact():
@@ -223,8 +225,8 @@ def test_whole_nets_give_the_references_integers(net: tuple[str, QuantizationRes
         np.testing.assert_allclose(reference.output(str(value.name)), engine[str(value.name)], rtol=1e-5, atol=1e-6)
 
 
-def test_everything_planned_runs_on_integers(net: tuple[str, QuantizationResult, Arrays]) -> None:
-    """The reference meets a layer in float just where the result lists it so."""
+def test_every_planned_layer_runs_on_integers(net: tuple[str, QuantizationResult, Arrays]) -> None:
+    """The reference meets float layers exactly where the result lists them."""
     _, result, samples = net
     reference = Reference(ir.to_proto(result.model), samples)
     for value in result.model.graph.outputs:
@@ -250,8 +252,8 @@ OPENVINO = [name for name in target_names() if "openvino" in target(name).engine
 
 
 @pytest.mark.parametrize("to", OPENVINO)
-def test_openvino_reads_the_same_digits(to: str) -> None:
-    """All logits within three steps of 255 over their range, half a step on average; 995 of 1000 answers the same."""
+def test_openvino_predicts_the_same_digits(to: str) -> None:
+    """Logits differ by at most 3/255 of their range, 0.5/255 on average; 99.5% of predictions are equal."""
     result = octavo.quantize(DIGITS / "digits.onnx", arrays("calib.npz"), to, verify=False, threads=1)
     model, samples = ir.to_proto(result.model), {"image": arrays("eval.npz")["image"]}
     expected, given = run(model, samples)["logits"], in_openvino(model, samples)["logits"]
@@ -263,7 +265,7 @@ def test_openvino_reads_the_same_digits(to: str) -> None:
 
 
 def transformer() -> onnx.ModelProto:
-    """A block of an encoder: embedding, attention of two heads, GELU, residuals and normalizations."""
+    """An encoder block: embedding, attention with two heads, GELU, residual adds and normalizations."""
 
     def linear(data: str, name: str) -> list[onnx.NodeProto]:
         return [node("MatMul", [data, f"w_{name}"], f"m_{name}"), node("Add", [f"m_{name}", f"b_{name}"], name)]
@@ -308,7 +310,7 @@ def transformer() -> onnx.ModelProto:
 
 @pytest.mark.parametrize("to", OPENVINO)
 def test_openvino_runs_a_transformer(to: str) -> None:
-    """Within five steps of 255 over the output's range, three quarters on average, and as close to the float model."""
+    """Outputs differ by at most 5/255 of their range, 0.75/255 on average, with the same error to the float model."""
     model, rng = transformer(), np.random.default_rng(0)
     samples = [{"ids": rng.integers(0, 50, (4, length))} for length in range(4, 36, 4)]
     result = octavo.quantize(model, samples, to, verify=False, threads=1)
@@ -327,7 +329,7 @@ def test_openvino_runs_a_transformer(to: str) -> None:
         assert sqnr(exact, given) > sqnr(exact, expected) - 1
 
 
-# Every pattern through the pipeline; tests/graph holds what is placed for each target against the same.
+# Every pattern through the pipeline; tests/graph compares the placed models of each target with the same patterns.
 
 
 @pytest.mark.parametrize("to", ["auto", "fbgemm", "nvidia-tensorrt"])

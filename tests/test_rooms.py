@@ -1,4 +1,4 @@
-"""Rooms only look down: the imports of every file, read from its source, against the order in docs/design.md."""
+"""Rooms import only rooms below them: the imports of every source file against the order in docs/design.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import octavo
 
 SOURCE = Path(octavo.__file__).parent
 
-# From the ground up; rooms on one floor do not see each other.
+# From bottom to top; rooms on one level do not import each other.
 FLOORS = [
     {"errors"},
     {"system"},
@@ -38,7 +38,7 @@ FLOORS = [
 ]
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
 
-# Packages that one room alone may import, at any depth of a function.
+# Packages that only one room may import, also inside functions.
 KEPT = {
     "onnxruntime": {"engines"},
     "PIL": {"data"},
@@ -54,18 +54,18 @@ KEPT = {
     "onnxscript": {"graph"},
     "onnx": {"graph", "engines"},
 }
-# The compiled module is no room: one room alone reaches it.
+# The compiled module is not a room; only one room imports it.
 COMPILED, ITS_ROOM = "octavo.native._native", "native"
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
 def room(path: Path) -> str:
-    """A folder of the package, or a file beside them."""
+    """The room of a file: a folder of the package, or a file next to the folders."""
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
 def imports(path: Path) -> set[str]:
-    """The dotted names of all modules that a file imports, inside functions too."""
+    """The dotted names of all modules that a file imports, also inside functions."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -81,7 +81,7 @@ def named(path: Path) -> str:
     return str(path.relative_to(SOURCE))
 
 
-def test_every_room_has_a_floor() -> None:
+def test_every_room_has_a_level() -> None:
     rooms = {room(path) for path in FILES}
     assert rooms <= set(LEVEL), "give the new room its place in FLOORS, and in docs/design.md"
 
@@ -107,8 +107,8 @@ def test_the_compiled_module_is_reached_through_its_room(path: Path) -> None:
     assert COMPILED not in imports(path) or room(path) == ITS_ROOM
 
 
-def test_the_design_page_says_what_each_room_may_import() -> None:
-    """Its table, with what the rooms below see in turn, against the imports between folders."""
+def test_the_design_page_lists_the_imports_of_each_room() -> None:
+    """Compare its table, including transitive imports, with the imports between folders."""
     page = (SOURCE.parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
     stated = {name: set(re.findall(r"`(\w+)`", row[3])) for row in rows for name in re.findall(r"`(\w+)`", row[1])}
@@ -124,12 +124,12 @@ def test_the_design_page_says_what_each_room_may_import() -> None:
 
 
 def below(here: str, stated: dict[str, set[str]]) -> set[str]:
-    """What a room may import, and what those rooms may."""
+    """The rooms that a room may import, including transitive ones."""
     return stated[here].union(*(below(other, stated) for other in stated[here]))
 
 
 def files_imported(path: Path) -> Iterator[Path]:
-    """The files of the package that a file imports: modules, and packages where a name is taken from one."""
+    """The files of the package that a file imports: modules, and packages from which a name is imported."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -149,8 +149,8 @@ def file_of(module: str) -> Path | None:
 ALL_FILES = frozenset(FILES)
 
 
-def test_no_files_import_each_other_in_a_circle() -> None:
-    """Imports inside functions and for type checkers count too; the lazy names of octavo/__init__.py do not."""
+def test_there_are_no_import_cycles() -> None:
+    """Imports inside functions and for type checkers count; the lazy names of octavo/__init__.py do not."""
     waiting = {path: {*files_imported(path)} - {path} for path in FILES if path != SOURCE / "__init__.py"}
     while free := [path for path, imported in waiting.items() if not imported & waiting.keys()]:
         for path in free:
@@ -158,16 +158,16 @@ def test_no_files_import_each_other_in_a_circle() -> None:
     assert sorted(named(path) for path in waiting) == []
 
 
-def test_few_files_stand_outside_of_the_rooms() -> None:
+def test_few_files_are_outside_of_the_rooms() -> None:
     assert len([path for path in SOURCE.iterdir() if path.is_file()]) <= 4
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
-def test_no_file_is_long(path: Path) -> None:
+def test_no_file_exceeds_the_maximum_length(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
 
 
-def test_the_walk_sees_imports_of_every_form(tmp_path: Path) -> None:
+def test_all_forms_of_import_are_found(tmp_path: Path) -> None:
     text = "import rich.table as t\nfrom octavo import report\ndef f():\n    from octavo.cli import app\n"
     (tmp_path / "a.py").write_text(text, encoding="utf-8")
     assert imports(tmp_path / "a.py") == {"rich.table", "octavo.report", "octavo.cli"}

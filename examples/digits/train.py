@@ -2,7 +2,7 @@
 
     python examples/digits/train.py [--output DIR] [--epochs N]
 
-Writes digits.onnx, calib.npz and eval.npz into DIR (this folder unless told otherwise). Needs torch and
+Writes digits.onnx, calib.npz and eval.npz into DIR (default: the folder of the script). Needs torch and
 scikit-learn (the `dev` extra); takes less than two minutes on two cores.
 """
 
@@ -71,7 +71,7 @@ class Network(nn.Module):
 def halves() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Images in [0, 1], float32 [N, 1, 8, 8], and labels, int64 [N]: first half to train, second to test.
 
-    The data set is ordered by writer, so the two halves are of different hands.
+    The data set is ordered by writer, so the two halves are by different writers.
     """
     digits = load_digits()
     images = (digits.images[:, None] / 16).astype(np.float32)
@@ -108,7 +108,7 @@ def train(images: np.ndarray, labels: np.ndarray, epochs: int) -> nn.Module:
 
 
 def export(model: nn.Module, path: Path) -> None:
-    """ONNX with a free batch size and with its BatchNormalization nodes, as many exporters leave them."""
+    """Export to ONNX with a dynamic batch size; BatchNormalization nodes are kept, as by many exporters."""
     torch.onnx.export(
         model,
         (torch.zeros(2, 1, 8, 8),),

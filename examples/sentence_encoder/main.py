@@ -27,7 +27,7 @@ import octavo
 Arrays = dict[str, np.ndarray]
 INPUTS = ("input_ids", "attention_mask")
 MAX_TOKENS = 128
-MAX_SENTENCES = 200  # for calibration, and held out
+MAX_SENTENCES = 200  # in each of calibration and evaluation
 # Modules whose docstrings provide the sentences. No module is in both lists.
 CALIBRATION = ["argparse", "ast", "collections", "difflib", "email.utils", "inspect", "logging", "mimetypes", "pathlib"]
 HELD_OUT = ["calendar", "datetime", "decimal", "fractions", "random", "shutil", "socket", "statistics", "threading"]

@@ -1,4 +1,4 @@
-"""Run the command line in this process, and check that refused commands leave no trace."""
+"""Run the command line in this process, and check that refused commands change no file."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def octavo(capsys: pytest.CaptureFixture[str]) -> Octavo:
 
 @pytest.fixture
 def refused(octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
-    """Run a command that must be refused; the sentence it is refused with."""
-    # A narrow terminal's width, left in the environment, must not break the sentence.
+    """Run a command that must be refused, and return the error sentence."""
+    # A narrow COLUMNS in the environment must not wrap the sentence.
     monkeypatch.setenv("COLUMNS", "40")
 
     def call(*arguments: object) -> str:
@@ -42,7 +42,7 @@ def refused(octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch) -> Refu
 
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory, with the digits' model and data in it."""
+    """The working directory, with the model and data of the digits example."""
     lay_out(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -50,7 +50,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def quantize(octavo: Octavo, work: Path) -> Octavo:
-    """Quantize the digits into out.onnx without timing, and see that it went well."""
+    """Quantize the digits model into out.onnx without timing, and check that it succeeded."""
 
     def call(*options: object, calibration: object = "calib.npz", output: str = "out.onnx") -> Ended:
         target = () if "--target" in options else ("--target", UNTIMED)

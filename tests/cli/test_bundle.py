@@ -81,7 +81,7 @@ def test_bench_shows_the_time_of_each_operator(
     assert other["operators"] is None
     names = [operator.name for operator in read_bundle(compiled.read_bytes()).operators]
     assert [each["name"] for each in bundle["operators"]] == names
-    # Of the operators' time little is left over: a run is nothing but its operators.
+    # The operators account for nearly all of the time of a run.
     together = sum(each["milliseconds"] for each in bundle["operators"])
     assert 0 < together < 10 * bundle["median_ms"]
     for each in bundle["operators"]:

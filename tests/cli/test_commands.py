@@ -28,7 +28,7 @@ GRIDS = {
 
 @pytest.fixture
 def shown(octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch) -> Octavo:
-    """Run a command that must go well, on lines that are never wrapped; its text."""
+    """Run a command that must succeed, without line wrapping, and return its output."""
     monkeypatch.setenv("COLUMNS", "400")
 
     def call(*arguments: object) -> str:
@@ -40,7 +40,7 @@ def shown(octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch) -> Octavo
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of all table rows, headings left out."""
+    """The cells of all table rows, without headings."""
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in text.splitlines() if line.startswith("│")]
 
 
@@ -117,14 +117,14 @@ def test_explain_counts_axes_from_the_end_too(shown: Octavo, work: Path) -> None
     assert rows(shown("explain", "--weights", "w.npy", "--symmetric", "--axis", -1)) == rows(first)
 
 
-def test_all_targets_are_listed_and_one_is_marked(shown: Octavo) -> None:
+def test_all_targets_are_listed_and_the_detected_one_is_marked(shown: Octavo) -> None:
     out = shown("targets")
     names = [row[0] for row in rows(out)]
     assert sorted(name.removesuffix(" *") for name in names) == target_names()
     assert [name for name in names if name.endswith("*")] == [f"{this_machine()} *"]
 
 
-def test_inspect_shows_what_becomes_of_each_operator(shown: Octavo) -> None:
+def test_inspect_shows_the_result_for_each_operator(shown: Octavo) -> None:
     out = shown("inspect", "digits.onnx", "--target", "x86-vnni", "--exclude", "Gemm")
     assert "input image: float32 [batch, 1, 8, 8]" in out
     assert "output logits: float32 [batch, 10]" in out
@@ -159,7 +159,7 @@ def test_compare_measures_outputs_and_layers(octavo: Octavo, shown: Octavo, work
     assert float(cells["logits"][2].removesuffix(" dB")) == pytest.approx(decibels, abs=0.06)
     cosine = (one * two).sum() / np.sqrt((one**2).sum() * (two**2).sum())
     assert float(cells["logits"][3]) == pytest.approx(cosine, abs=2e-6)
-    # A name stands for the same numbers in both models, folded BatchNormalizations or not: no layer looks lost.
+    # Tensors of one name have the same values in both models, with or without folded BatchNormalization.
     found = [float(row[2].removesuffix(" dB")) for row in rows(out)]
     assert len(found) > 20
     assert min(found) > 25

@@ -14,7 +14,7 @@ from octavo.cli.app import app
 from octavo.cli.flags import flags_of, with_flags
 
 SOURCE = Path(octavo.__file__).parent
-# What only the command line prints.
+# Options that only the command line prints.
 OF_THE_COMMAND_LINE = {SOURCE / "cli", SOURCE / "report" / "terminal"}
 
 
@@ -36,7 +36,7 @@ def test_parameters_become_options(text: str, expected: str) -> None:
 
 
 def texts(path: Path) -> list[str]:
-    """The string literals of a file, docstrings left out."""
+    """The string literals of a file, without docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docstrings)

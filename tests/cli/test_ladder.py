@@ -17,7 +17,7 @@ def test_a_budget_met_by_plain_quantization_tries_no_rung(octavo: Octavo, work: 
     assert [step["rung"] for step in result["steps"]] == ["plain"]
     assert result["verdict"]["kind"] == "met"
     assert "budget of 50 points met" in run.out
-    # A third of the 899 samples chose.
+    # A third of the 899 samples is the selection set.
     assert result["metric"]["samples"] == 599
     assert not [path for path in work.iterdir() if path.name.startswith(".")]
 

@@ -83,7 +83,7 @@ def accuracy(model: str | Path, data: Mapping[str, np.ndarray]) -> float:
 
 @dataclass
 class Finished:
-    """A run of the command line that several tests look at: its folder and what it printed."""
+    """A run of the command line that several tests read: its folder and its output."""
 
     folder: Path
     out: str
@@ -110,13 +110,13 @@ def finished(folder: Path, *options: str) -> Finished:
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """Quantized for x86-vnni, evaluated, and timed, if briefly."""
+    """Quantized for x86-vnni, evaluated, and timed briefly."""
     return finished(tmp_path_factory.mktemp("evaluated"), "--target", "x86-vnni", "-e", f"{DIGITS}/eval.npz")
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    """As the fixture `quantize` does without further options."""
+    """The result of the fixture `quantize` without further options."""
     return finished(tmp_path_factory.mktemp("plain"), "--target", UNTIMED)
 
 
@@ -235,10 +235,10 @@ def test_without_labels_the_models_agreement_is_measured(quantize: Octavo, work:
     assert metric["quantized"] == pytest.approx(accuracy("out.onnx", {"image": held_out["image"], "labels": floats}))
 
 
-def test_a_recipe_followed_gives_the_same_bytes(quantize: Octavo, work: Path) -> None:
+def test_a_recipe_gives_the_same_bytes(quantize: Octavo, work: Path) -> None:
     quantize("--recipe", "r.yaml", "--exclude", "Gemm", "--estimator", "entropy")
     recipe = (work / "r.yaml").read_bytes()
-    # Without --target, --exclude and --estimator: all three come from the recipe.
+    # Without --target, --exclude and --estimator, which come from the recipe.
     quantize("--target", "auto", "--recipe", "r.yaml", output="again.onnx")
     assert (work / "again.onnx").read_bytes() == (work / "out.onnx").read_bytes()
     assert (work / "r.yaml").read_bytes() == recipe
@@ -272,7 +272,7 @@ def test_exclusions_are_combined(quantize: Octavo) -> None:
 
 
 def pictures(folder: Path, images: np.ndarray) -> None:
-    """Images of whole sixteenths as PNG files, in order."""
+    """Images whose values are multiples of 1/16 as PNG files, in order."""
     folder.mkdir()
     for index, image in enumerate(images):
         Image.fromarray((image[0] * 16).astype(np.uint8)).save(folder / f"{index:04}.png")
@@ -324,7 +324,7 @@ def test_sub_folders_are_labels(quantize: Octavo, work: Path) -> None:
     assert read()["metric"]["float"] == pytest.approx(accuracy("digits.onnx", few))
 
 
-def test_samples_takes_the_first(quantize: Octavo) -> None:
+def test_samples_uses_the_first_n(quantize: Octavo) -> None:
     np.savez("few.npz", image=samples()["image"][:25])
     quantize("--samples", 25, "--json", "out.json")
     quantize(calibration="few.npz", output="few.onnx")

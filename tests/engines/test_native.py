@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> NativeSession:
-    """Twice x, and its sum with y."""
+    """A session with the outputs x + x and x + y."""
     model = Qdq()
     x, y = model.given("x", (2, 3)), model.given("y", (2, 3))
     model.result(model.node("Add", [x, x], "twice"), "float32")

@@ -65,7 +65,7 @@ def test_its_text_is_at_most_ten_lines(result: QuantizationResult) -> None:
     assert "2 operators in integers: 2 Conv" in text
 
 
-def test_a_text_with_everything_to_tell_is_at_most_ten_lines() -> None:
+def test_the_longest_text_is_at_most_ten_lines() -> None:
     found = stated(
         metric=metric(),
         latency_ms={"float": 2.0, "quantized": 1.0},

@@ -1,4 +1,4 @@
-"""The climb: where it stops, what it takes back, and what it never does twice."""
+"""The climb: where it stops, which rungs it reverts, and resuming."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def climbed(plain: State, figures: list[MetricResult], budget: float | None, cos
     return climb(lambda: plain, rungs, LadderContext(lambda _: next(metrics), budget), nothing_kept(plain))
 
 
-def test_it_stops_at_the_first_rung_within_the_budget(plain: State) -> None:
+def test_the_climb_stops_at_the_first_rung_within_the_budget(plain: State) -> None:
     found = climbed(plain, [measured(5), measured(2), measured(0.5)], 1.0)
     assert [step.rung for step in found.steps] == ["plain", "one", "two"]
     assert found.state.decisions.estimators == {"x": "percentile:99"}
@@ -64,7 +64,7 @@ def test_a_drop_within_one_standard_error_of_the_budget_climbs_on_unless_that_co
     assert len(climbed(plain, [measured(0.95)], 1.0, costly=True).steps) == 1
 
 
-def test_what_is_no_better_is_taken_back(plain: State) -> None:
+def test_a_rung_without_improvement_is_reverted(plain: State) -> None:
     found = climbed(plain, [measured(2), measured(4), measured(2, sqnr=25), measured(2.05, sqnr=24)], None)
     assert [step.kept for step in found.steps] == [True, False, True, False]
     assert found.state.decisions.estimators == {"x": "percentile:99"}
@@ -76,7 +76,7 @@ def test_a_rung_that_changes_nothing_is_not_measured(plain: State) -> None:
     assert [step.drop for step in found.steps] == [2, None]
 
 
-def test_finished_rungs_are_not_run_again_and_give_the_same_bytes(tmp_path: Path) -> None:
+def test_finished_rungs_are_not_repeated_and_give_the_same_bytes(tmp_path: Path) -> None:
     begun = state(network(), inputs(), target("octavo").with_bits(weights=4))
     assert begun.plan.target.weights == FOUR_BITS
     drops = [measured(9, 1), measured(8, 2), measured(7, 3), measured(6, 4), measured(5, 5)]

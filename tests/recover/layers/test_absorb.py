@@ -1,4 +1,4 @@
-"""High-bias absorption: exact on the samples it saw."""
+"""High-bias absorption: exact on the calibration samples."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _high(pads: int) -> onnx.ModelProto:
     return build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 6, side, side]}, weights)
 
 
-def test_what_is_always_there_goes_into_the_next_bias() -> None:
+def test_constant_offsets_are_absorbed_into_the_next_bias() -> None:
     state, arrays = random_state(_high(0))
     model = state.model.clone()
     assert absorb_biases(state, model) == 8
@@ -32,13 +32,13 @@ def test_what_is_always_there_goes_into_the_next_bias() -> None:
     assert after.activations["r"].scale < state.activations["r"].scale / 2
 
 
-def test_not_where_the_next_layer_pads() -> None:
+def test_nothing_is_absorbed_before_a_layer_with_padding() -> None:
     state, _ = random_state(_high(1))
     assert absorb_biases(state, state.model.clone()) == 0
 
 
 @pytest.mark.parametrize("level", [0.0, -20.0])
-def test_not_where_channels_reach_zero(level: float) -> None:
+def test_nothing_is_absorbed_from_channels_that_reach_zero(level: float) -> None:
     nodes = [node("Gemm", ["x", "w", "b"], "a"), node("Relu", ["a"], "r"), node("Gemm", ["r", "v"], "y")]
     weights = {"w": random(8, 8), "b": np.full(8, level, np.float32), "v": random(8, 8, seed=1)}
     state, _ = random_state(build(nodes, {"x": ["N", 8]}, {"y": ["N", 8]}, weights))

@@ -1,4 +1,4 @@
-"""Rounding by output error: never worse than nearest, and no single step left that would help."""
+"""Rounding by output error: never worse than round to nearest, and at a local minimum."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QMIN, QMAX = -7, 7
 
 
 def scales(weights: np.ndarray, block: int | None = None) -> np.ndarray:
-    """Of each weight: one a channel, or one a block of neighbours."""
+    """The scale of each weight, per channel or per block."""
     terms = weights.shape[-1]
     block = block or terms
     most = np.maximum.reduceat(np.abs(weights), np.arange(0, terms, block), axis=-1)
@@ -48,7 +48,7 @@ def test_never_worse_than_nearest(size: tuple[int, int, int, int, int | None]) -
         assert np.array_equal(q, np.clip(np.rint(q), QMIN, QMAX))
 
 
-def test_no_single_step_would_help() -> None:
+def test_no_single_step_reduces_the_error() -> None:
     target, _, scale = problem(1, 2, 3, 12)
     q = descend(target, gptq(target, scale, QMIN, QMAX), scale, QMIN, QMAX)
     best = error(target, q, scale)
@@ -59,8 +59,8 @@ def test_no_single_step_would_help() -> None:
             assert error(target, tried, scale) >= best - 1e-9
 
 
-def test_inputs_that_hang_together_are_worth_much() -> None:
-    """Where terms repeat each other, errors can cancel: a tenth of nearest rounding's error at most."""
+def test_correlated_inputs_allow_much_smaller_errors() -> None:
+    """Errors of correlated inputs can cancel: at most a tenth of the error of round to nearest."""
     rng = np.random.default_rng(0)
     rows = (rng.normal(size=(1, 400, 2)) @ rng.normal(size=(1, 2, 32))).astype(np.float32)
     weights = rng.normal(size=(1, 4, 32))
@@ -72,14 +72,14 @@ def test_inputs_that_hang_together_are_worth_much() -> None:
 
 
 @given(st.integers(0, 1000))
-def test_a_fitted_scale_never_errs_more(seed: int) -> None:
+def test_a_refitted_scale_never_increases_the_error(seed: int) -> None:
     target, weights, scale = problem(seed, 1, 3, 9)
     q = np.clip(np.rint(weights / scale), QMIN, QMAX)
     assert error(target, q, refit(target, q, scale)) <= error(target, q, scale) + 1e-9
 
 
-def test_what_the_integer_model_lost_of_its_input_is_made_up_for() -> None:
-    """An input that arrives halved calls for weights twice as large."""
+def test_errors_of_the_integer_input_are_compensated() -> None:
+    """If the integer model halves an input, the optimal weights are twice as large."""
     rng = np.random.default_rng(0)
     x, weights = rng.normal(size=(1, 2000, 6)).astype(np.float32), rng.normal(size=(1, 3, 6))
     found = quadratic(weights, x, x / 2, True)
@@ -87,7 +87,7 @@ def test_what_the_integer_model_lost_of_its_input_is_made_up_for() -> None:
 
 
 @given(st.integers(0, 1000), st.sampled_from([4, 16, 40]))
-def test_smaller_scales_are_taken_block_by_block_where_they_err_less(seed: int, block: int) -> None:
+def test_smaller_scales_are_chosen_per_block_if_they_reduce_the_error(seed: int, block: int) -> None:
     target, weights, scale = problem(seed, 2, 3, 40, block)
     found = best_scales(weights, target.gram, scale, QMIN, QMAX, block)
     size = np.diagonal(target.gram, axis1=1, axis2=2)[:, None, :]

@@ -1,4 +1,4 @@
-"""A walk from node to node, against one run of the whole model."""
+"""A walk evaluates a model node by node; its tensors equal those of one run of the whole model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from octavo.recover.layers.walk import Walk, calibration_batches, walkable
 
 
 @pytest.mark.parametrize("pattern", ["residual", "attention", "gate", "movers", "embedding", "layer_norm"])
-def test_what_a_node_reads_on_the_way_is_what_the_whole_model_computes(pattern: str) -> None:
+def test_node_inputs_during_a_walk_equal_those_of_the_whole_model(pattern: str) -> None:
     proto = models.PATTERNS[pattern]()
     model = prepare(ir.from_proto(proto))
     batches = [feeds(proto, seed) for seed in range(2)]
@@ -34,7 +34,7 @@ def test_what_a_node_reads_on_the_way_is_what_the_whole_model_computes(pattern: 
                 np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6)
 
 
-def test_what_is_changed_on_the_way_counts_from_then_on_and_a_fork_stands_still() -> None:
+def test_later_nodes_see_changed_weights_and_a_fork_keeps_its_position() -> None:
     model = prepare(ir.from_proto(states.network()))
     first, _, second, _, third = list(model.graph)
     walk = Walk(model, [states.inputs(4)])
@@ -51,7 +51,7 @@ def test_what_is_changed_on_the_way_counts_from_then_on_and_a_fork_stands_still(
     assert first.name
 
 
-def test_batches_are_as_many_as_a_walk_needs_and_of_the_size_that_the_model_takes() -> None:
+def test_calibration_batches_are_limited_and_have_the_batch_size_of_the_model() -> None:
     model = prepare(ir.from_proto(states.network()))
     taken = calibration_batches(open_samples(states.inputs(300), input_specs(model)), model)
     assert 256 <= sum(len(each["x"]) for each in taken) <= 300
@@ -63,6 +63,6 @@ def test_batches_are_as_many_as_a_walk_needs_and_of_the_size_that_the_model_take
     assert {len(each["x"]) for each in taken} == {4}
 
 
-def test_models_with_graphs_of_their_own_are_not_walked() -> None:
+def test_models_with_subgraphs_are_not_walked() -> None:
     assert not walkable(ir.from_proto(models.if_subgraph()))
     assert walkable(ir.from_proto(states.network()))

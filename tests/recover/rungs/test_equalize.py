@@ -1,4 +1,4 @@
-"""Cross-layer equalization: the same function, like ranges of channels."""
+"""Cross-layer equalization: the same function, similar ranges of all channels."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _separable(act: str = "Relu") -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("act", ["Relu", "PRelu", "LeakyRelu", "Clip"])
-def test_badly_scaled_channels_cost_nothing_afterwards(act: str) -> None:
+def test_badly_scaled_channels_lose_no_accuracy_after_equalization(act: str) -> None:
     state, arrays = random_state(_separable(act))
     outcome = equalize(state)
     assert "3 pairs of layers equalized" in outcome.note
@@ -70,7 +70,7 @@ def _relu6(factor: np.ndarray) -> onnx.ModelProto:
     return build(nodes, SHAPES, {"y": ["N", 6, 6, 6]}, weights)
 
 
-def test_under_relu6_quiet_channels_grow_and_loud_ones_stay() -> None:
+def test_with_relu6_only_channels_of_small_range_are_scaled() -> None:
     factor = np.where(np.arange(16) < 8, 1.0, 0.003).astype(np.float32)
     state, arrays = random_state(_relu6(factor))
     outcome = equalize(state)
@@ -80,14 +80,14 @@ def test_under_relu6_quiet_channels_grow_and_loud_ones_stay() -> None:
     assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays) + 10
 
 
-def test_a_tensor_with_two_readers_is_left_alone() -> None:
+def test_a_tensor_with_two_readers_is_not_equalized() -> None:
     state, _ = random_state(residual())
     outcome = equalize(state)
     assert outcome.state is state
     assert outcome.note == "no two layers are connected by one reader each"
 
 
-def test_layers_that_share_weights_get_their_own() -> None:
+def test_layers_with_shared_weights_get_separate_weights() -> None:
     factor = _factors(8)
     nodes = [
         node("Gemm", ["x", "w"], "a"),
@@ -148,7 +148,7 @@ def test_transposed_and_grouped_layers(kind: str) -> None:
     assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays) + 3
 
 
-def test_weights_of_one_scale_count_too() -> None:
+def test_per_tensor_weights_are_equalized_too() -> None:
     state, arrays = random_state(_separable(), per_channel=False)
     outcome = equalize(state)
     assert difference(state.model, outcome.state.model, arrays) < 1e-5

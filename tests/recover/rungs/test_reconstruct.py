@@ -1,4 +1,4 @@
-"""Rounding learnt block by block, and how the graph is cut."""
+"""Rounding learned block by block, and the partition of the graph into blocks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_residual_block_is_one_block_and_a_softmax_at_the_end_is_in_none() -> 
     assert cut(model) == [["Conv", "Relu"], residual, ["Gemm"]]
 
 
-def test_masks_do_not_keep_blocks_together() -> None:
+def test_masks_do_not_join_blocks() -> None:
     nodes = [
         node("Gather", ["table", "ids"], "e"),
         node("Cast", ["mask"], "m", to=1),
@@ -71,7 +71,7 @@ def plain(bits: int = 4) -> State:
     return states.state(states.network(), states.inputs(96), to)
 
 
-def test_it_errs_less_than_rounding_by_layers_on_data_that_were_not_fitted() -> None:
+def test_the_error_on_unseen_samples_is_smaller_than_with_rounding_by_layers() -> None:
     start, fresh = plain(), states.inputs(64, seed=5)
     learnt, by_layers = (rungs_named(name)[0].apply(start) for name in ("reconstruct", "round"))
     assert learnt.note.startswith("rounding learned for")
@@ -84,7 +84,7 @@ def test_the_same_seed_gives_the_same_integers() -> None:
     assert all(np.array_equal(each.integers, two.constants[key].integers) for key, each in one.constants.items())
 
 
-def test_blocks_that_cannot_be_learnt_through_are_rounded_layer_by_layer() -> None:
+def test_blocks_without_gradients_are_rounded_layer_by_layer() -> None:
     nodes = [
         node("Conv", ["x", "a"], "c"),
         node("Resize", ["c", "", "scales"], "r", mode="nearest"),
@@ -95,7 +95,7 @@ def test_blocks_that_cannot_be_learnt_through_are_rounded_layer_by_layer() -> No
     assert rungs_named("reconstruct")[0].apply(start).note.endswith("; not translated to PyTorch: Resize")
 
 
-def test_without_pytorch_the_state_stays_and_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pytorch_the_state_is_kept_and_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     start = plain()
     monkeypatch.setitem(sys.modules, "torch", None)
     outcome = rungs_named("reconstruct")[0].apply(start)
@@ -103,7 +103,7 @@ def test_without_pytorch_the_state_stays_and_the_extra_is_named(monkeypatch: pyt
     assert "octavo[torch]" in outcome.note
 
 
-def test_it_says_what_it_will_take() -> None:
+def test_the_estimated_time_is_stated() -> None:
     rung = rungs_named("reconstruct")[0]
     assert rung.estimate_seconds is not None
     assert 1 < rung.estimate_seconds(plain()) < 600

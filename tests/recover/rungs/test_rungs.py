@@ -1,4 +1,4 @@
-"""Rungs on networks with known answers, judged on samples that were not calibrated on."""
+"""Rungs on networks with known results, measured on samples not used for calibration."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_rounding_errs_less_than_nearest_on_unseen_samples() -> None:
     )
 
 
-def test_a_single_row_is_too_little_to_round_by() -> None:
+def test_a_single_row_is_too_few_for_rounding() -> None:
     model = build(
         [node("Gemm", ["x", "w", "b"], "y")], {"x": ["N", 8]}, {"y": ["N", 6]}, {"w": random(8, 6), "b": random(6)}
     )
@@ -51,8 +51,8 @@ def test_a_single_row_is_too_little_to_round_by() -> None:
     assert round_weights(plain).state is plain
 
 
-def test_a_biased_rounding_is_undone() -> None:
-    """Weights that all round the same way move the mean of every output channel."""
+def test_a_biased_rounding_is_corrected() -> None:
+    """Weights that all round in the same direction shift the mean of every output channel."""
     nodes = [node("Conv", ["x", "w", "b"], "y")]
     weights = {"w": np.full((6, 4, 1, 1), 0.45, np.float32), "b": random(6)}
     weights["w"][:, 0] = 7.0
@@ -68,8 +68,8 @@ def test_a_biased_rounding_is_undone() -> None:
         assert off(rung(plain).state) < 0.1 * off(plain)
 
 
-def test_correction_and_rounding_add_up() -> None:
-    """What is right stays the model before its biases were corrected."""
+def test_correction_and_rounding_can_be_combined() -> None:
+    """The reference remains the model before bias correction."""
     plain = state(network(), inputs(), NARROW)
     both = round_weights(correct(plain).state).state
     alone = round_weights(plain).state
@@ -77,7 +77,7 @@ def test_correction_and_rounding_add_up() -> None:
 
 
 def test_a_range_is_chosen_by_the_layers_output() -> None:
-    """A channel that the weights do not read may be clipped, whatever that does to the tensor."""
+    """A channel with zero weights may be clipped, for any error of the tensor itself."""
     model, data = network(), inputs()
     data["x"][:4, 0, 0, 0] = 500.0
     (kernel,) = [each for each in model.graph.initializer if each.name == "w"]
@@ -91,8 +91,8 @@ def test_a_range_is_chosen_by_the_layers_output() -> None:
     assert search(found.state).state is found.state
 
 
-def test_a_planted_sensitive_layer_is_found_and_raised() -> None:
-    """The middle one of three layers: its channels differ by a thousand, and one scale serves all its inputs."""
+def test_a_sensitive_layer_gets_more_bits() -> None:
+    """The second of three layers: the ranges of its input channels differ by a factor of 1000, with one scale."""
     model = network()
     sizes = np.logspace(-2, 1, 12, dtype=np.float32)
     factors = {"w": sizes[:, None, None, None], "b": sizes, "k": 1 / sizes[:, None, None, None]}
@@ -160,7 +160,7 @@ def test_a_layer_is_the_product_of_its_rows_and_weights(attributes: dict[str, ob
     assert np.array_equal(layer.from_matrix(layer.to_matrix(weights["w"])), weights["w"])
 
 
-def test_rungs_by_name_come_in_the_ladders_order() -> None:
+def test_named_rungs_are_in_the_order_of_the_ladder() -> None:
     assert [rung.name for rung in rungs_named("round,search")] == ["search", "round"]
     assert [rung.name for rung in rungs_named("auto")] == rung_names()[:-1]
     assert rungs_named(["none"]) == []
@@ -188,7 +188,7 @@ def branching() -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize("name", rung_names())
-def test_graphs_inside_the_graph_stop_no_climb(name: str) -> None:
+def test_rungs_keep_models_with_subgraphs(name: str) -> None:
     plain = state(branching(), inputs())
     outcome = rungs_named(name)[0].apply(plain)
     assert outcome.state is plain

@@ -1,4 +1,4 @@
-"""SmoothQuant: the same function, outlying channels made smaller."""
+"""SmoothQuant: the same function, smaller ranges of outlier channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from octavo.recover.rungs.smooth import smooth
 
 
 def _block(outlier: float, residual: bool = False) -> onnx.ModelProto:
-    """LayerNormalization with two outlying channels, read by two MatMul and, if so wished, by an Add."""
+    """LayerNormalization with two outlier channels, read by two MatMul and optionally by an Add."""
     gamma = np.ones(16, np.float32)
     gamma[[3, 7]] = outlier
     nodes = [
@@ -62,7 +62,7 @@ def test_arithmetic_with_constants_takes_the_factor(op: str) -> None:
     assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays)
 
 
-def test_nothing_to_do() -> None:
+def test_a_model_without_gemm_or_matmul_is_unchanged() -> None:
     nodes = [node("Conv", ["x", "w"], "c"), node("Relu", ["c"], "y")]
     state, _ = random_state(build(nodes, {"x": ["N", 4, 6, 6]}, {"y": ["N", 8, 4, 4]}, {"w": random(8, 4, 3, 3)}))
     outcome = smooth(state)

@@ -1,4 +1,4 @@
-"""The last rung: it learns, says why and what it takes, asks for leave, and gives way where it cannot train."""
+"""The rung `train`: smaller error, note and estimated time, confirmation, and models that cannot be trained."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def plain() -> State:
 
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fewer steps than these small networks would get."""
+    """Use fewer training steps than the default for small networks."""
     monkeypatch.setattr(train_rung, "_STEPS", 300)
     monkeypatch.setattr(train_rung, "_LEAST_STEPS", 100)
     monkeypatch.setattr(train_rung, "_ROWS", 8)
 
 
-def test_it_errs_less_on_unseen_samples_and_says_what_it_is_for(plain: State) -> None:
+def test_training_reduces_the_error_on_unseen_samples_and_has_a_note(plain: State) -> None:
     found = train(plain)
     assert sqnr(found.state, plain, HELD_OUT) > sqnr(plain, plain, HELD_OUT) + 2
     assert found.state.reference is plain.reference
@@ -52,8 +52,8 @@ def test_it_errs_less_on_unseen_samples_and_says_what_it_is_for(plain: State) ->
     assert np.array_equal(outputs(again.state.quantized, HELD_OUT), outputs(found.state.quantized, HELD_OUT))
 
 
-def test_layers_are_named_with_their_share(plain: State) -> None:
-    """A depthwise filter of very different sizes on a grid for all channels makes most of the error."""
+def test_the_note_has_the_share_of_each_layer(plain: State) -> None:
+    """A per-tensor grid on depthwise filters of very different ranges causes most of the error."""
     unequal = network()
     kernel = next(each for each in unequal.graph.initializer if each.name == "k")
     scales = np.logspace(-2, 0, 12, dtype=np.float32)[:, None, None, None]
@@ -64,7 +64,7 @@ def test_layers_are_named_with_their_share(plain: State) -> None:
     assert "(Conv, " in needed_by(plain) or "(depthwise Conv, " in needed_by(plain)
 
 
-def test_what_cannot_be_trained_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_state_that_cannot_be_trained_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     proto = models.resize()
     found = state(proto, models.feeds(proto, batch=16))
     outcome = train(found)
@@ -77,7 +77,7 @@ def test_what_cannot_be_trained_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "octavo[torch]" in outcome.note
 
 
-def test_long_training_asks_for_leave_and_is_not_remembered(plain: State, tmp_path: Path) -> None:
+def test_long_training_needs_permission_and_a_withheld_step_is_not_cached(plain: State, tmp_path: Path) -> None:
     rung = dataclasses.replace(TRAIN, training_limit_seconds=0.0)
 
     def run(allow: bool) -> tuple[Any, list[str]]:
@@ -118,7 +118,7 @@ def test_long_training_asks_for_leave_and_is_not_remembered(plain: State, tmp_pa
     assert one.SerializeToString(deterministic=True) == two.SerializeToString(deterministic=True)
 
 
-def test_auto_ends_in_train_and_only_where_the_budget_is_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_runs_train_last_and_only_if_the_budget_is_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rungs_named("auto")[-1].name == "train"
     called: list[str] = []
 
@@ -153,8 +153,8 @@ def depthwise_separable() -> Any:
 
 
 @pytest.mark.slow
-def test_it_brings_a_depthwise_network_back_at_four_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Weights and activations of 4 bits: all other rungs lose more than 3 points, and two thirds of that come back."""
+def test_training_recovers_a_depthwise_network_at_four_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With 4 bits the other rungs lose more than 3 points, of which training recovers two thirds."""
     from sklearn.datasets import load_digits
 
     monkeypatch.undo()

@@ -78,7 +78,7 @@ def test_importance_is_the_squared_gradient_of_the_outputs() -> None:
     )
     x = np.array([[1, 1], [2, -3]], np.float32)
     values = importance(list(model.graph), {"x": x}, ["r"], ["y"], 0)["r"]
-    # Each draw is the square of +-1 +-2 +-3 or of +-4 +-5 +-6; where Relu is 0, so is the gradient.
+    # Each sample is the square of +-1 +-2 +-3 or of +-4 +-5 +-6; where Relu is 0, the gradient is 0.
     assert values.shape == (2, 2)
     assert (values[:, 0] <= 36).all()
     assert (values[:, 1] <= 225).all()
