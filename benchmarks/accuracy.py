@@ -1,11 +1,11 @@
-"""Accuracy of each case after quantization: Octavo beside ONNX Runtime's quantizer, on the same data.
+"""Accuracy of each case after quantization: Octavo and other quantizers on the same data.
 
     python -m benchmarks.accuracy [CASE ...] [--cases FOLDER] [--json PATH]
 
-Every model is run by ONNX Runtime and judged by the case's own metric, in points. In brackets, the paired
-95% interval of the drop against the float model. Texts are calibrated one by one, each at its own length.
-The ladder climbs with --max-drop 1.0 on a part of the evaluation data drawn once for the case; all tools, the
-ladder's model too, are then judged on the rest. NNCF takes part where it is installed.
+Every model runs in ONNX Runtime and is evaluated by the metric of the case, in points. In brackets, the paired
+95% interval of the drop against the float model. Texts are calibrated one at a time, without padding.
+The ladder runs with --max-drop 1.0 on a fixed random part of the evaluation data; all models are then evaluated on
+the rest, the ladder's included. NNCF is measured where it is installed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LADDER = "octavo --max-drop 1"
 
 
 def measure(case: Case) -> dict[str, Any]:
-    """The metric of each tool's model; a tool that fails has its complaint in place of figures."""
+    """The metric of each tool's model; for a tool that fails, its error message instead."""
     calibration = own_lengths(case.calibration)
     choosing, judging = parts(case)
     tools: dict[str, Any] = {}
@@ -36,13 +36,13 @@ def measure(case: Case) -> dict[str, Any]:
             try:
                 quantize(case.model, calibration, output)
                 tools[tool] = figures(evaluate(judging, Session(case.model), Session(output)))
-            except Exception as error:  # whatever a peer raises is its result here
+            except Exception as error:  # any error of a peer is recorded as its result
                 tools[tool] = {"fails": f"{type(error).__name__}: {error}"}
     return {"case": case.name, "hard": case.hard, "tools": tools}
 
 
 def parts(case: Case) -> tuple[Evaluation, Evaluation]:
-    """A third of the evaluation data for the ladder, and what judges all tools."""
+    """A third of the evaluation data for the ladder; the rest to evaluate all tools."""
     specs = Session(case.model).inputs
     whole = open_samples(case.evaluation | case.reference, specs)
 
@@ -54,7 +54,7 @@ def parts(case: Case) -> tuple[Evaluation, Evaluation]:
 
 
 def climber(choosing: Evaluation) -> Tool:
-    """Octavo with a budget of one point; of the samples it is given, its own split keeps a part to judge."""
+    """Octavo with a budget of one point; it splits `choosing` into a selection and a judging set."""
 
     def quantize(model: Path, calibration: Calibration, output: Path) -> None:
         found = octavo.quantize(model, calibration, TARGET, evaluate=choosing, max_drop=1.0, verify=False)
@@ -64,7 +64,7 @@ def climber(choosing: Evaluation) -> Tool:
 
 
 def figures(metric: MetricResult) -> dict[str, Any]:
-    """What is written of a metric."""
+    """A metric's figures for JSON."""
     return {
         "float": metric.float_value,
         "quantized": metric.quantized_value,
@@ -75,7 +75,7 @@ def figures(metric: MetricResult) -> dict[str, Any]:
 
 
 def row(result: dict[str, Any]) -> list[str]:
-    """One line of the table."""
+    """One row of the table."""
     own = next(tool for tool in result["tools"].values() if "float" in tool)
     name = f"{result['case']} (hard)" if result["hard"] else result["case"]
     return [name, f"{own['float']:.2f}", *(cell(tool) for tool in result["tools"].values())]

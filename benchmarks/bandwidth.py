@@ -1,12 +1,12 @@
-"""Speed of quantize and dequantize of 64 MB of floats, beside the copying of as many bytes and beside peers.
+"""Bandwidth of quantize and dequantize of 64 MB of floats, compared with a copy of that size and with peers.
 
     python -m benchmarks.bandwidth [--megabytes N] [--isa NAME] [--seconds S] [--json PATH]
 
-Bandwidth is what is read and written: a copy (memmove of the C library) reads and writes four bytes for each float,
-quantize reads four and writes one, dequantize reads one and writes four. One thread each, in turn, round after round.
-`of copy` is the median over the rounds of bandwidth / the copy's bandwidth; a ratio is that of peer seconds / Octavo
-seconds: above 1, Octavo is faster. Octavo, the copy and ONNX Runtime write into memory that was written before;
-PyTorch, whose results are new tensors, takes memory each time.
+Bandwidth counts bytes read and written: a copy (memmove of the C library) reads and writes four bytes per float,
+quantize reads four and writes one, dequantize reads one and writes four. Single-threaded, interleaved in rounds.
+`of copy` is the median over the rounds of bandwidth / the copy's bandwidth; a ratio is the median of peer seconds /
+Octavo seconds: above 1, Octavo is faster. Octavo, the copy and ONNX Runtime write into preallocated memory whose
+pages are mapped; PyTorch allocates its result in every run.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from benchmarks.tables import machine_line, markdown, write_json
 from octavo.native import kernels
 
 SCALE, ZERO_POINT = 0.05, 128
-COPIED, MAPPED = 8, 5  # bytes read and written for each float
+COPIED, MAPPED = 8, 5  # bytes read and written per float
 PEERS = ("onnxruntime", "torch")
 
 Run = Callable[[], object]
 
 
 class Buffers:
-    """Floats, their integers, and room for the results of both."""
+    """Floats, their quantized values, and output buffers for both."""
 
     def __init__(self, megabytes: int) -> None:
         self.x = np.random.default_rng(0).normal(size=megabytes * 10**6 // 4).astype(np.float32)
@@ -69,7 +69,7 @@ def onnxruntime_dequantize(buffers: Buffers) -> Run:
 
 
 def session(operator: str, source: np.ndarray, target: np.ndarray) -> Run:
-    """One node in ONNX Runtime, from array to array."""
+    """An ONNX Runtime session of one node, bound to the input and output arrays."""
     constants = {"scale": np.float32(SCALE), "zero": np.uint8(ZERO_POINT)}
     values = [
         onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
@@ -103,7 +103,7 @@ def torch_dequantize(buffers: Buffers) -> Run:
 
 
 def measure(megabytes: int, isa: str, seconds: float) -> list[dict[str, Any]]:
-    """Figures of quantize and of dequantize."""
+    """The figures of quantize and dequantize."""
     buffers = Buffers(megabytes)
     runs = {
         "copy": copy(buffers),
@@ -125,14 +125,14 @@ def measure(megabytes: int, isa: str, seconds: float) -> list[dict[str, Any]]:
 
 
 def timed(run: Run) -> float:
-    """Seconds of one run."""
+    """The seconds of one run."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
 def figures(name: str, taken: dict[str, list[float]], count: int, isa: str) -> dict[str, Any]:
-    """The figures of one of the two."""
+    """The figures of one operator."""
     own, copied = taken[name], taken["copy"]
     return {
         "kernel": name,
@@ -147,7 +147,7 @@ def figures(name: str, taken: dict[str, list[float]], count: int, isa: str) -> d
 
 
 def row(found: dict[str, Any]) -> list[str]:
-    """One line of the table."""
+    """One row of the table."""
     speeds = [f"{found[name]:.1f}" for name in ("gigabytes_a_second", "copy_gigabytes_a_second")]
     ratios = [f"{found['ratios'][peer]:.2f}" for peer in PEERS]
     return [found["kernel"], f"{found['milliseconds']:.2f}", *speeds, f"{found['of_copy']:.2f}", *ratios]

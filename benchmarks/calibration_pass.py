@@ -1,12 +1,12 @@
-"""The calibration pass beside bare float inference of the same samples.
+"""Time of the calibration pass relative to float inference of the same samples.
 
     python -m benchmarks.calibration_pass [CASE ...] [--samples N] [--seconds S] [--cases FOLDER] [--json PATH]
 
-The calibration samples of each case, and a few random ones of each network of real size, are repeated to 3,000, with
-noise; to fewer where the bare passes would take more than three seconds. In turn, round after round: the bare forward
-passes in ONNX Runtime, the same with all tensors that calibration observes as outputs, and Octavo's pass, which also
-checks the samples and takes ranges and histograms. All open the model anew, and use all cores. A ratio is the median
-over the rounds of seconds / seconds of the bare passes; in brackets, its quartiles.
+The calibration samples of each case, and a few random ones of each full-size network, are repeated to 3,000, with
+noise; to fewer where plain inference would take more than three seconds. Interleaved in rounds: plain inference in
+ONNX Runtime, the same with all tensors that calibration observes as outputs, and Octavo's pass, which also
+checks the samples and computes ranges and histograms. All reopen the model, and use all cores. A ratio is the median
+over the rounds of seconds / seconds of plain inference; in brackets, its quartiles.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _NETWORK_SAMPLES = 8
 
 @dataclass(frozen=True)
 class Given:
-    """A float model's file, and samples."""
+    """The file of a float model, and samples."""
 
     name: str
     model: Path
@@ -53,20 +53,20 @@ class Given:
 
 
 def of_network(network: Network, folder: Path) -> Given:
-    """Its file is written into the folder."""
+    """Write the network's float model into the folder, with random samples."""
     path = folder / f"{network.name}.onnx"
     ir.save(network.model(), path)
     return Given(network.name, path, {"input": network.samples(_NETWORK_SAMPLES)})
 
 
 def of_case(place: Path, name: str) -> Given:
-    """With its own samples."""
+    """The float model of a case with its calibration samples."""
     case = load_case(place, name)
     return Given(name, case.model, case.calibration)
 
 
 class Work:
-    """What calibration sees: the prepared model, what is observed, samples."""
+    """The prepared model, the names of the observed tensors, and samples."""
 
     def __init__(self, given: Given, count: int) -> None:
         self.path = given.model
@@ -93,7 +93,7 @@ class Work:
 
 
 def measure(given: Given, count: int, seconds: float) -> dict[str, Any]:
-    """Seconds of each, and the ratios."""
+    """The seconds of each pass, and their ratios to plain inference."""
     fewest = len(next(iter(given.samples.values())))
     each = timed(lambda: bare_forward(given.model, given.samples)) / fewest
     count = max(fewest, min(count, int(_LONGEST_FORWARD / each)))
@@ -120,19 +120,19 @@ def measure(given: Given, count: int, seconds: float) -> dict[str, Any]:
 
 
 def timed(run: Callable[[], object]) -> float:
-    """Seconds of one run."""
+    """The seconds of one run."""
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
 def quartiles(taken: list[float], forward: list[float]) -> list[float]:
-    """Of the ratio."""
+    """The quartiles of the ratio over the rounds."""
     return [float(each) for each in np.quantile(np.divide(taken, forward), [0.25, 0.5, 0.75])]
 
 
 def row(figures: dict[str, Any]) -> list[str]:
-    """One line of the table."""
+    """One row of the table."""
     cells = [
         f"{ratio:.2f} [{low:.2f}, {high:.2f}]" for low, ratio, high in map(figures["ratios"].get, ("outputs", "pass"))
     ]

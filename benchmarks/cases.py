@@ -1,4 +1,4 @@
-"""The real models and data to measure on, loaded through the `cases.py` of their own folder."""
+"""Trained models and real data to measure on, loaded through the `cases.py` of their folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Case(Protocol):
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:
-    """The options that every benchmark takes."""
+    """A parser with the options common to all benchmarks."""
     options = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("names", nargs="*", metavar="CASE", help="cases to measure (default: all)")
     options.add_argument("--cases", type=Path, help="folder of cases (default: $OCTAVO_CASES, else beside)")
@@ -39,24 +39,24 @@ def parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def folder(chosen: Path | None) -> Path | None:
-    """Where the cases are: `chosen`, else $OCTAVO_CASES, else beside the repository; None when absent."""
+    """The folder of the cases: `chosen`, else $OCTAVO_CASES, else next to the repository; None if absent."""
     place = chosen or Path(os.environ.get("OCTAVO_CASES", BESIDE))
     return place if (place / "cases.py").is_file() else None
 
 
 def names(place: Path) -> list[str]:
-    """The cases that there are."""
+    """The names of all cases."""
     return list(_module(place).CASES)
 
 
 def load(place: Path, name: str) -> Case:
-    """One case. Raises ImportError or SystemExit where a package that the case needs is missing."""
+    """Load a case. Raises ImportError or SystemExit if a package that it needs is missing."""
     case: Case = _module(place).load(name)
     return case
 
 
 def selected(options: argparse.Namespace) -> Iterator[Case]:
-    """The cases asked for, loaded one after the other; says on stderr what is skipped, and why."""
+    """Load the selected cases one at a time; print skipped ones and the reason on stderr."""
     place = folder(options.cases)
     if place is None:
         print("skipped: no cases found; name their folder with --cases or OCTAVO_CASES", file=sys.stderr)
@@ -81,6 +81,6 @@ def _module(place: Path) -> ModuleType:
         if spec is None or spec.loader is None:
             raise ImportError(f"{place / 'cases.py'} cannot be imported")
         module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their module up while it is being executed
+        sys.modules[name] = module  # dataclasses look up their module while it is executed
         spec.loader.exec_module(module)
     return sys.modules[name]

@@ -6,9 +6,9 @@ import os
 import sys
 from collections.abc import Mapping
 
-# Of what NumPy, PyTorch, oneDNN and fbgemm are built on.
+# For the libraries that NumPy, PyTorch, oneDNN and fbgemm are built on.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-# Without ONNX Runtime, which has no such variable.
+# Not ONNX Runtime, which has no such variable.
 HELD_TO_AVX2 = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
@@ -18,6 +18,6 @@ HELD_TO_AVX2 = {
 
 
 def begin_with(wanted: Mapping[str, str], module: str) -> None:
-    """Begin the module's process anew with these variables, unless they stand already."""
+    """Re-execute the module with these variables, unless they are already set."""
     if any(os.environ.get(name) != value for name, value in wanted.items()):
         os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], {**os.environ, **wanted})

@@ -1,14 +1,14 @@
-"""Speed of integer products: Octavo's kernels beside the INT8 and FP32 products of PyTorch, ONNX Runtime and NumPy.
+"""Speed of integer GEMM: Octavo's kernels against INT8 and FP32 GEMM of PyTorch, ONNX Runtime and NumPy.
 
     python -m benchmarks.gemm [M,N,K ...] [--isa NAME] [--seconds S] [--json PATH]
 
-One thread each. All are run in turn, round after round, each turn first once without counting; a ratio is the median
-over the rounds of peer seconds / Octavo seconds: above 1, Octavo is faster. The best peer of a kind is the one that is
-best in the median. `of peak` is the speed as a share of that of the instruction set's dot product on registers alone,
-in the same rounds. Octavo, fbgemm and ONNX Runtime requantize u8 * s8 sums to u8; oneDNN (torch._int_mm) leaves
-s8 * s8 sums as int32. On x86 without VNNI, ONNX Runtime and fbgemm add two products in 16 bits, which can saturate;
-Octavo does not. With `--isa avx2` the peers are held to AVX2 as well; ONNX Runtime cannot be, and is then not among the
-best.
+Single-threaded, interleaved in rounds, every turn with a warm-up run; a ratio is the median over the rounds of
+peer seconds / Octavo seconds: above 1, Octavo is faster. The best peer of a kind is the one with the best
+median. `of peak` is the speed as a share of that of the instruction set's dot product on registers alone,
+in the same rounds. Octavo, fbgemm and ONNX Runtime requantize u8 * s8 accumulators to u8; oneDNN (torch._int_mm)
+returns s8 * s8 accumulators as int32. On x86 without VNNI, ONNX Runtime and fbgemm add two products in 16 bits, which
+can saturate; Octavo does not. With `--isa avx2` the peers are limited to AVX2 too; ONNX Runtime cannot be limited, and
+is then excluded from the best peer.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ Run = Callable[[], object]
 
 
 class Operands:
-    """A product's matrices: u8 and s8, s8 and s8, and as floats."""
+    """The matrices of a GEMM: u8 * s8, s8 * s8, and float32."""
 
     def __init__(self, m: int, n: int, k: int) -> None:
         rng = np.random.default_rng(0)
         self.a = rng.integers(0, 256, (m, k)).astype(np.uint8)
-        # Seven bits: where peers add in 16 bits they would saturate, and give other results sooner.
+        # 7 bits: with 8, peers that accumulate in 16 bits would saturate and give other results.
         self.b = rng.integers(-64, 64, (k, n)).astype(np.int8)
-        # Sums spread over some 100 steps of the output.
+        # Accumulators spread over about 100 steps of the output grid.
         self.out_scale = SCALE * SCALE * 74 * 37 * float(np.sqrt(k)) / 30
         self.multiplier = np.float32(SCALE * SCALE / self.out_scale)
 
 
 def peak(isa: str) -> Run:
-    """The instruction set's dot product on registers alone; `dots` says how many multiply-adds that makes."""
+    """The instruction set's dot product on registers alone; `dots` returns the number of multiply-adds."""
     found = kernels(isa)
     return lambda: found.dots(PEAK_ROUNDS)
 
@@ -92,7 +92,7 @@ def onnxruntime_fp32(operands: Operands) -> Run:
 
 
 def session(operator: str, inputs: list[str], a: np.ndarray, constants: dict[str, Any]) -> Run:
-    """One node in ONNX Runtime; what it gives has a's type."""
+    """An ONNX Runtime session of one node; its output has the type of `a`."""
     kind = onnx.helper.np_dtype_to_tensor_dtype(a.dtype)
     graph = onnx.helper.make_graph(
         [onnx.helper.make_node(operator, inputs, ["c"])],
@@ -131,7 +131,7 @@ PEERS: dict[str, Callable[[Operands], Run]] = {
 
 
 def measure(shape: tuple[int, int, int], isa: str, seconds: float) -> dict[str, Any]:
-    """Milliseconds of each in every round, their medians, and the ratios to Octavo."""
+    """Milliseconds per implementation and round, their medians, and the ratios to Octavo."""
     operands = Operands(*shape)
     runs = {
         "peak": peak(isa),
@@ -162,18 +162,18 @@ def measure(shape: tuple[int, int, int], isa: str, seconds: float) -> dict[str, 
 
 
 def best(ratios: dict[str, float], kind: tuple[str, ...], isa: str) -> float:
-    """Of the peers of a kind that may use no more than Octavo's instruction set does."""
+    """The best ratio among the peers of a kind that are limited to Octavo's instruction set."""
     return min(ratios[name] for name in kind if isa != "avx2" or name not in NEVER_HELD)
 
 
 def warmed(run: Run) -> int:
-    """Run once or twice; how often to run it for one reading of the clock."""
+    """Warm up; the number of runs per reading of the clock."""
     run()
     return max(1, int(LEAST_SECONDS / max(timed(run, 1), 1e-9)))
 
 
 def timed(run: Run, repeats: int) -> float:
-    """Seconds of one run; before, one does not count, in which matrices that others pushed out of the caches return."""
+    """The mean seconds of a run, after an untimed run that brings the matrices back into the caches."""
     run()
     start = time.perf_counter()
     for _ in range(repeats):
@@ -182,7 +182,7 @@ def timed(run: Run, repeats: int) -> float:
 
 
 def row(figures: dict[str, Any]) -> list[str]:
-    """One line of the table."""
+    """One row of the table."""
     ratios = [figures["best_int8"], figures["best_fp32"], *(figures["ratios"][name] for name in PEERS)]
     name, share = "×".join(map(str, figures["shape"])), f"{figures['of_peak']:.0%}"
     own = [f"{figures['milliseconds']:.3f}", f"{figures['gops']:.0f}", share]
@@ -190,7 +190,7 @@ def row(figures: dict[str, Any]) -> list[str]:
 
 
 def shape_of(text: str) -> tuple[int, int, int]:
-    """Three sizes from "M,N,K"."""
+    """The sizes (m, n, k) in a text "M,N,K"."""
     m, n, k = map(int, text.split(","))
     return m, n, k
 

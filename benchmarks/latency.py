@@ -1,13 +1,13 @@
-"""Latency of networks in Octavo's runtime beside ONNX Runtime and OpenVINO, INT8 and FP32, batch 1.
+"""Latency of networks in Octavo's runtime, ONNX Runtime and OpenVINO, INT8 and FP32, batch 1.
 
     python -m benchmarks.latency [NAME ...] [--threads N ...] [--seconds S] [--cases FOLDER] [--json PATH]
 
-Networks of real size with random weights (ResNet-50, MobileNetV2, MiniLM-L6), and the cases. The INT8 models are made
-by Octavo, for the targets octavo and x86-vnni; its runtime runs the first, each peer whichever it is faster with. Each
-engine is a process of its own; the processes take turns, round after round, and one whose turn it is not is stopped
-(SIGSTOP), threads that spin included. A ratio is the median over the rounds of milliseconds / Octavo's milliseconds of
-the same round: above 1, Octavo is faster. In brackets, its quartiles. The first ratio is against the INT8 peer that is
-faster in the median.
+Full-size networks with random weights (ResNet-50, MobileNetV2, MiniLM-L6), and the cases. Octavo quantizes the INT8
+models for the targets octavo and x86-vnni; its runtime runs the first, a peer whichever it is faster with. Every
+engine is a separate process; the processes are interleaved in rounds, and all but the measured one are stopped
+(SIGSTOP), spinning threads included. A ratio is the median over the rounds of milliseconds / Octavo's milliseconds of
+the same round: above 1, Octavo is faster. In brackets, its quartiles. The first ratio is against the INT8 peer with
+the lower median.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ LEAST_ROUNDS = 5
 
 
 class Engine:
-    """A worker's process: running while it is asked, stopped otherwise."""
+    """A worker process that runs only while it is measured and is stopped otherwise."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
     def wait(self) -> None:
-        """Until it is ready to be asked. Raises RuntimeError with its last words where it fails."""
+        """Wait until it is ready. Raises RuntimeError with its last line of stderr if it fails."""
         if self._answer() != "ready":
             raise RuntimeError("it did not get ready")
         self._process.send_signal(signal.SIGSTOP)
 
     def milliseconds(self) -> float:
-        """Of a run, in the median of a turn."""
+        """The median milliseconds of the runs of one turn."""
         self._process.send_signal(signal.SIGCONT)
         assert self._process.stdin is not None
         self._process.stdin.write(f"{TURN_SECONDS}\n")
@@ -80,7 +80,7 @@ def opened(name: str, model: Path, feeds: Path, threads: int) -> Iterator[Engine
 
 
 def measure(network: Prepared, threads: int, seconds: float) -> dict[str, Any]:
-    """Milliseconds of each engine, and its ratio to Octavo's; an engine that fails has its complaint instead."""
+    """Milliseconds of each engine and their ratio to Octavo's; for an engine that fails, its error message."""
     refused = {} if network.refused is None else {"octavo": network.refused}
     models: dict[str, str] = {}
     with ExitStack() as stack:
@@ -108,14 +108,14 @@ def measure(network: Prepared, threads: int, seconds: float) -> dict[str, Any]:
 
 
 def model_of(network: Prepared, name: str, threads: int) -> Path:
-    """What an engine runs. Raises RuntimeError where it fails already while that is found out."""
+    """The model that an engine runs. Raises RuntimeError if the engine fails while its models are compared."""
     if name in FP32:
         return network.float_model
     return network.bundle if name == OWN else network.quantized(faster_target(network, name, threads))
 
 
 def faster_target(network: Prepared, name: str, threads: int) -> str:
-    """The target whose model a peer is faster with."""
+    """The target whose model a peer runs faster."""
     with ExitStack() as stack:
         engines = {
             target: stack.enter_context(opened(name, network.quantized(target), network.feeds, threads))
@@ -126,7 +126,7 @@ def faster_target(network: Prepared, name: str, threads: int) -> str:
 
 
 def rounds(engines: Mapping[str, Engine], seconds: float) -> dict[str, list[float]]:
-    """Milliseconds of every engine in each round."""
+    """Milliseconds per engine and round."""
     times: dict[str, list[float]] = {name: [] for name in engines}
     until = time.perf_counter() + seconds
     done = 0
@@ -138,7 +138,7 @@ def rounds(engines: Mapping[str, Engine], seconds: float) -> dict[str, list[floa
 
 
 def against(times: Mapping[str, list[float]], name: str) -> dict[str, Any]:
-    """Median milliseconds; where Octavo runs, the median and quartiles of the ratio to it too."""
+    """Median milliseconds and, if Octavo runs, the median and quartiles of the ratio to it."""
     figures: dict[str, Any] = {"milliseconds": float(np.median(times[name]))}
     if "octavo" in times:
         low, ratio, high = np.quantile(np.divide(times[name], times["octavo"]), [0.25, 0.5, 0.75])
@@ -147,7 +147,7 @@ def against(times: Mapping[str, list[float]], name: str) -> dict[str, Any]:
 
 
 def best(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The faster engine of a kind, and the ratio to it."""
+    """The fastest engine of a kind, and the ratio to it."""
     chosen: dict[str, Any] = {}
     for kind, peers in (("int8", INT8), ("fp32", FP32)):
         ran = [name for name in peers if name in found]
@@ -158,7 +158,7 @@ def best(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def row(figures: dict[str, Any]) -> list[str]:
-    """One line of the table."""
+    """One row of the table."""
     engines = figures["engines"]
     own = engines.get("octavo")
     milliseconds = "refused" if own is None else f"{own['milliseconds']:.3f}"
@@ -174,7 +174,7 @@ def row(figures: dict[str, Any]) -> list[str]:
 
 
 def cell(engine: dict[str, Any] | None, compared: bool) -> str:
-    """An engine's ratio and its quartiles; its milliseconds where there is nothing to compare with."""
+    """An engine's ratio and its quartiles; its milliseconds if there is nothing to compare with."""
     if engine is None:
         return "fails"
     if not compared:
@@ -202,7 +202,7 @@ def main() -> None:
 
 
 def complaints(results: list[dict[str, Any]]) -> list[str]:
-    """What each engine that did not run said, once."""
+    """The distinct error messages of the engines that failed."""
     said = [f"\n{each['network']}, {name}: {why}" for each in results for name, why in each["refused"].items()]
     return list(dict.fromkeys(said))
 

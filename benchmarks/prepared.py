@@ -1,4 +1,4 @@
-"""What engines are timed on: each network and case as files, made once and kept under build/."""
+"""The models that engines are timed on: networks and cases as files, cached under build/."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "build" / "prepared"
 _SAMPLES = 4
 T = TypeVar("T")
-# The targets of the model that Octavo compiles, and of the one that ONNX Runtime and OpenVINO run.
+# The target that Octavo compiles for, and the other target whose model ONNX Runtime and OpenVINO may run.
 OWN, PEERS = "octavo", "x86-vnni"
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """The files of a network. The ONNX models leave sizes open: ONNX Runtime fuses better so.
+    """The files of a network. The ONNX models have dynamic sizes: ONNX Runtime fuses more that way.
 
     Attributes:
-        folder: where they lie.
-        refused: why the native runtime does not run it; None where it does.
+        folder: where the files are.
+        refused: why the native runtime does not run it; None if it does.
     """
 
     name: str
@@ -59,14 +59,14 @@ class Prepared:
 
 
 def prepared(options: argparse.Namespace) -> Iterator[Prepared]:
-    """The networks and cases that the options name, with their files."""
+    """The networks and cases selected by the options, with their files."""
     return selected(options, of_network, of_case)
 
 
 def selected(
     options: argparse.Namespace, of_network: Callable[[Network], T], of_case: Callable[[Path, str], T]
 ) -> Iterator[T]:
-    """The networks and cases that the options name, all by default; says on stderr what is skipped, and why."""
+    """The networks and cases selected by the options, by default all; prints skipped ones and the reason on stderr."""
     place = folder(options.cases)
     if place is None:
         print("no cases found: name their folder with --cases or OCTAVO_CASES", file=sys.stderr)
@@ -82,13 +82,13 @@ def selected(
 
 
 def of_network(network: Network) -> Prepared:
-    """Quantized by the ends of a few random samples: they serve for speed."""
+    """The network quantized with minmax on a few random samples, which is enough for latency."""
     calibration = network.samples(_SAMPLES)
     return _made(network.name, network.model, calibration, {"input": calibration[:1]}, "minmax")
 
 
 def of_case(place: Path, name: str) -> Prepared:
-    """Quantized with its own samples; timed on the first one to evaluate."""
+    """The case quantized with its calibration samples; timed on its first evaluation sample."""
     case = load(place, name)
     feeds = {key: array[:1] for key, array in case.evaluation.items()}
     return _made(name, lambda: ir.load(case.model), case.calibration, feeds, None)
@@ -109,13 +109,13 @@ def _made(
         for target in (OWN, PEERS):
             result = octavo.quantize(model, calibration, target, estimator=estimator, verify=False)
             result.save(made.quantized(target), overwrite=True)
-        # Last, for it says that the others are whole.
+        # Last: its presence marks the other files as complete.
         np.savez(made.feeds, **feeds)
     return Prepared(name, made.folder, _refused(made, feeds))
 
 
 def _refused(made: Prepared, feeds: Arrays) -> str | None:
-    """Write the bundle; what the compiler says where it refuses."""
+    """Write the bundle; the compiler's message if it refuses the model, else None."""
     model = ir.load(made.quantized(OWN))
     for value in model.graph.inputs:
         value.shape = ir.Shape(feeds[value.name or ""].shape)
@@ -127,7 +127,7 @@ def _refused(made: Prepared, feeds: Arrays) -> str | None:
 
 
 def _cache() -> Path:
-    """A folder named after all sources that the files follow from; those of older sources go."""
+    """A cache folder keyed by the hash of all sources that the files depend on; removes older ones."""
     digest = hashlib.sha256()
     for place in (ROOT / "src", ROOT / "benchmarks" / "networks", Path(__file__)):
         for source in sorted(place.rglob("*.*") if place.is_dir() else [place]):

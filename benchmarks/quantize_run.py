@@ -1,9 +1,9 @@
-"""One quantization in a process of its own: prints its seconds and its peak memory as JSON.
+"""One quantization in a separate process: prints its seconds and its peak memory as JSON.
 
     python -m benchmarks.quantize_run TOOL MODEL CALIBRATION.npz OUTPUT
 
-Modules are imported before the clock starts. Octavo reads the file by itself; the peers are handed its
-arrays, loaded before the clock starts.
+Modules are imported before the clock starts. Octavo reads the file itself; the peers get its arrays, loaded before
+the clock starts.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FORWARD_BATCH = 32
 
 
 def bare_forward(model: Path, samples: Arrays) -> float:
-    """Seconds that ONNX Runtime takes to open the float model and run it over the samples."""
+    """The seconds that ONNX Runtime takes to open the float model and run it on the samples."""
     start = time.perf_counter()
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     for batch in batches(samples, FORWARD_BATCH):
@@ -34,7 +34,7 @@ def bare_forward(model: Path, samples: Arrays) -> float:
 
 
 def peak_bytes() -> int:
-    """Highest resident memory of this process; Linux counts it anew at exec, getrusage does not."""
+    """The peak resident memory of this process in bytes; Linux resets VmHWM at exec, getrusage does not."""
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))

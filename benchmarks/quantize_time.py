@@ -2,12 +2,11 @@
 
     python -m benchmarks.quantize_time [CASE ...] [--repeats N] [--cases FOLDER] [--json PATH]
 
-Each quantization runs in a process of its own (benchmarks/quantize_run.py). A ratio is the median over the
+Each quantization runs in a separate process (benchmarks/quantize_run.py). A ratio is the median over the
 rounds of peer seconds / Octavo seconds in the same round: above 1, Octavo is faster. `pass / forward` is
-the seconds of Octavo's calibration pass over those of bare float inference of the same 3,000 samples, the
-opening of the model counted in both. Memory is
-Octavo's peak with 3,000 samples over that with 300, the calibration samples repeated, with noise where
-they are floats.
+the seconds of Octavo's calibration pass divided by those of float inference of the same 3,000 samples, both
+including the opening of the model. Memory is Octavo's peak with 3,000 samples divided by that with 300, the
+calibration samples repeated, float inputs with noise.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ NOISE = 0.01  # of the standard deviation of the samples
 
 
 def measure(case: Case, repeats: int) -> dict[str, Any]:
-    """All figures of one case; a tool that fails has None in place of its figures."""
+    """All figures of one case; None for a tool that fails."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         samples = place / "calib.npz"
@@ -57,7 +56,7 @@ def measure(case: Case, repeats: int) -> dict[str, Any]:
 
 
 def run(tool: str, model: Path, samples: Path, place: Path) -> dict[str, float] | None:
-    """One quantization in its own process; None if it fails, and its complaint's last line on stderr."""
+    """One quantization in a separate process; None if it fails, with the last line of its error on stderr."""
     output = place / f"{tool}.onnx"
     output.unlink(missing_ok=True)
     command = [sys.executable, "-m", "benchmarks.quantize_run", tool, *map(str, (model, samples, output))]
@@ -72,7 +71,7 @@ def run(tool: str, model: Path, samples: Path, place: Path) -> dict[str, float] 
 
 
 def against(rounds: list[dict[str, dict[str, float] | None]], tool: str) -> dict[str, float] | None:
-    """Median seconds, peak memory and ratios of one peer; None where it failed."""
+    """Median seconds, peak memory and ratios of one peer; None if it failed."""
     pairs = [(peer, own) for each in rounds if (peer := each[tool]) and (own := each["octavo"])]
     if not pairs:
         return None
@@ -95,7 +94,7 @@ def with_samples(case: Case, count: int, place: Path) -> dict[str, float]:
 
 
 def repeated(calibration: Arrays, count: int) -> Arrays:
-    """`count` samples: the given ones over and over, each float array with fresh noise."""
+    """`count` samples: the calibration samples repeated, float arrays with new noise in every copy."""
     rng = np.random.default_rng(0)
     rows = np.arange(count) % len(next(iter(calibration.values())))
     arrays = {name: array[rows] for name, array in calibration.items()}
@@ -107,7 +106,7 @@ def repeated(calibration: Arrays, count: int) -> Arrays:
 
 
 def row(figures: dict[str, Any]) -> list[str]:
-    """One line of the table."""
+    """One row of the table."""
     peers = [figures["peers"][tool] for tool in PEERS]
     return [
         figures["case"],

@@ -1,8 +1,8 @@
-"""Latency of each case in ONNX Runtime: the INT8 models of Octavo and of ONNX Runtime's quantizer beside the float one.
+"""Latency of each case in ONNX Runtime: INT8 models of Octavo and of ONNX Runtime's quantizer against the float model.
 
     python -m benchmarks.quantizers [CASE ...] [--batch N] [--threads N] [--seconds S] [--cases FOLDER] [--json PATH]
 
-All models of a case are timed in turn, round after round, on the same samples. A ratio is the median over the
+All models of a case are interleaved in rounds on the same samples. A ratio is the median over the
 rounds of float milliseconds / INT8 milliseconds of the same round: above 1, INT8 is faster. In brackets, the
 quartiles of the ratio.
 """
@@ -46,7 +46,7 @@ def against_float(times: Mapping[str, list[float]], tool: str) -> dict[str, Any]
 
 
 def row(figures: dict[str, Any]) -> list[str]:
-    """One line of the table."""
+    """One row of the table."""
     tools = figures["tools"]
     milliseconds = [f"{tools[tool]['milliseconds']:.3f}" for tool in ("float", "octavo")]
     return [figures["case"], *milliseconds, *(cell(tools[tool]) for tool in COMPARED)]

@@ -1,10 +1,10 @@
-"""What the page of a result costs: a network of 200 convolutions, quantized and then drawn.
+"""Time and size of the report page of a network of 200 convolutions.
 
     python -m benchmarks.report_time
 
-Seconds of the quantization with its checks, seconds of the page (the plotting library's import included), the share
-that this adds, and the size of the file. The bundle of Vega, kept in the user's cache, is made before the clock starts;
-what that takes once on a machine is stated by itself.
+Prints the seconds of the quantization with its checks, the seconds of the page (including the import of the plotting
+library), their ratio, and the size of the file. The Vega bundle, kept in the user's cache, is built before the clock
+starts; that one-time cost is printed separately.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LAYERS, _CHANNELS, _SIDE, _SAMPLES = 200, 64, 28, 128
 
 
 def main() -> None:
-    """Measure, and print one line."""
+    """Measure and print one line."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--json", type=Path, default=None, help="write the figures there")
     chosen = options.parse_args()
@@ -56,7 +56,7 @@ def measured() -> dict[str, float]:
 
 
 def network() -> onnx.ModelProto:
-    """200 convolutions in a row, each with its ReLU, of random weights."""
+    """A chain of 200 convolutions, each followed by Relu, with random weights."""
     rng, nodes, weights = np.random.default_rng(1), [], []
     for place in range(_LAYERS):
         array = (rng.normal(size=(_CHANNELS, _CHANNELS, 3, 3)) / np.sqrt(4.5 * _CHANNELS)).astype(np.float32)
@@ -70,7 +70,7 @@ def network() -> onnx.ModelProto:
 
 
 def _bundled() -> float:
-    """Seconds that bundling Vega takes where no cache has it; the user's own cache is filled too."""
+    """The seconds of bundling Vega without a cache; fills the user's cache too."""
     from octavo.report.html.library import vega
 
     vega()

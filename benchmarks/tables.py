@@ -1,4 +1,4 @@
-"""How figures leave the benchmarks: Markdown on stdout, JSON in a file, the machine named in both."""
+"""Output of the benchmarks: Markdown on stdout, JSON in a file, both with the machine's description."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def markdown(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores this process may use, and versions of what is measured."""
+    """Processor, number of cores available to this process, and versions of the measured libraries."""
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -37,7 +37,7 @@ def machine_line() -> str:
 
 
 def write_json(path: Path | None, results: Sequence[dict[str, Any]]) -> None:
-    """Write the machine and the results to `path`, or nothing where it is None."""
+    """Write the machine and the results to `path`, or nothing if it is None."""
     if path is not None:
         text = json.dumps({"machine": machine(), "results": list(results)}, indent=2)
         path.write_text(text + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The quantizers that are compared, each as one function: float model and samples in, INT8 file out."""
+"""The compared quantizers as functions from a float model and samples to an INT8 file."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 import octavo
 from benchmarks.cases import Arrays
 
-# What ONNX Runtime's calibrators take per step; measured: faster for them than one sample at a time.
+# Samples per step of ONNX Runtime's calibrators; measured to be faster than one sample at a time.
 READER_BATCH = 10
 TARGET = "x86-vnni"
-# Arrays whose first axis counts samples, or batches of any length one by one.
+# Arrays with one sample per row, or an iterable of batches of any length.
 Calibration = Arrays | list[Arrays]
 Tool = Callable[[Path, Calibration, Path], None]
 
 
 def quantize_octavo(model: Path, calibration: Calibration, output: Path) -> None:
-    """Octavo with default flags; like the peers, without a comparison of layers and latencies afterwards."""
+    """Octavo with default flags, without the layer errors and timing that the peers do not measure either."""
     octavo.quantize(model, calibration=calibration, target=TARGET, verify=False).save(output)
 
 
@@ -38,7 +38,7 @@ def ort_recommended(method: CalibrationMethod) -> Tool:
 
     def quantize(model: Path, calibration: Calibration, output: Path) -> None:
         prepared = output.with_suffix(".prepared.onnx")
-        with redirect_stdout(StringIO()):  # the calibrators print their course
+        with redirect_stdout(StringIO()):  # the calibrators print their progress
             prepare(model, prepared)
             quantize_static(
                 prepared,
@@ -54,8 +54,8 @@ def ort_recommended(method: CalibrationMethod) -> Tool:
 
 
 def prepare(model: Path, prepared: Path) -> None:
-    """ONNX Runtime's pre-processing, without symbolic shapes where it cannot infer them (as it advises)."""
-    with chdir(prepared.parent):  # where shapes cannot be inferred it leaves a model in the working directory
+    """ONNX Runtime's pre-processing, without symbolic shapes if it cannot infer them (as its message advises)."""
+    with chdir(prepared.parent):  # it leaves a model in the working directory if it cannot infer shapes
         try:
             quant_pre_process(model, prepared)
         except Exception as error:
@@ -65,7 +65,7 @@ def prepare(model: Path, prepared: Path) -> None:
 
 
 def quantize_nncf(preset: str) -> Tool:
-    """NNCF with its default flags; "accurate" corrects biases the slow way. Needs the package nncf."""
+    """NNCF with its default flags; `accurate` selects its slow bias correction. Needs the package nncf."""
 
     def quantize(model: Path, calibration: Calibration, output: Path) -> None:
         import nncf
@@ -111,7 +111,7 @@ TOOLS: dict[str, Tool] = {
     "ort-entropy": ort_recommended(CalibrationMethod.Entropy),
     "ort-percentile": ort_recommended(CalibrationMethod.Percentile),
 }
-# Beside them where accuracy is compared.
+# Additional tools of the accuracy comparison.
 ACCURATE: dict[str, Tool] = {
     "nncf": quantize_nncf("default"),
     "nncf-accurate": quantize_nncf("accurate"),
@@ -121,12 +121,12 @@ ACCURATE: dict[str, Tool] = {
 
 
 def quiet() -> None:
-    """Keep the peers' warnings, which they log by the dozen, out of the tables."""
+    """Silence the warnings that the peers log."""
     logging.disable(logging.WARNING)
 
 
 class Reader(CalibrationDataReader):  # type: ignore[misc]
-    """The samples as ONNX Runtime's calibrators read them, arrays `READER_BATCH` rows at a time."""
+    """A data reader for ONNX Runtime's calibrators; yields arrays in batches of `READER_BATCH` rows."""
 
     def __init__(self, calibration: Calibration) -> None:
         self._batches = iter(calibration) if isinstance(calibration, list) else batches(calibration, READER_BATCH)
@@ -143,7 +143,7 @@ def batches(arrays: Arrays, size: int) -> Iterator[Arrays]:
 
 
 def own_lengths(arrays: Arrays) -> Calibration:
-    """Texts one by one, each at its own length: padding would enter the peers' ranges. Other data as they are."""
+    """Texts one at a time without padding, which would widen the peers' ranges; other data unchanged."""
     if "attention_mask" not in arrays:
         return arrays
     lengths = arrays["attention_mask"].sum(axis=1)

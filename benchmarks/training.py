@@ -1,11 +1,11 @@
-"""What training brings back where every other rung has been tried, from the ONNX file and calibration data alone.
+"""Accuracy that the training rung recovers after all other rungs, from the ONNX file and calibration data alone.
 
     python -m benchmarks.training dscnn_kws                 # weights and activations of 4 bits
     python -m benchmarks.training --bits 8 dscnn_kws_rescaled minilm_sts
 
-For each case: the metric of the float model, the drop without and with training on the part of the evaluation data
-that chose nothing, the share that came back, the seconds that training took, and how the converted model compares with
-the trained network's own forward pass: outputs that are the same, and the same top-1.
+For each case: the metric of the float model, the drop without and with training on the judging set, the share of the
+drop recovered, the seconds of training, and the agreement of the converted model with the forward pass of the trained
+network: equal outputs, and equal top-1.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def measured(case: cases.Case, bits: int, rungs: str) -> dict[str, Any]:
 
 
 def quantized(case: cases.Case, bits: int, rungs: str) -> QuantizationResult:
-    """The case after these rungs; what is measured on chose nothing."""
+    """The case quantized with these rungs; its metric is of the judging set."""
     evaluation = octavo.evaluation.custom(case.metric, {**case.evaluation, **case.reference})
     return octavo.quantize(
         str(case.model),
@@ -73,7 +73,7 @@ def quantized(case: cases.Case, bits: int, rungs: str) -> QuantizationResult:
 
 
 def forward_against_integers(case: cases.Case, result: QuantizationResult) -> dict[str, float]:
-    """The trained network's forward pass against the converted model in ONNX Runtime, on the evaluation data."""
+    """The trained network's forward pass compared with the converted model in ONNX Runtime, on the evaluation data."""
     import torch
 
     network = octavo.torch.trainable(result.state)

@@ -1,7 +1,7 @@
-"""One engine in a process of its own: python -m benchmarks.worker ENGINE MODEL FEEDS.npz THREADS
+"""One engine in a separate process: python -m benchmarks.worker ENGINE MODEL FEEDS.npz THREADS
 
-For every number of seconds read from stdin it runs the model for about so long, and prints the median milliseconds of
-a run. The first fifth of that time does not count: then memory that others have pushed out of the caches comes back.
+For every number of seconds read from stdin it runs the model for about that long and prints the median milliseconds
+of a run. The first fifth of the time is a warm-up: it refills the caches that other processes have evicted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def openvino(model: Path, feeds: Arrays, threads: int, **config: Any) -> Run:
 
 
 def openvino_fp32(model: Path, feeds: Arrays, threads: int) -> Run:
-    """Where the processor has it, OpenVINO computes float models in bfloat16 unless told otherwise."""
+    """Force float32: OpenVINO runs float models in bfloat16 by default if the processor supports it."""
     return openvino(model, feeds, threads, INFERENCE_PRECISION_HINT="f32")
 
 
@@ -64,7 +64,7 @@ ENGINES: dict[str, Callable[[Path, Arrays, int], Run]] = {
 
 
 def median_run(run: Run, seconds: float) -> float:
-    """Median milliseconds of the runs of so many seconds."""
+    """Median milliseconds of a run, measured over `seconds`."""
     begin = time.perf_counter()
     while time.perf_counter() - begin < _WARM_UP * seconds:
         run()

@@ -1,4 +1,4 @@
-"""Networks of real size, of random weights that stay in range: for speed, which does not ask what they have learned."""
+"""Full-size networks with random weights that keep activations in range: for latency, which needs no training."""
 
 from __future__ import annotations
 

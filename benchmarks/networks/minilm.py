@@ -1,4 +1,4 @@
-"""The encoder of MiniLM-L6 (Wang et al. 2020): six layers of BERT, from embeddings of 128 tokens on."""
+"""The encoder of MiniLM-L6 (Wang et al. 2020): six BERT layers on the embeddings of 128 tokens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EPSILON = 1e-12
 
 
 class Attention(nn.Module):
-    """Of every token to all tokens, as BERT exports it: products, their scale and Softmax as they are written."""
+    """Multi-head self-attention as BERT exports it: separate MatMul, scale and Softmax nodes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class Attention(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention and two products with an exact GELU between them; each sum is normalized."""
+    """Attention and two dense layers with an exact GELU between them; layer normalization after each residual add."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Layer(nn.Module):
 
 
 def make() -> nn.Module:
-    """Of random weights, small enough that attention is not all on one token."""
+    """Random weights, small enough that attention does not collapse to one token."""
     module = nn.Sequential(*(Layer() for _ in range(_LAYERS)))
     for each in module.modules():
         if isinstance(each, nn.Linear):

@@ -7,7 +7,7 @@ from torch import nn
 
 from benchmarks.networks.network import Network
 
-# Expansion, channels, blocks, stride of the first.
+# Expansion, channels, blocks, stride of the first block.
 _STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),
@@ -28,7 +28,7 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups:
 
 
 class InvertedResidual(nn.Module):
-    """Wider by 1x1, depthwise 3x3, narrower by 1x1; added to its input where both are alike."""
+    """1x1 expansion, depthwise 3x3, 1x1 projection; residual add where the shapes are equal."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class InvertedResidual(nn.Module):
 
 
 def make() -> nn.Module:
-    """Of random weights."""
+    """Build it with random weights."""
     layers: list[nn.Module] = [*convolution(3, _FIRST, 3, 2), nn.ReLU6()]
     channels = _FIRST
     for expansion, outputs, blocks, stride in _STAGES:

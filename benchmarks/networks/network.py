@@ -1,4 +1,4 @@
-"""What is said of a network, and how it becomes an ONNX model."""
+"""A network's description, and its conversion to an ONNX model."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _SETTLING = 4
 
 @dataclass(frozen=True)
 class Network:
-    """A network by its name.
+    """A network to measure.
 
     Attributes:
-        make: builds it, with random weights.
-        shape: of one sample, the batch of 1 in front included.
+        make: builds it with random weights.
+        shape: input shape of one sample, including the batch axis of 1.
     """
 
     name: str
@@ -29,21 +29,21 @@ class Network:
     shape: tuple[int, ...]
 
     def model(self) -> ir.Model:
-        """In ONNX; always the same weights."""
+        """The ONNX model; the weights are deterministic."""
         torch.manual_seed(0)
         module = self.make()
         settle(module, torch.from_numpy(self.samples(_SETTLING)))
         return octavo.torch.to_onnx(module, torch.zeros(self.shape))
 
     def samples(self, count: int) -> np.ndarray:
-        """So many normal ones."""
+        """`count` samples of normally distributed values."""
         rng = np.random.default_rng(count)
         return rng.standard_normal((count, *self.shape[1:]), dtype=np.float32)
 
 
 @torch.no_grad()
 def settle(module: nn.Module, samples: torch.Tensor) -> None:
-    """Let batch norms take their statistics from samples, so that activations neither vanish nor explode."""
+    """Set the batch norm statistics from samples, so that activations neither vanish nor explode."""
     norms = [each for each in module.modules() if isinstance(each, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0

@@ -1,4 +1,4 @@
-"""ResNet-50 (He et al. 2016), the stride in the middle convolution of a block as usual today."""
+"""ResNet-50 v1.5 (He et al. 2016, with the stride in the 3x3 convolution of a block)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 from benchmarks.networks.network import Network
 
 _EXPANSION = 4
-_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # width, blocks, stride of the first
+_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))  # width, blocks, stride of the first block
 _CLASSES = 1000
 
 
@@ -20,7 +20,7 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.S
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1, and the shortcut added."""
+    """1x1, 3x3 and 1x1 convolutions, and the residual add."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Bottleneck(nn.Module):
 
 
 def make() -> nn.Module:
-    """Of random weights."""
+    """Build it with random weights."""
     layers: list[nn.Module] = [convolution(3, 64, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1)]
     channels = 64
     for width, blocks, stride in _STAGES:
