@@ -1,4 +1,4 @@
-// What a session is fitted to, and runs on arrays that are just so.
+// The input and output shapes of a session, and a fast path for arrays that match them exactly.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -11,23 +11,24 @@
 
 namespace octavo {
 
-// Inputs, or outputs; a model that has more goes the long way.
-inline constexpr std::size_t kMostArrays = 8;
+// Maximum number of inputs, and of outputs, on the fast path.
+inline constexpr std::size_t kMaxArrays = 8;
 
-// The tensors of a session, as they are between two fits; the number of fits before.
+// The tensors of a session at its current shapes; `number` counts the resizes before.
 struct Tensors {
   std::vector<octavo_tensor> inputs, outputs;
   unsigned long number;
 };
 
 inline Tensors tensors_of(const octavo_session* session, unsigned long number) {
-  Tensors found{{}, {}, number};
+  Tensors tensors{{}, {}, number};
   octavo_tensor tensor;
-  while (octavo_session_input_info(session, found.inputs.size(), &tensor) == OCTAVO_OK) found.inputs.push_back(tensor);
-  while (octavo_session_output_info(session, found.outputs.size(), &tensor) == OCTAVO_OK) {
-    found.outputs.push_back(tensor);
+  while (octavo_session_input_info(session, tensors.inputs.size(), &tensor) == OCTAVO_OK)
+    tensors.inputs.push_back(tensor);
+  while (octavo_session_output_info(session, tensors.outputs.size(), &tensor) == OCTAVO_OK) {
+    tensors.outputs.push_back(tensor);
   }
-  return found;
+  return tensors;
 }
 
 class Fit {
@@ -44,11 +45,11 @@ class Fit {
   unsigned long number() const { return number_; }
   std::size_t inputs() const { return inputs_.size(); }
   std::size_t outputs() const { return outputs_.size(); }
-  bool is_small() const { return inputs() <= kMostArrays && outputs() <= kMostArrays; }
+  bool is_small() const { return inputs() <= kMaxArrays && outputs() <= kMaxArrays; }
   const nb::str& input_name(std::size_t i) const { return input_names_[i]; }
   const nb::str& output_name(std::size_t i) const { return output_names_[i]; }
 
-  // Whether the object is just what input i takes: its memory, then.
+  // Whether the object is an array that matches input i exactly; if so, its buffer is in `memory`.
   bool take(std::size_t i, PyObject* object, Memory& memory) const {
     return Py_TYPE(object) == reinterpret_cast<PyTypeObject*>(array_.ptr()) &&
            memory.take(object, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) && is_of(*memory, inputs_[i]);
@@ -61,25 +62,26 @@ class Fit {
   unsigned long number_;
   std::vector<octavo_tensor> inputs_;
   nb::object array_;
-  std::vector<Maker> outputs_;
+  std::vector<ArrayFactory> outputs_;
   std::vector<nb::str> input_names_, output_names_;
 };
 
-// One run: arrays for its inputs are found, those for its outputs made.
-class Quick {
+// One run on the fast path: borrows the input buffers and allocates the output arrays.
+class FastRun {
  public:
-  // input(i) is a borrowed object, or null. False if it takes the long way, with its conversions and its messages.
+  // input(i) is a borrowed reference, or null. False if the caller must use the slow path, which converts arrays and
+  // reports errors.
   template <class Input>
   bool prepare(const Fit& fit, const Input& input) {
     for (std::size_t i = 0; i < fit.inputs(); ++i) {
       PyObject* object = input(i);
-      if (object == nullptr || !fit.take(i, object, memory_[i])) return false;
-      from_[i] = {memory_[i]->buf, static_cast<std::size_t>(memory_[i]->len)};
+      if (object == nullptr || !fit.take(i, object, input_memory_[i])) return false;
+      from_[i] = {input_memory_[i]->buf, static_cast<std::size_t>(input_memory_[i]->len)};
     }
     for (std::size_t i = 0; i < fit.outputs(); ++i) {
       results_[i] = fit.make(i);
-      if (!made_[i].take(results_[i].ptr(), PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)) return false;
-      to_[i] = {made_[i]->buf, static_cast<std::size_t>(made_[i]->len)};
+      if (!result_memory_[i].take(results_[i].ptr(), PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE)) return false;
+      to_[i] = {result_memory_[i]->buf, static_cast<std::size_t>(result_memory_[i]->len)};
     }
     return true;
   }
@@ -92,10 +94,10 @@ class Quick {
   const nb::object& result(std::size_t i) const { return results_[i]; }
 
  private:
-  std::array<Memory, kMostArrays> memory_, made_;
-  std::array<octavo_input, kMostArrays> from_;
-  std::array<octavo_output, kMostArrays> to_;
-  std::array<nb::object, kMostArrays> results_;
+  std::array<Memory, kMaxArrays> input_memory_, result_memory_;
+  std::array<octavo_input, kMaxArrays> from_;
+  std::array<octavo_output, kMaxArrays> to_;
+  std::array<nb::object, kMaxArrays> results_;
 };
 
 }  // namespace octavo

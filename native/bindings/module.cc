@@ -1,4 +1,4 @@
-// The kernels as Python sees them. Arrays are checked here; what is below trusts its arguments.
+// Python bindings of the kernels. Arrays are checked here; the kernels trust their arguments.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
@@ -41,7 +41,7 @@ std::vector<std::string> names(std::span<const Kernels* const> sets) {
   return found;
 }
 
-// An instruction set's kernels; the empty name stands for the one that is chosen.
+// The kernels of an instruction set; an empty name selects the best supported one.
 const Kernels& kernels_of(const std::string& name) {
   std::string error;
   const Kernels* found = name.empty() ? chosen(error) : find(name, error);
@@ -65,7 +65,7 @@ void dequantize_s8(const Kernels& kernels, Read<std::int8_t> q, float scale, int
   kernels.dequantize_s8(q.data(), q.size(), {scale, zero_point, 0, 0}, x.data());
 }
 
-// Of each of `rows` equal parts, every `stride`-th value counts.
+// Updates `bins` with every `stride`-th value of each of `rows` equal parts.
 nb::tuple sketch(const Kernels& kernels, Read<float> x, std::size_t rows, std::size_t stride,
                  Write<std::int64_t> bins) {
   require(bins.size() == kBins, "the histogram has the wrong size");
@@ -73,7 +73,7 @@ nb::tuple sketch(const Kernels& kernels, Read<float> x, std::size_t rows, std::s
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   Ends ends{kInfinity, -kInfinity, 0, 0};
   const std::size_t length = x.size() / rows;
-  // Beyond the length they are all the same, and sums of large ones would wrap.
+  // Strides beyond the length are equivalent, and large ones would overflow.
   stride = std::min(stride, std::max<std::size_t>(length, 1));
   {
     nb::gil_scoped_release others;
@@ -84,9 +84,9 @@ nb::tuple sketch(const Kernels& kernels, Read<float> x, std::size_t rows, std::s
   return nb::make_tuple(ends.low, ends.high, ends.nans, ends.infs);
 }
 
-// Name, type, repeat (numbered as the enumerations are) and the names that a choice selects from.
+// Name, type and repeat (as numbers of their enumerations), and the names of a choice's alternatives.
 using AttributeRow = std::tuple<std::string, int, int, std::vector<std::string>>;
-// Number, name, whether 16-bit tensors are taken, attributes.
+// Number, name, whether 16-bit tensors are accepted, attributes.
 using OperatorRow = std::tuple<int, std::string, bool, std::vector<AttributeRow>>;
 
 std::vector<OperatorRow> operators() {
@@ -114,7 +114,7 @@ using WriteMatrix = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 template <class T>
 using Columns = std::optional<Read<T>>;
 
-// What every product has; the outputs add their own.
+// A GEMM with the parameters common to all output types.
 std::unique_ptr<Product> product(const Kernels& kernels, ReadMatrix<std::int8_t> b, bool a_signed, int a_zero,
                                  Columns<std::int32_t> b_zero, Columns<std::int32_t> bias) {
   const std::size_t n = b.shape(1);

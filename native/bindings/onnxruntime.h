@@ -1,5 +1,5 @@
-// What an operator of our own needs of ONNX Runtime's C API. ONNX Runtime's wheels come without headers, and promise
-// that what stands in these two tables keeps its place (onnxruntime_c_api.h: both only grow at their ends).
+// The part of ONNX Runtime's C API that a custom operator needs. ONNX Runtime's wheels have no headers; its ABI
+// guarantees that the entries of these two tables keep their positions (onnxruntime_c_api.h: only appended to).
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ inline constexpr int kInt64 = 7;
 inline constexpr int kRequired = 0;
 inline constexpr int kInvalidArgument = 2;
 
-// OrtApi, up to the last function that is called here.
+// OrtApi, up to the last function called here.
 struct Api {
   Status* (*create_status)(int code, const char* message);
   void* unused_1[25];
@@ -61,7 +61,7 @@ struct ApiBase {
   const char* (*version)();
 };
 
-// OrtCustomOp of version 16: what is null is not asked for by a runtime that reads the version.
+// OrtCustomOp of version 16: a runtime that reads the version does not call the entries that are null.
 struct Operator {
   std::uint32_t version;
   void* create_16;

@@ -1,4 +1,4 @@
-// A prepared product for Python: b packed, the vectors of its columns padded to whole panels.
+// A GEMM with a constant rhs for Python: b is packed, per-column vectors are padded to whole panels.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace octavo {
 
-// Memory at the start of a cache line.
+// Memory aligned to a cache line.
 class Aligned {
  public:
   explicit Aligned(std::size_t bytes) : data_(new (kLine) std::byte[bytes]), bytes_(bytes) {}
@@ -44,7 +44,7 @@ class Product {
   void set_bias(const std::int32_t* values) { gemm_.bias = padded(bias_, values); }
   void set_multiplier(const float* values) { gemm_.multiplier = padded(multiplier_, values); }
 
-  // c = a b; rows are as long as k and n say.
+  // c = a * b; rows of a and c are contiguous.
   void run(const std::uint8_t* a, std::size_t m, void* c) {
     const std::size_t needed = kernels_->gemm_scratch(m, gemm_.k);
     if (scratch_.bytes() < needed) scratch_ = Aligned(needed);
@@ -58,10 +58,10 @@ class Product {
 
  private:
   template <class T>
-  const T* padded(std::vector<T>& held, const T* values) {
-    held.assign(values, values + gemm_.n);
-    held.resize(panels(gemm_.n) * kPanelColumns);
-    return held.data();
+  const T* padded(std::vector<T>& storage, const T* values) {
+    storage.assign(values, values + gemm_.n);
+    storage.resize(panels(gemm_.n) * kPanelColumns);
+    return storage.data();
   }
 
   const Kernels* kernels_;

@@ -1,4 +1,4 @@
-// The runtime as Python sees it, through its C ABI.
+// Python bindings of the runtime, through its C ABI.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -24,12 +24,12 @@ namespace octavo {
 
 namespace nb = nanobind;
 
-using Given = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
-using Made = nb::ndarray<nb::c_contig, nb::device::cpu>;
-// Name, element type as octavo_dtype numbers it, shape, and of each axis the name of its size, as octavo_axis has it.
+using InputArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using OutputArray = nb::ndarray<nb::c_contig, nb::device::cpu>;
+// Name, element type (octavo_dtype), shape, and the size name of cost axis (octavo_axis), if it has one.
 using Spec = std::tuple<std::string, int, std::vector<std::int64_t>, std::vector<std::optional<std::string>>>;
 
-// An operator's name and kind, runs that were timed, their nanoseconds; and of one run bytes and multiply-adds.
+// An operator's name and kind, timed runs and their total nanoseconds; bytes and multiply-adds per run.
 using Cost = std::tuple<std::string, std::string, std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>;
 
 inline void succeed(octavo_status status, const octavo_error& error) {
@@ -55,7 +55,7 @@ class BundleModel {
  private:
   template <class Info, class Axis>
   std::vector<Spec> specs(std::size_t count, const Info& info, const Axis& axis) const {
-    std::vector<Spec> found;
+    std::vector<Spec> results;
     for (std::size_t i = 0; i < count; ++i) {
       octavo_tensor tensor;
       info(model_, i, &tensor);
@@ -65,15 +65,15 @@ class BundleModel {
         axis(model_, i, j, &one);
         if (one.name != nullptr) names[j] = one.name;
       }
-      found.emplace_back(tensor.name, tensor.dtype, std::vector(tensor.shape, tensor.shape + tensor.rank), names);
+      results.emplace_back(tensor.name, tensor.dtype, std::vector(tensor.shape, tensor.shape + tensor.rank), names);
     }
-    return found;
+    return results;
   }
 
   octavo_model* model_ = nullptr;
 };
 
-// Threads may call it: one runs, the others wait.
+// Thread-safe: runs are serialized.
 class BundleSession {
  public:
   BundleSession(const BundleModel& model, std::uint32_t threads) {
@@ -99,36 +99,36 @@ class BundleSession {
     const Tensors now = resized(shapes);
     auto fit = std::make_shared<const Fit>(now);
     if (now.number == fits_) fit_ = std::move(fit);
-    std::vector<std::vector<std::int64_t>> found;
-    for (const octavo_tensor& each : now.outputs) found.emplace_back(each.shape, each.shape + each.rank);
-    return found;
+    std::vector<std::vector<std::int64_t>> results;
+    for (const octavo_tensor& tensor : now.outputs) results.emplace_back(tensor.shape, tensor.shape + tensor.rank);
+    return results;
   }
 
-  // Runs on arrays in the order of the inputs and gives the output or a tuple of several; or None where they are not
-  // just what the session is fitted to, or it is busy.
+  // Runs on arrays in the order of the inputs and returns the output, or a tuple of several; None if the arrays do not
+  // match the session's shapes exactly or the session is busy.
   nb::object run_quickly(const nb::tuple& arrays) {
     const std::shared_ptr<const Fit> fit = fit_;
-    Quick quick;
+    FastRun fast_run;
     if (arrays.size() != fit->inputs() || !fit->is_small()) return nb::none();
-    if (!quick.prepare(*fit, [&](std::size_t i) { return PyTuple_GET_ITEM(arrays.ptr(), i); })) return nb::none();
-    if (!finish(*fit, quick)) return nb::none();
-    if (fit->outputs() == 1) return quick.result(0);
+    if (!fast_run.prepare(*fit, [&](std::size_t i) { return PyTuple_GET_ITEM(arrays.ptr(), i); })) return nb::none();
+    if (!finish(*fit, fast_run)) return nb::none();
+    if (fit->outputs() == 1) return fast_run.result(0);
     nb::list results;
-    for (std::size_t i = 0; i < fit->outputs(); ++i) results.append(quick.result(i));
+    for (std::size_t i = 0; i < fit->outputs(); ++i) results.append(fast_run.result(i));
     return nb::tuple(results);
   }
 
-  // The same of a dictionary by name, which gives one.
+  // The same with dictionaries by name for inputs and outputs.
   nb::object run_feeds_quickly(const nb::handle& feeds) {
     const std::shared_ptr<const Fit> fit = fit_;
-    Quick quick;
+    FastRun fast_run;
     if (!PyDict_CheckExact(feeds.ptr()) || nb::len(feeds) != fit->inputs() || !fit->is_small()) return nb::none();
-    if (!quick.prepare(*fit, [&](std::size_t i) { return PyDict_GetItem(feeds.ptr(), fit->input_name(i).ptr()); })) {
+    if (!fast_run.prepare(*fit, [&](std::size_t i) { return PyDict_GetItem(feeds.ptr(), fit->input_name(i).ptr()); })) {
       return nb::none();
     }
-    if (!finish(*fit, quick)) return nb::none();
+    if (!finish(*fit, fast_run)) return nb::none();
     nb::dict results;
-    for (std::size_t i = 0; i < fit->outputs(); ++i) results[fit->output_name(i)] = quick.result(i);
+    for (std::size_t i = 0; i < fit->outputs(); ++i) results[fit->output_name(i)] = fast_run.result(i);
     return results;
   }
 
@@ -140,22 +140,22 @@ class BundleSession {
 
   std::vector<Cost> operators() {
     const auto one = lock();
-    std::vector<Cost> found;
+    std::vector<Cost> results;
     for (std::size_t i = 0; i < octavo_operator_count(session_); ++i) {
-      octavo_operator each;
-      octavo_operator_info(session_, i, &each);
-      found.emplace_back(each.name, each.kind, each.runs, each.nanoseconds, each.bytes, each.multiply_adds);
+      octavo_operator info;
+      octavo_operator_info(session_, i, &info);
+      results.emplace_back(info.name, info.kind, info.runs, info.nanoseconds, info.bytes, info.multiply_adds);
     }
-    return found;
+    return results;
   }
 
   std::size_t memory_bytes() const { return octavo_session_memory(session_); }
 
-  void run(const std::vector<Given>& inputs, const std::vector<Made>& outputs) {
+  void run(const std::vector<InputArray>& inputs, const std::vector<OutputArray>& outputs) {
     std::vector<octavo_input> from;
     std::vector<octavo_output> to;
-    for (const Given& array : inputs) from.push_back({array.data(), array.nbytes()});
-    for (const Made& array : outputs) to.push_back({array.data(), array.nbytes()});
+    for (const InputArray& array : inputs) from.push_back({array.data(), array.nbytes()});
+    for (const OutputArray& array : outputs) to.push_back({array.data(), array.nbytes()});
     octavo_error error;
     octavo_status status;
     {
@@ -167,7 +167,7 @@ class BundleSession {
   }
 
  private:
-  // Who waits for it holds no lock of Python's, and who has it runs no Python.
+  // To avoid deadlock, the GIL is released while waiting, and no Python code runs while the mutex is locked.
   std::unique_lock<std::mutex> lock() {
     std::unique_lock one(mutex_, std::try_to_lock);
     if (!one.owns_lock()) {
@@ -184,9 +184,9 @@ class BundleSession {
     return tensors_of(session_, ++fits_);
   }
 
-  bool finish(const Fit& fit, const Quick& quick) {
+  bool finish(const Fit& fit, const FastRun& fast_run) {
     const std::unique_lock one(mutex_, std::try_to_lock);
-    return one.owns_lock() && fit.number() == fits_ && quick.run(session_);
+    return one.owns_lock() && fit.number() == fits_ && fast_run.run(session_);
   }
 
   octavo_session* session_ = nullptr;

@@ -1,10 +1,11 @@
-// The operator Sketch of the domain "octavo" for ONNX Runtime: shows a tensor to its range sketch where the tensor
-// stands, while it still is in the cache, instead of writing it out as an output of the model.
+// The operator Sketch of the domain "octavo" for ONNX Runtime: updates the range sketch of a tensor during the run,
+// while the tensor is still in the cache, instead of making it an output of the model.
 //
 //   size = Sketch(x, samples), with the attributes sketches and tensor
 //
-// x: float32, any shape. samples: int64[2], how many samples of the batch count and how many ran. size: int64[1], how
-// many values x has. The attributes: the number under which the sketches are published, and which of them is meant.
+// x: float32, any shape. samples: int64[2], the number of samples in the batch without and with padding. size:
+// int64[1], the number of values in x. Attributes: the number under which the sketches are published, and the index
+// of the tensor's sketch.
 #include <exception>
 
 #include "bindings/onnxruntime.h"
@@ -81,7 +82,7 @@ class Kernel {
   std::shared_ptr<Sketches> sketches_;
 };
 
-// Runs `work` and converts exceptions to a status of ONNX Runtime.
+// Runs `work` and converts exceptions to an ONNX Runtime status.
 template <class Work>
 ort::Status* to_status(const ort::Api& api, const Work& work) noexcept {
   try {
@@ -128,12 +129,12 @@ const ort::Operator sketch{
 }  // namespace
 }  // namespace octavo
 
-// What ONNX Runtime calls in a library of operators: a session that registers this module's file knows Sketch.
+// The entry point of a custom operator library: ONNX Runtime calls it in a session that registers this module's file.
 extern "C" __attribute__((visibility("default"))) octavo::ort::Status* RegisterCustomOps(
     octavo::ort::Options* options, const octavo::ort::ApiBase* base) {
   using namespace octavo;
   const ort::Api* api = base->api(ort::kVersion);
-  if (api == nullptr) return nullptr;  // older than 1.16: the session then says that it lacks the operator
+  if (api == nullptr) return nullptr;  // older than 1.16: the session then reports the missing operator
   return to_status(*api, [&] {
     ort::Domain* domain = nullptr;
     succeed(api->create_domain("octavo", &domain));

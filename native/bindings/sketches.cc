@@ -42,7 +42,7 @@ void Sketches::take(std::size_t tensor, const float* x, std::size_t count, std::
   if (samples.count < samples.ran && first == samples.ran) count = count / samples.ran * samples.count;
   const bool divides = samples.count > 0 && count % samples.count == 0;
   const std::size_t size = divides ? count / samples.count : count;
-  // Odd: it does not fall in step with channels and rows, whose counts are mostly even.
+  // Odd, so that it does not alias with the channel and row counts, which are mostly even.
   const std::size_t stride = (size + histogram_values_ - 1) / histogram_values_ | 1;
   // If every value is counted, sample boundaries do not matter.
   const std::size_t length = stride == 1 ? count : size;

@@ -1,4 +1,4 @@
-// The range sketches that one pass over a model fills, a tensor each, from any thread.
+// The range sketches of one calibration pass, one per tensor; thread-safe.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -18,11 +18,11 @@ namespace octavo {
 
 namespace nb = nanobind;
 
-// Smallest and largest finite value; how many values were seen, were NaN, were infinite.
+// Smallest and largest finite value; counts of all values, NaN and infinities.
 using SketchState = std::tuple<float, float, std::uint64_t, std::uint64_t, std::uint64_t>;
 using Bins = nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-// A batch: how many samples count, and how many ran, padding among them.
+// The number of samples in a batch without padding (`count`) and with it (`ran`).
 struct Samples {
   std::size_t count;
   std::size_t ran;
@@ -30,19 +30,19 @@ struct Samples {
 
 class Sketches : public std::enable_shared_from_this<Sketches> {
  public:
-  // Of each sample of a tensor, at most so many values enter the histogram.
+  // At most `histogram_values` values per sample and tensor enter the histogram.
   Sketches(const Kernels& kernels, std::size_t tensors, std::size_t histogram_values)
       : kernels_(kernels), histogram_values_(histogram_values), sketches_(tensors) {}
   Sketches(const Sketches&) = delete;
   Sketches& operator=(const Sketches&) = delete;
 
-  // A number that stands for the sketches in a model, for as long as they live.
+  // Registers the sketches and returns the number by which a model refers to them while they exist.
   std::int64_t publish();
   std::size_t size() const { return sketches_.size(); }
-  // From here on `bins` is written and the state goes on; what a tensor shows before that is not taken in.
+  // Starts to observe the tensor from `state`, with its histogram in `bins`; earlier values are ignored.
   void start(std::size_t tensor, Bins bins, const SketchState& state);
   SketchState state(std::size_t tensor);
-  // Of `count` values whose first axis has `first` entries, those of the samples that count.
+  // Observes `count` values, without those of padding samples; `first` is the length of the first axis.
   void take(std::size_t tensor, const float* x, std::size_t count, std::size_t first, Samples samples);
 
  private:

@@ -1,4 +1,4 @@
-// Look-ups, sums over pixels, and panels packed while a model runs, against plain loops.
+// Table look-ups, sums over pixels, and packing at run time, compared with plain loops.
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
 #include "tests/check.h"
@@ -39,7 +39,7 @@ void test_add_pixels(const Kernels& kernels, Random& random, int round) {
 
 void test_pack_right(const Kernels& kernels, Random& random, int round) {
   const auto k = static_cast<std::size_t>(random.between(1, 70)), n = static_cast<std::size_t>(random.between(1, 70));
-  // Rows side by side, columns side by side, or neither.
+  // Contiguous rows, contiguous columns, or neither.
   const int order = random.between(0, 2);
   const std::size_t k_stride = order == 0 ? n + 3 : order == 1 ? 1 : 2, n_stride = order == 0 ? 1 : 2 * k + 1;
   const auto b = any_bytes(random, k * k_stride + n * n_stride);

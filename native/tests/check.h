@@ -1,4 +1,4 @@
-// What the tests of kernels need: random numbers, and a check that says what differed.
+// Random numbers, aligned memory and a comparison with a message, for the kernel tests.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ class Random {
     return z ^ z >> 31;
   }
 
-  // Of low..high.
+  // Uniform in low..high, inclusive.
   int between(int low, int high) {
     const std::uint64_t choices = static_cast<std::uint64_t>(high - low) + 1;
     return low + static_cast<int>(next() % choices);
@@ -39,7 +39,7 @@ class Random {
   std::uint64_t state_;
 };
 
-// Memory that starts a cache line, whatever the allocator gives.
+// Memory aligned to a cache line.
 class Scratch {
  public:
   explicit Scratch(std::size_t size) : memory_(size + kLine) {}
@@ -50,7 +50,7 @@ class Scratch {
   std::vector<std::uint8_t> memory_;
 };
 
-// Ends the program unless both hold the same bytes.
+// Exits with a message unless both have the same bytes.
 template <class T>
 void check_same(const std::vector<T>& found, const std::vector<T>& expected, const char* isa, const char* what,
                 int round) {

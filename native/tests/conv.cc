@@ -1,4 +1,4 @@
-// Convolutions of an instruction set against plain loops.
+// Convolutions of an instruction set compared with plain loops.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,7 +13,7 @@ namespace {
 
 std::size_t size(int value) { return static_cast<std::size_t>(value); }
 
-// An image, a window, and the product's constants; one output channel for each column of the weights.
+// An image, a window, and the GEMM's constants; every column of the weights is an output channel.
 struct Case {
   Pixels image{};
   Stride2d window{};
@@ -38,7 +38,7 @@ struct Case {
     measure();
   }
 
-  // The window of most depthwise convolutions, for which there is a kernel of its own; padding may be all it sees.
+  // The common depthwise window, which has a specialized kernel; a window may lie entirely in the padding.
   void make_3x3(Random& random) {
     image.w = size(random.pick({1, 2, 7, random.between(1, 24)}));
     window.kernel_h = window.kernel_w = 3;
@@ -54,7 +54,7 @@ struct Case {
     out_w = places(image.w + window.left, window.kernel_w, window.dilation_w, window.stride_w);
   }
 
-  // As many as fit, and perhaps one more, which padding at the end makes room for.
+  // The number of output positions that fit, plus one for odd lengths, which takes padding at the end.
   static std::size_t places(std::size_t length, std::size_t kernel, std::size_t dilation, std::size_t stride) {
     const std::size_t reach = (kernel - 1) * dilation + 1;
     return (length > reach ? (length - reach) / stride : 0) + 1 + (length % 2);
@@ -84,29 +84,29 @@ struct Case {
     product.zero_point = random.between(product.low, product.high);
   }
 
-  // Less the zero point, and 0 outside the image.
-  int centred(std::size_t y, std::size_t x, std::size_t channel) const {
+  // The pixel minus the zero point; 0 outside the image.
+  int centered(std::size_t y, std::size_t x, std::size_t channel) const {
     if (y < window.top || x < window.left || y - window.top >= image.h || x - window.left >= image.w) return 0;
     const std::size_t pixel = (y - window.top) * image.w + x - window.left;
     const std::uint8_t byte = image.data[pixel * image.pixel + channel * image.channel];
     return (product.a_signed ? static_cast<std::int8_t>(byte) : byte) - product.a_zero;
   }
 
-  // Of one output channel, whose sum runs over the input channels [first, first + channels).
+  // The accumulator of one output channel over the input channels [first, first + channels).
   std::int32_t sum(std::size_t y, std::size_t x, std::size_t column, std::size_t first, std::size_t channels) const {
     std::int32_t total = bias[column];
     for (std::size_t i = 0; i < window.kernel_h * window.kernel_w; ++i) {
       const std::size_t row = y * window.stride_h + i / window.kernel_w * window.dilation_h;
       const std::size_t at = x * window.stride_w + i % window.kernel_w * window.dilation_w;
       for (std::size_t c = 0; c < channels; ++c) {
-        total += centred(row, at, first + c) * weights[(i * channels + c) * n + column];
+        total += centered(row, at, first + c) * weights[(i * channels + c) * n + column];
       }
     }
     return total;
   }
 };
 
-// What a float result is: its sum times the multiplier, rounded once.
+// The float results: accumulator times multiplier, rounded once.
 std::vector<float> plain_floats(const Case& c, bool depthwise) {
   std::vector<float> floats;
   for (std::size_t i = 0; i < c.out_h * c.out_w * c.n; ++i) {
@@ -117,7 +117,7 @@ std::vector<float> plain_floats(const Case& c, bool depthwise) {
   return floats;
 }
 
-// The floats as bytes, as the scalar product of one value by 1 requantizes.
+// The floats requantized to 8 bits: clip, one rounding half to even, zero point.
 std::vector<std::uint8_t> plain_bytes(const Case& c, const std::vector<float>& floats) {
   std::vector<std::uint8_t> bytes;
   for (const float value : floats) {
@@ -129,7 +129,7 @@ std::vector<std::uint8_t> plain_bytes(const Case& c, const std::vector<float>& f
   return bytes;
 }
 
-// The rows of the output in two calls, as threads share them.
+// Computes the output rows in two calls, as two threads would.
 template <class Work, class Run, class Size>
 void in_two_parts(Work work, Random& random, std::size_t rows, const Run& run, const Size& scratch_bytes) {
   work.rows = rows;
@@ -161,7 +161,7 @@ void check(const Case& c, const Work& work, bool depthwise, const char* isa, con
              round);
 }
 
-// The weights in panels, k in segments that are filled up.
+// The weights with k in zero-padded segments.
 std::vector<std::int8_t> segmented(const Case& c) {
   const std::size_t length = segment_length(c.window, c.image.channels);
   const std::size_t depth = segment_depth(c.window, c.image.channels), segments = conv_segments(c.window);
@@ -172,8 +172,8 @@ std::vector<std::int8_t> segmented(const Case& c) {
   return matrix;
 }
 
-// What a kernel may not take for the usual: a grid that begins at zero or elsewhere, and in a channel or two sums that
-// float32 does not hold, or factors that are negative or lead out of 32 bits.
+// Cases outside a kernel's fast path: any zero point, and in some channels accumulators that float32 cannot represent
+// exactly, or multipliers that are negative or overflow 32 bits.
 void make_special(Case& c, Random& random) {
   c.product.zero_point = random.pick({0, 0, c.product.low, c.product.zero_point});
   for (int i = random.pick({0, 1, 4}); i > 0; --i) {
@@ -220,10 +220,10 @@ void test_conv(const Kernels& kernels, const Kernels& scalar, Random& random, in
 
 namespace {
 
-// A copy of bytes behind which nothing can be read.
-class AtTheEnd {
+// A copy of bytes that ends at a protected page, so that reads beyond it crash.
+class GuardedCopy {
  public:
-  explicit AtTheEnd(const std::vector<std::uint8_t>& bytes) {
+  explicit GuardedCopy(const std::vector<std::uint8_t>& bytes) {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), used = (bytes.size() / page + 1) * page;
     size_ = used + page;
     memory_ =
@@ -232,8 +232,8 @@ class AtTheEnd {
     copy_ = memory_ + used - bytes.size();
     std::memcpy(copy_, bytes.data(), bytes.size());
   }
-  AtTheEnd(const AtTheEnd&) = delete;
-  ~AtTheEnd() { munmap(memory_, size_); }
+  GuardedCopy(const GuardedCopy&) = delete;
+  ~GuardedCopy() { munmap(memory_, size_); }
   const std::uint8_t* get() const { return copy_; }
 
  private:
@@ -250,7 +250,7 @@ void test_depthwise(const Kernels& kernels, const Kernels&, Random& random, int 
   const std::size_t channels = size(random.pick({1, 16, 24, 64, 96, 144, around, random.between(1, 200)}));
   c.fill(random, channels, channels, channels, false);
   make_special(c, random);
-  const AtTheEnd image(c.bytes);
+  const GuardedCopy image(c.bytes);
   c.image.data = image.get();
   c.weights.resize(c.window.kernel_h * c.window.kernel_w * channels);
   for (auto& weight : c.weights) weight = static_cast<std::int8_t>(random.between(-128, 127));

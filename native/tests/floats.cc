@@ -1,4 +1,4 @@
-// The float kernels of an instruction set against those of the scalar one, bit for bit.
+// The float kernels of an instruction set compared with the scalar ones, bit for bit.
 #include <cmath>
 #include <limits>
 
@@ -29,8 +29,8 @@ Floats floats(Random& random, std::size_t count, bool finite) {
   return values;
 }
 
-// Which NaN comes out is the processor's affair.
-Floats with_one_nan(Floats values) {
+// Replaces every NaN by the same one: which payload is propagated depends on the processor.
+Floats with_canonical_nans(Floats values) {
   for (float& value : values) value = std::isnan(value) ? std::nanf("") : value;
   return values;
 }
@@ -54,7 +54,7 @@ void test_functions(const Kernels& kernels, const Kernels& scalar, Random& rando
   Floats found(count), expected(count);
   kernels.apply(function, a, b, x.data(), count, found.data());
   scalar.apply(function, a, b, x.data(), count, expected.data());
-  check_same(with_one_nan(found), with_one_nan(expected), kernels.name, "apply", round);
+  check_same(with_canonical_nans(found), with_canonical_nans(expected), kernels.name, "apply", round);
 
   const Mapping mapping = any_mapping(random);
   std::vector<std::uint8_t> q(count), reference(count);
@@ -72,7 +72,7 @@ void test_arithmetic(const Kernels& kernels, const Kernels& scalar, Random& rand
   Floats found(count), expected(count);
   kernels.combine(how, {a.data(), a_step, b.data(), b_step, count, found.data()});
   scalar.combine(how, {a.data(), a_step, b.data(), b_step, count, expected.data()});
-  check_same(with_one_nan(found), with_one_nan(expected), kernels.name, "combine", round);
+  check_same(with_canonical_nans(found), with_canonical_nans(expected), kernels.name, "combine", round);
   check_same(Floats{kernels.row_sum(bounded(a).data(), count)}, {scalar.row_sum(bounded(a).data(), count)},
              kernels.name, "row_sum", round);
   check_same(Floats{kernels.row_max(bounded(a).data(), count)}, {scalar.row_max(bounded(a).data(), count)},
@@ -101,7 +101,7 @@ void test_softmax(const Kernels& kernels, const Kernels& scalar, Random& random,
   run(kernels, y, q);
   run(scalar, reference, q_reference);
   check_same(q, q_reference, kernels.name, "softmax to bytes", round);
-  check_same(with_one_nan(y), with_one_nan(reference), kernels.name, "softmax", round);
+  check_same(with_canonical_nans(y), with_canonical_nans(reference), kernels.name, "softmax", round);
 }
 
 void test_layer_norm(const Kernels& kernels, const Kernels& scalar, Random& random, int round) {

@@ -1,4 +1,4 @@
-// Products of an instruction set against plain loops.
+// GEMM of an instruction set compared with plain loops.
 #include "kernels/kernels.h"
 #include "kernels/packing.h"
 #include "tests/check.h"
@@ -10,7 +10,7 @@ namespace {
 
 template <class T>
 std::vector<T> bytes(Random& random, std::size_t count, int low, int high) {
-  // Now and then all at one end of the grid.
+  // Sometimes all at one bound of the grid.
   const int least = random.between(0, 5) == 0 ? high : low;
   std::vector<T> values(count);
   for (T& value : values) value = static_cast<T>(random.between(least, high));
@@ -40,8 +40,8 @@ std::vector<std::int32_t> plain_sums(const Gemm& gemm, const std::vector<std::in
   return sums;
 }
 
-// To 8 bits, then a separate residual add by the scalar kernel: the reference of kResidual.
-std::vector<std::uint8_t> joined_apart(const Kernels& scalar, Gemm gemm) {
+// The reference of Output::kResidual: requantization to 8 bits, then a separate residual add by the scalar kernel.
+std::vector<std::uint8_t> separate_residual(const Kernels& scalar, Gemm gemm) {
   std::vector<std::uint8_t> own(gemm.m * gemm.n);
   Scratch scratch(scalar.gemm_scratch(gemm.m, gemm.k));
   gemm.output = Output::kBytes;
@@ -82,7 +82,7 @@ void test_gemm(const Kernels& kernels, const Kernels& scalar, Random& random, in
   std::vector<std::int32_t> b_sums(width);
   pack_panels(b.data(), gemm.k, gemm.n, static_cast<std::ptrdiff_t>(gemm.n), 1, packed.data(), b_sums.data());
   const auto b_zero = integers(random, width, -128, 127);
-  // Now and then sums about as large as a rectified output takes.
+  // Sometimes accumulators around 2^23, the largest that the fast path of outputs with Relu accepts.
   const int most = random.pick({1'000'000, 1'000'000, 9'000'000});
   const auto bias = integers(random, width, -most, most);
   const float least = 0x1p-126f, largest = random.pick({0x1.fffffep-1f, 0x1.fffffep-1f, 1.0f, 3e38f});
@@ -107,7 +107,7 @@ void test_gemm(const Kernels& kernels, const Kernels& scalar, Random& random, in
   const auto other = bytes<std::uint8_t>(random, gemm.m * gemm.n, 0, 255);
   const Residual residual = random_residual(random, other);
   gemm.residual = &residual;
-  check_same(run<std::uint8_t>(kernels, gemm, Output::kResidual), joined_apart(scalar, gemm), kernels.name,
+  check_same(run<std::uint8_t>(kernels, gemm, Output::kResidual), separate_residual(scalar, gemm), kernels.name,
              "gemm with an residual", round);
 }
 

@@ -1,4 +1,4 @@
-// Every instruction set that can run here against the scalar one: octavo_native_tests [ROUNDS]. Prints their names.
+// Compares every supported instruction set with the scalar one: octavo_native_tests [ROUNDS]. Prints their names.
 #include "kernels/dispatch.h"
 #include "tests/check.h"
 #include "tests/tests.h"

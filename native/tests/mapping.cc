@@ -1,4 +1,4 @@
-// quantize and dequantize of an instruction set against those of the scalar one.
+// quantize and dequantize of an instruction set compared with the scalar ones.
 #include <cmath>
 #include <limits>
 
@@ -9,7 +9,7 @@
 namespace octavo::tests {
 namespace {
 
-// Three in `rarity` are special.
+// Three of `rarity` values are special on average.
 float any_float(Random& random, const Mapping& mapping, int rarity) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   switch (random.between(1, rarity) - 1) {
@@ -17,7 +17,7 @@ float any_float(Random& random, const Mapping& mapping, int rarity) {
       return random.pick({0.0f, -0.0f, kInfinity, -kInfinity, std::nanf(""), 3e38f, -3e38f, 1e-45f});
     case 1:
     case 2: {
-      // Half a step between two integers, or beside it.
+      // A rounding boundary, or a value next to it.
       const float middle = (static_cast<float>(random.between(-300, 300)) + 0.5f) * mapping.scale;
       return random.pick({middle, std::nextafter(middle, kInfinity), std::nextafter(middle, -kInfinity)});
     }

@@ -9,7 +9,7 @@
 namespace octavo::tests {
 
 inline Residual random_residual(Random& random, const std::vector<std::uint8_t>& other) {
-  // Equal scales make many sums that lie just between two integers.
+  // Equal scales produce many exact ties.
   const float scale = random.pick({0.02f, 0.02f, random.real(1e-3f, 0.1f), 0x1p-70f});
   Residual residual{other.data(),
                     random.between(0, 1) == 1,
@@ -22,7 +22,7 @@ inline Residual random_residual(Random& random, const std::vector<std::uint8_t>&
   return residual;
 }
 
-// The residual add of a product as a separate operator.
+// A GEMM's result followed by a separate residual add.
 inline std::vector<std::uint8_t> with_residual(const Kernels& scalar, const Gemm& product,
                                                const std::vector<std::uint8_t>& own) {
   const Residual& residual = *product.residual;

@@ -1,4 +1,4 @@
-// The sketch's update of an instruction set against that of the scalar one.
+// The range sketch update of an instruction set compared with the scalar one.
 #include <cmath>
 #include <limits>
 

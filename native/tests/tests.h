@@ -1,4 +1,4 @@
-// One round of each test: a random case on one instruction set, and the same on the scalar one.
+// One round of each test: a random case on an instruction set, compared with the scalar one.
 #pragma once
 
 namespace octavo {

@@ -1,5 +1,5 @@
-// Opens and runs whatever bundle the fuzzer makes up, on an instruction set that its checksum chooses. What is large is
-// not run: sizes are checked alike, and small ones reach as far.
+// Opens and runs the bundles that the fuzzer generates, on an instruction set selected by their checksum. Large ones
+// are not run: they pass the same checks, and small ones reach the same code.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -8,16 +8,16 @@
 #include "kernels/dispatch.h"
 #include "octavo.h"
 #include "runtime/format.h"
-#include "tests/runtime/given.h"
+#include "tests/runtime/buffers.h"
 
 extern "C" {
-// So that a bundle that asks for much memory is answered as on a machine that has little.
+// Limits memory, so that large allocations fail as on a small machine.
 const char* __asan_default_options() { return "allocator_may_return_null=1:max_allocation_size_mb=256"; }
 }
 
 namespace octavo {
 
-using tests::give, tests::memory, tests::Memory, tests::shapes_of;
+using tests::allocate, tests::memory, tests::Memory, tests::shapes_of;
 
 namespace {
 
@@ -29,11 +29,11 @@ void choose_instructions(const Header& header) {
 }
 
 void run(const octavo_model* model, octavo_session* session) {
-  std::vector<Memory> held;
+  std::vector<Memory> storage;
   std::vector<octavo_input> inputs;
   std::vector<octavo_output> outputs;
-  if (give(session, octavo_input_count(model), octavo_session_input_info, kLargest, held, inputs) &&
-      give(session, octavo_output_count(model), octavo_session_output_info, kLargest, held, outputs)) {
+  if (allocate(session, octavo_input_count(model), octavo_session_input_info, kLargest, storage, inputs) &&
+      allocate(session, octavo_output_count(model), octavo_session_output_info, kLargest, storage, outputs)) {
     octavo_session_run(session, inputs.data(), outputs.data(), nullptr);
   }
 }

@@ -1,5 +1,5 @@
-// Changes that keep most of a bundle sound: a number in one of its tables, with what hangs on it, and the checksum.
-// Changes of bytes alone would all be refused by the checksum.
+// Mutations that keep most of a bundle valid: a number in one of its tables, the numbers that depend on it, and the
+// checksum, without which every mutated bundle would be refused.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -30,7 +30,7 @@ void store(Bytes bytes, std::size_t at, const T& value) {
   std::memcpy(bytes.data() + at, &value, sizeof(T));
 }
 
-// A neighbour, a power of two or beside it, an end of the type, or anything.
+// The value plus or minus one, a power of two plus or minus one, a bound of a type, a small number, or a random one.
 std::uint64_t changed(Random& random, std::uint64_t value) {
   switch (random.between(0, 5)) {
     case 0:
@@ -53,11 +53,11 @@ void change(Bytes bytes, std::size_t at, Random& random) {
   store(bytes, at, static_cast<T>(changed(random, static_cast<std::uint64_t>(load<T>(bytes, at)))));
 }
 
-// Where a record of the table begins; the end of the file if the table has none that lies in the file.
-std::size_t record(Bytes bytes, const Table& table, std::size_t each, Random& random) {
+// The offset of a random record of the table; the end of the file if no record of it lies in the file.
+std::size_t record(Bytes bytes, const Table& table, std::size_t record_size, Random& random) {
   if (table.count == 0 || table.offset > bytes.size()) return bytes.size();
-  const std::uint64_t there = std::min<std::uint64_t>(table.count, (bytes.size() - table.offset) / each);
-  return there == 0 ? bytes.size() : table.offset + random.next() % there * each;
+  const std::uint64_t there = std::min<std::uint64_t>(table.count, (bytes.size() - table.offset) / record_size);
+  return there == 0 ? bytes.size() : table.offset + random.next() % there * record_size;
 }
 
 std::uint64_t size_of(const TensorRecord& tensor) {
@@ -66,7 +66,7 @@ std::uint64_t size_of(const TensorRecord& tensor) {
   return bytes;
 }
 
-// Most of the time the size follows the shape, without which the tensor would be refused.
+// Usually updates the size with the shape; otherwise the tensor would be refused.
 void change_tensor(Bytes bytes, std::size_t at, Random& random) {
   TensorRecord tensor = load<TensorRecord>(bytes, at);
   switch (random.between(0, 8)) {
@@ -121,8 +121,8 @@ void change_operator(Bytes bytes, std::size_t at, Random& random) {
   store(bytes, at, op);
 }
 
-// Moves every tensor of the arena to a place behind those before it, and makes the arena as large as they are; tensors
-// that began together begin together.
+// Places the tensors of the arena one after another and sets the arena's size; tensors with the same offset keep a
+// common offset.
 void lay_out(Bytes bytes, const Table& table, std::size_t count) {
   std::uint64_t end = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -137,7 +137,7 @@ void lay_out(Bytes bytes, const Table& table, std::size_t count) {
       if (tensor.place != 1 || tensor.reserved != 0 || tensor.offset != before) continue;
       largest = std::max(largest, tensor.bytes);
       tensor.offset = end;
-      tensor.reserved = 1;  // it is done
+      tensor.reserved = 1;  // marks it as placed
       store(bytes, there, tensor);
     }
     end += (largest + kAlignment - 1) / kAlignment * kAlignment;
@@ -148,7 +148,7 @@ void lay_out(Bytes bytes, const Table& table, std::size_t count) {
   store(bytes, offsetof(Header, arena_bytes), end);
 }
 
-// Another length wherever an axis has the length of this one: most shapes go on fitting each other.
+// Replaces one axis length by another in all tensors, so that most shapes still match.
 void resize_axes(Bytes bytes, const Table& table, Random& random) {
   const std::size_t chosen = record(bytes, table, sizeof(TensorRecord), random);
   if (chosen >= bytes.size()) return;
@@ -158,7 +158,7 @@ void resize_axes(Bytes bytes, const Table& table, Random& random) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::size_t at = table.offset + i * sizeof(TensorRecord);
     TensorRecord tensor = load<TensorRecord>(bytes, at);
-    if (tensor.place == 2) continue;  // constants stay in their memory
+    if (tensor.place == 2) continue;  // constants keep their data
     for (int axis = 0; axis < std::min<int>(tensor.rank, kMaxRank); ++axis) {
       if (tensor.dims[axis] == old) tensor.dims[axis] = length;
     }
@@ -168,10 +168,10 @@ void resize_axes(Bytes bytes, const Table& table, Random& random) {
   lay_out(bytes, table, count);
 }
 
-// One record over another of its table.
-void copy_record(Bytes bytes, const Table& table, std::size_t each, Random& random) {
-  const std::size_t from = record(bytes, table, each, random), to = record(bytes, table, each, random);
-  if (from < bytes.size() && to < bytes.size()) std::memmove(bytes.data() + to, bytes.data() + from, each);
+// Copies a random record of a table over another one.
+void copy_record(Bytes bytes, const Table& table, std::size_t record_size, Random& random) {
+  const std::size_t from = record(bytes, table, record_size, random), to = record(bytes, table, record_size, random);
+  if (from < bytes.size() && to < bytes.size()) std::memmove(bytes.data() + to, bytes.data() + from, record_size);
 }
 
 void change_table(Bytes bytes, const Header& header, Random& random) {
@@ -204,7 +204,7 @@ void change_table(Bytes bytes, const Header& header, Random& random) {
     case 10:
       return resize_axes(bytes, header.tensors, random);
     case 11:
-      // A number of the header behind the size of the file: the arena, or a table.
+      // A header field after the file size: the arena's size, or a table's offset or count.
       return change<std::uint64_t>(bytes, 24 + static_cast<std::size_t>(random.between(0, 20)) * 8, random);
     case 12:
       if ((at = record(bytes, header.sizes, sizeof(SizeRecord), random)) < bytes.size())

@@ -1,5 +1,5 @@
-// Counts what runs of a bundle allocate: allocations MODEL.oct THREADS [fixed]. Prints the count at opening, in a first
-// round at two lengths of the first axis, and in a second round at the same; where sizes are fixed, at those.
+// Counts the allocations of a bundle's runs: allocations MODEL.oct THREADS [fixed]. Prints the count of opening, of a
+// first round at two lengths of the first axis, and of a second round at the same; with `fixed`, at the fixed size.
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +10,7 @@
 #include "octavo.h"
 
 extern "C" {
-// The C library's own, which these stand in front of for everything in the process.
+// The allocators of the C library, which the functions below wrap for the whole process.
 void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
 void* __libc_realloc(void*, std::size_t);
@@ -29,54 +29,54 @@ namespace {
 constexpr int kRuns = 10;
 constexpr std::int64_t kLong = 100000, kShort = 70000;
 
-// Memory for each of the inputs or outputs, all zeros.
+// Zero-filled memory for the inputs or outputs.
 template <class Buffer, class Info>
 std::vector<Buffer> buffers(const octavo_session* session, std::size_t count, const Info& info,
-                            std::vector<std::vector<std::int64_t>>& held) {
+                            std::vector<std::vector<std::int64_t>>& storage) {
   std::vector<Buffer> found;
   for (std::size_t i = 0; i < count; ++i) {
     octavo_tensor tensor;
     info(session, i, &tensor);
-    held.emplace_back(tensor.size / sizeof(std::int64_t) + 1);
-    found.push_back({held.back().data(), tensor.size});
+    storage.emplace_back(tensor.size / sizeof(std::int64_t) + 1);
+    found.push_back({storage.back().data(), tensor.size});
   }
   return found;
 }
 
-// The count of what runs allocate.
-bool count_runs(const octavo_model* model, octavo_session* session, long& made) {
-  std::vector<std::vector<std::int64_t>> held;
-  const auto inputs = buffers<octavo_input>(session, octavo_input_count(model), octavo_session_input_info, held);
-  const auto outputs = buffers<octavo_output>(session, octavo_output_count(model), octavo_session_output_info, held);
+// Adds the allocations of several runs to `count`.
+bool count_runs(const octavo_model* model, octavo_session* session, long& count) {
+  std::vector<std::vector<std::int64_t>> storage;
+  const auto inputs = buffers<octavo_input>(session, octavo_input_count(model), octavo_session_input_info, storage);
+  const auto outputs = buffers<octavo_output>(session, octavo_output_count(model), octavo_session_output_info, storage);
   const long before = allocations;
   for (int i = 0; i < kRuns; ++i) {
     if (octavo_session_run(session, inputs.data(), outputs.data(), nullptr) != OCTAVO_OK) return false;
   }
-  made += allocations - before;
+  count += allocations - before;
   return true;
 }
 
-// The same, and of fitting the session to this length of the one input's first axis.
-bool count_at(const octavo_model* model, octavo_session* session, std::int64_t length, long& made) {
+// The same, including a resize of the first axis of the only input to `length`.
+bool count_at(const octavo_model* model, octavo_session* session, std::int64_t length, long& count) {
   octavo_tensor from;
   octavo_session_input_info(session, 0, &from);
   octavo_shape shape{from.rank, {}};
   for (std::uint32_t axis = 0; axis < from.rank; ++axis) shape.dims[axis] = axis == 0 ? length : from.shape[axis];
   const long before = allocations;
   if (octavo_session_resize(session, &shape, nullptr) != OCTAVO_OK) return false;
-  made += allocations - before;
-  return count_runs(model, session, made);
+  count += allocations - before;
+  return count_runs(model, session, count);
 }
 
-// Two rounds; the first time at each length, plans are made, and the second time there is nothing to do.
+// Two rounds: the first makes a plan for every length, the second must find all of them.
 bool run(const octavo_model* model, octavo_session* session, bool fixed) {
   for (int round = 0; round < 2; ++round) {
-    long made = 0;
-    if (fixed && !count_runs(model, session, made)) return false;
+    long count = 0;
+    if (fixed && !count_runs(model, session, count)) return false;
     for (const std::int64_t length : {kLong, kShort}) {
-      if (!fixed && !count_at(model, session, length, made)) return false;
+      if (!fixed && !count_at(model, session, length, count)) return false;
     }
-    std::printf("%ld ", made);
+    std::printf("%ld ", count);
   }
   return true;
 }

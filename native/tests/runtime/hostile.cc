@@ -1,5 +1,5 @@
-// Opens and runs bundles that nobody vouches for: each comes on stdin behind its size in four bytes, and is answered
-// by one line. Built with sanitizers, which end the process at the first wrong step.
+// Opens and runs untrusted bundles. Reads them from stdin, each preceded by its size in four bytes, and prints one
+// line for each. Built with sanitizers, which abort at the first error.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -7,15 +7,15 @@
 #include <vector>
 
 #include "octavo.h"
-#include "tests/runtime/given.h"
+#include "tests/runtime/buffers.h"
 
-using octavo::tests::give, octavo::tests::memory, octavo::tests::Memory, octavo::tests::shapes_of;
+using octavo::tests::allocate, octavo::tests::memory, octavo::tests::Memory, octavo::tests::shapes_of;
 
 namespace {
 
-// Far enough from the first sizes that plans are made anew; as the bundle's own bounds allow.
+// Lengths of dynamic axes, different enough from the compiled ones to need new plans, if the bundle's bounds allow.
 constexpr std::int64_t kTries[] = {1, 2, 5, 17};
-// Of inputs and outputs, so that a bundle that asks for gigabytes costs no time.
+// Limit of all inputs, and of all outputs, so that bundles with gigabytes of them take no time.
 constexpr std::size_t kMostBytes = 1 << 24;
 
 template <class Info>
@@ -26,7 +26,7 @@ bool is_small(const octavo_session* session, std::size_t count, const Info& info
   return bytes <= kMostBytes;
 }
 
-// At other sizes than the bundle was compiled at, where it takes them.
+// Runs at other sizes than the bundle was compiled at, if it accepts them.
 void try_sizes(const octavo_model* model) {
   octavo_session* session = nullptr;
   if (octavo_session_open(model, &session, nullptr) != OCTAVO_OK) return;
@@ -36,12 +36,12 @@ void try_sizes(const octavo_model* model) {
     if (octavo_session_resize(session, shapes.data(), nullptr) != OCTAVO_OK) continue;
     if (!is_small(session, inputs, octavo_session_input_info)) continue;
     if (!is_small(session, outputs, octavo_session_output_info)) continue;
-    std::vector<Memory> held;
+    std::vector<Memory> storage;
     std::vector<octavo_input> from;
     std::vector<octavo_output> to;
-    const bool given = give(session, inputs, octavo_session_input_info, octavo::kMaxBytes, held, from) &&
-                       give(session, outputs, octavo_session_output_info, octavo::kMaxBytes, held, to);
-    if (given) octavo_session_run(session, from.data(), to.data(), nullptr);
+    const bool allocated = allocate(session, inputs, octavo_session_input_info, octavo::kMaxBytes, storage, from) &&
+                           allocate(session, outputs, octavo_session_output_info, octavo::kMaxBytes, storage, to);
+    if (allocated) octavo_session_run(session, from.data(), to.data(), nullptr);
   }
   octavo_session_close(session);
 }
@@ -53,12 +53,13 @@ void try_bundle(const char* data, std::size_t size) {
     std::printf("refused: %s\n", error.message);
     return;
   }
-  std::vector<Memory> held;
+  std::vector<Memory> storage;
   std::vector<octavo_input> inputs;
   std::vector<octavo_output> outputs;
-  const bool given = give(model, octavo_input_count(model), octavo_input_info, octavo::kMaxBytes, held, inputs) &&
-                     give(model, octavo_output_count(model), octavo_output_info, octavo::kMaxBytes, held, outputs);
-  const bool ran = given && octavo_run(model, inputs.data(), outputs.data(), &error) == OCTAVO_OK;
+  const bool allocated =
+      allocate(model, octavo_input_count(model), octavo_input_info, octavo::kMaxBytes, storage, inputs) &&
+      allocate(model, octavo_output_count(model), octavo_output_info, octavo::kMaxBytes, storage, outputs);
+  const bool ran = allocated && octavo_run(model, inputs.data(), outputs.data(), &error) == OCTAVO_OK;
   if (ran) try_sizes(model);
   std::printf(ran ? "ran\n" : "not run\n");
   octavo_close(model);

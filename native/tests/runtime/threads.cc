@@ -1,4 +1,4 @@
-// Threads, under a sanitizer that sees races: threads MODEL.oct. Ends with 0 if all is as on one thread.
+// Threads, under the thread sanitizer: threads MODEL.oct. Exits with 0 if all results equal those of one thread.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +16,7 @@
 namespace {
 
 constexpr int kSessions = 3, kRuns = 10;
-// The first axis of what has one axis, and of what has more.
+// The first axis of tensors of rank 1, and of higher rank.
 constexpr std::int64_t kLong = 100000, kBatch = 3;
 
 void require(bool holds, const char* what) {
@@ -25,7 +25,7 @@ void require(bool holds, const char* what) {
   std::exit(1);
 }
 
-// Every part runs once, and no two at a time on one thread's memory.
+// Every part runs once, and no two parts use the same thread's memory concurrently.
 void test_jobs(std::uint32_t threads) {
   octavo::Pool pool(threads);
   std::vector<long> of_threads(threads);
@@ -42,13 +42,13 @@ void test_jobs(std::uint32_t threads) {
     all += static_cast<long>(parts);
     if (parts % 50 != 0) continue;
     pool.rest();
-    usleep(1000);  // the workers fall asleep
+    usleep(1000);  // lets the workers go to sleep
   }
   for (const long count : of_threads) all -= count;
   require(all == 0, "parts were lost");
 }
 
-// Workers sleep while there is nothing to do, and wake for a caller that is busy.
+// Idle workers sleep, and wake up when a caller has work.
 void test_waking() {
   constexpr std::size_t kThreads = 3;
   octavo::Pool pool(kThreads);
@@ -88,7 +88,7 @@ class Runs {
     for (std::size_t i = 0; i < input_.size(); ++i) input_[i] = static_cast<float>((i * 31 + seed * 17) % 255) / 255.0f;
     const octavo_input inputs[] = {{input_.data(), input_.size() * sizeof(float)}};
     const octavo_output outputs[] = {{output_.data(), output_.size() * sizeof(float)}};
-    // Long enough that workers are woken.
+    // Long enough to wake workers.
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(2);
     do {
       require(octavo_session_run(session_, inputs, outputs, nullptr) == OCTAVO_OK, "not run");
@@ -108,14 +108,14 @@ void compare(const octavo_model* model, std::uint32_t threads) {
   }
 }
 
-// Several sessions of several threads each, in threads of the program's own.
+// Several multi-threaded sessions in concurrent threads.
 void test_sessions(const octavo_model* model) {
   std::vector<std::thread> programs;
   for (int i = 0; i < kSessions; ++i) programs.emplace_back([=] { compare(model, 3); });
   for (std::thread& program : programs) program.join();
 }
 
-// A child runs the session that it inherits and closes it, and has one of its own; then the parent goes on.
+// After fork, the child runs and closes the inherited session and opens a new one; then the parent continues.
 void test_fork(const octavo_model* model) {
   auto* runs = new Runs(model, 3);
   Runs alone(model, 1);

@@ -1,11 +1,11 @@
-// Opens a bundle in a program that has neither exceptions nor run-time types, and prints what refuses it or the name of
-// its first input.
+// Opens a bundle in a program compiled without exceptions and RTTI; prints the
+// error message or the name of the first input.
 #include <cstdio>
 
 #include "octavo.h"
 
-int main(int count, char** arguments) {
-  octavo_model* model = nullptr;
+int main(int count, char **arguments) {
+  octavo_model *model = nullptr;
   octavo_error error;
   if (count != 2 || octavo_open(arguments[1], &model, &error) != OCTAVO_OK) {
     std::puts(count == 2 ? error.message : "");

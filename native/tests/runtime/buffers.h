@@ -1,4 +1,4 @@
-// What programs that run made-up bundles give them: memory that ends where it says, and shapes of other lengths.
+// Input and output buffers with detectable overruns, and input shapes of other sizes, for running untrusted bundles.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ struct Free {
   void operator()(void* p) const { std::free(p); }
 };
 
-// No byte beyond its end is the process's own.
+// A separate heap block, so that the address sanitizer detects accesses beyond its end.
 using Memory = std::unique_ptr<char, Free>;
 
 inline Memory memory(std::size_t size) {
@@ -23,23 +23,23 @@ inline Memory memory(std::size_t size) {
   return Memory(posix_memalign(&found, kAlignment, size) == 0 ? static_cast<char*>(found) : nullptr);
 }
 
-// Memory for the inputs or outputs of a model or session; false if one is of more than `most` bytes, or there is none.
+// Allocates the inputs or outputs of a model or session; false if one exceeds `most` bytes or allocation fails.
 template <class Buffer, class Source, class Info>
-bool give(const Source* source, std::size_t count, const Info& info, std::size_t most, std::vector<Memory>& held,
-          std::vector<Buffer>& buffers) {
+bool allocate(const Source* source, std::size_t count, const Info& info, std::size_t most, std::vector<Memory>& storage,
+              std::vector<Buffer>& buffers) {
   for (std::size_t i = 0; i < count; ++i) {
     octavo_tensor tensor;
     info(source, i, &tensor);
     if (tensor.size > most) return false;
-    held.push_back(memory(tensor.size));
-    if (held.back() == nullptr) return false;
-    for (std::size_t at = 0; at < tensor.size; ++at) held.back().get()[at] = static_cast<char>(at * 37);
-    buffers.push_back({held.back().get(), tensor.size});
+    storage.push_back(memory(tensor.size));
+    if (storage.back() == nullptr) return false;
+    for (std::size_t at = 0; at < tensor.size; ++at) storage.back().get()[at] = static_cast<char>(at * 37);
+    buffers.push_back({storage.back().get(), tensor.size});
   }
   return true;
 }
 
-// The shapes of the inputs with lengths of their own, length_of(axis), where those are open.
+// The shapes of the inputs, with length_of(axis) for every dynamic axis.
 template <class Length>
 std::vector<octavo_shape> shapes_of(const octavo_model* model, const Length& length_of) {
   std::vector<octavo_shape> shapes;
