@@ -1,4 +1,4 @@
-"""Calibrations of parts of the data merge into that of the whole."""
+"""Calibrations of parts of the data merge into the calibration of all data."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_parts_in_any_order_merge_into_the_sketches_of_one_pass(order, cuts, cho
     assert parts[0].samples == SAMPLES
 
 
-def test_merging_adds_times_and_leaves_the_parts_as_they_were() -> None:
+def test_merging_adds_times_and_does_not_change_the_parts() -> None:
     one, two = calibrated(MODEL, X[:10]), calibrated(MODEL, X[10:])
     one.seconds, two.seconds = 1.5, 2.25
     before = left(one), left(two)
@@ -42,7 +42,7 @@ def test_merging_adds_times_and_leaves_the_parts_as_they_were() -> None:
     assert (left(one), left(two)) == before
 
 
-def test_equal_samples_have_equal_hashes_and_others_have_not() -> None:
+def test_samples_have_equal_hashes_only_if_they_are_equal() -> None:
     found = calibrated(MODEL, np.concatenate([X, X[3:5]])).sample_hashes
     assert found[SAMPLES:] == found[3:5]
     assert len(set(found)) == SAMPLES

@@ -1,4 +1,4 @@
-"""A checkpoint is read as it was written or not at all, whatever happened to the file."""
+"""A checkpoint is read exactly as written, or ignored if the file is damaged."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     st.floats(0, 1e9),
     st.text(),
 )
-def test_what_was_written_is_read(hashes, values, seconds, key):
+def test_round_trip(hashes, values, seconds, key):
     observers = {name: sketch_of(np.array(each, np.float32)) for name, each in values.items()}
     state = PassState(hashes, {name: each.to_bytes() for name, each in observers.items()}, seconds)
     with tempfile.TemporaryDirectory() as folder:
@@ -59,14 +59,14 @@ def test_what_was_written_is_read(hashes, values, seconds, key):
 
 
 @given(st.data())
-def test_a_flipped_bit_is_harmless_or_noticed(good, data):
+def test_a_flipped_bit_is_harmless_or_detected(good, data):
     damaged = bytearray(good)
     damaged[data.draw(st.integers(0, len(good) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     assert read(bytes(damaged)) in (STATE, PassState())
 
 
 @given(st.data())
-def test_a_part_of_a_checkpoint_is_none(good, data):
+def test_a_truncated_checkpoint_is_ignored(good, data):
     cut = data.draw(st.integers(0, len(good) - 1))
     assert read(good[:cut]) == PassState()
     zeroed = good[:cut] + bytes(len(good) - cut)
@@ -74,7 +74,7 @@ def test_a_part_of_a_checkpoint_is_none(good, data):
 
 
 @given(st.binary(max_size=500))
-def test_junk_is_no_checkpoint(junk):
+def test_random_bytes_are_ignored(junk):
     assert read(junk) == PassState()
 
 
@@ -86,7 +86,7 @@ def read(content: bytes) -> PassState:
 
 
 class Bomb:
-    """Leaves a trace where it is unpickled."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, trace: Path) -> None:
         self._trace = str(trace)
@@ -124,12 +124,12 @@ HOSTILE: dict[str, dict[str, bytes]] = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_an_archive_that_is_no_checkpoint_counts_as_none(kind: str, path: Path) -> None:
+def test_an_archive_that_is_no_checkpoint_is_ignored(kind: str, path: Path) -> None:
     archive(path, HOSTILE[kind])
     assert read_checkpoint(path, KEY) == PassState()
 
 
-def test_what_would_unpack_to_more_than_the_file_is_not_unpacked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compressed_members_are_not_unpacked(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive(path, {"header.json": header(), "hashes": bytes(1 << 24), "0": b""}, zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 1 << 16
     monkeypatch.setattr(zipfile.ZipFile, "read", lambda *_: pytest.fail("unpacked"))
@@ -146,7 +146,7 @@ def test_nothing_is_unpickled(path: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "trace").exists()
 
 
-def test_a_folder_a_loop_of_links_and_nothing_at_all_are_no_checkpoints(path: Path, tmp_path: Path) -> None:
+def test_a_folder_a_symlink_loop_and_a_missing_file_are_ignored(path: Path, tmp_path: Path) -> None:
     path.symlink_to(path)
     for place in (tmp_path, path, tmp_path / "missing", tmp_path / "missing" / "state"):
         assert read_checkpoint(place, KEY) == PassState()
@@ -154,7 +154,7 @@ def test_a_folder_a_loop_of_links_and_nothing_at_all_are_no_checkpoints(path: Pa
 
 
 @pytest.mark.parametrize("place", ["missing/state", "file/state", "folder"])
-def test_a_place_that_cannot_be_written_is_named_in_one_sentence(place: str, tmp_path: Path) -> None:
+def test_an_unwritable_path_is_named_in_one_sentence(place: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     with pytest.raises(OptionError, match=rf"^checkpoint \S+{place} cannot be written \([^)]+\); choose another path$"):
@@ -181,7 +181,7 @@ def test_a_write_that_fails_leaves_the_last_checkpoint(
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_a_board_whose_clock_was_never_set_can_write(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_written_with_an_unset_clock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 0.0)
     written(path)
     assert read_checkpoint(path, KEY) == STATE

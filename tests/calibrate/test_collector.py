@@ -1,4 +1,4 @@
-"""What a collector hands to its observer: every value for the ends, the same few of each sample for the histogram."""
+"""Values that a collector passes to its observer: all for the bounds, a fixed subset per sample for the histogram."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def collected(*batches: tuple[np.ndarray, int]) -> RangeSketch:
 
 
 def subsample(array: np.ndarray, rows: int) -> np.ndarray:
-    """What is counted of each sample, one behind the other."""
+    """The counted values of all samples, concatenated."""
     parts = array.reshape(rows, -1)
     return parts[:, :: stride_through(parts.shape[1])].reshape(-1)
 
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=8), st.integers(1, HISTOGRAM_VALUES))
-def test_small_samples_are_counted_whole_however_they_come(batches, size):
+def test_small_samples_are_counted_completely_in_any_batching(batches, size):
     arrays = [values(rows, size) for rows in batches]
     found = collected(*((array, len(array)) for array in arrays))
     assert found.to_bytes() == sketch_of(*arrays).to_bytes()
@@ -45,7 +45,7 @@ def test_the_histogram_counts_the_same_part_of_each_sample(rows, size):
 
 
 @given(st.integers(1, 6), SIZES)
-def test_what_counts_of_a_sample_does_not_depend_on_the_others(rows, size):
+def test_the_counted_values_of_a_sample_do_not_depend_on_other_samples(rows, size):
     array = values(rows, size)
     alone = collected(*((row[None], 1) for row in array))
     assert collected((array, rows)).to_bytes() == alone.to_bytes()
@@ -59,14 +59,14 @@ def test_tokens_merged_into_the_first_axis_count_with_their_sample(rows, tokens,
 
 
 @given(SIZES)
-def test_of_a_large_sample_a_bounded_part_counts_and_at_least_a_third_of_that(size):
+def test_the_number_of_counted_values_of_a_large_sample_is_bounded_on_both_sides(size):
     found = subsample(np.arange(size, dtype=np.float32)[None], 1)
     assert min(size, HISTOGRAM_VALUES / 3) <= found.size <= HISTOGRAM_VALUES
     assert np.unique(found).size == found.size
 
 
 @pytest.mark.parametrize("shape", [(64, 56, 56), (56, 56, 64), (3, 224, 224), (1280, 7, 7), (512, 768)])
-def test_every_channel_of_a_large_sample_is_heard(shape: tuple[int, ...]) -> None:
+def test_every_channel_of_a_large_sample_is_counted(shape: tuple[int, ...]) -> None:
     axis = int(np.argmin(np.abs(np.array(shape) - 64)))
     channels = shape[axis]
     index = np.arange(channels).reshape([-1 if i == axis else 1 for i in range(len(shape))])
@@ -77,14 +77,14 @@ def test_every_channel_of_a_large_sample_is_heard(shape: tuple[int, ...]) -> Non
 
 
 @given(st.integers(0, 4999), st.sampled_from([-1e30, 1e30]))
-def test_an_extreme_anywhere_in_a_large_sample_is_an_end(place, extreme):
+def test_an_extreme_anywhere_in_a_large_sample_is_a_bound(place, extreme):
     array = values(2, 5000)
     array[1, place] = extreme
     sketch = collected((array, 2))
     assert (sketch.min, sketch.max, sketch.count) == (array.min(), array.max(), 10_000)
 
 
-def test_an_array_may_be_overwritten_once_it_was_taken_in() -> None:
+def test_an_array_may_be_overwritten_after_collection() -> None:
     for array in (values(3, 10), values(3, 5000)):
         found = collected((array, 3))
         before = found.to_bytes()
@@ -93,7 +93,7 @@ def test_an_array_may_be_overwritten_once_it_was_taken_in() -> None:
 
 
 @pytest.mark.parametrize("kind", [MovingAverage, FbgemmHistogram])
-def test_observers_of_pytorchs_kind_see_whole_batches_in_their_order(kind: type) -> None:
+def test_pytorch_observers_see_whole_batches_in_order(kind: type) -> None:
     found, direct = kind(), kind()
     for array in (values(2, 3000), values(4, 3000) * 3, values(1, 3000) - 1):
         collect(found, array, len(array))
@@ -101,7 +101,7 @@ def test_observers_of_pytorchs_kind_see_whole_batches_in_their_order(kind: type)
     assert found.to_bytes() == direct.to_bytes()
 
 
-def test_scalars_and_empty_batches_are_taken_in() -> None:
+def test_scalars_and_empty_batches_are_accepted() -> None:
     empty = np.zeros((0, 5), np.float32)
     found = collected((empty, 0), (empty.T, 5), (np.float32(3.5).reshape(()), 2))
     assert found.to_bytes() == sketch_of(np.float32([3.5])).to_bytes()

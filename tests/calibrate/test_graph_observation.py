@@ -1,4 +1,4 @@
-"""Observing inside the model: the operator takes what the collector would, of any tensor, in any run."""
+"""Observation inside the model: the operator observes the same values of any tensor as the collector."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPECIAL = [np.nan, np.inf, -np.inf, -0.0, 3e38, 1e-45]
 
 
 def negated(shape: list[Any], kind: int = ir.DataType.FLOAT) -> ir.Model:
-    """y = -x of a type, for which any sample will do."""
+    """A model y = -x of an element type."""
     model = prepared(build([node("Neg", ["x"], "y")], {"x": shape}, {"y": shape}))
     for value in (*model.graph.inputs, *model.graph.node(0).outputs):
         value.dtype = ir.DataType(kind)
@@ -35,7 +35,7 @@ def negated(shape: list[Any], kind: int = ir.DataType.FLOAT) -> ir.Model:
 
 
 def observed(model: ir.Model, *batches: np.ndarray, name: str = "y") -> RangeSketch:
-    """The sketch of one tensor after these batches of the input x."""
+    """The sketch of a tensor after running these batches of the input x."""
     observation, sketch = GraphObservation(model, [name], 1), RangeSketch()
     observation.start({name: sketch})
     for batch in batches:
@@ -51,7 +51,7 @@ DEEP = negated(["N", "T", "M"])
 class TestValues:
     @settings(max_examples=60)
     @given(st.lists(st.integers(1, 9), min_size=1, max_size=3), SIZES)
-    def test_it_takes_what_the_collector_takes(self, batches: list[int], size: int) -> None:
+    def test_it_observes_the_same_values_as_the_collector(self, batches: list[int], size: int) -> None:
         arrays = [values(rows, size) for rows in batches]
         expected = RangeSketch()
         for array in arrays:
@@ -60,7 +60,7 @@ class TestValues:
 
     @settings(max_examples=40)
     @given(st.integers(1, 4), SIZES, st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(SPECIAL)), max_size=5))
-    def test_values_of_any_kind(self, rows: int, size: int, special: list[tuple[int, float]]) -> None:
+    def test_special_values(self, rows: int, size: int, special: list[tuple[int, float]]) -> None:
         array, expected = values(rows, size), RangeSketch()
         for place, value in special:
             array.reshape(-1)[place % array.size] = value
@@ -72,13 +72,13 @@ class TestValues:
         collect(expected, -array, 6)
         assert observed(DEEP, array).to_bytes() == expected.to_bytes()
 
-    def test_an_input_is_observed_where_it_enters(self) -> None:
+    def test_inputs_are_observed(self) -> None:
         array, expected = values(5, 700), RangeSketch()
         collect(expected, array, 5)
         assert observed(ANY, array, name="x").to_bytes() == expected.to_bytes()
 
     @pytest.mark.parametrize("kind", [np.float16, np.float64])
-    def test_other_floats_are_taken_as_float32(self, kind: type) -> None:
+    def test_other_float_types_are_converted_to_float32(self, kind: type) -> None:
         array = values(3, 900).astype(kind)
         if kind is np.float64:
             array[1, 5] = 1e300
@@ -99,13 +99,13 @@ class TestValues:
 
     @settings(max_examples=20)
     @given(st.integers(1, 11), st.sampled_from([3, 600]))
-    def test_padding_to_a_fixed_batch_is_left_out(self, rows: int, size: int) -> None:
+    def test_padding_to_a_fixed_batch_is_excluded(self, rows: int, size: int) -> None:
         array = values(rows, size)
         fixed = observed(negated([4, size]), array)
         assert fixed.to_bytes() == observed(ANY, array).to_bytes()
 
     @pytest.mark.parametrize("name", sorted(PATTERNS))
-    def test_all_tensors_of_a_model_are_seen_as_when_they_are_fetched(self, name: str) -> None:
+    def test_all_tensors_of_a_model_are_observed_as_when_they_are_outputs(self, name: str) -> None:
         model = prepared(PATTERNS[name]())
         batch, names = Batch(inputs(model, 8), {}, 0), floats(model)
         left = []
@@ -120,14 +120,14 @@ class TestValues:
 
 
 class TestStart:
-    def test_nothing_is_taken_in_before_it_and_the_sizes_are_told(self) -> None:
+    def test_before_the_start_only_sizes_are_reported(self) -> None:
         observation, sketch = GraphObservation(ANY, ["x", "y"], 1), RangeSketch()
         assert observation.nbytes(Batch({"x": values(2, 30)}, {}, 0)) == 2 * 2 * 30 * 4
         observation.start({"x": RangeSketch(), "y": sketch})
         observation.settle()
         assert sketch.to_bytes() == RangeSketch().to_bytes()
 
-    def test_a_sketch_goes_on_from_what_it_has_seen(self) -> None:
+    def test_a_sketch_continues_from_its_state(self) -> None:
         one, two = values(4, 50), values(3, 50) * 9
         observation, sketch = GraphObservation(ANY, ["x"], 1), RangeSketch()
         sketch.update(one)
@@ -148,11 +148,11 @@ class TestStart:
 
 
 class TestRefusals:
-    def test_a_tensor_that_the_model_lacks(self) -> None:
+    def test_unknown_tensor(self) -> None:
         with pytest.raises(ModelError, match="no tensor 'z'"):
             GraphObservation(ANY, ["x", "z"], 1)
 
-    def test_sketches_that_live_no_longer(self) -> None:
+    def test_destroyed_sketches(self) -> None:
         number = kernels().sketches(1, HISTOGRAM_VALUES).publish()
         gc.collect()
         with pytest.raises(ModelError, match="these range sketches do not exist"):
@@ -167,7 +167,7 @@ class TestRefusals:
             ([3, 2], "fewer samples ran than count"),
         ],
     )
-    def test_samples_that_make_no_sense(self, samples: list[int], reason: str) -> None:
+    def test_invalid_sample_counts(self, samples: list[int], reason: str) -> None:
         sketches = kernels().sketches(1, HISTOGRAM_VALUES)
         number = sketches.publish()
 

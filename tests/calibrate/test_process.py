@@ -1,4 +1,4 @@
-"""Real processes: killed and stopped half way, and the memory they take."""
+"""Separate processes: killed and interrupted in the middle of a pass, and their memory."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ CHECKPOINT = ".out.onnx.checkpoint"
 PATIENCE = 300
 POLLS = 30_000  # of 10 ms each, at least
 
-# So slow that the pass takes several intervals between checkpoints on any machine, and with Ctrl-C
-# heard also where a shell in the background has told its children to ignore it.
+# Slow enough that a pass takes several checkpoint intervals on any machine. Restores the SIGINT handler, because a
+# background shell makes its children ignore SIGINT.
 SLOWLY = """
 import signal, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -41,7 +41,7 @@ main()
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The digits' model and data, and the model that an uninterrupted run makes of them."""
+    """The digits model and data, and the model that an uninterrupted run writes."""
     for name in ("digits.onnx", "calib.npz"):
         shutil.copy(DIGITS / name, tmp_path / name)
     ended = process(*COMMAND, "-o", "whole.onnx", cwd=tmp_path)
@@ -51,7 +51,7 @@ def folder(tmp_path: Path) -> Path:
 
 @contextmanager
 def slow_run(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The real command line, slowed down; killed at the end if it is still there."""
+    """The command line in a separate process, slowed down; killed at the end if it still runs."""
     command = [sys.executable, "-c", SLOWLY, *COMMAND, "-o", "out.onnx"]
     child = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -62,7 +62,7 @@ def slow_run(folder: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def wait_for(child: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
-    """Poll until it happened; the run must not end before."""
+    """Poll until `happened()`; fails if the run ends before."""
     for _ in range(POLLS):
         if happened():
             return
@@ -72,7 +72,7 @@ def wait_for(child: subprocess.Popen[str], happened: Callable[[], bool]) -> None
 
 
 def samples_in(checkpoint: Path) -> int:
-    """How many samples a checkpoint has seen; none without one."""
+    """The number of samples in a checkpoint; 0 if there is none."""
     if not checkpoint.exists():
         return 0
     with zipfile.ZipFile(checkpoint) as archive:
@@ -80,14 +80,14 @@ def samples_in(checkpoint: Path) -> int:
 
 
 def finish(folder: Path) -> None:
-    """Run the same command to its end; it leaves what an uninterrupted run leaves."""
+    """Run the same command to its end; the files must equal those of an uninterrupted run."""
     ended = process(*COMMAND, "-o", "out.onnx", cwd=folder)
     assert (ended.code, ended.err) == (0, "")
     assert (folder / "out.onnx").read_bytes() == (folder / "whole.onnx").read_bytes()
     assert set(contents(folder)) == {"digits.onnx", "calib.npz", "whole.onnx", "out.onnx"}
 
 
-def test_a_process_that_is_killed_twice_goes_on_where_it_stopped(folder: Path) -> None:
+def test_a_process_killed_twice_resumes(folder: Path) -> None:
     checkpoint, seen = folder / CHECKPOINT, 0
     for _ in range(2):
         with slow_run(folder) as child:
@@ -101,7 +101,7 @@ def test_a_process_that_is_killed_twice_goes_on_where_it_stopped(folder: Path) -
     finish(folder)
 
 
-def test_ctrl_c_ends_with_one_line_and_nothing_half_written(folder: Path) -> None:
+def test_ctrl_c_ends_with_one_line_and_leaves_only_the_checkpoint(folder: Path) -> None:
     before = contents(folder)
     with slow_run(folder) as child:
         wait_for(child, (folder / CHECKPOINT).exists)
@@ -153,7 +153,7 @@ def test_memory_does_not_grow_with_the_number_of_samples(kind: str, tmp_path: Pa
 
 
 def peak(folder: Path, kind: str, count: int) -> int:
-    """The most memory that a process held which quantized with so many samples."""
+    """The peak memory in bytes of a process that quantizes with `count` samples."""
     if kind == "file":
         images = np.random.default_rng(0).integers(0, 256, (count, 3, 64, 64), np.uint8)
         np.save(folder / f"{count}.npy", images)

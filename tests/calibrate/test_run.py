@@ -1,4 +1,4 @@
-"""One pass: exact ends, the same bytes however the samples come, and however often it is stopped and resumed."""
+"""The calibration pass: exact bounds, and the same bytes for any batching and after any interruptions."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class TestValues:
     @pytest.mark.parametrize(
         "name", ["conv_relu", "mlp", "embedding", "pooling", "layer_norm", "residual", "attention", "gate"]
     )
-    def test_ends_and_counts_are_those_of_a_plain_run(self, name: str) -> None:
+    def test_bounds_and_counts_equal_those_of_all_values(self, name: str) -> None:
         model = prepared(PATTERNS[name]())
         feeds = inputs(model)
         fixed = isinstance(model.graph.inputs[0].shape[0], int)
@@ -92,7 +92,7 @@ class TestValues:
             if array[0].size <= HISTOGRAM_VALUES:
                 assert sketch.to_bytes() == sketch_of(array).to_bytes()
 
-    def test_large_tensors_have_exact_ends_and_a_histogram_of_some(self) -> None:
+    def test_large_tensors_have_exact_bounds_and_a_subsampled_histogram(self) -> None:
         model = prepared(build([node("Relu", ["x"], "y")], {"x": ["N", 3, 40, 40]}, {"y": ["N", 3, 40, 40]}))
         x = inputs(model, 6)["x"]
         found = calibrated(model, x, batch_size=4).observers
@@ -115,18 +115,18 @@ class TestValues:
         assert counter.samples == 0
 
     @pytest.mark.parametrize("values", [0.0, -0.0, 3.7, -1e-45, 3.4e38])
-    def test_a_constant_tensor_has_its_value_for_both_ends(self, values: float) -> None:
+    def test_both_bounds_of_a_constant_tensor_are_its_value(self, values: float) -> None:
         sketch = calibrated(unary("Identity"), np.full((9, 24), values, np.float32), ["x"]).observers["x"]
         assert (sketch.min, sketch.max, sketch.count) == (np.float32(values), np.float32(values), 216)
 
-    def test_one_huge_sample_among_many_is_an_end(self) -> None:
+    def test_one_huge_sample_among_many_is_a_bound(self) -> None:
         x = np.random.default_rng(0).normal(size=(99, 24)).astype(np.float32)
         x[57] *= 1e30
         found = calibrated(unary("Neg"), x, batch_size=10).observers
         assert (found["x"].min, found["x"].max) == (x.min(), x.max())
         assert (found["t1"].min, found["t1"].max) == (-x.max(), -x.min())
 
-    def test_values_that_are_not_finite_are_counted_and_left_out(self) -> None:
+    def test_non_finite_values_are_counted_and_excluded(self) -> None:
         x = np.random.default_rng(0).normal(size=(30, 24)).astype(np.float32)
         x[:, :3] = 0
         found = calibrated(unary("Log"), x, batch_size=7).observers["t1"]
@@ -138,9 +138,9 @@ class TestValues:
 
 
 class TestResult:
-    """What the whole job makes of odd ranges."""
+    """Quantization with unusual ranges."""
 
-    def test_values_that_are_not_finite_are_warned_about_and_widen_no_range(self) -> None:
+    def test_non_finite_values_give_a_warning_and_widen_no_range(self) -> None:
         nodes = [node("Gemm", ["x", "w"], "g"), node("Log", ["g"], "l"), node("Gemm", ["l", "w"], "y")]
         model = build(nodes, {"x": ["N", 8]}, {"y": ["N", 8]}, {"w": np.eye(8, dtype=np.float32)})
         x = np.random.default_rng(0).uniform(0.5, 9, (20, 8)).astype(np.float32)
@@ -154,7 +154,7 @@ class TestResult:
 
     @pytest.mark.parametrize("x", [X * 0, X * 0 + 3, X * ONE_HUGE, X * 5e37], ids=["0", "3", "one huge", "huge"])
     @pytest.mark.parametrize("estimator", ["minmax", "mse", "entropy", "percentile"])
-    def test_every_scale_is_usable_whatever_was_seen(self, x: np.ndarray, estimator: str) -> None:
+    def test_every_scale_is_valid_for_any_samples(self, x: np.ndarray, estimator: str) -> None:
         result = jobs.quantized(calibration={"x": x.astype(np.float32)}, estimator=estimator)
         scales = [s for layer in result.layers for each in (layer.output, *layer.inputs) if each for s in each.scale]
         assert bool(np.isfinite(scales).all())
@@ -171,7 +171,7 @@ class TestBatches:
 
     @settings(max_examples=20)
     @given(st.sets(st.integers(1, SAMPLES - 1)), st.booleans())
-    def test_an_iterables_own_batches_give_the_bytes_of_the_array(self, cuts, named):
+    def test_the_batches_of_an_iterable_give_the_same_bytes_as_the_array(self, cuts, named):
         parts = np.split(X, sorted(cuts))
         items = [{"x": part} for part in parts] if named else [part[0] if len(part) == 1 else part for part in parts]
         assert left(calibrated(MODEL, items)) == left(calibrated(MODEL, X))
@@ -197,7 +197,7 @@ class TestBatches:
 
 
 def rows(fail_after: int | None = None) -> Iterator[np.ndarray]:
-    """The samples, until the reader of some file fails."""
+    """The samples; raises an error after `fail_after`."""
     for index, row in enumerate(X):
         if index == fail_after:
             raise RuntimeError("the disk is gone")
@@ -205,7 +205,7 @@ def rows(fail_after: int | None = None) -> Iterator[np.ndarray]:
 
 
 def failing_session(after: int) -> Callable[[Session, Any], Any]:
-    """Session.run that is stopped by Ctrl-C once so many samples are through."""
+    """Session.run that raises KeyboardInterrupt after `after` samples."""
     calls, honest = iter(range(after // BATCH)), Session.run
 
     def run(session: Session, feeds: Any) -> Any:
@@ -217,7 +217,7 @@ def failing_session(after: int) -> Callable[[Session, Any], Any]:
 
 
 def stopped(path: Path, after: int = 20, model: ir.Model = MODEL, source: Any = X, **options: Any) -> bytes:
-    """Stop a pass after so many samples; the checkpoint it leaves."""
+    """Stop a pass after `after` samples; the content of its checkpoint."""
     given_options = {"batch_size": BATCH, **options}
     with pytest.raises(KeyboardInterrupt):
         calibrated(model, source, checkpoint=path, progress=Stopping(after, KeyboardInterrupt()), **given_options)
@@ -226,7 +226,7 @@ def stopped(path: Path, after: int = 20, model: ir.Model = MODEL, source: Any = 
 
 class TestResume:
     @pytest.mark.parametrize("how", ["progress fails", "source fails", "Ctrl-C", "Ctrl-C in a run"])
-    def test_a_stopped_pass_goes_on_and_ends_with_the_same_bytes(
+    def test_a_stopped_pass_resumes_and_ends_with_the_same_bytes(
         self, how: str, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         whole = left(calibrated(MODEL, X))
@@ -247,7 +247,7 @@ class TestResume:
         assert os.listdir(path.parent) == []
 
     @pytest.mark.parametrize("kind", [RangeSketch, MovingAverage, FbgemmHistogram])
-    def test_a_pass_may_be_stopped_again_and_again(self, kind: type, path: Path, counter: Counter) -> None:
+    def test_a_pass_may_be_stopped_several_times(self, kind: type, path: Path, counter: Counter) -> None:
         whole = left(calibrated(MODEL, X, observer=kind, batch_size=BATCH))
         counter.samples = 0
         for after in (4, 4, 12, 28, SAMPLES):
@@ -255,7 +255,7 @@ class TestResume:
         assert left(calibrated(MODEL, X, observer=kind, batch_size=BATCH, checkpoint=path)) == whole
         assert counter.samples == SAMPLES
 
-    def test_what_lies_on_disk_at_any_moment_is_enough(self, path: Path, often: None, tmp_path: Path) -> None:
+    def test_the_file_on_disk_is_a_valid_checkpoint_at_any_time(self, path: Path, often: None, tmp_path: Path) -> None:
         whole = left(calibrated(MODEL, X))
         seen: list[Path] = []
 
@@ -271,7 +271,7 @@ class TestResume:
         for copy in seen:
             assert left(calibrated(MODEL, X, checkpoint=copy, batch_size=BATCH)) == whole
 
-    def test_ctrl_c_at_any_line_costs_no_value_and_counts_none_twice(
+    def test_ctrl_c_at_any_line_loses_no_value_and_counts_none_twice(
         self, path: Path, often: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(os, "fsync", lambda _: None)
@@ -292,7 +292,7 @@ class TestResume:
 
     def test_the_time_of_all_parts_is_counted(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         class Clock(Silent):
-            """Seconds that pass between the start and the end of the pass only."""
+            """A clock that advances only between the start and the end of the pass."""
 
             now = 7.0
 
@@ -306,7 +306,7 @@ class TestResume:
         monkeypatch.setattr(MODULE, "monotonic", lambda: clock.now)
         assert calibrated(MODEL, X, checkpoint=path, batch_size=BATCH, progress=clock).seconds == 1002.5
 
-    def test_progress_passes_over_what_was_done(self, path: Path) -> None:
+    def test_progress_includes_the_samples_of_the_checkpoint(self, path: Path) -> None:
         stopped(path)
         told: list[object] = []
 
@@ -325,7 +325,7 @@ class TestResume:
 
 
 def lines_of(attempt: Callable[[], object], stop_at: int = -1) -> int:
-    """How many lines of the pass and its observers it runs; Ctrl-C comes in front of the line `stop_at`."""
+    """The number of executed lines of the pass and its observers; raises KeyboardInterrupt before line `stop_at`."""
     package = Path(octavo.__file__).parent
     folders = (str(package / "calibrate"), str(package / "ranges"))
     count = 0
@@ -360,7 +360,7 @@ def leaky(alpha: float) -> ir.Model:
 
 
 def branching(seed: int) -> ir.Model:
-    """A model whose weights lie in the branches of an If."""
+    """A model with weights in the branches of an If."""
 
     def branch(name: str, op: str) -> onnx.GraphProto:
         out = helper.make_tensor_value_info(f"{name}_out", onnx.TensorProto.FLOAT, ["N", 64])
@@ -397,10 +397,10 @@ CHANGES: dict[str, tuple[Pass, Pass]] = {
 
 
 class TestOtherPasses:
-    """A checkpoint of one pass in the way of another."""
+    """A checkpoint of one pass at the path of another."""
 
     @pytest.mark.parametrize("change", CHANGES)
-    def test_a_checkpoint_of_another_pass_is_not_taken_up(self, change: str, path: Path, counter: Counter) -> None:
+    def test_a_checkpoint_of_another_pass_is_ignored(self, change: str, path: Path, counter: Counter) -> None:
         before, after = CHANGES[change]
         stopped(path, **{"source": inputs(before.get("model", MODEL))["x"], **before})
         wanted = {"model": MODEL, "source": inputs(after.get("model", MODEL))["x"], "batch_size": BATCH, **after}
@@ -420,13 +420,13 @@ class TestOtherPasses:
         ],
         ids=["one sample changed", "another order", "fewer than were seen", "batches across the place"],
     )
-    def test_an_iterable_that_now_gives_other_samples_is_refused(self, source: list[Any], path: Path) -> None:
+    def test_an_iterable_with_changed_samples_is_refused(self, source: list[Any], path: Path) -> None:
         kept = stopped(path, source=list(X))
         with pytest.raises(DataError, match=f"^the data changed since {path} was written; delete that file$"):
             calibrated(MODEL, source, checkpoint=path, batch_size=BATCH)
         assert path.read_bytes() == kept
 
-    def test_an_iterable_that_has_grown_at_its_end_is_gone_on_with(self, path: Path, counter: Counter) -> None:
+    def test_an_iterable_with_appended_samples_is_resumed(self, path: Path, counter: Counter) -> None:
         stopped(path, source=list(X[:30]))
         counter.samples = 0
         assert left(calibrated(MODEL, list(X), checkpoint=path, batch_size=BATCH)) == left(calibrated(MODEL, X))
@@ -435,13 +435,13 @@ class TestOtherPasses:
     @pytest.mark.parametrize(
         "damage", [{"0": b"no sketch"}, {"1": b""}, {"hashes": b"odd"}, {"header.json": b"{}"}, {"0": bytes(60)}]
     )
-    def test_a_damaged_checkpoint_with_good_checksums_is_begun_anew(self, damage: dict[str, bytes], path: Path) -> None:
+    def test_a_damaged_checkpoint_with_valid_checksums_is_ignored(self, damage: dict[str, bytes], path: Path) -> None:
         stopped(path)
         rewritten(path, **damage)
         assert left(calibrated(MODEL, X, checkpoint=path, batch_size=BATCH)) == left(calibrated(MODEL, X))
         assert not path.exists()
 
-    def test_a_cut_checkpoint_is_begun_anew(self, path: Path) -> None:
+    def test_a_truncated_checkpoint_is_ignored(self, path: Path) -> None:
         content = stopped(path)
         for size in (0, 1, len(content) // 2, len(content) - 1):
             path.write_bytes(content[:size])
@@ -449,14 +449,14 @@ class TestOtherPasses:
 
 
 class TestFailures:
-    def test_data_that_cannot_be_used_leave_no_checkpoint(self, path: Path, often: None) -> None:
+    def test_invalid_data_leave_no_checkpoint(self, path: Path, often: None) -> None:
         x = X.copy()
         x[30] = np.nan
         with pytest.raises(DataError, match="sample 30 holds NaN"):
             calibrated(MODEL, x, checkpoint=path, batch_size=1)
         assert os.listdir(path.parent) == []
 
-    def test_a_checkpoint_that_cannot_be_written_ends_the_pass_in_a_sentence(self, path: Path, often: None) -> None:
+    def test_a_checkpoint_that_cannot_be_written_is_a_user_error(self, path: Path, often: None) -> None:
         with pytest.raises(OptionError, match="cannot be written"):
             calibrated(MODEL, X, checkpoint=path / "state", batch_size=BATCH)
 
@@ -464,11 +464,11 @@ class TestFailures:
         with pytest.raises(RuntimeError, match="the disk is gone"):
             calibrated(MODEL, rows(fail_after=9), checkpoint=path / "state")
 
-    def test_a_folder_in_the_checkpoints_place_does_not_cost_a_pass_that_is_done(self, tmp_path: Path) -> None:
+    def test_a_folder_at_the_path_of_the_checkpoint_does_not_fail_a_completed_pass(self, tmp_path: Path) -> None:
         assert left(calibrated(MODEL, X, checkpoint=tmp_path)) == left(calibrated(MODEL, X))
 
 
-def test_samples_are_counted_also_where_nobody_asks_which_they_are() -> None:
+def test_samples_are_counted_without_being_identified() -> None:
     model = prepared(conv_relu())
     known, unknown = (calibrated(model, inputs(model), identify=each) for each in (True, False))
     assert left(unknown)[0] == left(known)[0]

@@ -1,4 +1,4 @@
-"""Batches under way on several threads: all of them counted, once, and no failure lost."""
+"""Concurrent batches on several threads: all are counted once, and no failure is lost."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_every_batch_is_observed_once(kind: type, count: int, size: int) -> None
     }
 
 
-def test_as_many_batches_run_at_a_time_as_there_are_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_lanes_run_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:
     together = threading.Barrier(3, timeout=PATIENCE)
     honest: Callable[[Session, Arrays], Arrays] = Session.run
 
@@ -66,7 +66,7 @@ def test_as_many_batches_run_at_a_time_as_there_are_lanes(monkeypatch: pytest.Mo
     assert not together.broken
 
 
-def test_one_batch_waits_ready_for_the_next_free_lane_and_no_more() -> None:
+def test_one_batch_is_queued_and_no_more() -> None:
     free = threading.Event()
     begun: list[int] = []
 
@@ -102,7 +102,7 @@ def test_one_batch_waits_ready_for_the_next_free_lane_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("kind", [GraphObservation, OutputObservation])
-def test_a_failure_comes_out_at_a_later_batch_or_when_waited_for(kind: type) -> None:
+def test_a_failure_is_raised_by_a_later_batch_or_by_waiting(kind: type) -> None:
     wrong = Batch({"x": X[:2, :1]}, {}, 0)
     good = batches(4)[0]
 
@@ -117,7 +117,7 @@ def test_a_failure_comes_out_at_a_later_batch_or_when_waited_for(kind: type) -> 
                 then(workers)
 
 
-def test_observers_know_of_all_batches_once_they_were_waited_for() -> None:
+def test_observers_have_all_batches_after_waiting() -> None:
     observation = GraphObservation(MODEL, TENSORS, 1)
     observers = {name: RangeSketch() for name in TENSORS}
     observation.start(observers)
