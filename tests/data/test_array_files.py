@@ -1,4 +1,4 @@
-"""One array out of a file, for `octavo explain`."""
+"""Reading one array from a file, for `octavo explain`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from octavo.data.array_files import read_tensor
 from octavo.errors import DataError, ModelError
 
 
-def test_the_only_array_needs_no_name(tmp_path: Path) -> None:
+def test_a_single_array_needs_no_name(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", VALUES.astype(np.float64))
     np.savez(tmp_path / "one.npz", w=VALUES)
     for name in ("one.npy", "one.npz"):
@@ -22,7 +22,7 @@ def test_the_only_array_needs_no_name(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, VALUES)
 
 
-def test_one_of_several_is_taken_by_name(tmp_path: Path) -> None:
+def test_one_of_several_arrays_is_selected_by_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", v=VALUES + 1, w=VALUES)
     np.testing.assert_array_equal(read_tensor(tmp_path / "two.npz", "w"), VALUES)
     for name in (None, "x", "W"):
@@ -30,7 +30,7 @@ def test_one_of_several_is_taken_by_name(tmp_path: Path) -> None:
             read_tensor(tmp_path / "two.npz", name)
 
 
-def test_a_weight_of_a_model_is_taken_by_name(tmp_path: Path) -> None:
+def test_a_weight_of_a_model_is_selected_by_name(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(mlp().SerializeToString())
     np.testing.assert_array_equal(read_tensor(path, "w2"), random(10, 24))
@@ -38,7 +38,7 @@ def test_a_weight_of_a_model_is_taken_by_name(tmp_path: Path) -> None:
         read_tensor(path, None)
 
 
-def test_numbers_beyond_float32_are_infinite(tmp_path: Path) -> None:
+def test_float32_overflow_gives_infinity(tmp_path: Path) -> None:
     np.save(tmp_path / "large.npy", np.array([1e300, 1.0]))
     np.testing.assert_array_equal(read_tensor(tmp_path / "large.npy", None), [np.inf, 1])
 
@@ -52,7 +52,7 @@ def test_numbers_beyond_float32_are_infinite(tmp_path: Path) -> None:
         (np.array([None]), "not a readable"),
     ],
 )
-def test_what_is_no_number_is_refused(array: np.ndarray, part: str, tmp_path: Path) -> None:
+def test_non_numeric_arrays_are_refused(array: np.ndarray, part: str, tmp_path: Path) -> None:
     np.save(tmp_path / "odd.npy", array, allow_pickle=True)
     refusal(lambda: read_tensor(tmp_path / "odd.npy", None), DataError, "odd.npy", part)
 

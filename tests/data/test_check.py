@@ -1,4 +1,4 @@
-"""Samples held against what the model takes."""
+"""Checks of samples against the input specifications of a model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IMAGE = (spec("image", ("N", 3, 4, None)),)
 
 
 @pytest.mark.parametrize("shape", [(5, 3, 4, 6), (1, 3, 4, 1)])
-def test_dynamic_dimensions_take_any_size(shape: tuple[int, ...]) -> None:
+def test_dynamic_dimensions_accept_any_size(shape: tuple[int, ...]) -> None:
     assert inputs(opened(np.zeros(shape, np.float32), IMAGE))["image"].shape == shape
 
 
@@ -31,30 +31,30 @@ def test_dynamic_dimensions_take_any_size(shape: tuple[int, ...]) -> None:
         ((5, 3, 6, 4), ("6 on axis 2", "[N, 3, 4, ?]")),
     ],
 )
-def test_a_shape_that_does_not_fit_is_named(shape: tuple[int, ...], parts: tuple[str, ...]) -> None:
+def test_a_mismatched_shape_is_refused(shape: tuple[int, ...], parts: tuple[str, ...]) -> None:
     refusal(lambda: inputs(opened(np.zeros(shape, np.float32), IMAGE)), DataError, "'image'", *parts)
 
 
-def test_inputs_of_a_sample_come_together() -> None:
+def test_all_inputs_need_the_same_number_of_samples() -> None:
     items = [{"x": VALUES[:2], "y": VALUES[:2]}, {"x": VALUES[:2], "y": VALUES[:1]}]
     refusal(lambda: inputs(opened(items, (*X, spec("y")))), DataError, "sample 2", "{'x': 2, 'y': 1}")
 
 
-def test_a_model_that_does_not_say_its_shape_is_refused() -> None:
+def test_a_model_without_input_shape_is_refused() -> None:
     refusal(lambda: inputs(opened(VALUES, (spec(shape=()),))), DataError, "'x'", "has no shape")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("batch_size", [1, 2, 100])
-def test_a_value_that_is_not_finite_is_named_by_its_sample(value: float, dtype: Any, batch_size: int) -> None:
+def test_the_sample_with_a_non_finite_value_is_named(value: float, dtype: Any, batch_size: int) -> None:
     source = VALUES.astype(dtype)
     source[5, 1] = source[6, 0] = value
     refusal(lambda: inputs(opened(source), batch_size), DataError, "'x'", "sample 5", "NaN or infinity")
     refusal(lambda: inputs(opened([*source]), batch_size), DataError, "'x'", "sample 5", "NaN or infinity")
 
 
-def test_a_number_beyond_the_models_type_is_not_finite_there() -> None:
+def test_overflow_in_the_type_of_the_model_is_not_finite() -> None:
     refusal(lambda: inputs(opened(VALUES.astype(float) * 1e300)), DataError, "sample 0", "NaN or infinity")
 
 
@@ -71,7 +71,7 @@ def test_a_number_beyond_the_models_type_is_not_finite_there() -> None:
         (np.uint64, np.int8),
     ],
 )
-def test_what_fits_the_models_type_is_converted(stored: Any, wanted: Any) -> None:
+def test_lossless_types_are_converted(stored: Any, wanted: Any) -> None:
     source = np.array([[0, 1, 1], [1, 0, 0]]).astype(stored)
     converted = inputs(opened(source, (spec(dtype=wanted),)))["x"]
     assert converted.dtype == wanted
@@ -94,7 +94,7 @@ def test_what_fits_the_models_type_is_converted(stored: Any, wanted: Any) -> Non
         (VALUES > 0, np.float32, "`preprocess.scale`"),
     ],
 )
-def test_what_would_change_in_the_models_type_is_refused(source: np.ndarray, wanted: Any, part: str) -> None:
+def test_lossy_conversions_are_refused(source: np.ndarray, wanted: Any, part: str) -> None:
     refusal(lambda: inputs(opened(source, (spec(dtype=wanted),))), DataError, "'x'", part)
 
 
@@ -112,7 +112,7 @@ def test_stored_integers_become_floats_by_scale_and_offset(array: np.ndarray, sc
     assert np.all(np.abs(converted - exact) <= magnitude * 2.0**-24 + 2.0**-149)
 
 
-def test_scale_and_offset_leave_floats_and_integer_inputs_alone() -> None:
+def test_scale_and_offset_do_not_apply_to_floats_and_integer_inputs() -> None:
     specs, steps = (*X, spec("ids", ("N",), np.int64)), Preprocess(scale=2.0, offset=1.0)
     given_back = inputs(opened({"x": VALUES, "ids": np.arange(len(VALUES))}, specs, preprocess=steps))
     np.testing.assert_array_equal(given_back["x"], VALUES)
@@ -120,5 +120,5 @@ def test_scale_and_offset_leave_floats_and_integer_inputs_alone() -> None:
 
 
 @pytest.mark.parametrize("steps", [Preprocess(scale=0.5, mean=(0.5,)), Preprocess(scale=0.5, std=(0.5,))])
-def test_mean_and_std_are_not_dropped_in_silence(steps: Preprocess) -> None:
+def test_mean_and_std_are_not_silently_ignored(steps: Preprocess) -> None:
     refusal(lambda: inputs(opened(VALUES.astype(np.uint8), preprocess=steps)), DataError, "'x'", "folders of images")

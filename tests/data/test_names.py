@@ -1,4 +1,4 @@
-"""Which array is meant for which input."""
+"""Matching of arrays to inputs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ IDS, MASK = spec("ids", ("N", "T")), spec("mask", ("N", "T"))
         ({"pixels": 4, "image": 4}, "image"),
     ],
 )
-def test_one_input_takes_the_only_array_that_can_be_meant(ranks: dict[str, int], meant: str) -> None:
+def test_one_input_gets_the_only_candidate_array(ranks: dict[str, int], meant: str) -> None:
     assert match_names(list(ranks), [IMAGE], "calib.npz", ranks) == {meant: "image"}
 
 
-def test_several_inputs_take_arrays_of_exactly_their_names() -> None:
+def test_several_inputs_need_arrays_of_exactly_their_names() -> None:
     ranks = {"mask": 2, "labels": 1, "ids": 2}
     assert match_names(list(ranks), [IDS, MASK], "calib.npz", ranks) == {"ids": "ids", "mask": "mask"}
 
@@ -44,7 +44,7 @@ def test_several_inputs_take_arrays_of_exactly_their_names() -> None:
         ({"ids": 2}, True, "mask"),
     ],
 )
-def test_a_guess_is_refused_and_both_sides_are_listed(ranks: dict[str, int], several: bool, missing: str) -> None:
+def test_ambiguity_is_refused_and_both_sides_are_listed(ranks: dict[str, int], several: bool, missing: str) -> None:
     specs = [IDS, MASK] if several else [IMAGE]
     message = refusal(lambda: match_names(list(ranks), specs, "calib.npz", ranks), DataError, "calib.npz", missing)
     for name in (*ranks, *(each.name for each in specs)):

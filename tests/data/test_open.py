@@ -1,4 +1,4 @@
-"""Whatever the user has: read by what it is, or refused."""
+"""Selection of the input format of a source, and unsupported sources."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from octavo.errors import DataError, OptionError
 
 
 @pytest.mark.parametrize("kind", [str, Path])
-def test_a_path_may_be_text_or_path(kind: Any, tmp_path: Path) -> None:
+def test_a_path_may_be_str_or_path(kind: Any, tmp_path: Path) -> None:
     np.savez(tmp_path / "calib.npz", x=VALUES)
     np.testing.assert_array_equal(inputs(opened(kind(tmp_path / "calib.npz")))["x"], VALUES)
 
@@ -30,16 +30,14 @@ def test_a_path_may_be_text_or_path(kind: Any, tmp_path: Path) -> None:
         ("n" * 300, None, ("cannot be read", "too long")),
     ],
 )
-def test_a_path_to_nothing_usable_is_refused(
-    name: str, content: bytes | None, parts: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_an_unusable_path_is_refused(name: str, content: bytes | None, parts: tuple[str, ...], tmp_path: Path) -> None:
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
     refusal(lambda: opened(path), DataError, *parts)
 
 
-def test_a_file_that_the_system_refuses_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_operating_system_error_is_not_reported_as_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "calib.npz"
     np.savez(path, x=VALUES)
 
@@ -52,10 +50,10 @@ def test_a_file_that_the_system_refuses_is_not_called_damaged(tmp_path: Path, mo
 
 
 @pytest.mark.parametrize(("source", "name"), [(None, "NoneType"), (3, "int"), (len, "builtin_function_or_method")])
-def test_what_holds_no_samples_is_refused_by_its_type(source: Any, name: str) -> None:
+def test_an_unsupported_type_is_named(source: Any, name: str) -> None:
     refusal(lambda: opened(source), DataError, name, "unsupported format", "a .npz file")
 
 
 @pytest.mark.parametrize("limit", [0, -1])
-def test_a_limit_that_leaves_nothing_is_refused(limit: int) -> None:
+def test_a_limit_below_one_is_refused(limit: int) -> None:
     refusal(lambda: opened(VALUES, limit=limit), OptionError, f"limit of {limit}")

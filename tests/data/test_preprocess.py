@@ -1,4 +1,4 @@
-"""Stated preprocessing that cannot be meant."""
+"""Invalid preprocessing options."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ from octavo.errors import OptionError
     ("options", "parts"),
     [({"layout": "CHWN"}, ("'CHWN'", "NCHW or NHWC")), ({"std": (0.2, 0.0, 0.2)}, ("std", "zero"))],
 )
-def test_it_is_refused(options: dict[str, Any], parts: tuple[str, ...]) -> None:
+def test_invalid_options_are_refused(options: dict[str, Any], parts: tuple[str, ...]) -> None:
     refusal(lambda: Preprocess(**options), OptionError, *parts)

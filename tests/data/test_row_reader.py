@@ -1,4 +1,4 @@
-"""Stored arrays read by rows, whatever their headers say."""
+"""Reading stored arrays row by row, with valid and hostile headers."""
 
 from __future__ import annotations
 
@@ -36,9 +36,7 @@ def _read(content: bytes) -> None:
     st.sampled_from([(1, 0), (2, 0), (3, 0)]),
     st.lists(st.integers(1, 4), min_size=6, max_size=6),
 )
-def test_rows_are_those_that_numpy_loads(
-    array: np.ndarray, order: Any, version: tuple[int, int], counts: list[int]
-) -> None:
+def test_rows_equal_those_of_numpy(array: np.ndarray, order: Any, version: tuple[int, int], counts: list[int]) -> None:
     content = stored(np.asarray(array, order=order), version)
     expected, reader, position = np.load(io.BytesIO(content)), _reader(content), 0
     assert reader.shape == expected.shape
@@ -80,7 +78,7 @@ def test_rows_are_those_that_numpy_loads(
     ],
     ids=lambda content: repr(content[8:70]),
 )
-def test_a_hostile_header_is_refused_and_takes_no_memory(content: bytes) -> None:
+def test_a_hostile_header_is_refused_and_allocates_no_memory(content: bytes) -> None:
     tracemalloc.start()
     try:
         refusal(lambda: _read(content), DataError, "calib.npy")
@@ -89,7 +87,7 @@ def test_a_hostile_header_is_refused_and_takes_no_memory(content: bytes) -> None
         tracemalloc.stop()
 
 
-def test_a_file_that_ends_too_early_says_how_much_is_there() -> None:
+def test_the_message_of_a_truncated_file_states_its_size() -> None:
     message = refusal(lambda: _read(stored(VALUES)[:-5]), DataError, "calib.npy", "is truncated")
     assert f"{VALUES.nbytes - 5} of {VALUES.nbytes} bytes" in message
 

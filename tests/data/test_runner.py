@@ -1,4 +1,4 @@
-"""Samples run through an engine, of any batch size or of one only."""
+"""Running samples through an engine with a dynamic or a fixed batch size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from octavo.graph.spec import TensorSpec
 
 
 class Doubler:
-    """An engine that doubles its input and keeps the sizes of its runs."""
+    """An engine that doubles its input and records the batch sizes of its runs."""
 
     def __init__(self, *shapes: Shape) -> None:
         self.inputs: tuple[TensorSpec, ...] = tuple(spec(f"x{i}", shape) for i, shape in enumerate(shapes))
@@ -48,7 +48,7 @@ def _samples(engine: Doubler, as_items: bool) -> SampleSet:
         (9, 2, ([9], [9, 9])),
     ],
 )
-def test_outputs_are_those_of_the_samples_alone(
+def test_outputs_exclude_padding(
     leading: int | str | None, asked: int | None, sizes: tuple[list[int], list[int]], as_items: bool
 ) -> None:
     engine = Doubler((leading, 3))
@@ -62,7 +62,7 @@ def test_outputs_are_those_of_the_samples_alone(
         np.testing.assert_array_equal(concatenate([batch.reference for batch, _ in results])["labels"], LABELS)
 
 
-def test_outputs_without_samples_are_left_whole() -> None:
+def test_outputs_without_a_sample_axis_are_unchanged() -> None:
     engine = Doubler((4, 3))
     results = [outputs for _, outputs in run_batches(engine, _samples(engine, False))]
     assert [outputs["count"] for outputs in results] == [4, 4]
@@ -79,13 +79,13 @@ def test_outputs_without_samples_are_left_whole() -> None:
         ([(), (None, 3)], 8, 8),
     ],
 )
-def test_the_models_batch_size_goes_before_the_one_asked_for(
+def test_the_batch_size_of_the_model_overrides_the_requested_one(
     shapes: list[Shape], asked: int | None, chosen: int
 ) -> None:
     assert choose_batch(Doubler(*shapes), asked) == chosen
 
 
-def test_a_real_model_of_fixed_batch_gives_what_it_gives_one_by_one() -> None:
+def test_a_model_of_fixed_batch_equals_the_same_model_one_sample_at_a_time() -> None:
     model = conv_clip()
     images = np.concatenate([feeds(model, seed)["x"] for seed in range(ROWS)])
     session = Session(ir.from_proto(model), threads=1, optimize=False)

@@ -1,4 +1,4 @@
-"""Samples that are counted, hashed and limited, however they come."""
+"""Counting, hashing and limiting samples of any source."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _hashes(samples: SampleSet, batch_size: int) -> list[bytes]:
 
 @pytest.mark.parametrize("limit", [1, 4, 5, ROWS, 100])
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_a_limit_takes_the_first_so_many_of_any_source(limit: int, batch_size: int, tmp_path: Path) -> None:
+def test_a_limit_takes_the_first_n_samples_of_any_source(limit: int, batch_size: int, tmp_path: Path) -> None:
     for source in _sources(tmp_path).values():
         samples = opened(source, limit=limit)
         np.testing.assert_array_equal(inputs(samples, batch_size)["x"], VALUES[:limit])
@@ -43,7 +43,7 @@ def test_a_limit_takes_the_first_so_many_of_any_source(limit: int, batch_size: i
         np.testing.assert_array_equal(reference["labels"], LABELS[:limit])
 
 
-def test_what_lies_beyond_the_limit_may_be_anything() -> None:
+def test_samples_beyond_the_limit_are_not_checked() -> None:
     damaged = VALUES.copy()
     damaged[3:] = np.nan
     np.testing.assert_array_equal(inputs(opened(damaged, limit=3), 100)["x"], VALUES[:3])
@@ -51,7 +51,7 @@ def test_what_lies_beyond_the_limit_may_be_anything() -> None:
     np.testing.assert_array_equal(inputs(opened([VALUES[:3], "junk"], limit=3))["x"], VALUES[:3])
 
 
-def test_no_more_is_taken_from_a_generator_than_the_limit() -> None:
+def test_a_generator_is_read_only_up_to_the_limit() -> None:
     taken = 0
 
     def endless() -> Iterator[np.ndarray]:
@@ -64,7 +64,7 @@ def test_no_more_is_taken_from_a_generator_than_the_limit() -> None:
     assert taken == 3
 
 
-def test_a_second_pass_gives_the_same_samples(tmp_path: Path) -> None:
+def test_a_second_pass_yields_the_same_samples(tmp_path: Path) -> None:
     for source in _sources(tmp_path).values():
         samples = opened(source)
         first, digest = inputs(samples, 2), samples.sha256()
@@ -72,7 +72,7 @@ def test_a_second_pass_gives_the_same_samples(tmp_path: Path) -> None:
         assert samples.sha256() == digest
 
 
-def test_a_pass_that_was_left_does_not_disturb_the_next(tmp_path: Path) -> None:
+def test_an_abandoned_pass_does_not_affect_the_next(tmp_path: Path) -> None:
     for source in _sources(tmp_path).values():
         samples = opened(source)
         passing = samples.batches(2)
@@ -81,7 +81,7 @@ def test_a_pass_that_was_left_does_not_disturb_the_next(tmp_path: Path) -> None:
 
 
 @given(st.integers(1, 10), st.integers(1, 10))
-def test_hashes_do_not_depend_on_the_batches(first: int, second: int) -> None:
+def test_hashes_do_not_depend_on_the_batch_size(first: int, second: int) -> None:
     by_rows = _hashes(opened(VALUES), first)
     assert by_rows == _hashes(opened(VALUES), second)
     assert by_rows == _hashes(opened([VALUES[i : i + second] for i in range(0, ROWS, second)]), 1)
@@ -89,7 +89,7 @@ def test_hashes_do_not_depend_on_the_batches(first: int, second: int) -> None:
     assert {len(each) for each in by_rows} == {8}
 
 
-def test_hashes_are_of_what_the_model_sees() -> None:
+def test_hashes_are_of_the_converted_inputs() -> None:
     raw = np.arange(6, dtype=np.uint8).reshape(2, 3)
     stored = _hashes(opened(raw, preprocess=Preprocess(scale=0.5, offset=-1.0)), 2)
     assert stored == _hashes(opened(raw.astype(np.float32) * np.float32(0.5) - np.float32(1)), 2)
@@ -112,6 +112,6 @@ def test_hashes_cover_every_input_but_no_label() -> None:
     assert not set(plain) & set(_hashes(opened({"x": VALUES + 1, "y": VALUES * 2}, specs), 2))
 
 
-def test_no_samples_are_refused_when_known() -> None:
+def test_an_empty_source_is_refused() -> None:
     refusal(lambda: opened(VALUES[:0]), DataError, "no samples")
     refusal(lambda: inputs(opened(iter([]))), DataError, "no samples")

@@ -1,4 +1,4 @@
-"""Two parts of one set of samples: complete, disjoint, groups whole, the same every time."""
+"""Splitting samples into two parts: complete, disjoint, without splitting groups, deterministic."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_groups_stay_together_with_their_rows() -> None:
         assert np.array_equal(kept["groups"][:half], kept["groups"][half:])
 
 
-def test_iterables_that_start_anew_are_split_too() -> None:
+def test_restartable_iterables_are_split_too() -> None:
     items = [{"x": np.full((3, 2), 2 * i, np.float32), "labels": np.full(3, i)} for i in range(10)]
     one, two = split(open_samples(items, SPECS), 0.5)
     found = [(row[0] / 2, label) for part in (one, two) for b in part.batches(1)
@@ -50,7 +50,7 @@ def test_iterables_that_start_anew_are_split_too() -> None:
     assert all(a == b for a, b in found)
 
 
-def test_what_can_be_read_once_or_is_too_little_is_refused() -> None:
+def test_one_shot_iterables_and_too_few_samples_are_refused() -> None:
     with pytest.raises(DataError, match="read only once"):
         split(open_samples(iter([np.zeros((2, 2), np.float32)]), SPECS), 0.5)
     with pytest.raises(DataError, match="too few"):

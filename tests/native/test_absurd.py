@@ -15,12 +15,12 @@ from octavo.compiler import compile_model
 from octavo.compiler.bundle import with_checksum
 from octavo.errors import ModelError
 
-# Channels, and a kernel's height and width, whose product is that many modulo 2^64.
+# Channels, and kernel height and width whose product equals it modulo 2^64.
 CHANNELS, HEIGHT, WIDTH, WRAPPED = 613981397, 4924781, 3483483, 2795
 
 
 def test_kernel_size_overflow_is_refused(tmp_path: Path) -> None:
-    """After int64 overflow the weights would seem to match, and patches would be written out of bounds."""
+    """With int64 overflow the weights would seem to match, and im2col would write out of bounds."""
     assert CHANNELS * HEIGHT * WIDTH % 2**64 == WRAPPED
     rng, params = np.random.default_rng(0), random_params(np.random.default_rng(0))
     w, w_params = random_weights(rng, (1, WRAPPED, 1, 1), 0)
@@ -28,7 +28,7 @@ def test_kernel_size_overflow_is_refused(tmp_path: Path) -> None:
     inputs = [model.source("x", (1, WRAPPED, 1, 1), params), model.weights("w", w, w_params)]
     model.result(model.quantized(model.node("Conv", inputs, "y"), params), params.grid.dtype)
     content = compile_model(ir.from_proto(model.proto()))
-    # The input's axes, seen in either layout, and size; the attributes: group, kernel, strides, pads, dilations.
+    # The input's shape in either layout, and its size; the attributes: group, kernel, strides, pads, dilations.
     content = content.replace(struct.pack("<4I", 1, WRAPPED, 1, 1), struct.pack("<4I", 1, CHANNELS, 1, 1))
     content = content.replace(struct.pack("<4I", 1, 1, 1, WRAPPED), struct.pack("<4I", 1, 1, 1, CHANNELS))
     content = content.replace(struct.pack("<QQ", 0, WRAPPED), struct.pack("<QQ", 0, CHANNELS))

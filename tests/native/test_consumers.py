@@ -46,7 +46,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, content in bundles().items():
         path = folder / f"{name}.oct"
         path.write_bytes(content)
-        # Those programs run models at the sizes that they were compiled at.
+        # These programs do not resize models.
         if all(isinstance(dim, int) for spec in octavo.load(path).inputs for dim in spec.shape):
             found[name] = path
     return found

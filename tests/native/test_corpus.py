@@ -22,6 +22,6 @@ def test_seeds_are_small_and_run(tmp_path: Path) -> None:
         assert len(content) < 1 << 14, name
         (tmp_path / "m.oct").write_bytes(content)
         session = octavo.load(tmp_path / "m.oct")
-        # An axis whose length is open has a name.
+        # Only a dynamic axis has a name.
         shapes = [[dim if isinstance(dim, int) else 3 for dim in spec.shape] for spec in session.inputs]
         session(*(np.zeros(shape, spec.dtype) for shape, spec in zip(shapes, session.inputs, strict=True)))

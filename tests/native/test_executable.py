@@ -27,6 +27,6 @@ def test_every_supported_set_under_sanitizers() -> None:
 def test_every_neon_level_in_an_emulator() -> None:
     executable = built(AARCH64_SANITIZED, "octavo_native_tests")
     assert passing(EMULATOR, "-cpu", "max", executable) == ["scalar", "neon", "neon_dotprod", "neon_i8mm"]
-    # What a processor lacks is not run on it.
+    # Unsupported instruction sets are skipped.
     assert passing(EMULATOR, "-cpu", "cortex-a53", executable, "3") == ["scalar", "neon"]
     assert passing(EMULATOR, "-cpu", "cortex-a76", executable, "3") == ["scalar", "neon", "neon_dotprod"]

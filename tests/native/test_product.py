@@ -50,7 +50,7 @@ class Case:
 
 
 def run(product: Product, a: np.ndarray, n: int, dtype: type) -> np.ndarray:
-    # Not zeros: what the kernel leaves out must show.
+    # Not zeros, so that elements that the kernel does not write are detected.
     c = np.full((len(a), n), 77, np.uint8 if np.dtype(dtype).itemsize == 1 else dtype)
     product.run(a.view(np.uint8), c)
     return c.view(dtype)
@@ -71,7 +71,7 @@ def test_8_bit_output(isa, m, n, k, data):
     case = Case(data, m, n, k)
     grid = data.draw(st.sampled_from(OUTPUTS))
     zero_point = data.draw(st.one_of(st.sampled_from([grid.qmin, grid.qmax]), st.integers(grid.qmin, grid.qmax)))
-    # Now so coarse that all values are one, now so fine that most are clipped.
+    # From so coarse that all values are equal to so fine that most are clipped.
     step = np.float32(np.abs(case.sums()).max(initial=1) * 0.005 / 10 ** data.draw(st.integers(0, 4)))
     out_params = QuantParams(grid, max(step, np.float32(1e-3)), np.int32(zero_point))
     expected = affine.matmul(case.a, case.a_params, case.b, case.b_params, out_params, case.bias)

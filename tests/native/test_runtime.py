@@ -162,7 +162,7 @@ def test_results_do_not_depend_on_threads(wide_bundle: Path, threads: int) -> No
         images = file["image"][:WIDE]
     alone, several = octavo.load(wide_bundle), octavo.load(wide_bundle, threads=threads)
     assert several.memory_bytes > alone.memory_bytes
-    for _ in range(5):  # until they are awake
+    for _ in range(5):  # until the workers are awake
         several(-images)
     np.testing.assert_array_equal(several(images), alone(images))
 

@@ -13,7 +13,7 @@ from tests.helpers.instruction_sets import each_isa
 from octavo.native import kernels
 
 BINS = 1 << 16
-# Around the sizes of a block and of a stretch, and what lies between.
+# Around the sizes of a block and of a chunk, and between.
 SIZES = st.one_of(st.integers(0, 70), st.sampled_from([4095, 4096, 4097, 4111, 8192, 9001]))
 ANY = hnp.arrays(np.float32, st.integers(0, 100), elements=st.floats(width=32))
 

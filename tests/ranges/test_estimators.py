@@ -1,4 +1,4 @@
-"""Contract of every registered estimator, and what each one computes."""
+"""Contract of every registered estimator, and the range of each."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def squared_error(values, low, high, grid, symmetric=False):
 
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("values", [[], [np.nan], [np.inf, -np.inf]], ids=["empty", "nan", "inf"])
-def test_nothing_finite_gives_the_zero_range(spec, values):
+def test_no_finite_values_give_the_zero_range(spec, values):
     assert range_of(spec, values) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_zeros_give_a_range_that_keeps_zero(spec, symmetric):
+def test_zeros_give_a_range_that_contains_zero(spec, symmetric):
     low, high = range_of(spec, np.zeros(100), INT8.narrow() if symmetric else UINT8, symmetric)
     assert low <= 0.0 <= high
     assert high - low <= 2.0  # fbgemm widens a single value by one
@@ -51,7 +51,7 @@ def test_zeros_give_a_range_that_keeps_zero(spec, symmetric):
 
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec != "fbgemm_histogram"])
 @pytest.mark.parametrize("value", [3.7, -3.7, 1e-20, 1e30])
-def test_a_constant_is_kept(spec, value):
+def test_the_range_contains_a_constant(spec, value):
     value = float(np.float32(value))
     low, high = range_of(spec, np.full(100, value))
     assert min(low, 0.0) <= value <= max(high, 0.0)
@@ -59,7 +59,7 @@ def test_a_constant_is_kept(spec, value):
 
 
 @pytest.mark.parametrize(("spec", "name"), product(SPECS, DATA))
-def test_ranges_lie_within_the_observed_ones(spec, name):
+def test_ranges_are_within_the_observed_bounds(spec, name):
     values = DATA[name]
     low, high = range_of(spec, values)
     slack = 1e-6 * float(np.abs(values).max())
@@ -99,7 +99,7 @@ def test_estimators_of_the_range_sketch_are_mergeable(spec):
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_observers_survive_their_bytes_and_refuse_junk(spec):
+def test_observers_round_trip_through_bytes_and_refuse_junk(spec):
     chosen = estimator(spec)
     observer = chosen.observer()
     kind = type(observer)
@@ -122,13 +122,13 @@ def test_minmax_is_exact(values):
 
 @pytest.mark.parametrize("percent", [60, 99, 99.9, 100])
 @pytest.mark.parametrize("name", ["normal", "relu", "laplace", "uniform", "skewed", "negative", "constant"])
-def test_percentile_is_numpys_to_within_a_bin(name, percent):
+def test_percentile_equals_numpy_within_a_bin(name, percent):
     values = DATA[name].astype(np.float64)
     low, high = range_of(f"percentile:{percent}", values)
     tiny = float(np.finfo(np.float32).tiny)
     for end, share in ((low, 100 - percent), (high, percent)):
         exact = np.percentile(values, share)
-        # A bin's width, and the gap to the next sample where these are sparse.
+        # The bin width, plus the gap to the next sample where samples are sparse.
         near = np.percentile(values, np.clip([share - 0.01, share + 0.01], 0, 100))
         width = 2**-7 * abs(exact) + tiny
         assert min(near[0], exact) - width <= end <= max(near[1], exact) + width
@@ -144,7 +144,7 @@ def test_mse_is_within_two_percent_of_a_grid_search(name, grid_symmetric):
 
 
 def least_error(values, grid, symmetric):
-    """The least error over ends shrunk by a grid of factors, refined once."""
+    """The least error over bounds scaled by a grid of factors, refined once."""
     low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
     if symmetric:
         bound = max(-low, high)
@@ -160,13 +160,13 @@ def least_error(values, grid, symmetric):
 
 
 @pytest.mark.parametrize("kind", ["outlier", "skewed"])
-def test_mse_finds_ends_of_unlike_length_on_few_levels(kind):
+def test_mse_finds_asymmetric_bounds_on_few_levels(kind):
     values = DATA["skewed"] if kind == "skewed" else np.append(DATA["normal"], np.float32(30))
     chosen = squared_error(values, *range_of("mse", values, UINT4), UINT4)
     assert chosen <= 1.02 * least_error(values, UINT4, False)
 
 
-def test_mse_weighs_a_sample_as_the_whole():
+def test_mse_of_a_subsample_is_near_that_of_all_values():
     values = np.append(np.tile(DATA["normal"], 4), np.float32(20))
     observer = estimator("mse").observer()
     observer.update(values, stride=11)
@@ -175,30 +175,30 @@ def test_mse_weighs_a_sample_as_the_whole():
     assert squared_error(values, low, high, UINT8) <= 1.02 * squared_error(values, *whole, UINT8)
 
 
-def test_mse_keeps_a_lone_outlier_exactly_where_that_is_cheapest():
+def test_mse_keeps_a_single_outlier_if_that_has_the_least_error():
     values = np.append(DATA["normal"], np.float32(1e6))
     low, high = range_of("mse", values)
     assert high == pytest.approx(1e6, rel=1e-6)
     assert squared_error(values, low, high, UINT8) < 1.1
 
 
-def test_mse_clips_an_outlier_that_costs_the_others_too_much():
+def test_mse_clips_an_outlier_that_makes_the_grid_too_coarse():
     values = np.append(np.tile(DATA["normal"], 4), np.float32(20))
     low, high = range_of("mse", values)
     assert high < 20
     assert squared_error(values, low, high, UINT8) < squared_error(values, low, 20.0, UINT8)
 
 
-def test_mse_knows_an_outlier_that_the_sample_missed():
+def test_mse_considers_an_outlier_that_the_histogram_missed():
     observer = estimator("mse").observer()
     array = np.append(DATA["normal"], np.float32(1e5))
-    assert (array.size - 1) % 11  # the last value is none of those counted
+    assert (array.size - 1) % 11  # the last value is not counted in the histogram
     observer.update(array, stride=11)
     assert estimator("mse").range(observer, UINT8, False)[1] > 9e4
 
 
 @pytest.mark.parametrize("name", ["relu", "normal", "gelu", "laplace", "outlier"])
-def test_entropy_is_the_plain_search(name):
+def test_entropy_equals_the_plain_search(name):
     values = DATA[name].astype(np.float64)
     largest = np.abs(values).max()
     counts = np.histogram(np.abs(values), 2048, (0.0, largest))[0].astype(np.float64)
@@ -207,13 +207,13 @@ def test_entropy_is_the_plain_search(name):
     widths = range(levels, 2049, 8)
     plain = [plain_divergence(counts, width, levels) for width in widths]
     threshold = max(abs(end) for end in range_of("entropy", values))
-    # The sketch's bins are not the plain ones, so the optimum may move, but not what it costs.
+    # The sketch has other bins than the plain search, so the optimum may move, but not its divergence.
     chosen = min(range(len(plain)), key=lambda i: abs(widths[i] * largest / 2048 - threshold))
     assert plain[chosen] <= min(plain) * 1.1 + 1e-4
 
 
 def plain_divergence(counts, width, levels):
-    """KL divergence as Migacz's slides write it, level by level."""
+    """KL divergence as in Migacz's slides, level by level."""
     reference, quantized = counts[:width].copy(), np.zeros(width)
     reference[-1] += counts[width:].sum()
     bounds = np.arange(levels + 1) * width // levels
@@ -227,13 +227,13 @@ def plain_divergence(counts, width, levels):
     return float(np.sum(p[seen] * np.log(p[seen] / np.maximum(q[seen], 1e-9))))
 
 
-def test_entropy_is_not_ruined_by_the_zeros_of_relu():
+def test_entropy_is_robust_to_the_zeros_of_relu():
     low, high = range_of("entropy", DATA["relu"])
     assert low == 0.0
     assert 2.5 < high <= DATA["relu"].max()
 
 
-def test_entropy_keeps_a_uniform_whole_and_clips_a_tail():
+def test_entropy_keeps_a_uniform_distribution_and_clips_a_tail():
     assert range_of("entropy", DATA["uniform"]) == pytest.approx((-1.0, 3.0), abs=0.01)
     low, high = range_of("entropy", np.append(DATA["normal"], np.float32(30)))
     assert 3.0 < high < 10.0
@@ -247,7 +247,7 @@ def test_choosing_a_range_loops_over_neither_values_nor_bins(spec):
 
 
 def executed_lines(spec, values):
-    """How many Python lines run while the estimator chooses a range of these values."""
+    """The number of Python lines executed while the estimator chooses a range for these values."""
     chosen = estimator(spec)
     observer = chosen.observer()
     observer.update(values.astype(np.float32))
@@ -267,7 +267,7 @@ def executed_lines(spec, values):
     return lines
 
 
-def test_every_name_is_that_of_its_estimator():
+def test_registered_names_equal_those_of_the_estimators():
     assert [estimator(name).name.partition(":")[0] for name in estimator_names()] == estimator_names()
     assert [estimator(spec).name for spec in ("mse", "percentile:99.9")] == ["mse", "percentile:99.9"]
 
@@ -285,6 +285,6 @@ def test_every_name_is_that_of_its_estimator():
         ("mse:3", "does not take"),
     ],
 )
-def test_wrong_specifications_say_what_to_write(spec, words):
+def test_invalid_specifications_are_refused(spec, words):
     with pytest.raises(OptionError, match=words):
         estimator(spec)

@@ -1,4 +1,4 @@
-"""The two estimators that follow PyTorch's observers give its scales and zero points."""
+"""The two estimators that follow PyTorch's observers give the same scales and zero points."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def both(name, theirs, data):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("count", "size"), [(1, 20_000), (3, 7), (5, 5_000), (8, 20_000)])
-def test_fbgemm_histogram_is_pytorchs(kind, count, size):
+def test_fbgemm_histogram_equals_pytorch(kind, count, size):
     theirs = observers.HistogramObserver(reduce_range=True)
     observer, ours, expected = both("fbgemm_histogram", theirs, batches(kind, count, size))
     assert np.array_equal(observer.bins, theirs.histogram.numpy())
@@ -69,21 +69,21 @@ EDGES = {
 
 
 @pytest.mark.parametrize("name", EDGES)
-def test_fbgemm_histogram_is_pytorchs_at_the_edges(name):
+def test_fbgemm_histogram_equals_pytorch_in_edge_cases(name):
     theirs = observers.HistogramObserver(reduce_range=True)
     data = [np.array(batch, np.float32) for batch in EDGES[name]]
     _, ours, expected = both("fbgemm_histogram", theirs, data)
     assert ours == expected
 
 
-def test_fbgemm_histogram_takes_a_range_too_wide_for_float32_whole():
+def test_fbgemm_histogram_keeps_a_range_too_wide_for_float32():
     chosen = estimator("fbgemm_histogram")
     observer = chosen.observer()
     observer.update(np.array([-3e38, 3e38], np.float32))
     assert chosen.range(observer, HALF, False) == pytest.approx((-3e38, 3e38))
 
 
-def test_fbgemm_histogram_passes_over_nan():
+def test_fbgemm_histogram_ignores_nan():
     chosen = estimator("fbgemm_histogram")
     clean, dirty = chosen.observer(), chosen.observer()
     values = batches("normal", 1, 1000)[0]
@@ -94,7 +94,7 @@ def test_fbgemm_histogram_passes_over_nan():
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 2, 10])
-def test_moving_average_is_pytorchs(kind, count):
+def test_moving_average_equals_pytorch(kind, count):
     theirs = observers.MovingAverageMinMaxObserver(reduce_range=True)
     observer, ours, expected = both("moving_average", theirs, batches(kind, count, 500))
     assert (observer.low, observer.high) == (theirs.min_val.item(), theirs.max_val.item())

@@ -1,4 +1,4 @@
-"""The sketch is exact in its ends and counts, and a commutative monoid in its bytes."""
+"""The range sketch: exact bounds and counts; merging is a commutative monoid on its bytes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_merging_is_associative_commutative_and_has_a_unit(first, second, third)
 
 
 @given(ANY)
-def test_ends_and_counts_are_exact(values):
+def test_bounds_and_counts_are_exact(values):
     sketch = sketch_of(values)
     finite = values[np.isfinite(values)]
     assert sketch.count == values.size
@@ -66,7 +66,7 @@ def test_histogram_counts_every_finite_value_within_its_bin(values):
 
 
 @given(FINITE, st.integers(0, 7))
-def test_bins_are_no_wider_than_their_mantissa_bits_say(values, bits):
+def test_the_width_of_bins_is_bounded_by_their_mantissa_bits(values, bits):
     low, high, counts = sketch_of(values).histogram(bits)
     normal = np.minimum(np.abs(low), np.abs(high)) >= np.finfo(np.float32).tiny
     inner = np.minimum(np.abs(low), np.abs(high))[normal]
@@ -75,7 +75,7 @@ def test_bins_are_no_wider_than_their_mantissa_bits_say(values, bits):
 
 
 @given(FINITE, st.integers(0, 6))
-def test_wider_bins_hold_the_same_values(values, bits):
+def test_wider_bins_count_the_same_values(values, bits):
     low, high, counts = sketch_of(values).histogram(bits)
     ordered = np.sort(values).astype(np.float64)
     assert bool(np.all(np.repeat(low, counts) <= ordered))
@@ -101,20 +101,20 @@ def test_bytes_round_trip(values):
 
 
 @given(ANY, ANY)
-def test_a_restored_sketch_goes_on_where_it_stopped(first, second):
+def test_a_restored_sketch_continues(first, second):
     restored = RangeSketch.from_bytes(sketch_of(first).to_bytes())
     restored.update(second)
     assert restored.to_bytes() == sketch_of(first, second).to_bytes()
 
 
 @given(st.binary(max_size=300))
-def test_junk_is_refused(data):
+def test_random_bytes_are_refused(data):
     with pytest.raises(ValueError, match="range sketch"):
         RangeSketch.from_bytes(data)
 
 
 @given(FINITE, st.data())
-def test_a_damaged_sketch_is_refused_or_still_consistent(values, data):
+def test_a_damaged_sketch_is_refused_or_consistent(values, data):
     good = bytearray(sketch_of(values).to_bytes())
     good[data.draw(st.integers(0, len(good) - 1))] ^= data.draw(st.integers(1, 255))
     try:
@@ -126,19 +126,19 @@ def test_a_damaged_sketch_is_refused_or_still_consistent(values, data):
 
 
 @pytest.mark.parametrize("cut", [0, 3, 40, -1])
-def test_a_cut_sketch_is_refused(cut):
+def test_a_truncated_sketch_is_refused(cut):
     with pytest.raises(ValueError, match="range sketch"):
         RangeSketch.from_bytes(sketch_of(np.arange(9, dtype=np.float32)).to_bytes()[:cut])
 
 
-def test_ends_that_contradict_the_counts_are_refused():
+def test_bounds_that_contradict_the_counts_are_refused():
     data = bytearray(sketch_of(np.array([1.0, 2.0], np.float32)).to_bytes())
     data[8:16] = struct.pack("<ff", np.inf, -np.inf)
     with pytest.raises(ValueError, match="ends"):
         RangeSketch.from_bytes(bytes(data))
 
 
-def test_a_part_gives_the_histogram_and_all_values_the_ends():
+def test_a_subset_gives_the_histogram_and_all_values_the_bounds():
     array = np.arange(1000, dtype=np.float32)
     sketch = RangeSketch()
     sketch.update(array, rows=2, stride=10)
@@ -152,17 +152,17 @@ def test_other_types_are_converted(dtype):
     assert sketch_of(values).to_bytes() == sketch_of(values.astype(np.float32)).to_bytes()
 
 
-def test_strided_arrays_count_as_their_copies():
+def test_strided_arrays_are_equivalent_to_their_copies():
     values = np.arange(120, dtype=np.float32).reshape(10, 12)
     assert sketch_of(values.T[::3]).to_bytes() == sketch_of(values.T[::3].copy()).to_bytes()
 
 
-def test_what_float32_cannot_hold_counts_as_infinite():
+def test_float32_overflow_counts_as_infinite():
     sketch = sketch_of(np.array([1e300, -1e300, 1.0]))
     assert (sketch.inf_count, sketch.min, sketch.max) == (2, 1.0, 1.0)
 
 
-def test_the_sign_of_zero_does_not_show_in_the_ends():
+def test_bounds_do_not_depend_on_the_sign_of_zero():
     negative = sketch_of(np.array([-0.0, 0.0], np.float32))
     assert negative.to_bytes() == sketch_of(np.array([0.0, -0.0], np.float32)).to_bytes()
     assert np.signbit(negative.min) == np.False_

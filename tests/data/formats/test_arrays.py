@@ -23,7 +23,7 @@ def test_batches_hold_the_rows_in_order(rows: int, size: int) -> None:
     np.testing.assert_array_equal(np.concatenate([batch.inputs["x"] for batch in batches]), source)
 
 
-def test_arrays_that_are_no_inputs_are_the_reference() -> None:
+def test_arrays_other_than_inputs_are_the_reference() -> None:
     samples = opened({"x": VALUES, "labels": LABELS, "groups": LABELS // 2}, limit=4)
     assert list(inputs(samples)) == ["x"]
     reference = samples.reference()
@@ -50,15 +50,15 @@ def test_tensors_that_require_gradients_are_read() -> None:
         (np.ones(()), ("single number",)),
     ],
 )
-def test_what_cannot_be_samples_is_refused(source: Any, parts: tuple[str, ...]) -> None:
+def test_invalid_arrays_are_refused(source: Any, parts: tuple[str, ...]) -> None:
     refusal(lambda: inputs(opened(source)), DataError, *parts)
 
 
-def test_an_array_does_for_one_input_only() -> None:
+def test_a_bare_array_is_refused_for_several_inputs() -> None:
     refusal(lambda: opened(VALUES, (*X, spec("mask"))), DataError, "'mask'")
 
 
-def test_the_digest_tells_names_types_shapes_and_values_apart_but_not_layouts() -> None:
+def test_the_digest_depends_on_names_types_shapes_and_values_but_not_layouts() -> None:
     one = {"x": VALUES, "labels": LABELS}
     changed = VALUES.copy()
     changed[-1, -1] = np.nextafter(changed[-1, -1], np.float32(9))

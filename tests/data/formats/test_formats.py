@@ -14,7 +14,7 @@ from octavo.data.formats import FORMATS, Format, format_of
 from octavo.errors import DependencyError
 
 ROWS = 7
-# Whole multiples of 1/255, so that formats of 8-bit pixels hold them exactly; sorted labels, as folders sort them.
+# Multiples of 1/255, which 8-bit pixels represent exactly; sorted labels, because folders sort their images.
 PIXELS = np.random.default_rng(0).integers(0, 256, (ROWS, 3, 4, 6)).astype(np.float32) / np.float32(255)
 LABELS = np.array([0, 0, 1, 1, 1, 2, 2])
 IMAGE = (spec("image", ("N", 3, 4, 6)),)
@@ -27,7 +27,7 @@ def known(request: pytest.FixtureRequest) -> Format:
 
 
 def example(known: Format, folder: Path, pixels: np.ndarray = PIXELS) -> Any:
-    """A source of the format that holds the pixels and labels."""
+    """A source in the format, with these pixels and LABELS."""
     folder.mkdir(exist_ok=True)
     try:
         return known.example(folder, {"image": pixels, "labels": LABELS})
@@ -36,7 +36,7 @@ def example(known: Format, folder: Path, pixels: np.ndarray = PIXELS) -> Any:
 
 
 def labels(samples: SampleSet) -> np.ndarray | None:
-    """The labels of all samples, from the source or from its batches."""
+    """The labels of all samples, from the source or its batches."""
     batches = concatenate([batch.reference for batch in samples.batches(2)])
     return {**samples.reference(), **batches}.get("labels")
 

@@ -1,4 +1,4 @@
-"""Folders of images: pixels, labels, preprocessing, and what cannot be read."""
+"""Image folders: pixels, labels, preprocessing, and unreadable images."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _folder(root: Path, files: dict[str, bytes]) -> Path:
     return root
 
 
-def test_images_come_in_the_order_of_their_paths_divided_by_255(tmp_path: Path) -> None:
+def test_images_are_ordered_by_path_and_divided_by_255(tmp_path: Path) -> None:
     files = {f"{seed}.png": _encoded(_pixels(seed)) for seed in (2, 0, 1)}
     samples = opened(_folder(tmp_path, {**files, "notes.txt": b"not an image"}), NCHW)
     assert samples.length == 3
@@ -80,7 +80,7 @@ def test_pixels_are_scaled_then_normalized_by_channel(
     )
 
 
-def test_colours_become_what_the_model_takes(tmp_path: Path) -> None:
+def test_colors_are_converted_to_the_channels_of_the_model(tmp_path: Path) -> None:
     gray = _pixels(0, HEIGHT, WIDTH)
     folder = _folder(tmp_path, {"a.png": _encoded(gray)})
     np.testing.assert_array_equal(
@@ -92,7 +92,7 @@ def test_colours_become_what_the_model_takes(tmp_path: Path) -> None:
     np.testing.assert_allclose(inputs(opened(folder, GRAY))["image"][0, 0] * 255, luma, atol=1.0)
 
 
-def test_transparency_and_palettes_are_read_as_colours(tmp_path: Path) -> None:
+def test_transparency_and_palettes_are_read_as_rgb(tmp_path: Path) -> None:
     solid = np.concatenate([_pixels(), np.full((HEIGHT, WIDTH, 1), 255, np.uint8)], axis=2)
     plain = inputs(opened(_folder(tmp_path / "a", {"a.png": _encoded(_pixels())}), NCHW))["image"]
     stream = io.BytesIO()
@@ -101,7 +101,7 @@ def test_transparency_and_palettes_are_read_as_colours(tmp_path: Path) -> None:
         np.testing.assert_array_equal(inputs(opened(_folder(tmp_path / "b", {"b.png": content}), NCHW))["image"], plain)
 
 
-def test_sub_folders_are_classes_in_order_of_their_names(tmp_path: Path) -> None:
+def test_subfolders_are_classes_ordered_by_name(tmp_path: Path) -> None:
     names = ["dog/1.png", "cat/2.PNG", "cat/deep/0.png", "bird/9.png"]
     samples = opened(_folder(tmp_path, {name: _encoded(_pixels(i)) for i, name in enumerate(names)}), NCHW)
     assert samples.length == 4
@@ -112,7 +112,7 @@ def test_sub_folders_are_classes_in_order_of_their_names(tmp_path: Path) -> None
     np.testing.assert_array_equal(opened(tmp_path, NCHW, limit=2).reference()["labels"], [0, 1])
 
 
-def test_images_beside_sub_folders_leave_no_labels(tmp_path: Path) -> None:
+def test_there_are_no_labels_if_images_are_next_to_subfolders(tmp_path: Path) -> None:
     files = {"cat/1.png": _encoded(_pixels()), "2.png": _encoded(_pixels())}
     assert opened(_folder(tmp_path, files), NCHW).reference() == {}
 
@@ -141,7 +141,7 @@ def test_images_are_resized_to_the_models_size_or_the_stated_one(tmp_path: Path)
         ((*NCHW, spec("size")), Preprocess(), DataError, ("one input", ".npz")),
     ],
 )
-def test_a_model_that_takes_no_such_images_is_told(
+def test_a_model_without_image_input_is_refused(
     specs: Any, steps: Preprocess, kind: Any, parts: tuple[str, ...], tmp_path: Path
 ) -> None:
     folder = _folder(tmp_path, {"a.png": _encoded(_pixels())})
@@ -185,7 +185,7 @@ def test_damage_anywhere_is_read_or_refused(tmp_path: Path, data: st.DataObject)
         inputs(opened(folder, NCHW))
 
 
-def test_the_digest_tells_paths_and_contents_apart(tmp_path: Path) -> None:
+def test_the_digest_depends_on_paths_and_contents(tmp_path: Path) -> None:
     first, second = _encoded(_pixels(0)), _encoded(_pixels(1))
     folders: list[dict[str, bytes]] = [
         {"a.png": first, "b.png": second},
@@ -193,7 +193,7 @@ def test_the_digest_tells_paths_and_contents_apart(tmp_path: Path) -> None:
         {"a.png": first, "c.png": second},
         {"a.png": first, "b/b.png": second},
         {"a.png": first},
-        # A decoder stops at the end of the first image.
+        # Decoders ignore bytes after the end of the image.
         {"a.png": first + b"b.png" + second},
     ]
     digests = [opened(_folder(tmp_path / str(i), files), NCHW).sha256() for i, files in enumerate(folders)]

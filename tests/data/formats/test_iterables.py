@@ -1,4 +1,4 @@
-"""Anything that can be iterated, as users have it."""
+"""Iterables of samples: data loaders, readers, generators and lists."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IDS, MASK = spec("ids", ("N", "T"), np.int64), spec("mask", ("N", "T"), np.int64
 
 
 class Reader(CalibrationDataReader):
-    """A reader as ONNX Runtime's documentation shows it: without a way back."""
+    """A data reader as in ONNX Runtime's documentation: it cannot restart."""
 
     def __init__(self) -> None:
         self._items = iter(_named())
@@ -29,14 +29,14 @@ class Reader(CalibrationDataReader):
 
 
 class Rewinding(Reader):
-    """A reader that can start anew."""
+    """A reader that can restart."""
 
     def rewind(self) -> None:
         self._items = iter(_named())
 
 
 class Tokens(dict[str, Any]):
-    """A dict of a library's own."""
+    """A subclass of dict, as libraries return."""
 
 
 def _halves(*arrays: np.ndarray) -> list[list[np.ndarray]]:
@@ -100,7 +100,7 @@ def test_labels_may_be_left_out(form: str) -> None:
 
 
 @pytest.mark.parametrize("forms", [LABELLED, BARE], ids=["labelled", "bare"])
-def test_the_digest_tells_neither_form_nor_batching(forms: dict[str, Callable[[], Any]]) -> None:
+def test_the_digest_depends_on_neither_form_nor_batching(forms: dict[str, Callable[[], Any]]) -> None:
     digests = set()
     for make in forms.values():
         samples = opened(make())
@@ -122,7 +122,7 @@ def test_the_digest_tells_neither_form_nor_batching(forms: dict[str, Callable[[]
         [(VALUES[::-1], LABELS)],
     ],
 )
-def test_the_digest_tells_inputs_and_labels(other: list[Any]) -> None:
+def test_the_digest_depends_on_inputs_and_labels(other: list[Any]) -> None:
     first, second = opened([(VALUES, LABELS)]), opened(other)
     inputs(first)
     inputs(second)
@@ -147,7 +147,7 @@ def test_lengths_may_vary_from_item_to_item() -> None:
 
 
 @pytest.mark.parametrize("form", ["generator", "reader", "data set"])
-def test_what_can_be_read_once_is_not_read_twice(form: str) -> None:
+def test_one_shot_iterables_are_refused_in_a_second_pass(form: str) -> None:
     samples = opened(LABELLED[form]())
     assert samples.one_pass
     inputs(samples)
@@ -155,7 +155,7 @@ def test_what_can_be_read_once_is_not_read_twice(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["rewinding reader", "loader", "tuples of batches"])
-def test_what_starts_anew_gives_the_same_again(form: str) -> None:
+def test_restartable_iterables_yield_the_same_samples_again(form: str) -> None:
     samples = opened(LABELLED[form]())
     assert not samples.one_pass
     next(samples.batches(1))
@@ -197,7 +197,7 @@ def test_an_item_that_does_not_fit_is_named(source: list[Any], specs: Any, parts
     refusal(lambda: inputs(opened(source, specs)), DataError, *parts)
 
 
-def test_a_users_own_exception_passes() -> None:
+def test_an_exception_of_the_iterable_propagates() -> None:
     def failing() -> Iterator[Any]:
         yield VALUES
         raise ZeroDivisionError

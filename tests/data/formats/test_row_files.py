@@ -1,4 +1,4 @@
-"""Samples in .npz and .npy files, good and bad."""
+"""Samples in .npz and .npy files, valid and damaged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _written(folder: Path, content: bytes, name: str = "calib.npz") -> Path:
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("batch_size", [1, 3, ROWS, 100])
-def test_an_npz_gives_inputs_by_name_and_the_rest_as_reference(
+def test_an_npz_has_inputs_by_name_and_other_arrays_are_the_reference(
     save: Saver, order: Any, batch_size: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "calib.npz"
@@ -64,7 +64,7 @@ def test_an_npy_is_the_only_input_whatever_its_name(name: str, tmp_path: Path) -
     assert samples.reference() == {}
 
 
-def test_numbers_of_another_byte_order_are_read(tmp_path: Path) -> None:
+def test_another_byte_order_is_read(tmp_path: Path) -> None:
     samples = opened(_written(tmp_path, stored(VALUES.astype(">f4")), "calib.npy"))
     given_back = inputs(samples)["x"]
     assert given_back.dtype == np.float32
@@ -72,7 +72,7 @@ def test_numbers_of_another_byte_order_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["calib.npy", "calib.npz"])
-def test_memory_does_not_grow_with_the_file(name: str, tmp_path: Path) -> None:
+def test_memory_is_independent_of_the_file_size(name: str, tmp_path: Path) -> None:
     path, rows = tmp_path / name, 4096
     whole = np.zeros((rows, 1024), np.float32)
     np.save(path, whole) if name.endswith("y") else np.savez_compressed(path, x=whole)
@@ -123,12 +123,12 @@ def test_a_bad_npz_is_refused(content: bytes, parts: tuple[str, ...], tmp_path: 
     refusal(lambda: opened(path).reference(), DataError, "calib.npz", *parts)
 
 
-def test_no_rows_are_no_samples(tmp_path: Path) -> None:
+def test_an_array_without_rows_is_refused(tmp_path: Path) -> None:
     refusal(lambda: opened(_written(tmp_path, archive(x=stored(VALUES[:0])))), DataError, "no samples")
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
-def test_a_byte_that_changed_on_the_way_is_noticed(save: Saver, tmp_path: Path) -> None:
+def test_a_changed_byte_is_detected(save: Saver, tmp_path: Path) -> None:
     stream = io.BytesIO()
     save(stream, x=np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32))
     content = bytearray(stream.getvalue())
