@@ -1,4 +1,4 @@
-"""Outputs of an engine, kept."""
+"""An engine that caches its outputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from octavo.engines.onnxruntime import Session
 from octavo.measure.caching_engine import CachingEngine
 
 
-def test_the_same_batch_is_run_once_and_another_anew() -> None:
+def test_a_repeated_batch_is_run_once() -> None:
     model = models.mlp()
     engine = Session(model.SerializeToString())
     recorded, first, second = CachingEngine(engine), feeds(model, 0), feeds(model, 1)

@@ -1,4 +1,4 @@
-"""Two models on the same samples, paired tensor by tensor."""
+"""Comparison of two models on the same samples, tensor by tensor."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_model_equals_itself_everywhere(pattern: str) -> None:
     assert positions == sorted(positions)
 
 
-def test_a_change_shows_from_its_layer_on() -> None:
+def test_a_change_affects_its_layer_and_later_ones() -> None:
     first, second = conv_relu(), conv_relu()
     for tensor in second.graph.initializer:
         if tensor.name == "w2":

@@ -1,4 +1,4 @@
-"""The worst layers, and the cause in their numbers: of models built to fail, and of numbers given."""
+"""Diagnosis of the worst layers, for models built to fail and for constructed statistics."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def worst(model: onnx.ModelProto, calibration: Array, held_out: Array | None = N
 
 
 def depthwise(sizes: Array) -> onnx.ModelProto:
-    """A depthwise Conv whose channels have these sizes, evened out by the Conv behind it."""
+    """A depthwise Conv with channels of these magnitudes, which the following Conv rescales."""
     nodes = [
         node("Conv", ["x", "w", "b"], "c", group=8),
         node("Relu", ["c"], "r"),
@@ -54,7 +54,7 @@ def test_channels_a_thousand_times_smaller_are_counted(loud: int, quiet: int) ->
     assert "equalize" in found.causes[0]
 
 
-def test_channels_of_one_size_are_not_blamed() -> None:
+def test_channels_of_equal_magnitude_are_not_a_cause() -> None:
     found = worst(depthwise(np.ones(8, np.float32)), NORMAL)
     assert found.causes == ["no single cause: rounding of weights and activations adds up"]
     assert found.sqnr_db > 30
@@ -79,7 +79,7 @@ def test_one_huge_value_is_an_outlier() -> None:
     assert typical == pytest.approx(np.quantile(np.delete(inner, 3, 0), 0.99), rel=0.2)
 
 
-def test_data_unlike_the_calibration_data_lie_beyond_the_range() -> None:
+def test_data_beyond_the_calibrated_range_are_a_cause() -> None:
     x = np.random.default_rng(0).normal(size=(64, 16, 32)).astype(np.float32)
     found = worst(two_products(), x, 6 * x[:32])
     share = float(found.causes[0].split("%")[0])
@@ -87,7 +87,7 @@ def test_data_unlike_the_calibration_data_lie_beyond_the_range() -> None:
     assert 20 < share < 80
 
 
-def test_an_outlier_in_calibration_alone_is_told_apart() -> None:
+def test_an_outlier_in_the_calibration_data_only_is_distinguished() -> None:
     x = np.random.default_rng(0).normal(size=(64, 16, 32)).astype(np.float32)
     calibration = x.copy()
     calibration[0] *= 100
@@ -115,7 +115,7 @@ def test_a_grid_that_is_too_coarse_needs_more_bits() -> None:
     assert found.causes == ["the grid of 'a' alone leaves 12.3 dB: it needs more bits"]
 
 
-def test_a_few_loud_channels_that_are_clipped_are_told_from_unlike_data() -> None:
+def test_a_few_clipped_channels_are_distinguished_from_shifted_data() -> None:
     ranges = np.full(40, 2.0)
     ranges[[3, 17]] = 11.8, 6.0
     few, many = (error(9.0, 9.0, clipped=0.02, channel_ranges=each, typical=2.4) for each in (ranges, ranges + 1))
@@ -125,7 +125,7 @@ def test_a_few_loud_channels_that_are_clipped_are_told_from_unlike_data() -> Non
     assert "2.0% of 'a' lies beyond its range" in found.causes[0]
 
 
-def test_what_only_inherits_says_so_and_comes_behind_its_source() -> None:
+def test_a_layer_with_inherited_error_is_ranked_after_its_source() -> None:
     errors = {"a": error(40.0, 15.0), "b": error(13.0), "one_out": error(13.0), "two_out": error(12.0, None)}
     layers = [layer("two", "b"), layer("one", "a", "b")]
     first, second = diagnose(layers, errors, GRID)
@@ -142,14 +142,14 @@ def test_the_worst_come_first_and_at_most_five() -> None:
     assert [each.layer for each in found] == ["l1", "l6", "l3", "l5", "l4"]
 
 
-def test_of_a_good_model_the_single_worst_layer_is_shown() -> None:
+def test_a_good_model_reports_only_its_worst_layer() -> None:
     layers = [layer("l0", "a"), layer("l1", "a"), layer("move", "a", role="move"), layer("unknown", "a")]
     errors = {"a": error(60.0), "l0_out": error(34.0), "l1_out": error(31.0), "move_out": error(25.0)}
     assert [each.layer for each in diagnose(layers, errors, GRID)] == ["l1"]
     assert diagnose([], {}, {}) == []
 
 
-def test_weights_on_few_levels_are_told_to_be_rounded_for_their_output() -> None:
+def test_low_bit_weights_are_advised_to_use_adaptive_rounding() -> None:
     weights = random(6, 8, 3, 3) * 0.1
     weights[:, 0, 0, 0] = 3
     model = build([node("Conv", ["x", "w"], "y")], {"x": ["N", 8, 10, 10]}, {"y": ["N", 6, 8, 8]}, {"w": weights})

@@ -1,4 +1,4 @@
-"""Histograms on grids: no value is lost or invented, and they lie where the grid does."""
+"""Histograms on grids: counts are preserved, and bins align with the grid."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sketch(array: np.ndarray) -> RangeSketch:
 @given(values, st.floats(0.01, 2000), st.floats(0.01, 2000))
 @example(np.float32([255]), 255.0, 255.0)
 @settings(max_examples=200)
-def test_shares_of_a_sketch_add_up_to_one_and_hold_all_of_the_grid(x: np.ndarray, below: float, above: float) -> None:
+def test_shares_of_a_sketch_add_up_to_one_and_cover_the_grid(x: np.ndarray, below: float, above: float) -> None:
     params = params_from_range(-below, above, UINT8)
     found = of_observer(sketch(x), params)
     assert found is not None
@@ -36,7 +36,7 @@ def test_shares_of_a_sketch_add_up_to_one_and_hold_all_of_the_grid(x: np.ndarray
     assert 2 <= len(found.shares) <= 200
 
 
-def test_a_sketchs_bins_are_near_those_of_the_values() -> None:
+def test_bins_of_a_sketch_are_near_those_of_the_values() -> None:
     x = np.random.default_rng(0).normal(size=200_000).astype(np.float32)
     found = of_observer(sketch(x), params_from_range(-3, 3, INT8))
     assert found is not None
@@ -53,7 +53,7 @@ def test_zeros_stay_in_the_bin_of_zero() -> None:
     assert found.low < 0 < found.low + (found.high - found.low) / len(found.shares)
 
 
-def test_fbgemms_histogram_is_shown_too_and_an_empty_observer_is_not() -> None:
+def test_fbgemm_histograms_are_supported_and_empty_observers_have_none() -> None:
     observer, params = FbgemmHistogram(), params_from_range(-3, 3, INT8)
     assert of_observer(observer, params) is None
     assert of_observer(RangeSketch(), params) is None
@@ -76,7 +76,7 @@ def test_integers_are_counted_on_their_levels(grid: Grid) -> None:
     assert len(found.shares) <= 128
 
 
-def test_where_channels_have_scales_of_their_own_the_axis_counts_integers() -> None:
+def test_the_axis_is_in_integers_for_per_channel_scales() -> None:
     params = QuantParams(Grid.parse("int4"), np.ones(2, np.float32), np.zeros(2, np.int32), axis=0)
     found = of_integers(np.array([[-8, 7], [7, 7]], np.int8), params)
     assert found.integers
@@ -86,7 +86,7 @@ def test_where_channels_have_scales_of_their_own_the_axis_counts_integers() -> N
 
 
 @pytest.mark.parametrize(("count", "step"), [(1, 1), (128, 1), (129, 2), (1000, 8)])
-def test_very_many_channels_stand_several_together(count: int, step: int) -> None:
+def test_many_channels_are_grouped(count: int, step: int) -> None:
     array = np.random.default_rng(0).normal(size=(3, count)).astype(np.float32)
     found = channels_of(array, 1)
     assert found.step == step
@@ -95,7 +95,7 @@ def test_very_many_channels_stand_several_together(count: int, step: int) -> Non
     assert found.high[-1] == pytest.approx(float(array[:, (len(found.low) - 1) * step :].max()), rel=1e-3)
 
 
-def test_the_ratio_of_rounding_is_that_of_its_definition() -> None:
+def test_the_rounding_ratio_equals_its_definition() -> None:
     x = np.random.default_rng(0).normal(size=1000).astype(np.float32)
     params = params_from_range(-4, 4, INT8)
     q = quantize(x, params)

@@ -1,4 +1,4 @@
-"""Both models on the same samples: values, drop, interval, and what users are warned of."""
+"""Evaluation of both models on the same samples: values, drop, paired interval, and warnings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def same(x: Array) -> Array:
 
 
 def data(rows: int = 60, classes: int = 6) -> dict[str, Array]:
-    """Inputs that are class scores already, mostly right, and their labels."""
+    """Inputs that are class scores, mostly correct, and their labels."""
     rng = np.random.default_rng(rows)
     x, labels = rng.normal(size=(rows, classes)).astype(np.float32), rng.integers(0, classes, rows)
     x[np.arange(rows), labels] += 1.5
@@ -42,7 +42,7 @@ def judge(name: str | None, given: Any, engines: tuple[Fake, Fake] | None = None
     return evaluate(Evaluation(given, metric(name) if name else None), *(engines or pair()), **options)
 
 
-def test_values_and_drop_are_those_of_scikit_learn() -> None:
+def test_values_and_drop_equal_those_of_scikit_learn() -> None:
     given = data()
     found = judge("top1", given)
     floats = 100 * accuracy_score(given["labels"], given["x"].argmax(1))
@@ -55,7 +55,7 @@ def test_values_and_drop_are_those_of_scikit_learn() -> None:
     assert found.ci95[0] < found.drop < found.ci95[1]
 
 
-def test_a_larger_error_is_a_drop_too() -> None:
+def test_an_increase_of_an_error_metric_is_a_drop() -> None:
     given = data() | {"target": data()["x"] + 0.1}
     found = judge("mse", given)
     assert found.quantized_value > found.float_value
@@ -73,7 +73,7 @@ def cases() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("measure", cases())
-def test_batches_change_nothing(measure: Any) -> None:
+def test_results_do_not_depend_on_the_batch_size(measure: Any) -> None:
     given = data(30)
     classes = 2 if measure.name == "auc" else 6
     given = {"x": given["x"][:, :classes], "labels": given["labels"] % classes, "target": given["x"][:, :classes] + 1}
@@ -92,7 +92,7 @@ def test_batches_change_nothing(measure: Any) -> None:
         )
 
 
-def test_a_fixed_batch_is_filled_and_the_filling_not_counted() -> None:
+def test_padding_to_a_fixed_batch_is_not_counted() -> None:
     given = data(10)
     engines = Fake(same, 4, 6), Fake(noisy, 4, 6)
     found = judge("top1", given, engines)
@@ -107,7 +107,7 @@ def test_a_limit_takes_the_first_samples_and_their_labels() -> None:
         assert judge("top1", source, limit=25) == judge("top1", first)
 
 
-def test_stored_bytes_become_inputs_as_preprocessing_says() -> None:
+def test_stored_bytes_are_preprocessed() -> None:
     given = data()
     stored = {"x": (given["x"] * 20 + 128).clip(0, 255).astype(np.uint8), "labels": given["labels"]}
     preprocess = Preprocess(scale=0.05, offset=-6.4)
@@ -116,12 +116,12 @@ def test_stored_bytes_become_inputs_as_preprocessing_says() -> None:
 
 
 @pytest.mark.parametrize(("key", "name"), [("labels", "top1"), ("target", "agreement")])
-def test_without_a_stated_metric_integer_labels_decide(key: str, name: str) -> None:
+def test_the_default_metric_depends_on_integer_labels(key: str, name: str) -> None:
     given = data()
     assert judge(None, {"x": given["x"], key: given["labels"]}) == judge(name, given)
 
 
-def test_labels_of_no_classes_ask_for_a_metric() -> None:
+def test_non_class_labels_need_a_metric() -> None:
     with pytest.raises(OptionError, match="`metric`"):
         judge(None, data() | {"labels": np.ones(60)})
 
@@ -135,15 +135,15 @@ def test_labels_of_no_classes_ask_for_a_metric() -> None:
         ({"labels": None}, "needs an array named 'labels'"),
     ],
 )
-def test_labels_that_do_not_fit_are_refused(change: dict[str, Array | None], says: str) -> None:
+def test_invalid_labels_are_refused(change: dict[str, Array | None], says: str) -> None:
     given = {name: array for name, array in (data() | change).items() if array is not None}
     with pytest.raises(DataError, match=says):
         judge("top1", given)
 
 
 @pytest.mark.parametrize("name", ["mse", "psnr", "cosine", "top1", "agreement"])
-def test_the_same_mistakes_leave_little_doubt(name: str) -> None:
-    """The interval is of the paired difference: a poor model that equals the other has lost nothing."""
+def test_equal_errors_give_a_narrow_interval(name: str) -> None:
+    """The interval is of the paired difference: an inaccurate model that equals the float model has no drop."""
     given = data(500)
     found = judge(name, given | {"target": given["x"] + 1}, pair(first=noisy, second=noisy))
     assert found.drop == 0
@@ -156,7 +156,7 @@ def test_an_exact_model_has_no_error_in_either_direction() -> None:
     assert (found.float_value, found.quantized_value, found.ci95, found.warnings) == (0, 0, (0, 0), [])
 
 
-def test_a_small_set_is_called_too_small_in_its_own_numbers() -> None:
+def test_the_warning_of_a_small_set_states_its_numbers() -> None:
     found = judge("top1", data(12))
     assert found.ci95 is not None
     low, high = found.ci95
@@ -166,7 +166,7 @@ def test_a_small_set_is_called_too_small_in_its_own_numbers() -> None:
     ]
 
 
-def test_a_set_that_tells_the_drop_is_not_warned_of() -> None:
+def test_a_large_enough_set_gives_no_warning() -> None:
     wrong = judge("top1", data(40), pair(second=lambda x: -x))
     assert wrong.ci95 is not None
     assert wrong.ci95[0] > 0
@@ -175,7 +175,7 @@ def test_a_set_that_tells_the_drop_is_not_warned_of() -> None:
 
 
 @pytest.mark.parametrize("name", ["mse", "top1"])
-def test_one_sample_tells_nothing(name: str) -> None:
+def test_one_sample_gives_no_interval(name: str) -> None:
     given = data(1) | {"target": data(1)["x"] + 1}
     found = judge(name, given)
     assert len(found.warnings) == 1
@@ -218,7 +218,7 @@ def test_samples_of_a_group_count_as_one(name: str) -> None:
     assert ratio == pytest.approx(6**0.5, rel=0.15)
 
 
-def test_groups_in_which_nothing_differs_still_leave_doubt() -> None:
+def test_equal_groups_still_give_an_interval_of_positive_width() -> None:
     found = judge("top1", data(60) | {"groups": np.arange(60) // 12}, pair(second=same))
     bound = 100 * 1.959964**2 / (5 + 1.959964**2)
     assert found.ci95 == pytest.approx((-bound, bound), rel=1e-6)
@@ -234,7 +234,7 @@ def test_a_custom_metric_sees_the_groups_that_were_drawn() -> None:
     groups = np.repeat([5, 5, 8, 2, 2], 2)
     evaluate(Evaluation(data(10) | {"groups": groups}, custom(spread)), *pair())
     assert seen[0].tolist() == groups.tolist()
-    # Two drawn groups are two groups, also where one was drawn twice.
+    # A group that is drawn twice counts as two groups.
     assert {len(set(each.tolist())) for each in seen} == {3}
 
 
@@ -248,7 +248,7 @@ def test_few_positives_do_not_stop_auc() -> None:
 
 @pytest.mark.parametrize("name", ["mse", "cosine", "psnr"])
 @pytest.mark.parametrize("which", ["float", "quantized"])
-def test_a_model_that_gives_nan_has_no_metric(name: str, which: str) -> None:
+def test_nan_outputs_are_refused(name: str, which: str) -> None:
     broken = pair(second=lambda x: x * np.float32(np.nan))
     engines = broken if which == "quantized" else broken[::-1]
     with pytest.raises(DataError, match=f"metric {name} of the {which} model is nan"):
@@ -261,13 +261,13 @@ def test_a_custom_metric_must_be_finite(bad: float) -> None:
         evaluate(Evaluation(data(), custom(lambda o, r: bad, "mine")), *pair())
 
 
-def test_the_seed_decides_the_bootstrap() -> None:
+def test_the_bootstrap_depends_only_on_the_seed() -> None:
     given = data() | {"target": data()["x"] + 1}
     assert judge("cosine", given, seed=3) == judge("cosine", given, seed=3)
     assert judge("cosine", given, seed=3).ci95 != judge("cosine", given, seed=4).ci95
 
 
-def test_large_outputs_are_left_out_by_blocks() -> None:
+def test_the_jackknife_of_large_outputs_uses_blocks() -> None:
     rows = np.random.default_rng(0).normal(size=(900, 700)).astype(np.float32)
     small, large = rows[:, :100], rows
     for x, method in ((small, "paired bootstrap"), (large, "paired jackknife, 20 blocks")):
@@ -278,7 +278,7 @@ def test_large_outputs_are_left_out_by_blocks() -> None:
         assert found.ci95[0] < found.drop < found.ci95[1]
 
 
-def test_outputs_of_many_lengths_are_judged_by_means_only() -> None:
+def test_outputs_of_varying_length_need_a_metric_that_is_a_mean() -> None:
     rng = np.random.default_rng(0)
     items = [rng.normal(size=(1, length, 6)).astype(np.float32) for length in (3, 5, 4)]
     engines = Fake(same, "N", "L", 6), Fake(noisy, "N", "L", 6)

@@ -1,4 +1,4 @@
-"""`octavo.evaluation`: what to measure on which data, on models that really run."""
+"""`octavo.evaluation`: metrics with their data, on real models."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def model(classes: int) -> Any:
 
 
 def held_out(float_model: Any) -> Arrays:
-    """Inputs, labels that the float model mostly finds, and a target near its output."""
+    """Inputs, labels that the float model mostly predicts, and a target near its output."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(80, 12)).astype(np.float32)
     y = run(float_model, {"x": x})["y"]
@@ -53,7 +53,7 @@ def _expected(name: str, y: np.ndarray, floats: np.ndarray, given: Arrays) -> fl
 
 
 @pytest.mark.parametrize("name", ["top1", "top5", "auc", "mse", "psnr", "cosine", "agreement"])
-def test_each_measures_what_its_name_says(name: str) -> None:
+def test_each_function_computes_its_metric(name: str) -> None:
     float_model = model(CLASSES.get(name, 4))
     given = held_out(float_model)
     result = quantize(float_model, getattr(evaluation, name)(given))
@@ -90,7 +90,7 @@ def test_a_path_and_bare_arrays_are_evaluated_alike(tmp_path: Path) -> None:
     assert (bare.name, bare.float_value) == ("agreement", 100.0)
 
 
-def test_evaluating_on_the_calibration_samples_is_said() -> None:
+def test_evaluating_on_the_calibration_samples_gives_a_warning() -> None:
     calibration = np.random.default_rng(0).normal(size=(64, 12)).astype(np.float32)
     result = quantize(model(4), calibration)
     assert any("64 of 64 evaluation samples are calibration samples too" in each for each in result.warnings)

@@ -1,4 +1,4 @@
-"""Inputs for timing fit the model's inputs."""
+"""Random inputs for timing match the model's inputs."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_fixed_dimensions_stay_and_others_are_filled() -> None:
     assert named == [(2, 3), (7, 128, 8), (4, 128, 128), (5, 7)]
 
 
-def test_the_seed_decides() -> None:
+def test_they_depend_only_on_the_seed() -> None:
     first, again, other = (random_feeds(specs((8,)), 1, seed=seed)["x0"] for seed in (1, 1, 2))
     assert first.tolist() == again.tolist() != other.tolist()
 
 
-def test_a_dimension_that_the_model_lacks_is_named() -> None:
+def test_an_unknown_dimension_is_named() -> None:
     with pytest.raises(OptionError, match="no dynamic dimension 'lenght'; it has N, length"):
         random_feeds(specs(("N", "length")), 1, {"lenght": 3})
     with pytest.raises(OptionError, match="it has none"):

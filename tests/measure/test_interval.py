@@ -1,4 +1,4 @@
-"""95% intervals: against independent formulas, by exact coverage, and by simulation."""
+"""95% intervals: compared with independent formulas, by exact coverage, and by simulation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def ends(lost: int, gained: int, total: int) -> tuple[float, float]:
 
 
 def score_statistic(lost: int, gained: int, total: int, difference: float) -> float:
-    """Tango's score test, the nuisance parameter found by maximizing the trinomial likelihood numerically."""
+    """Tango's score statistic; numerical maximum likelihood gives the nuisance parameter."""
     same = total - lost - gained
 
     def term(count: int, probability: float) -> float:
@@ -57,7 +57,7 @@ def test_proportions_invert_the_score_test(lost: int, gained: int, total: int) -
         inner = estimate + 1e-9 * side
         return optimize.brentq(distance, inner, side * edge, xtol=1e-12) if abs(estimate - side) > 1e-6 else side
 
-    # The numeric maximum of the likelihood is what limits the agreement.
+    # The numerical maximization limits the agreement.
     assert ends(lost, gained, total) == pytest.approx((root(-1.0), root(1.0)), abs=2e-6)
 
 
@@ -67,7 +67,7 @@ def test_proportions_give_the_published_interval() -> None:
 
 
 @given(COUNTS)
-def test_proportions_hold_the_estimate_and_mirror(counts: tuple[int, int, int]) -> None:
+def test_proportions_contain_the_estimate_and_are_antisymmetric(counts: tuple[int, int, int]) -> None:
     lost, gained, total = counts[0], counts[1], sum(counts)
     low, high = ends(lost, gained, total)
     assert -1 <= low <= (lost - gained) / total <= high <= 1
@@ -76,7 +76,7 @@ def test_proportions_hold_the_estimate_and_mirror(counts: tuple[int, int, int]) 
 
 
 @pytest.mark.parametrize("total", [1, 2, 10, 5000])
-def test_proportions_have_width_where_nothing_differs_and_where_all_is_lost(total: int) -> None:
+def test_proportions_have_positive_width_at_both_extremes(total: int) -> None:
     bound = Z**2 / (total + Z**2)
     assert ends(0, 0, total) == pytest.approx((-bound, bound), abs=1e-6)
     assert ends(total, 0, total) == pytest.approx(((total - Z**2) / (total + Z**2), 1.0), abs=1e-6)
@@ -98,25 +98,25 @@ def exact_coverage(total: int, p_lost: float, p_gained: float) -> float:
     [(20, 0.1, 0.1), (40, 0.1, 0.05), (60, 0.3, 0.1), (50, 0.5, 0.2), (100, 0.05, 0.02), (100, 0.01, 0.01)],
 )
 def test_proportions_cover_the_truth(total: int, p_lost: float, p_gained: float) -> None:
-    """All outcomes weighed by their chance; counts are discrete, so a level of exactly 95% does not exist."""
+    """Sums the probabilities of all outcomes; counts are discrete, so a coverage of exactly 95% is impossible."""
     assert exact_coverage(total, p_lost, p_gained) > 0.93
 
 
-def test_proportions_are_no_wider_than_they_must_be() -> None:
+def test_the_mean_coverage_of_proportions_is_95_percent() -> None:
     cases = [(20, 0.1, 0.1), (40, 0.1, 0.05), (60, 0.3, 0.1), (50, 0.5, 0.2)]
     assert np.mean([exact_coverage(*case) for case in cases]) == pytest.approx(0.95, abs=0.01)
 
 
 def covers(intervals: list[tuple[float, float] | None], truth: float) -> None:
-    """The number that hold the truth is one that 95% intervals give in 999 of 1,000 such experiments."""
+    """The number of intervals with the true value is one that has 99.9% probability for 95% intervals."""
     assert all(each is not None for each in intervals)
-    held = sum(each[0] <= truth <= each[1] for each in intervals if each is not None)
+    covering = sum(each[0] <= truth <= each[1] for each in intervals if each is not None)
     low, high = stats.binom.ppf([0.0005, 0.9995], len(intervals), 0.95)
-    assert low <= held <= high, f"{held} of {len(intervals)}"
+    assert low <= covering <= high, f"{covering} of {len(intervals)}"
 
 
 @pytest.mark.parametrize("samples", [5, 12, 60])
-def test_means_cover_the_truth_however_few(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_means_cover_the_truth_for_few_samples(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interval, "_RESAMPLES", 300)
     rng, groups = np.random.default_rng(samples), Groups(None, samples)
     found = [of_means(0.3 + rng.normal(size=samples), groups, seed).ends for seed in range(500)]
@@ -162,7 +162,7 @@ def test_leaving_out_each_sample_gives_the_t_interval_of_a_mean(samples: int) ->
 def test_bootstraps_agree_with_the_t_interval_of_a_mean(samples: int) -> None:
     x = np.random.default_rng(samples).normal(1.0, 2.0, samples)
     expected = np.array(stats.t.interval(0.95, samples - 1, x.mean(), stats.sem(x)))
-    # Percentiles of 1,000 to 2,000 resamples are uncertain by some 4% of the half width.
+    # Percentiles of 1,000 to 2,000 resamples have an error of about 4% of the half width.
     margin = 0.15 * (expected[1] - expected[0]) / 2
     for found in (
         of_means(x, Groups(None, samples), 0).ends,
@@ -171,7 +171,7 @@ def test_bootstraps_agree_with_the_t_interval_of_a_mean(samples: int) -> None:
         np.testing.assert_allclose(found, expected, atol=margin)
 
 
-def test_copies_of_a_sample_tell_nothing_new() -> None:
+def test_copies_of_a_sample_do_not_narrow_the_interval() -> None:
     x, copies = np.random.default_rng(0).normal(size=60), 9
     alone = of_means(x, Groups(None, 60), 0).ends
     naive = of_means(np.repeat(x, copies), Groups(None, 60 * copies), 0).ends
@@ -182,7 +182,7 @@ def test_copies_of_a_sample_tell_nothing_new() -> None:
     assert (grouped[1] - grouped[0]) / (naive[1] - naive[0]) == pytest.approx(3.0, rel=0.1)
 
 
-def test_the_seed_decides() -> None:
+def test_the_interval_depends_only_on_the_seed() -> None:
     x, groups = np.random.default_rng(0).normal(size=40), Groups(None, 40)
     for large in (False, True):
         first, again, other = (of_scores(mean_of(x), groups, large, seed).ends for seed in (1, 1, 2))
@@ -197,7 +197,7 @@ def test_one_sample_or_group_gives_no_interval() -> None:
         assert of_scores(mean_of(np.ones(1)), groups, False, 0).ends is None
 
 
-def test_equal_differences_give_no_width() -> None:
+def test_equal_differences_give_zero_width() -> None:
     assert of_means(np.full(8, 0.25), Groups(None, 8), 0).ends == pytest.approx((0.25, 0.25))
 
 
@@ -207,17 +207,17 @@ def test_resamples_without_a_value_are_left_out() -> None:
     def drop(rows: Array | None, groups: Array | None) -> float:
         return float("nan") if rare(rows, groups) == 0 else mean_of(x)(rows, groups)
 
-    # The chance that a resample holds the rare sample is 1 - (5/6)^6 = 0.665.
+    # The probability that a resample contains the rare sample is 1 - (5/6)^6 = 0.665.
     found = of_scores(drop, Groups(None, 6), False, 0)
     assert found.ends is not None
     assert np.isfinite(found.ends).all()
     used = int(found.method.split()[2])
     assert stats.binom.ppf(0.0005, 1000, 0.665) <= used <= stats.binom.ppf(0.9995, 1000, 0.665)
-    # Leaving out the one that matters leaves nothing to compare.
+    # Without the rare sample the difference is undefined.
     assert of_scores(drop, Groups(None, 6), True, 0).ends is None
 
 
-def test_a_score_that_few_resamples_have_gets_no_interval() -> None:
+def test_a_score_undefined_for_most_resamples_has_no_interval() -> None:
     def drop(rows: Array | None, groups: Array | None) -> float:
         return float("nan") if rows is not None and len(set(rows.tolist())) < len(rows) else 1.0
 

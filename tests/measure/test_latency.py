@@ -1,4 +1,4 @@
-"""Latency: models in turn, medians and quartiles of at least so many runs."""
+"""Latency: interleaved models, medians and quartiles, and a minimum number of runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from octavo.measure import latencies, latency
 
 
 class Clock:
-    """Time that passes when something takes it."""
+    """A clock that advances only when a worker runs."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -24,7 +24,7 @@ class Clock:
 
 
 class Worker:
-    """Takes the milliseconds given, in turn, and notes its runs in a common diary."""
+    """An engine whose runs take the listed milliseconds in turn; records them in a shared log."""
 
     inputs = outputs = ()
 
@@ -76,7 +76,7 @@ def test_the_first_runs_are_not_counted(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "least", "runs"), [(0.0, 7, 7), (0.1, 7, 7), (1.0, 7, 50)])
-def test_runs_as_often_as_asked_and_as_long(clock: Clock, seconds: float, least: int, runs: int) -> None:
+def test_it_runs_for_the_minimum_time_and_number(clock: Clock, seconds: float, least: int, runs: int) -> None:
     found = latencies([Worker(clock, name, [], 10.0) for name in "ab"], {}, seconds=seconds, least_runs=least)
     assert [each.runs for each in found] == pytest.approx([runs, runs], abs=1)
     assert found[0].runs >= least

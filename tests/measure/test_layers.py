@@ -1,4 +1,4 @@
-"""Errors of tensors, recomputed by hand from the values of both models."""
+"""Errors of tensors, compared with direct computation from the values of both models."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def samples(case: Quantized, count: int = 20) -> Arrays:
 
 
 def values(case: Quantized, names: list[str], given: Arrays) -> tuple[Arrays, Arrays]:
-    """The float tensors, and their dequantized counterparts found by hand in the quantized model."""
+    """The float tensors, and their dequantized counterparts computed from the quantized model."""
     proto = case.proto
     quantizers = {n.input[0]: n.output[0] for n in proto.graph.node if n.op_type == "QuantizeLinear"}
     readers = {n.input[0]: n.output[0] for n in proto.graph.node if n.op_type == "DequantizeLinear"}
@@ -60,9 +60,9 @@ def compared(case: Quantized, given: Arrays) -> dict[str, TensorError]:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("pattern", ["conv_relu", "mlp"])
-def test_every_number_is_the_one_computed_by_hand(pattern: str, target: str) -> None:
+def test_all_statistics_equal_direct_computation(pattern: str, target: str) -> None:
     case = quantized(PATTERNS[pattern](), target)
-    # 20 samples are three batches, the last of them smaller.
+    # 20 samples are three batches, with a smaller last one.
     given = samples(case)
     found = compared(case, given)
     assert found
@@ -116,19 +116,19 @@ def test_equal_tensors_have_200_db() -> None:
     assert (found.sqnr_db, found.cosine, found.own_sqnr_db) == (200.0, pytest.approx(1.0), None)
 
 
-def test_a_tensor_of_zeros_is_exact_or_ruined() -> None:
+def test_a_tensor_of_zeros_has_the_largest_or_smallest_sqnr() -> None:
     x = random(4, 3, 8)
     assert errors(linear(W * 0), linear(W * 0), x).sqnr_db == 200.0
-    ruined = errors(linear(W * 0), linear(W), x)
-    assert (ruined.sqnr_db, ruined.cosine) == (-100.0, 0.0)
+    zeroed = errors(linear(W * 0), linear(W), x)
+    assert (zeroed.sqnr_db, zeroed.cosine) == (-100.0, 0.0)
 
 
-def test_a_halved_tensor_has_6_db_and_a_turned_one_minus_6() -> None:
+def test_a_halved_tensor_has_6_db_and_a_negated_one_minus_6() -> None:
     x = random(4, 3, 8)
     assert errors(linear(W), linear(W / 2), x).sqnr_db == pytest.approx(20 * np.log10(2), abs=1e-4)
-    turned = errors(linear(W), linear(-W), x)
-    assert turned.sqnr_db == pytest.approx(-20 * np.log10(2), abs=1e-4)
-    assert turned.cosine == pytest.approx(-1)
+    negated = errors(linear(W), linear(-W), x)
+    assert negated.sqnr_db == pytest.approx(-20 * np.log10(2), abs=1e-4)
+    assert negated.cosine == pytest.approx(-1)
 
 
 def masked(values: NDArray[np.float32]) -> ir.Model:
@@ -136,8 +136,8 @@ def masked(values: NDArray[np.float32]) -> ir.Model:
     return ir.from_proto(build(nodes, {"x": ["N", 3, 8]}, {"y": ["N", 3, 16]}, {"w": W, "mask": values}))
 
 
-def test_infinities_of_the_float_model_are_left_out() -> None:
-    """Attention masks of minus infinity: the values beside them are compared."""
+def test_infinities_of_the_float_model_are_excluded() -> None:
+    """Attention masks contain minus infinity; only the other values are compared."""
     x = random(4, 3, 8)
     mask = np.where(np.arange(16) < 10, 0, -np.inf).astype(np.float32)
     rest = errors(linear(W[:, :10]), linear(W[:, :10] * np.float32(0.9)), x)
@@ -153,13 +153,13 @@ def test_infinities_of_the_float_model_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_quantized_tensor_that_is_not_finite_is_ruined(bad: float) -> None:
+def test_a_non_finite_quantized_tensor_has_the_smallest_sqnr(bad: float) -> None:
     found = errors(masked(np.zeros(16, np.float32)), masked(np.full(16, bad, np.float32)), random(4, 3, 8))
     assert (found.sqnr_db, found.cosine) == (-100.0, 0.0)
 
 
-def test_typical_values_are_not_those_of_an_odd_channel() -> None:
-    """Even steps through 2^20 values would meet two channels of 512 alone, one of them loud."""
+def test_typical_values_are_not_those_of_one_channel() -> None:
+    """An even stride through 2^20 values would sample only two of 512 channels, one of them large."""
     weight = random(8, 512)
     weight[:, 0] *= 1000
     model = ir.from_proto(
@@ -184,12 +184,12 @@ def test_reading_stops_after_enough_samples() -> None:
     assert read == 128
 
 
-def test_a_tensor_that_is_missing_is_named() -> None:
+def test_a_missing_tensor_is_named() -> None:
     model = linear(W)
     with pytest.raises(ModelError, match="no tensor 'nowhere'"):
         tensor_errors(model, model, {"nowhere": "h"}, open_samples(random(4, 3, 8), input_specs(model)))
 
 
-def test_nothing_to_compare_is_nothing() -> None:
+def test_no_tensors_give_no_errors() -> None:
     model = linear(W)
     assert tensor_errors(model, model, {"x": "x"}, open_samples(random(4, 3, 8), input_specs(model))) == {}

@@ -1,4 +1,4 @@
-"""The largest memory the process has held."""
+"""Peak resident memory of the process."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import pytest
 from octavo.measure import peak_rss_bytes
 
 
-def test_memory_that_was_given_back_still_counts() -> None:
+def test_freed_memory_still_counts() -> None:
     process, size = psutil.Process(), 64 << 20
     before = peak_rss_bytes()
     assert before >= process.memory_info().rss
     block = np.ones((before - process.memory_info().rss + size) // 8)
     held = process.memory_info().rss
     del block
-    # Linux counts pages in steps, thread by thread.
+    # Linux updates the page counts per thread, in batches.
     assert peak_rss_bytes() >= held * 0.99 > before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere getrusage is all there is")
-def test_what_the_parent_held_does_not_count() -> None:
+def test_memory_of_the_parent_process_does_not_count() -> None:
     block = np.ones(1 << 27, np.uint8)
     code = "from octavo.measure.peak_rss import peak_rss_bytes; print(peak_rss_bytes())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

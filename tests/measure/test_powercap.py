@@ -1,4 +1,4 @@
-"""The energy counter, from a folder made like the kernel's."""
+"""The energy counter, read from a simulated powercap folder."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_packages_and_memory_count_once(root: Path) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "expected"), [(10, 10, 0.0), (1_000_000, 3_500_000, 2.5), (LARGEST - 500_000, 1_500_000, 2.0)]
 )
-def test_joules_between_two_readings_also_where_the_counter_began_anew(
+def test_joules_between_two_readings_with_counter_overflow(
     root: Path, before: int, after: int, expected: float
 ) -> None:
     path = zone(root, "intel-rapl:0", "package-0", before)
@@ -60,34 +60,36 @@ def test_joules_between_two_readings_also_where_the_counter_began_anew(
     assert counter.joules(first, counter.read()) == pytest.approx(expected)
 
 
-def test_every_counter_begins_anew_by_itself(root: Path) -> None:
+def test_counters_overflow_independently(root: Path) -> None:
     zone(root, "intel-rapl:0", "package-0", 0, largest=100)
     zone(root, "intel-rapl:0:1", "dram", 0, largest=1_000)
     assert found(root).joules([90, 990], [10, 10]) == pytest.approx((20 + 20) * 1e-6)
 
 
-def test_a_machine_without_a_counter_says_so(root: Path) -> None:
+def test_a_missing_counter_is_reported(root: Path) -> None:
     assert energy_counter(root / "none") == "the system shows no energy counter of the processor"
     zone(root, "intel-rapl:2", "psys", 1)
     assert energy_counter(root) == "the system shows no energy counter of the processor"
 
 
-def test_a_counter_that_asks_for_permission_says_how(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_of_an_unreadable_counter_says_how_to_get_permission(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = zone(root, "intel-rapl:0", "package-0", 1)
     (path / "energy_uj").chmod(0)
-    if os.access(path / "energy_uj", os.R_OK):  # as root is allowed everything
+    if os.access(path / "energy_uj", os.R_OK):  # root ignores file modes
         monkeypatch.setattr(powercap.Zone, "read", lambda _: (_ for _ in ()).throw(PermissionError()))
     assert "sudo chmod a+r" in str(energy_counter(root))
 
 
 @pytest.mark.parametrize(("file", "text"), [("energy_uj", "many"), ("max_energy_range_uj", "")])
-def test_a_counter_that_is_no_number_is_none(root: Path, file: str, text: str) -> None:
+def test_a_counter_without_a_number_is_ignored(root: Path, file: str, text: str) -> None:
     (zone(root, "intel-rapl:0", "package-0", 1) / file).write_text(text, encoding="ascii")
     assert energy_counter(root) == "the processor's energy counter cannot be read"
 
 
 class Burner:
-    """Takes so many microjoules a run, and some time."""
+    """An engine that uses `microjoules` and some time per run."""
 
     inputs = outputs = ()
 
@@ -105,7 +107,7 @@ class Burner:
 def test_each_engine_is_charged_with_its_own_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
     monkeypatch.setattr(powercap, "perf_counter", lambda: clock[0])
-    # So that the counter begins anew on the way.
+    # The counter overflows during the measurement.
     path = zone(root, "intel-rapl:0", "package-0", LARGEST - 10_000)
     engines = [Burner(path, clock, 700), Burner(path, clock, 100)]
     assert joules(engines, [{}, {}], found(root), 2.0) == pytest.approx([700e-6, 100e-6])

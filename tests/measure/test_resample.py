@@ -1,4 +1,4 @@
-"""Groups of samples are drawn whole."""
+"""Resampling of whole groups of samples."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ IDS = st.lists(st.integers(-3, 5), min_size=1, max_size=30)
 
 
 @given(IDS, st.integers(0, 100))
-def test_every_drawn_group_is_whole_and_has_an_id_of_its_own(ids: list[int], seed: int) -> None:
+def test_every_drawn_group_is_complete_and_has_a_new_id(ids: list[int], seed: int) -> None:
     given_ids = np.array(ids)
     groups = Groups(given_ids, len(ids))
     rows, fresh = groups.resample(np.random.default_rng(seed))
@@ -29,7 +29,7 @@ def test_every_drawn_group_is_whole_and_has_an_id_of_its_own(ids: list[int], see
 
 
 @given(st.permutations([0, 0, 1, 1, 2, 2, 3, 3]), st.integers(0, 100))
-def test_groups_of_one_size_keep_their_places(ids: list[int], seed: int) -> None:
+def test_groups_of_equal_size_keep_their_positions(ids: list[int], seed: int) -> None:
     """The n-th row of a group is replaced by the n-th of the group drawn for it."""
     given_ids = np.array(ids)
     rows, fresh = Groups(given_ids, 8).resample(np.random.default_rng(seed))
@@ -40,7 +40,7 @@ def test_groups_of_one_size_keep_their_places(ids: list[int], seed: int) -> None
         assert len(set(fresh[given_ids == each].tolist())) == 1
 
 
-def test_samples_without_groups_stand_alone() -> None:
+def test_without_groups_samples_are_drawn_individually() -> None:
     groups = Groups(None, 5)
     assert (groups.kind, groups.count) == ("samples", 5)
     rows, fresh = groups.resample(np.random.default_rng(0))
@@ -52,12 +52,12 @@ def test_each_group_is_drawn_equally_often() -> None:
     groups, rng = Groups(np.array([7, 7, 7, 1, 3, 3]), 6), np.random.default_rng(0)
     counts = Counter(int(groups.index[row]) for _ in range(2000) for row in groups.resample(rng)[0])
     per_group = np.array([counts[0] / 3, counts[1], counts[2] / 2])
-    # 6,000 draws, a third each: 4 standard errors are 146.
+    # 6,000 draws with probability 1/3: 4 standard errors are 146.
     np.testing.assert_allclose(per_group, 2000, atol=150)
 
 
 @given(IDS, st.data())
-def test_rows_of_groups_left_out_are_gone(ids: list[int], data: st.DataObject) -> None:
+def test_rows_of_excluded_groups_are_removed(ids: list[int], data: st.DataObject) -> None:
     groups = Groups(np.array(ids), len(ids))
     left_out = np.array(data.draw(st.lists(st.booleans(), min_size=groups.count, max_size=groups.count)))
     order = list(dict.fromkeys(ids))
@@ -70,6 +70,6 @@ def test_groups_may_have_names() -> None:
     assert (groups.index.tolist(), groups.count, groups.kind) == ([0, 1, 0], 2, "groups")
 
 
-def test_groups_must_be_one_a_sample() -> None:
+def test_groups_need_one_id_per_sample() -> None:
     with pytest.raises(DataError, match=r"'groups' has shape \[4, 2\] for 4 samples"):
         Groups(np.zeros((4, 2)), 4)

@@ -1,4 +1,4 @@
-"""What a run has to do, against counts by hand."""
+"""Workload of a run: operations and bytes, compared with hand-computed counts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_float_model() -> None:
     found = model_workload(network(), {"x": X})
     assert (found.int8_macs, found.float_macs) == (0, CONV_MACS + DEPTHWISE_MACS + GEMM_MACS)
     assert found.weight_bytes == WEIGHTS
-    # Of c1 the Relu takes the place; f is p under another shape.
+    # The Relu's output replaces c1; f is p with another shape.
     r1 = c2 = 4 * N * M * SIDE * SIDE
     assert found.activation_bytes == X.nbytes + 2 * (r1 + c2 + 4 * N * M) + 4 * N * CLASSES
 
@@ -63,7 +63,7 @@ def test_a_quantized_model_and_its_bundle() -> None:
 
     bundle = bundle_workload(read_bundle(compile_model(quantized, batch=N)))
     assert bundle.float_macs == 0
-    # Weights are padded to multiples of eight, as K here is but for nothing.
+    # Weights are padded to multiples of eight in K.
     assert bundle.int8_macs == pytest.approx(found.int8_macs, rel=0.02)
 
 

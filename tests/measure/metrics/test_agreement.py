@@ -1,4 +1,4 @@
-"""Agreement with the float model, where there are no labels."""
+"""Agreement with the float model, for data without labels."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 from octavo.measure.metrics import metric
 
 
-def test_of_class_scores_it_is_the_share_of_equal_decisions() -> None:
+def test_for_class_scores_it_is_the_share_of_equal_top1() -> None:
     rng = np.random.default_rng(0)
     floats, ours = rng.normal(size=(2, 300, 5)).astype(np.float32)
     agree = metric("agreement").per_sample
@@ -20,7 +20,7 @@ def test_of_class_scores_it_is_the_share_of_equal_decisions() -> None:
     assert found.mean() == pytest.approx(100 * accuracy_score(floats.argmax(1), ours.argmax(1)))
 
 
-def test_of_maps_it_is_a_hundred_times_the_cosine() -> None:
+def test_for_maps_it_is_a_hundred_times_the_cosine_similarity() -> None:
     rng = np.random.default_rng(0)
     floats, ours = rng.normal(size=(2, 7, 3, 4, 4))
     agree = metric("agreement").per_sample
@@ -29,7 +29,7 @@ def test_of_maps_it_is_a_hundred_times_the_cosine() -> None:
     np.testing.assert_allclose(agree({"y": ours}, {}, {"y": floats}), 100 * expected)
 
 
-def test_of_single_numbers_it_falls_by_the_relative_error() -> None:
+def test_for_scalars_it_decreases_by_the_relative_error() -> None:
     agree = metric("agreement").per_sample
     assert agree is not None
     ours, floats = np.array([[1.01], [-0.5], [3.0], [0.0], [5.0]]), np.array([[1.0], [-1.0], [-3.0], [0.0], [0.0]])

@@ -1,4 +1,4 @@
-"""Area under the ROC curve against scikit-learn."""
+"""Area under the ROC curve compared with scikit-learn."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_equals_scikit_learn_ties_included(rows: list[tuple[int, bool]]) -> None
     assert auc(scores, labels) == pytest.approx(100 * roc_auc_score(labels, scores), abs=1e-9)
 
 
-def test_two_columns_are_judged_by_the_last() -> None:
+def test_the_last_of_two_columns_is_the_score() -> None:
     rng = np.random.default_rng(0)
     labels, scores = rng.integers(0, 2, 200), rng.normal(size=(200, 2)).astype(np.float32)
     assert auc(scores, labels) == pytest.approx(100 * roc_auc_score(labels, scores[:, 1]))
@@ -49,6 +49,6 @@ def test_two_columns_are_judged_by_the_last() -> None:
         (np.zeros((4, 3)), np.array([0, 1, 0, 1]), "one score"),
     ],
 )
-def test_what_has_no_roc_curve_is_refused(scores: Array, labels: Array, says: str) -> None:
+def test_data_without_an_roc_curve_are_refused(scores: Array, labels: Array, says: str) -> None:
     with pytest.raises(DataError, match=says):
         auc(scores, labels)

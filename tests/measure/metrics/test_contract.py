@@ -14,10 +14,10 @@ from octavo.measure.metrics import Metric, metric, metric_names
 Array = NDArray[Any]
 ROWS = 40
 RNG = np.random.default_rng(0)
-# Opposite scores of two classes, so that the last column alone separates them too.
+# Opposite scores of two classes, so that the last column alone also separates the classes.
 FLOATS = RNG.normal(size=(ROWS, 1)).astype(np.float32) * np.float32([-1, 1])
 NOISY = FLOATS + RNG.normal(size=FLOATS.shape).astype(np.float32)
-# Labels of classifiers, and the reference of regressions under the output's own name.
+# Class labels, and the reference of regression under the name of the output.
 REFERENCE = {"labels": FLOATS.argmax(1), "y": FLOATS}
 
 
@@ -27,7 +27,7 @@ def registered(request: pytest.FixtureRequest) -> Metric:
 
 
 def value(registered: Metric, outputs: Array, rows: Any = slice(None)) -> float:
-    """The metric of the outputs on some rows."""
+    """The metric of the outputs on the selected rows."""
     arguments = {"y": outputs[rows]}, {n: a[rows] for n, a in REFERENCE.items()}, {"y": FLOATS[rows]}
     if registered.per_sample is not None:
         return float(registered.per_sample(*arguments).mean())
@@ -60,7 +60,7 @@ def test_the_order_of_the_samples_has_no_effect(registered: Metric) -> None:
 
 def test_the_reference_itself_scores_better_than_noise(registered: Metric) -> None:
     exact, noisy = value(registered, FLOATS), value(registered, NOISY)
-    if registered.name == "top5":  # both classes are among the five largest
+    if registered.name == "top5":  # always 100%: there are only two classes
         assert exact == noisy == 100.0
     else:
         assert exact < noisy if registered.lower_is_better else exact > noisy

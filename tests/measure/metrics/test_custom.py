@@ -1,4 +1,4 @@
-"""Metrics of the user's own: what they receive, and what is said when they fail."""
+"""User-defined metrics: their arguments, and the messages when they fail."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def share(outputs, reference):
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory whose modules can be imported, and are forgotten afterwards."""
+    """A working directory with importable modules, which are unloaded afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -71,7 +71,7 @@ def test_is_found_in_the_working_directory(folder: Path) -> None:
         ("raising:share", "division by zero"),
     ],
 )
-def test_one_sentence_says_why_it_cannot_be_imported(folder: Path, spec: str, says: str) -> None:
+def test_an_import_failure_is_explained_in_one_sentence(folder: Path, spec: str, says: str) -> None:
     (folder / "measures_of_mine.py").write_text(SOURCE)
     (folder / "typing_error.py").write_text("def share(:\n")
     (folder / "raising.py").write_text("1 / 0\n")
@@ -89,7 +89,7 @@ def _raises(outputs: Any, reference: Any) -> float:
     ("function", "says"),
     [(_raises, "KeyError: 'mask"), (lambda o, r: None, "TypeError"), (lambda o, r: np.ones(3), "TypeError")],
 )
-def test_one_sentence_says_how_it_failed(function: Any, says: str) -> None:
+def test_a_failing_function_is_explained_in_one_sentence(function: Any, says: str) -> None:
     score = custom(function, "mine").score
     assert score is not None
     with pytest.raises(DataError, match=f"metric mine failed with {says}") as caught:

@@ -1,4 +1,4 @@
-"""What metrics read."""
+"""The labels and outputs that metrics read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from octavo.measure.metrics import metric
 
 
 @pytest.mark.parametrize("name", ["top1", "top5", "auc"])
-def test_missing_labels_are_asked_for(name: str) -> None:
+def test_missing_labels_are_an_error(name: str) -> None:
     found = metric(name)
     judge = found.per_sample or found.score
     assert judge is not None
@@ -19,7 +19,7 @@ def test_missing_labels_are_asked_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["top1", "auc", "mse", "agreement"])
-def test_of_several_outputs_the_first_is_judged(name: str) -> None:
+def test_the_first_of_several_outputs_is_evaluated(name: str) -> None:
     found = metric(name)
     judge = found.per_sample or found.score
     assert judge is not None

@@ -1,4 +1,4 @@
-"""Metrics by name, and the one that is chosen where none is stated."""
+"""Metrics by name, and the default metric."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from octavo.errors import OptionError
 from octavo.measure.metrics import default_metric, metric, metric_names
 
 
-def test_an_unknown_name_is_answered_with_those_there_are() -> None:
+def test_the_message_of_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         OptionError, match=f"no metric 'top2'; use one of {', '.join(metric_names())}, or module:function"
     ):
@@ -25,11 +25,13 @@ def test_an_unknown_name_is_answered_with_those_there_are() -> None:
         ({"labels": np.zeros((3, 1), np.int64)}, "top1"),
     ],
 )
-def test_integer_labels_mean_top1_and_none_agreement(reference: dict[str, np.ndarray], name: str) -> None:
+def test_the_default_is_top1_with_integer_labels_and_agreement_without(
+    reference: dict[str, np.ndarray], name: str
+) -> None:
     assert default_metric(reference).name == name
 
 
 @pytest.mark.parametrize("labels", [np.ones(3), np.zeros((3, 2), int), np.ones(3, bool)])
-def test_labels_that_are_not_classes_need_a_stated_metric(labels: np.ndarray) -> None:
+def test_non_class_labels_have_no_default_metric(labels: np.ndarray) -> None:
     with pytest.raises(OptionError, match="`metric`"):
         default_metric({"labels": labels})

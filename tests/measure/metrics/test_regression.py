@@ -1,4 +1,4 @@
-"""Mean squared error, PSNR and cosine similarity against NumPy and SciPy."""
+"""Mean squared error, PSNR and cosine similarity compared with NumPy and SciPy."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def test_cosine_is_the_mean_over_samples(pair: tuple[Array, Array]) -> None:
 
 
 @pytest.mark.parametrize("peak", [1.0, 255.0])
-def test_psnr_takes_its_peak_from_the_reference(pair: tuple[Array, Array], peak: float) -> None:
+def test_the_peak_of_psnr_is_that_of_the_reference(pair: tuple[Array, Array], peak: float) -> None:
     x, y = pair[0] * np.float32(peak), pair[1] * np.float32(peak)
     errors = [np.mean((a.astype(np.float64) - b) ** 2) for a, b in zip(x, y, strict=True)]
     expected = np.mean([20 * np.log10(peak) - 10 * np.log10(error) for error in errors])
     assert value("psnr", {"y": y}, {"target": x}, {}) == pytest.approx(expected, rel=1e-9)
 
 
-def test_a_perfect_image_counts_as_100_db(pair: tuple[Array, Array]) -> None:
+def test_psnr_of_an_exact_image_is_100_db(pair: tuple[Array, Array]) -> None:
     assert value("psnr", {"y": pair[0]}, {"target": pair[0]}, {}) == 100.0
 
 
@@ -82,10 +82,10 @@ def test_a_reference_of_another_shape_is_refused(pair: tuple[Array, Array], name
             value(name, {"y": y}, {"target": wrong}, {})
 
 
-def test_axes_of_size_one_do_not_matter() -> None:
+def test_axes_of_size_one_are_ignored() -> None:
     x = np.arange(6, dtype=np.float32)
     assert value("mse", {"y": x[:, None]}, {"target": x + 1}, {}) == 1.0
 
 
-def test_only_mse_is_better_when_lower() -> None:
+def test_lower_is_better_only_for_mse() -> None:
     assert {name for name in ("mse", "psnr", "cosine") if metric(name).lower_is_better} == {"mse"}

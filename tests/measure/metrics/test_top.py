@@ -1,4 +1,4 @@
-"""Top-k accuracy against scikit-learn, and by hand where scores are equal."""
+"""Top-k accuracy compared with scikit-learn, and with hand-computed values for ties."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def test_equals_scikit_learn(classes: int) -> None:
     st.lists(st.integers(0, 8), min_size=3, max_size=3),
     st.sampled_from([1, 5]),
 )
-def test_of_equal_scores_the_first_class_wins(scores: Array, labels: list[int], k: int) -> None:
+def test_ties_go_to_the_first_class(scores: Array, labels: list[int], k: int) -> None:
     ranked = [sorted(range(9), key=lambda c, row=row: (-int(row[c]), c))[:k] for row in scores]
     expected = [100.0 if label in best else 0.0 for label, best in zip(labels, ranked, strict=True)]
     assert hits(f"top{k}", scores, np.array(labels)).tolist() == expected
 
 
-def test_top5_of_fewer_classes_is_always_right() -> None:
+def test_top5_of_at_most_five_classes_is_100_percent() -> None:
     assert (hits("top5", np.zeros((3, 4), np.float32), np.array([0, 1, 3])) == 100).all()
 
 
-def test_labels_may_stand_in_a_column() -> None:
+def test_labels_may_be_a_column() -> None:
     assert hits("top1", np.eye(3, dtype=np.float32), np.array([[0], [1], [0]])).tolist() == [100, 100, 0]
 
 
@@ -65,6 +65,6 @@ def test_labels_may_stand_in_a_column() -> None:
         (np.zeros((2, 1)), np.array([0, 1]), r"shape \[2, 1\]"),
     ],
 )
-def test_labels_and_outputs_that_cannot_be_meant_are_refused(k: int, scores: Array, labels: Array, says: str) -> None:
+def test_invalid_labels_and_outputs_are_refused(k: int, scores: Array, labels: Array, says: str) -> None:
     with pytest.raises(DataError, match=says):
         hits(f"top{k}", scores, labels)
