@@ -1,4 +1,4 @@
-"""Headless Chromium, where the machine has one."""
+"""Headless Chromium, if it is installed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _QUIET = (
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A driver of Chromium; a skip where either is missing."""
+    """A Selenium driver of Chromium; skips the test if either is missing."""
     webdriver = pytest.importorskip("selenium.webdriver")
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
@@ -44,7 +44,7 @@ def chromium() -> Iterator[Any]:
 
 
 def shape(driver: Any, width: int = 1200, *, dark: bool = False) -> None:
-    """A window's width, and the reader's colours."""
+    """Set the window width and the preferred color scheme."""
     driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride", {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     )
@@ -60,7 +60,7 @@ def visit(driver: Any, page: Path) -> None:
 
 
 def drawn(driver: Any) -> None:
-    """Wait until every chart in the page is drawn."""
+    """Wait until all charts of the page are drawn."""
     from selenium.webdriver.support.ui import WebDriverWait
 
     count = "return [...document.querySelectorAll('.chart')].every((each) => each.querySelector('svg'))"
@@ -68,5 +68,5 @@ def drawn(driver: Any) -> None:
 
 
 def complaints(driver: Any) -> list[str]:
-    """What the console holds."""
+    """The messages in the console."""
     return [entry["message"] for entry in driver.get_log("browser")]

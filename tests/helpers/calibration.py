@@ -1,4 +1,4 @@
-"""A pass over a small model as the tests of this room see it: what it leaves, and what it ran."""
+"""Calibration passes over small models: their results, and the samples that they ran."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from octavo.ranges import Observer, RangeSketch
 from octavo.system.progress import Silent
 
 SAMPLES = 40
-# Of a sample: from few values to more than the histogram counts, and the edges between.
+# Values per sample: from a few to more than the histogram counts, and the boundary cases.
 SIZES = st.one_of(st.integers(1, 40), st.sampled_from([511, 512, 513, 1023, 1024, 1536, 5000]))
 
 
 def values(*shape: int) -> NDArray[np.float32]:
-    """Normal values, the same for the same shape."""
+    """Normally distributed values, deterministic per shape."""
     return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
 
 
 def unary(*ops: str, shape: models.Shape = ("N", 24)) -> ir.Model:
-    """Operators of one operand, one behind the other: x, t1, t2, ..."""
+    """A chain of unary operators with the tensors x, t1, t2, ..."""
     nodes = [node(op, ["x" if i == 0 else f"t{i}"], f"t{i + 1}") for i, op in enumerate(ops)]
     return prepared(build(nodes, {"x": shape}, {f"t{len(ops)}": shape}))
 
 
 def tokens() -> onnx.ModelProto:
-    """Sequences of any length, each token multiplied on its own: the first axis counts samples times tokens."""
+    """Sequences of dynamic length reshaped for MatMul: the first axis of some tensors is samples times tokens."""
     nodes = [
         node("Reshape", ["x", "flat"], "f"),
         node("MatMul", ["f", "w"], "m"),
@@ -54,18 +54,18 @@ def tokens() -> onnx.ModelProto:
 
 
 def time_first() -> onnx.ModelProto:
-    """Samples along the second axis, as recurrent networks have them."""
+    """Samples along the second axis, as in recurrent networks."""
     nodes = [node("Transpose", ["x"], "t", perm=[1, 0, 2]), node("Relu", ["t"], "y")]
     return build(nodes, {"x": ["N", 30, 8]}, {"y": [30, "N", 8]})
 
 
 def prepared(model: onnx.ModelProto) -> ir.Model:
-    """The model as a pass takes it."""
+    """The model prepared for calibration."""
     return prepare(ir.from_proto(model))
 
 
 def inputs(model: ir.Model, samples: int = SAMPLES, **sizes: int) -> Arrays:
-    """Random inputs; a dimension of any size but the first takes its size from `sizes`."""
+    """Random inputs; dynamic dimensions other than the first have the size in `sizes`."""
     rng, found = np.random.default_rng(0), {}
     for spec in input_specs(model):
         shape = (samples, *(sizes[dim] if isinstance(dim, str) else dim for dim in spec.shape[1:]))
@@ -75,7 +75,7 @@ def inputs(model: ir.Model, samples: int = SAMPLES, **sizes: int) -> Arrays:
 
 
 def floats(model: ir.Model) -> list[str]:
-    """The names of all float tensors, the inputs among them."""
+    """The names of all float tensors, including inputs."""
     values = [*model.graph.inputs, *(value for each in model.graph for value in each.outputs)]
     return [value.name or "" for value in values if value.dtype == ir.DataType.FLOAT]
 
@@ -87,18 +87,18 @@ def calibrated(
     observer: Callable[[], Observer] = RangeSketch,
     **options: Any,
 ) -> Calibration:
-    """One pass over the float tensors, or over those of these names."""
+    """One calibration pass over all float tensors, or over those named."""
     tensors = dict.fromkeys(floats(model) if names is None else names, observer)
     return run(model, tensors, open_samples(source, input_specs(model)), **{"threads": 1, **options})
 
 
 def left(calibration: Calibration) -> tuple[dict[str, bytes], list[bytes]]:
-    """All that must not depend on how the pass went."""
+    """The observers' bytes and the sample hashes, which must not depend on batching or interruptions."""
     return {name: each.to_bytes() for name, each in calibration.observers.items()}, calibration.sample_hashes
 
 
 def plain(model: ir.Model, feeds: Arrays, batch: int) -> Arrays:
-    """Every float tensor, straight from ONNX Runtime, `batch` samples at a time."""
+    """The values of all float tensors from ONNX Runtime, run with `batch` samples at a time."""
     proto = ir.to_proto(model)
     inner = [name for name in floats(model) if name not in feeds]
     del proto.graph.output[:]
@@ -115,7 +115,7 @@ def plain(model: ir.Model, feeds: Arrays, batch: int) -> Arrays:
 
 
 class Stopping(Silent):
-    """Progress that fails once so many samples are done."""
+    """Progress that raises `error` after `after` samples."""
 
     def __init__(self, after: int, error: BaseException) -> None:
         self._left, self._error = after, error
@@ -127,14 +127,14 @@ class Stopping(Silent):
 
 
 class Counter:
-    """Session.run as it is, counting the samples that go through it."""
+    """Session.run that also counts its samples."""
 
     def __init__(self) -> None:
         self.samples = 0
         self._run = Session.run
 
     def patch(self) -> Callable[[Session, Arrays], Arrays]:
-        """What to put in its place."""
+        """The replacement of Session.run."""
 
         def counting(session: Session, feeds: Arrays) -> Arrays:
             self.samples += len(next(iter(feeds.values())))
@@ -144,7 +144,7 @@ class Counter:
 
 
 def rewritten(path: Path, **members: bytes) -> None:
-    """Replace members of a checkpoint, as an honest writer would: with the right lengths and checksums."""
+    """Replace members of a checkpoint, with valid lengths and checksums."""
     with zipfile.ZipFile(path) as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(path, "w") as archive:

@@ -1,4 +1,4 @@
-"""The command line as a test sees it: how it ended, and what lies in a folder before and after."""
+"""Running the command line: its exit code and output, and the content of folders."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy as np
 
 DIGITS = Path(__file__).parents[2] / "examples" / "digits"
 
-# None of its engines is ONNX Runtime, so that no second is spent on timing.
+# A target without ONNX Runtime among its engines, so that no time is spent on latency.
 UNTIMED = "octavo"
 
 
 @dataclass
 class Ended:
-    """How a command ended."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -33,7 +33,7 @@ Refused = Callable[..., str]
 
 
 def lay_out(folder: Path) -> None:
-    """The digits' model and data; of the calibration samples the first sixty, which are enough here."""
+    """Write the digits model and data, with only the first sixty calibration samples."""
     for name in ("digits.onnx", "eval.npz"):
         shutil.copy(DIGITS / name, folder / name)
     with np.load(DIGITS / "calib.npz") as file:
@@ -41,7 +41,7 @@ def lay_out(folder: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The digest of every file below a folder, hidden ones too; folders have none."""
+    """The digests of all files below a folder, including hidden ones; folders are ignored."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
         for path in sorted(folder.rglob("*"))
@@ -49,7 +49,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def only_sentence(text: str) -> str:
-    """The one line of a complaint, without the name in front."""
+    """The single line of an error message, without the program's name."""
     assert text.endswith("\n")
     (line,) = text.splitlines()
     assert line.startswith("octavo: ")
@@ -58,7 +58,7 @@ def only_sentence(text: str) -> str:
 
 
 def process(*arguments: object, **options: Any) -> Ended:
-    """Run a command in a process of its own, its output in pipes."""
+    """Run a command in a separate process and capture its output."""
     command = [sys.executable, "-m", "octavo", *(str(argument) for argument in arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
     return Ended(done.returncode, done.stdout, done.stderr)

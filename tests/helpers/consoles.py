@@ -1,4 +1,4 @@
-"""What a `show_` function prints, as text."""
+"""The text that a `show_` function prints."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from rich.console import Console
 
 WIDTHS = (80, 120)
 WIDE = 250
-# An ellipsis that stands alone is a range's; one at a word is what was cut off.
+# An ellipsis between spaces denotes a range; one next to a word is truncation.
 _CUT = re.compile(r"\S…|…\S")
 
 
 def rendered(show: Callable[..., None], *arguments: Any, width: int = 80) -> str:
-    """The text at a width; fails where a table is wider or a cell is cut."""
+    """The text at a width; fails if a table is wider or a cell is truncated."""
     file = StringIO()
     show(Console(file=file, width=width, highlight=False, color_system=None), *arguments)
     text = file.getvalue()
@@ -26,7 +26,7 @@ def rendered(show: Callable[..., None], *arguments: Any, width: int = 80) -> str
 
 
 def rows(text: str, title: str = "") -> list[list[str]]:
-    """The cells of the table under a title, line by line; print it wide enough that nothing is folded."""
+    """The cells of the table under a title, per row; the text must be wide enough that no cell is wrapped."""
     found: list[list[str]] = []
     for line in text[text.index(title) :].splitlines():
         if line.startswith("│"):
@@ -37,5 +37,5 @@ def rows(text: str, title: str = "") -> list[list[str]]:
 
 
 def words(text: str) -> set[str]:
-    """Everything that stands between spaces: what is folded inside is not among them."""
+    """The words between spaces; words that are wrapped in the middle are missing."""
     return set(text.replace("│", " ").split())

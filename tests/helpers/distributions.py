@@ -1,4 +1,4 @@
-"""Value distributions as tensors of networks have them, and their sketches."""
+"""Typical distributions of tensor values, and their range sketches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = NDArray[np.float32]
 
 
 def distributions(size: int = 50_000) -> dict[str, Floats]:
-    """Float32 values by the name of their distribution, from a fixed seed."""
+    """Float32 values by name of the distribution, from a fixed seed."""
     random = np.random.default_rng(7)
     normal = random.normal(size=size)
     kinds = {

@@ -1,4 +1,4 @@
-"""Engines that are Python functions, for tests of what is done with outputs."""
+"""Engines that are Python functions, for tests of code that processes outputs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 class Fake:
-    """Gives `function(x)` as its output `y`, and remembers how many rows each run had."""
+    """An engine with the output `y = function(x)`; records the number of rows of each run."""
 
     def __init__(self, function: Callable[[Array], Array], *shape: int | str, dtype: type = np.float32) -> None:
         self.function = function
@@ -28,6 +28,6 @@ class Fake:
 
 
 def noisy(x: Array, seed: int = 0, spread: float = 0.5) -> Array:
-    """`x` with an error that depends on the values of a row alone, not on the batch it comes in."""
+    """`x` with an error that depends only on the values of a row, not on its batch."""
     mix = np.random.default_rng(seed).normal(size=(x.shape[-1], x.shape[-1]))
     return (x + spread * np.sin(7.0 * x.astype(np.float64)[..., None] * mix).sum(-2)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The instruction sets that the tests of kernels run over: all that this processor has."""
+"""The instruction sets of the kernel tests: all that this processor supports."""
 
 from __future__ import annotations
 

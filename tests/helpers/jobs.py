@@ -1,4 +1,4 @@
-"""Small quantizations, with or without figures, for the tests of what stands above the rooms."""
+"""Small quantization jobs and constructed results, for tests of reports, the pipeline and the command line."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ TARGET = "x86-vnni"
 
 
 def samples(count: int = 8, seed: int = 0) -> Arrays:
-    """Inputs of `conv_relu`, one row a sample."""
+    """Inputs of `conv_relu`, one sample per row."""
     return {"x": np.random.default_rng(seed).normal(size=(count, 4, 8, 8)).astype(np.float32)}
 
 
 def quantized(model: Any = None, calibration: Any = None, target: str = TARGET, **options: Any) -> QuantizationResult:
-    """`octavo.quantize`, of `conv_relu` unless a model is given, without layer errors and timing unless asked for."""
+    """`octavo.quantize` of `conv_relu` or another model, by default without layer errors and timing."""
     chosen = {"verify": False, "threads": 1, **options}
     return octavo.quantize(
         conv_relu() if model is None else model, samples() if calibration is None else calibration, target, **chosen
@@ -31,7 +31,7 @@ def quantized(model: Any = None, calibration: Any = None, target: str = TARGET, 
 
 
 def graph_bytes(result: QuantizationResult) -> bytes:
-    """The graph of the quantized model, without the metadata that name the data."""
+    """The graph of the quantized model, without the metadata that describe the data."""
     return proto(result).graph.SerializeToString(deterministic=True)
 
 
@@ -41,7 +41,7 @@ def proto(result: QuantizationResult) -> onnx.ModelProto:
 
 
 def stated(**figures: Any) -> QuantizationResult:
-    """A result that holds the figures given here and nothing else, for what prints them."""
+    """A result with only these figures, for tests of their output."""
     empty: dict[str, Any] = {
         "model": ir.from_proto(conv_relu()),
         "target": TARGET,
@@ -60,7 +60,7 @@ def stated(**figures: Any) -> QuantizationResult:
 
 
 def metric(**figures: Any) -> MetricResult:
-    """A metric's result."""
+    """The result of a metric, with defaults."""
     usual: dict[str, Any] = {
         "name": "top1",
         "unit": "points",
@@ -76,6 +76,6 @@ def metric(**figures: Any) -> MetricResult:
 
 
 def diagnosis(**figures: Any) -> Diagnosis:
-    """A layer among the worst."""
+    """The diagnosis of a layer, with defaults."""
     usual: dict[str, Any] = {"layer": "conv_c", "op": "Conv", "tensor": "c", "sqnr_db": 12.34, "causes": ["a cause"]}
     return Diagnosis(**{**usual, **figures})

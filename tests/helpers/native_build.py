@@ -1,4 +1,4 @@
-"""C and C++ programs around the native runtime, built once per set of compiler flags and shared by all tests.
+"""C and C++ programs that use the native runtime, built once per set of compiler flags and shared by all tests.
 
 `python -m tests.helpers.native_build sanitized octavo_fuzz` builds one of them and prints its path.
 """
@@ -32,7 +32,7 @@ _CROSS = (
 
 
 def _sanitized(flags: str) -> tuple[str, ...]:
-    """Instruction sets that this processor lacks are not compiled: they could not run."""
+    """CMake options of a sanitized build, without instruction sets that this processor does not support."""
     return (
         "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
         "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1",  # -O2 takes minutes to compile
@@ -42,7 +42,7 @@ def _sanitized(flags: str) -> tuple[str, ...]:
 
 
 def _address_and_undefined() -> tuple[str, ...]:
-    """Clang's sanitizers where libFuzzer is installed, so that the fuzzer shares the objects; else GCC's."""
+    """Clang's sanitizers if libFuzzer is installed, so that the fuzzer shares the objects; else GCC's."""
     if not has_fuzzer():
         return _sanitized("-fsanitize=address,undefined -fno-sanitize-recover")
     checks = "-fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all"
@@ -51,13 +51,13 @@ def _address_and_undefined() -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Variant:
-    """A set of compiler flags with its own build tree.
+    """A set of compiler flags with a separate build tree.
 
     Attributes:
-        name: of the tree, under build/native.
-        options: makes the options of CMake.
-        tools: programs that it needs, beyond the compiler of this machine.
-        prefix: what runs its programs.
+        name: folder of the tree, under build/native.
+        options: returns the CMake options.
+        tools: required programs other than the default compiler.
+        prefix: command that runs the built programs, such as an emulator.
     """
 
     name: str
@@ -76,7 +76,7 @@ SANITIZED = Variant("sanitized", _address_and_undefined)
 RACES = Variant("races", lambda: _sanitized("-fsanitize=thread"))
 _CROSS_TOOLS = ("aarch64-linux-gnu-g++", EMULATOR)
 AARCH64 = Variant("aarch64", lambda: _CROSS, _CROSS_TOOLS, (EMULATOR, "-cpu", "max", "-L", "/usr/aarch64-linux-gnu"))
-# The address sanitizer does not run in the emulator.
+# The address sanitizer does not work in the emulator.
 AARCH64_SANITIZED = Variant(
     "aarch64_sanitized",
     lambda: (
@@ -101,9 +101,9 @@ def has_fuzzer() -> bool:
 
 @cache
 def built(variant: Variant, target: str) -> Path:
-    """The program or library of that name, with warnings as errors; one process builds a tree at a time.
+    """Build a program or library with warnings as errors; a lock serializes builds of the same tree.
 
-    Skips the test where a tool of the variant is not installed.
+    Skips the test if a tool of the variant is not installed.
     """
     for tool in variant.tools:
         if shutil.which(tool) is None:
@@ -128,7 +128,7 @@ def _run(command: list[str]) -> None:
 
 
 def digits_bundle(folder: Path, batch: int | None = None) -> Path:
-    """The digits, quantized and compiled."""
+    """The digits model, quantized and compiled."""
     import octavo
     from octavo.compiler import compile_model
 
@@ -140,7 +140,7 @@ def digits_bundle(folder: Path, batch: int | None = None) -> Path:
 
 
 def encoder_bundle(folder: Path) -> Path:
-    """A small random encoder: embeddings, a mask, attention, layer normalization, GELU, and beside it an image."""
+    """A small random encoder (embeddings, mask, attention, layer normalization, GELU) with another, image input."""
     from tests.helpers.native_encoder import encoder
 
     return encoder().bundle(folder / "encoder.oct")

@@ -1,4 +1,4 @@
-"""A tiny bundle for every operator, the seeds of the fuzzer: python -m tests.helpers.native_corpus FOLDER."""
+"""A tiny bundle per operator, the fuzzer's seed corpus: python -m tests.helpers.native_corpus FOLDER."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def products(model: Qdq) -> None:
 
 
 def sums(model: Qdq) -> None:
-    """A grid found at run time, and 32-bit sums."""
+    """Dynamic quantization and int32 accumulators."""
     names = ["q", "s", "z"]
     model.node("DynamicQuantizeLinear", [model.given("x", (3, 5))], names[0])
     model.nodes[-1].output.extend(names[1:])
@@ -83,7 +83,7 @@ def joins(model: Qdq) -> None:
 
 
 def joined_products(model: Qdq) -> None:
-    """Products that add the tensor behind them."""
+    """Products with fused residual adds."""
     rng = np.random.default_rng(0)
     w, w_params = random_weights(rng, (4, 4, 1, 1), 0)
     x = model.source("x", (1, 4, 3, 2), GRID)
@@ -123,7 +123,7 @@ def blocks(model: Qdq) -> None:
 
 
 def open_sizes(model: Qdq) -> None:
-    """A batch and a length that stay open."""
+    """A dynamic batch and a dynamic length."""
     w, w_params = random_weights(np.random.default_rng(0), (4, 3), 1)
     x = model.source("x", ("N", "L", 4), GRID)
     y = model.node("MatMul", [x, model.weights("w", w, w_params)], "y")
@@ -132,7 +132,7 @@ def open_sizes(model: Qdq) -> None:
 
 
 def masks(model: Qdq) -> None:
-    """Truths and whole numbers, and a tensor that is stretched."""
+    """Boolean and integer tensors, and an expanded tensor."""
     a, b = model.given("a", (2, 3), "int64"), model.given("b", (3,), "int64")
     total = model.node("Add", [a, b], "total")
     more = model.node("Less", [total, model.constant("ten", np.array(10))], "more")
@@ -142,7 +142,7 @@ def masks(model: Qdq) -> None:
 
 
 def activations(model: Qdq) -> None:
-    """A product of two of them, and a transposed convolution of floats."""
+    """A product of two activations, and a float transposed convolution."""
     a, b = model.source("a", (2, 3, 5), GRID), model.source("b", (2, 5, 4), GRID)
     model.result(model.quantized(model.node("MatMul", [a, b], "y"), GRID), "uint8")
     weights = model.constant("w", np.ones((2, 3, 2, 2), np.float32))
@@ -177,7 +177,7 @@ SEEDS: dict[str, Callable[[Qdq], None]] = {
 
 
 def bundles() -> dict[str, bytes]:
-    """Each by its name."""
+    """The bundles by name."""
     found = {"encoder": compile_model(ir.from_proto(encoder().proto()))}
     for name, build in SEEDS.items():
         model = Qdq()

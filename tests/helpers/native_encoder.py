@@ -1,4 +1,4 @@
-"""A small random encoder with most of the operators that no convolutional network has."""
+"""A small random encoder with most of the operators that convolutional networks do not have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHARES = QuantParams(UINT8, np.float32(1 / 255), np.int32(0))
 
 
 def encoder() -> Qdq:
-    """One layer over tokens in int64, and a resized and a transposed image."""
+    """One layer over int64 tokens, and a resized and a transposed image."""
     rng = np.random.default_rng(0)
     model = Qdq()
     ids, mask = model.given("ids", (1, LENGTH), "int64"), model.given("mask", (1, LENGTH), "int64")

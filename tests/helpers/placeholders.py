@@ -1,4 +1,4 @@
-"""The files that the documents' placeholder names stand for, and what a page says without showing it."""
+"""The files and variables that the documents' examples assume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIGITS = ROOT / "examples" / "digits"
 
 
 def lay_out(folder: Path) -> None:
-    """What most pages name: a model with its data, an encoder, and the examples."""
+    """The files common to most pages: a model with its data, an encoder, and the examples."""
     (folder / "examples").symlink_to(ROOT / "examples")
     model = onnx.load(DIGITS / "digits.onnx")
     rename(model, "stem.0.weight", "conv1.weight")
@@ -26,13 +26,13 @@ def lay_out(folder: Path) -> None:
     with np.load(DIGITS / "calib.npz") as file:
         np.savez(folder / "calib.npz", image=file["image"], input_ids=rows, attention_mask=np.ones_like(rows))
     with np.load(DIGITS / "eval.npz") as file:
-        # As many as it takes to tell half a point; with fewer the ladder is climbed to its end, for minutes.
+        # Enough samples to resolve half a point; with fewer, the whole ladder runs, for minutes.
         np.savez(folder / "eval.npz", **{name: np.repeat(file[name], 4, axis=0) for name in file.files})
         np.save(folder / "x.npy", file["image"][:1])
 
 
 def rename(model: onnx.ModelProto, old: str, new: str) -> None:
-    """Another name for an initializer."""
+    """Rename an initializer."""
     (tensor,) = [each for each in model.graph.initializer if each.name == old]
     tensor.name = new
     for each in model.graph.node:
@@ -40,7 +40,7 @@ def rename(model: onnx.ModelProto, old: str, new: str) -> None:
 
 
 def encoder() -> onnx.ModelProto:
-    """Token ids and mask of any length to one vector each."""
+    """A model from token ids and masks of dynamic length to one vector per text."""
     axes = np.array([1], np.int64)
     return build(
         [
@@ -67,7 +67,7 @@ def encoder() -> onnx.ModelProto:
 
 
 def masks(folder: Path) -> None:
-    """For docs/how-to/metric.md: a model whose output is a mask, with the true ones."""
+    """For docs/how-to/metric.md: a segmentation model with the reference masks."""
     model = build(
         [node("Conv", ["image", "weight"], "mask", pads=[1, 1, 1, 1])],
         {"image": ["N", 4, 8, 8]},
@@ -81,7 +81,7 @@ def masks(folder: Path) -> None:
 
 
 def photos(folder: Path) -> None:
-    """For docs/how-to/images.md: a folder of photographs, and a model that takes their size."""
+    """For docs/how-to/images.md: a folder of images, and a model for their size."""
     from PIL import Image
 
     model = build(
@@ -102,7 +102,7 @@ def photos(folder: Path) -> None:
 
 
 def state_dict(folder: Path) -> None:
-    """For docs/how-to/from-pytorch-quantized.md: a state dict whose addition is the module `skip_add`."""
+    """For docs/how-to/from-pytorch-quantized.md: a state dict with the residual add as the module `skip_add`."""
     import torch
     from tests.helpers import torch_conversion as converting
 
@@ -117,7 +117,7 @@ SPECIAL: dict[str, Callable[[Path], None]] = {
     "docs/how-to/metric.md": masks,
 }
 
-# What the reader is said to have under a name that the page's code uses.
+# Definitions of the variables that a page assumes.
 GIVEN = {
     "README.md": 'import numpy as np\nsamples = [np.load("calib.npz")["image"]]\n',
     "docs/how-to/variable-length.md": "token_sequences = [[1, 5, 3], [2, 7, 7, 4, 9]]\n",
@@ -125,6 +125,6 @@ GIVEN = {
 
 
 def folder_for(page: str, common: Path, folder: Path) -> None:
-    """A copy of the common files, with those that the page alone needs."""
+    """A copy of the common files, with the files specific to the page."""
     shutil.copytree(common, folder, symlinks=True, dirs_exist_ok=True)
     SPECIAL.get(page, lambda _: None)(folder)

@@ -1,4 +1,4 @@
-"""A model quantized for a target step by step, with the ranges of a few random inputs."""
+"""Step-by-step quantization of a model for a target, calibrated on a few random inputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SEEDS = range(4)
 
 @dataclass
 class Quantized:
-    """Everything from the float model to the quantized one."""
+    """The results of all steps from the float model to the quantized one."""
 
     model: onnx.ModelProto
     prepared: ir.Model
@@ -43,7 +43,7 @@ class Quantized:
 
 
 def quantized(model: onnx.ModelProto, to: str | Target, exclude: Sequence[str] = ()) -> Quantized:
-    """The model on the grids of a target."""
+    """The model quantized for a target."""
     prepared = prepare(ir.from_proto(model))
     plan = make_plan(prepared, target(to), exclude)
     activations = ranges(prepared, plan, model)
@@ -52,7 +52,7 @@ def quantized(model: onnx.ModelProto, to: str | Target, exclude: Sequence[str] =
 
 
 def ranges(prepared: ir.Model, plan: Plan, model: onnx.ModelProto) -> dict[str, QuantParams]:
-    """Parameters of every tensor of the plan from its smallest and largest value."""
+    """The quantization parameters of all tensors of the plan, from their minimum and maximum."""
     seen = [observed(prepared, plan.sources, feeds(model, seed)) for seed in SEEDS]
     derive = rule(plan.target.rule).params_from_range
     found = {}
@@ -64,7 +64,7 @@ def ranges(prepared: ir.Model, plan: Plan, model: onnx.ModelProto) -> dict[str, 
 
 
 def observed(prepared: ir.Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> Arrays:
-    """The values of inner tensors; those of inputs are the inputs."""
+    """The values of tensors, including inputs."""
     proto = ir.to_proto(prepared)
     del proto.graph.output[:]
     inner = [name for name in names if name not in inputs]

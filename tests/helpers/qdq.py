@@ -1,4 +1,4 @@
-"""Tiny QDQ models around one operator, integers in and integers out, compiled and run."""
+"""Tiny QDQ models of one operator with integer inputs and outputs, compiled and run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TYPES = {
 
 
 class Qdq:
-    """A model under construction. Names of values are what the methods return."""
+    """A model builder. Methods return the names of values."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -48,12 +48,12 @@ class Qdq:
         return name
 
     def source(self, name: str, shape: tuple[int | str, ...], params: QuantParams) -> str:
-        """An input of integers, dequantized."""
+        """A quantized input and its DequantizeLinear."""
         self.given(name, shape, params.grid.dtype)
         return self.dequantized(name, params)
 
     def weights(self, name: str, integers: Integers, params: QuantParams) -> str:
-        """Constant integers, dequantized."""
+        """Quantized constants and their DequantizeLinear."""
         return self.dequantized(self.constant(name, integers), params)
 
     def dequantized(self, name: str, params: QuantParams) -> str:
@@ -89,14 +89,14 @@ class Qdq:
 
 
 def random_params(rng: np.random.Generator, scale: float = 0.05) -> QuantParams:
-    """Either 8-bit grid; the zero point often at an end."""
+    """Parameters of an int8 or uint8 grid; the zero point is often at a bound."""
     grid = GRIDS[str(rng.choice(["uint8", "int8"]))]
     zero_point = int(rng.choice([grid.qmin, grid.qmax, rng.integers(grid.qmin, grid.qmax + 1)]))
     return QuantParams(grid, np.float32(scale * rng.uniform(0.5, 2)), np.int32(zero_point))
 
 
 def random_integers(rng: np.random.Generator, shape: tuple[int, ...], params: QuantParams) -> Integers:
-    """On the grid; one time in three at its ends only."""
+    """Integers on the grid; with probability 1/3 only at its bounds."""
     grid = params.grid
     if rng.integers(3) == 0:
         return rng.choice([grid.qmin, grid.qmax], shape).astype(grid.numpy_dtype)
@@ -104,7 +104,7 @@ def random_integers(rng: np.random.Generator, shape: tuple[int, ...], params: Qu
 
 
 def random_weights(rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> tuple[Integers, QuantParams]:
-    """int8 with one scale a channel, or one for all."""
+    """int8 weights, per channel or per tensor."""
     channels = shape[axis]
     per_channel = bool(rng.integers(2))
     scale = rng.uniform(0.001, 0.02, channels if per_channel else ()).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The real models and data beside the checkout, for tests that skip, saying why, where they are absent."""
+"""Real models and data from the folder of cases; tests skip with the reason if they are absent."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ NAMES = ("resnet8_cifar10", "resnet20_cifar10", "dscnn_kws", "dscnn_kws_rescaled
 
 
 def real_case(name: str) -> Case:
-    """A case, or a skip."""
+    """Load a case, or skip the test."""
     place = folder(None)
     if place is None:
         pytest.skip("no folder of cases; name it with OCTAVO_CASES")
     try:
         with warnings.catch_warnings():
-            # One case is exported when it is first loaded, of which its exporter has much to say.
+            # One case is exported when it is first loaded, and its exporter logs a lot.
             warnings.simplefilter("ignore")
             return load(place, name)
     except (ImportError, SystemExit) as error:

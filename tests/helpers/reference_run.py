@@ -1,4 +1,4 @@
-"""Runs a QDQ model on integers alone, with the NumPy reference operators: what engines are held against."""
+"""Integer execution of a QDQ model with the NumPy reference operators, for comparison with engines."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _MOVES = {"Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity",
 
 @dataclass(frozen=True)
 class Held:
-    """A tensor as integers and what they stand for."""
+    """A quantized tensor: integers and their quantization parameters."""
 
     integers: Array
     params: QuantParams
 
     @property
     def real(self) -> NDArray[np.float32]:
-        """The numbers that the integers stand for."""
+        """The dequantized values."""
         return dequantize(self.integers, self.params)
 
 
 class Reference:
-    """A QDQ model's tensors for given inputs, each computed once, when it is asked for.
+    """The tensors of a QDQ model for some inputs, computed lazily and cached.
 
-    Whatever has integers for inputs runs on the integers; `floats` lists the nodes that did not.
-    `known` are integers to take instead of computing them, by the names of their tensors.
+    Operators with quantized inputs run on integers; `floats` lists the nodes that did not.
+    `known` maps names of tensors to integers that are used instead of computing them.
     """
 
     def __init__(self, model: onnx.ModelProto, inputs: Mapping[str, Array], known: Arrays | None = None) -> None:
@@ -51,7 +51,7 @@ class Reference:
         self.float_nodes: set[str] = set()
 
     def output(self, name: str) -> Array:
-        """A tensor of the graph, in real numbers or on its grid as the model has it."""
+        """A tensor of the graph, float or quantized as in the model."""
         if name in self.constants:
             return self.constants[name]
         if name in self.inputs:
@@ -61,30 +61,30 @@ class Reference:
         return self.values[name]
 
     def integers(self, name: str) -> Array:
-        """The result of a QuantizeLinear, computed from the integers that stand in front of it."""
+        """The result of a QuantizeLinear, computed from the integer operands of the layer before it."""
         params = self._params(self.writers[name])
         layer, bounds = self._layer(name)
         if layer is None:
             return quantize(self.output(self.writers[name].input[0]), params)
         low, high = params.grid.qmin, params.grid.qmax
         if bounds is not None:
-            # Quantizing never falls, so bounds may be applied on either side of it.
+            # Quantization is monotonic, so bounds may be applied before or after it.
             low, high = (int(q) for q in quantize(np.asarray(self._ends(bounds)), params))
             self.integer_nodes.add(bounds.name)
         self.integer_nodes.add(layer.name)
         return np.clip(self._integer(layer, params), low, high)
 
     def is_behind_floats(self, name: str) -> bool:
-        """Whether a QuantizeLinear's input is computed in float; the graph's inputs are not."""
+        """Whether a QuantizeLinear's input is computed in float; false for graph inputs."""
         return self._layer(name)[0] is None and self.writers[name].input[0] in self.writers
 
     def operator(self, name: str) -> str:
-        """The type of the integer layer that a QuantizeLinear's result comes from; empty where there is none."""
+        """The operator type of the integer layer before a QuantizeLinear; empty if there is none."""
         layer, _ = self._layer(name)
         return "" if layer is None else layer.op_type
 
     def _layer(self, name: str) -> tuple[onnx.NodeProto | None, onnx.NodeProto | None]:
-        """The integer layer that a QuantizeLinear's result comes from, and the Relu or Clip between them."""
+        """The integer layer before a QuantizeLinear, and the Relu or Clip between them."""
         writer, bounds = self.writers.get(self.writers[name].input[0]), None
         if writer is not None and writer.op_type in ("Relu", "Clip") and not self._is_held(writer.input[0]):
             writer, bounds = self.writers.get(writer.input[0]), writer
@@ -115,13 +115,13 @@ class Reference:
         return QuantParams(GRIDS[str(zero_point.dtype)], scale, zero_point.astype(np.int32), axis)
 
     def _fits(self, node: onnx.NodeProto) -> bool:
-        """Whether everything that the node computes with is on a grid."""
+        """Whether all operands of the node are quantized."""
         data = node.input[:1] if node.op_type in _MOVES else node.input
         written = [self.writers[name].op_type for name in data if name in self.writers]
         return written == ["DequantizeLinear"] * len(data)
 
     def _ends(self, node: onnx.NodeProto) -> list[float]:
-        """The bounds that a Relu or Clip keeps to."""
+        """The bounds of a Relu or Clip."""
         if node.op_type == "Relu":
             return [0.0, np.inf]
         given = [*node.input[1:], "", ""]
@@ -129,7 +129,7 @@ class Reference:
         return [float(self.constants[name]) if name else end for name, end in ends]
 
     def _integer(self, node: onnx.NodeProto, out: QuantParams) -> Array:
-        """A node whose operands are on grids, straight to the integers of `out`."""
+        """The result of a node with quantized operands, requantized to `out`."""
         given = _attributes(node)
         held = [self._held(name) for name in node.input if self._is_held(name)]
         first = held[0]
@@ -166,7 +166,7 @@ class Reference:
         raise NotImplementedError(f"{node.op_type} has no integer reference here")
 
     def _real_result(self, node: onnx.NodeProto) -> Array:
-        """A product that leaves as real numbers: the exact accumulator times its step, Sx Sw."""
+        """A product with float output: the exact accumulator times its scale, Sx * Sw."""
         given = _attributes(node)
         x, w, *_ = held = [self._held(name) for name in node.input]
         if node.op_type == "Conv":
@@ -196,7 +196,7 @@ class Reference:
         return name in self.writers and self.writers[name].op_type == "DequantizeLinear"
 
     def _in_float(self, node: onnx.NodeProto, name: str, first: Array | None = None) -> Array:
-        """The node alone in ONNX Runtime, without Q/DQ."""
+        """The result of the node alone in ONNX Runtime, without Q/DQ."""
         given = {value: self.output(value) for value in node.input if value}
         if first is not None:
             given[node.input[0]] = first

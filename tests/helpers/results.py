@@ -1,4 +1,4 @@
-"""Results to draw: the digits with everything measured, and one whose every name is an attack."""
+"""Results for report tests: the digits model with all measurements, and one with hostile names."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def _digits() -> str:
 
 
 def digits() -> dict[str, Any]:
-    """On weights of 4 bits, climbed with the rungs equalize and mix, evaluated and compared; a copy of one's own."""
+    """A new copy of the digits result: 4-bit weights, rungs equalize and mix, evaluated and compared."""
     return json.loads(_digits())  # type: ignore[no-any-return]
 
 
 def attacked() -> dict[str, Any]:
-    """The same with names that would be markup, were they not shown as text."""
+    """The same with names that would be markup if they were not escaped."""
     result = digits()
     names = {layer["name"]: f"{layer['name']} {ATTACK}" for layer in result["layers"]}
     tensors = {name: f"{name} {ATTACK}" for name in result["tensors"]}
@@ -54,7 +54,7 @@ def attacked() -> dict[str, Any]:
 
 
 def large(layers: int) -> dict[str, Any]:
-    """A network of so many layers, each with tensors of its own of 512 channels."""
+    """A network of `layers` layers, each with separate tensors of 512 channels."""
     result = digits()
     model = next(layer for layer in result["layers"] if layer["op"] == "Conv" and layer["output"])
     found = []

@@ -1,4 +1,4 @@
-"""What the tests of this room give as data, and what they expect of a refusal."""
+"""Sources and files for the data tests, and checks of error messages."""
 
 from __future__ import annotations
 
@@ -33,29 +33,29 @@ X = (spec(),)
 
 
 def opened(source: Any, specs: Sequence[TensorSpec] = X, **options: Any) -> SampleSet:
-    """The source held against the specs."""
+    """The samples of a source, opened with the specs."""
     return open_samples(source, specs, **options)
 
 
 def inputs(samples: SampleSet, batch_size: int = 2) -> Arrays:
-    """All samples of a pass, joined."""
+    """The inputs of all samples of a pass, concatenated."""
     parts = [batch.inputs for batch in samples.batches(batch_size)]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 @contextmanager
 def read_or_refused() -> Iterator[None]:
-    """Damaged data may still be read, with whatever warnings; if not, they are refused in one line."""
+    """Damaged data may be read, with any warnings, or refused with a one-line message."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             yield
         except DataError as error:
-            assert "\n" not in str(error)  # noqa: PT017 - both ends are allowed
+            assert "\n" not in str(error)  # noqa: PT017 - both outcomes are allowed
 
 
 def refusal(attempt: Callable[[], Any], kind: type[UserError], *parts: str) -> str:
-    """The one sentence that the attempt ends in: what is wrong where; and what to do."""
+    """The message of the error that the attempt raises: one sentence with what, where and what to do."""
     with pytest.raises(kind) as caught:
         attempt()
     message = str(caught.value)
@@ -67,24 +67,24 @@ def refusal(attempt: Callable[[], Any], kind: type[UserError], *parts: str) -> s
 
 
 def stored(array: NDArray[Any], version: tuple[int, int] | None = None) -> bytes:
-    """The array in NumPy's own format."""
+    """The array in .npy format."""
     stream = io.BytesIO()
     npy.write_array(stream, array, version=version, allow_pickle=True)
     return stream.getvalue()
 
 
 def headed(descr: Any, shape: Any, fortran: bool = False) -> bytes:
-    """The start of a .npy file that says this of the data behind it."""
+    """A .npy header with this description of the data."""
     return raw_header(repr({"descr": descr, "fortran_order": fortran, "shape": shape}).encode())
 
 
 def raw_header(text: bytes) -> bytes:
-    """The start of a .npy file with a header of any text."""
+    """A .npy header with any text."""
     return b"\x93NUMPY\x01\x00" + (len(text) + 1).to_bytes(2, "little") + text + b"\n"
 
 
 def archive(**members: bytes) -> bytes:
-    """An uncompressed .npz of members that need not be arrays."""
+    """An uncompressed .npz; the members may be any bytes."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as file:
         for name, content in members.items():

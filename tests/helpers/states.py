@@ -37,7 +37,7 @@ def network(bias: float = 1.0) -> onnx.ModelProto:
 
 
 def inputs(count: int = 48, seed: int = 0) -> Arrays:
-    """Samples with correlated neighbouring pixels, as in images."""
+    """Samples with correlated neighboring pixels, as in images."""
     rough = np.random.default_rng(seed).normal(size=(count, 4, 10, 10))
     smooth = sum(rough[..., i : i + 8, j : j + 8] for i in range(3) for j in range(3)) / 3
     return {"x": smooth.astype(np.float32)}

@@ -1,4 +1,4 @@
-"""Small modules, and what PyTorch's own flows make of them."""
+"""Small modules, and their quantization by PyTorch's flows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHAPE = (4, 3, 9, 7)
 
 
 class Chain(nn.Module):
-    """Convolutions, a pool and a classifier, all with modules of their own."""
+    """Convolutions, a pool and a classifier, all as modules."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ def images(seed: int = 0, shape: tuple[int, ...] = SHAPE) -> Any:
 
 
 def seeded(kind: type[nn.Module], bias: bool = True) -> nn.Module:
-    """A new module; without biases its quantized form computes with integers alone."""
+    """A seeded module; without biases its quantized form uses only integers."""
     torch.manual_seed(0)
     module = kind().eval()
     for name, parameter in module.named_parameters():
@@ -62,7 +62,7 @@ def seeded(kind: type[nn.Module], bias: bool = True) -> nn.Module:
 
 
 def by_fx(module: nn.Module, batches: list[Any], engine: str = "fbgemm") -> Any:
-    """With PyTorch's default configuration for an engine."""
+    """The module quantized by FX graph mode with PyTorch's default configuration of an engine."""
     torch.backends.quantized.engine = engine
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -74,7 +74,7 @@ def by_fx(module: nn.Module, batches: list[Any], engine: str = "fbgemm") -> Any:
 
 
 def by_hand(batches: list[Any], engine: str = "fbgemm", bias: bool = True) -> Any:
-    """`Residual` through the eager flow."""
+    """`Residual` quantized in eager mode."""
     torch.backends.quantized.engine = engine
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

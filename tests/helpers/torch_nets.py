@@ -1,4 +1,4 @@
-"""Small networks of the usual kinds, their statistics away from what they are made with."""
+"""Small networks of common kinds, with batch norm statistics other than the initial ones."""
 
 from __future__ import annotations
 
@@ -88,14 +88,14 @@ class Encoder(nn.Module):
 
 
 class Branching(nn.Module):
-    """What its forward does hangs on values, which no exporter can trace."""
+    """Control flow that depends on values, which no exporter can trace."""
 
     def forward(self, x):
         return x if x.sum().item() > 0 else -x
 
 
 class Faulty(nn.Module):
-    """The second stage holds a part that cannot be exported."""
+    """A network whose second stage has a part that cannot be exported."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Faulty(nn.Module):
 
 
 def settled(module: nn.Module, seed: int = 0) -> nn.Module:
-    """The module with statistics and affine parameters as training might leave them."""
+    """The module with batch norm statistics and affine parameters as after training."""
     generator = torch.Generator().manual_seed(seed)
     for part in module.modules():
         for name in ("running_mean", "weight", "bias"):

@@ -1,4 +1,4 @@
-"""Small float models in ONNX, one function per pattern, for the tests of every room."""
+"""Small float ONNX models, one function per pattern."""
 
 from __future__ import annotations
 

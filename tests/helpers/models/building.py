@@ -36,7 +36,7 @@ def build(
     input_types: Mapping[str, int] | None = None,
     output_types: Mapping[str, int] | None = None,
 ) -> onnx.ModelProto:
-    """A checked model of float inputs and outputs, unless their types are given."""
+    """A checked model; inputs and outputs are float unless typed otherwise."""
     given, made = input_types or {}, output_types or {}
     graph = helper.make_graph(
         nodes,
@@ -53,7 +53,7 @@ def build(
 
 
 def node(op: str, inputs: Sequence[str], output: str, **attributes: Any) -> onnx.NodeProto:
-    """A node of one output, named after it."""
+    """A node with one output and its name."""
     return helper.make_node(op, inputs, [output], name=f"{op.lower()}_{output}", **attributes)
 
 
@@ -76,7 +76,7 @@ def feeds(model: onnx.ModelProto, seed: int = 0, batch: int = 2) -> Arrays:
 
 
 def run(model: onnx.ModelProto, inputs: Arrays, outputs: Sequence[str] | None = None) -> Arrays:
-    """The outputs in ONNX Runtime, without its own rewriting of the graph."""
+    """The outputs in ONNX Runtime without graph optimizations."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1

@@ -1,4 +1,4 @@
-"""Chains of random steps."""
+"""Chains of operators, for random tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from onnx import TensorProto
 from tests.helpers.models.building import Arrays, build, node, random
 from tests.helpers.models.convolutions import batch_norm_weights
 
-# One node from tensor `t<i>` to `t<i+1>`, both 4 by 4 by 4, so that any step can follow any other.
+# Nodes from tensor `t<i>` to `t<i+1>`, both 4 x 4 x 4, so that any step can follow any other.
 STEPS: dict[str, Callable[[int], onnx.NodeProto]] = {
     "Conv": lambda i: node("Conv", [f"t{i}", "w", "b"], f"t{i + 1}"),
     "Bare": lambda i: node("Conv", [f"t{i}", "w"], f"t{i + 1}"),
@@ -41,7 +41,7 @@ STEPS: dict[str, Callable[[int], onnx.NodeProto]] = {
 
 
 def chain(steps: Sequence[str], outputs: Collection[int] = ()) -> onnx.ModelProto:
-    """The steps one after the other; the results of those numbered in `outputs` are outputs too."""
+    """The steps in sequence; the results of the steps with an index in `outputs` are also outputs."""
     nodes = [STEPS[step](i) for i, step in enumerate(steps)]
     weights: Arrays = {
         "w": random(4, 4, 1, 1),

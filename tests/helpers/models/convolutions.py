@@ -1,4 +1,4 @@
-"""Models of convolutions, with what is fused into them or follows them."""
+"""Models of convolutions, with operators that are fused into them or follow them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def conv_relu(opset: int = 17) -> onnx.ModelProto:
 
 
 def conv_clip() -> onnx.ModelProto:
-    """Conv and a Clip to [0, 1] (as ReLU6 is exported)."""
+    """Conv and a Clip with constant bounds [0, 1], as ReLU6 is exported."""
     nodes = [node("Conv", ["x", "w"], "c"), node("Clip", ["c", "low", "high"], "y")]
     weights = {"w": random(8, 4, 3, 3), "low": ONE * 0, "high": ONE}
     return build(nodes, {"x": [1, 4, 8, 8]}, {"y": [1, 8, 6, 6]}, weights)
 
 
 def clip_without_bounds() -> onnx.ModelProto:
-    """Conv and Clips that lack their upper, their lower, or both bounds."""
+    """Conv and Clips without upper, lower, or both bounds."""
     nodes = [
         node("Conv", ["x", "w"], "c"),
         node("Clip", ["c", "low"], "d"),
@@ -39,7 +39,7 @@ def clip_without_bounds() -> onnx.ModelProto:
 
 
 def thin_conv() -> onnx.ModelProto:
-    """A first Conv of three input channels, and one behind it."""
+    """A first Conv with three input channels, followed by another one."""
     nodes = [node("Conv", ["x", "w1"], "c"), node("Relu", ["c"], "r"), node("Conv", ["r", "w2"], "y")]
     weights = {"w1": random(8, 3, 3, 3), "w2": random(8, 8, 3, 3)}
     return build(nodes, {"x": [1, 3, 10, 10]}, {"y": [1, 8, 6, 6]}, weights)
@@ -81,7 +81,7 @@ def conv3d() -> onnx.ModelProto:
 
 
 def pad_conv(mode: str = "constant", fill: float = 0.0, opset: int = 17) -> onnx.ModelProto:
-    """A Pad in front of a Conv that pads on its own too."""
+    """A Pad before a Conv that also has padding."""
     nodes = [
         node("Pad", ["x", "pads", "fill"], "p", mode=mode),
         node("Conv", ["p", "w", "b"], "y", pads=[0, 1, 0, 1]),
@@ -96,7 +96,7 @@ def pad_conv(mode: str = "constant", fill: float = 0.0, opset: int = 17) -> onnx
 
 
 def batch_norm_weights(channels: int) -> Arrays:
-    """Factor, shift, mean and variance of a BatchNormalization."""
+    """Scale, bias, mean and variance of a BatchNormalization."""
     return {
         "gamma": 1.0 + random(channels, seed=1),
         "beta": random(channels, seed=2),
@@ -132,14 +132,14 @@ def gemm_batch_norm(transposed: bool = True) -> onnx.ModelProto:
 
 
 def batch_norm_alone() -> onnx.ModelProto:
-    """BatchNormalization in front of a Conv, where it cannot be folded."""
+    """BatchNormalization before a Conv, which cannot be folded."""
     nodes = [batch_norm_node("x", "n"), node("Conv", ["n", "w"], "y")]
     weights = {"w": random(6, 4, 3, 3), **batch_norm_weights(4)}
     return build(nodes, {"x": [1, 4, 8, 8]}, {"y": [1, 6, 6, 6]}, weights)
 
 
 def channel_arithmetic() -> onnx.ModelProto:
-    """Conv behind which every channel is divided, shifted, multiplied and shifted back."""
+    """Conv followed by Div, Sub, Mul and Add of constants per channel or per tensor."""
     nodes = [
         node("Conv", ["x", "w"], "c"),
         node("Div", ["c", "d"], "e"),
@@ -172,7 +172,7 @@ def pooling() -> onnx.ModelProto:
 
 
 def pool_with_indices() -> onnx.ModelProto:
-    """A MaxPool behind a Conv that also gives the places of its maxima."""
+    """Conv and a MaxPool that also outputs the indices of its maxima."""
     pool = helper.make_node("MaxPool", ["c"], ["y", "places"], name="pool", kernel_shape=[2, 2])
     return build(
         [node("Conv", ["x", "w"], "c"), pool],
@@ -199,7 +199,7 @@ def resize() -> onnx.ModelProto:
 
 
 def unary() -> onnx.ModelProto:
-    """Convs with every activation that some target has in integers."""
+    """Convs with all activations that any target supports in integers."""
     operators = ("Sigmoid", "LeakyRelu", "Tanh", "HardSigmoid", "HardSwish", "Elu")
     nodes, value = [], "x"
     for index, operator in enumerate(operators):

@@ -19,21 +19,21 @@ def mlp(opset: int = 17) -> onnx.ModelProto:
 
 
 def linear(opset: int = 17) -> onnx.ModelProto:
-    """MatMul and Add of a bias on three axes, as exported for tokens."""
+    """MatMul and Add of a bias on rank 3, as exported for tokens."""
     nodes = [node("MatMul", ["x", "w"], "m"), node("Add", ["m", "b"], "y")]
     weights = {"w": random(16, 12), "b": random(12)}
     return build(nodes, {"x": ["N", 5, 16]}, {"y": ["N", 5, 12]}, weights, opset=opset)
 
 
 def matmul_bias(opset: int = 17) -> onnx.ModelProto:
-    """MatMul and Add of a bias on two axes: one Gemm."""
+    """MatMul and Add of a bias on rank 2, equivalent to a Gemm."""
     nodes = [node("MatMul", ["x", "w"], "m"), node("Add", ["b", "m"], "y")]
     weights = {"w": random(16, 12), "b": random(12)}
     return build(nodes, {"x": ["N", 16]}, {"y": ["N", 12]}, weights, opset=opset)
 
 
 def weights_first() -> onnx.ModelProto:
-    """MatMul whose first operand is the constant."""
+    """MatMul with a constant lhs."""
     return build([node("MatMul", ["w", "x"], "y")], {"x": [16, 5]}, {"y": [12, 5]}, {"w": random(12, 16)})
 
 
@@ -53,7 +53,7 @@ def attention() -> onnx.ModelProto:
 
 
 def embedding() -> onnx.ModelProto:
-    """A lookup of rows, and a MatMul."""
+    """A Gather of embedding rows, and a MatMul."""
     nodes = [node("Gather", ["table", "ids"], "e"), node("MatMul", ["e", "w"], "y")]
     weights = {"table": random(8, 16, spread=4.0), "w": random(16, 12)}
     return build(nodes, {"ids": ["N", 5]}, {"y": ["N", 5, 12]}, weights, input_types={"ids": TensorProto.INT64})
@@ -66,7 +66,7 @@ def scaled_gemm() -> onnx.ModelProto:
 
 
 def layer_norm() -> onnx.ModelProto:
-    """MatMul, LayerNormalization, Softmax: mostly what stays in float."""
+    """MatMul, LayerNormalization, Softmax: mostly operators that stay in float."""
     nodes = [
         node("MatMul", ["x", "w"], "m"),
         node("LayerNormalization", ["m", "scale", "shift"], "n"),

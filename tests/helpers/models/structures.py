@@ -1,4 +1,4 @@
-"""Models whose structure is the point: branches, data movement, subgraphs, functions, names."""
+"""Models of graph structures: branches, data movement, subgraphs, functions, names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.helpers.models.convolutions import batch_norm_node, batch_norm_weight
 
 
 def residual() -> onnx.ModelProto:
-    """Two Convs, the input of the second added to its output, Relu."""
+    """Two Convs, a residual add around the second, Relu."""
     nodes = [
         node("Conv", ["x", "w1", "b"], "c", pads=[1, 1, 1, 1]),
         node("Relu", ["c"], "r"),
@@ -68,7 +68,7 @@ def movers() -> onnx.ModelProto:
 
 
 def mover_first() -> onnx.ModelProto:
-    """Data movers between a float input and the only layer that reads it."""
+    """Data movement operators between a float input and the only layer that reads it."""
     nodes = [
         node("Transpose", ["x"], "t", perm=[0, 3, 1, 2]),
         node("Reshape", ["t", "shape"], "r"),
@@ -95,14 +95,14 @@ def idle() -> onnx.ModelProto:
 
 
 def middle_output() -> onnx.ModelProto:
-    """Conv, BatchNormalization and Relu, the Conv's result an output of its own."""
+    """Conv, BatchNormalization and Relu; the Conv's result is also an output."""
     model = conv_batch_norm()
     model.graph.output.append(helper.make_tensor_value_info("c", TensorProto.FLOAT, [1, 6, 6, 6]))
     return model
 
 
 def if_subgraph() -> onnx.ModelProto:
-    """A Conv whose result both branches of an If capture, and a Conv behind it."""
+    """A Conv whose result both branches of an If capture, followed by another Conv."""
 
     def branch(name: str, op: str) -> onnx.GraphProto:
         out = helper.make_tensor_value_info(f"{name}_out", TensorProto.FLOAT, [1, 6, 6, 6])
@@ -125,7 +125,7 @@ def if_subgraph() -> onnx.ModelProto:
 
 
 def local_function() -> onnx.ModelProto:
-    """A function of the model's own (MatMul, Add, Relu), called twice."""
+    """A model-local function (MatMul, Add, Relu), called twice."""
     body = [
         helper.make_node("MatMul", ["a", "k"], ["m"]),
         helper.make_node("Add", ["m", "c"], ["s"]),
@@ -141,7 +141,7 @@ def local_function() -> onnx.ModelProto:
 
 
 def initializer_as_input(opset: int = 17) -> onnx.ModelProto:
-    """Weights that are listed among the inputs, as old exporters did."""
+    """Weights that are also listed as inputs, as by old exporters."""
     model = conv_relu(opset)
     for name, array in (("w1", random(8, 4, 3, 3)), ("b1", random(8))):
         model.graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape))
@@ -149,7 +149,7 @@ def initializer_as_input(opset: int = 17) -> onnx.ModelProto:
 
 
 def odd_names() -> onnx.ModelProto:
-    """Nodes without names, tensors named with slashes, spaces and letters of all kinds."""
+    """Nodes without names, tensors with slashes, spaces and non-ASCII letters in their names."""
     nodes = [
         helper.make_node("Conv", ["in put/0:x", "/w/été"], ["/层/1.0"], name="/层/Conv"),
         helper.make_node("Relu", ["/层/1.0"], ["r"], name="/act 1"),
