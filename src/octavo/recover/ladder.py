@@ -91,11 +91,11 @@ class _Climber:
             return best, metric
         began = perf_counter()
         outcome = rung.apply(best, self.context)
-        found = None if outcome.state is best else self.measure(outcome.state.quantized)
-        kept = found is not None and _is_better(found, metric)
-        step = _step(rung.name, outcome, kept, found, perf_counter() - began)
-        self._finish(step, outcome.state if kept else None, found)
-        return (outcome.state, found) if kept and found is not None else (best, metric)
+        measured = None if outcome.state is best else self.measure(outcome.state.quantized)
+        kept = measured is not None and _is_better(measured, metric)
+        step = _step(rung.name, outcome, kept, measured, perf_counter() - began)
+        self._finish(step, outcome.state if kept else None, measured)
+        return (outcome.state, measured) if kept and measured is not None else (best, metric)
 
     def _announce(self, rung: Rung, best: State) -> bool:
         """Announce how long a rung takes; returns False, with a step that says so, where that is not allowed."""

@@ -64,22 +64,22 @@ def to_stored_layout(state: State, layer: str, array: NDArray[Any]) -> NDArray[A
     return array.T if state.constants[layer, 1].transposed else array
 
 
-def _rounded(state: State, node: ir.Node, found: QuantizedConstant) -> Rounded:
-    floats = next(each for each in state.model.graph if each.name == node.name)
-    array, value, params = constant(floats.inputs[1]), node.inputs[1], found.params
+def _rounded(state: State, node: ir.Node, weights: QuantizedConstant) -> Rounded:
+    floats = next(original for original in state.model.graph if original.name == node.name)
+    array, value, params = constant(floats.inputs[1]), node.inputs[1], weights.params
     assert array is not None
     assert value is not None
     scale = spread(params.scale, params, array.shape)
-    real, integers, each = (
+    real, integers, scales = (
         to_stored_layout(state, floats.name or "", part)
-        for part in (array.astype(np.float64) / scale, found.integers, np.broadcast_to(scale, array.shape))
+        for part in (array.astype(np.float64) / scale, weights.integers, np.broadcast_to(scale, array.shape))
     )
-    return Rounded(value.name or "", real, integers, each, params.grid.qmin, params.grid.qmax)
+    return Rounded(value.name or "", real, integers, scales, params.grid.qmin, params.grid.qmax)
 
 
 def _bias(state: State, model: ir.Model, node: ir.Node) -> Biased | None:
     """The constant bias of a layer; None unless it has one value per channel."""
-    floats = next(each for each in state.model.graph if each.name == node.name)
+    floats = next(original for original in state.model.graph if original.name == node.name)
     index = bias_input(floats)
     value = None if index is None else constant(floats.inputs[index])
     tensor = None if index is None else node.inputs[index]
@@ -104,33 +104,33 @@ def block_batches(
         weights: importances, from `importances`.
     """
     nodes = nodes_of(model, block)
-    right, ours = (_tensors(each, part) for each, part in zip(walks, (block.nodes, nodes), strict=True))
+    expected, actual = (_tensors(walk, part) for walk, part in zip(walks, (block.nodes, nodes), strict=True))
     entry, outputs = block.entry.name or "", [node.outputs[0] for node in block.nodes if node.name in block.layers]
     exits = [*dict.fromkeys(value.name or "" for value in (*block.exits, *outputs))]
-    dtypes = {name: ir.DataType.from_numpy(array.dtype) for name, array in right[0].items()}
+    dtypes = {name: ir.DataType.from_numpy(array.dtype) for name, array in expected[0].items()}
     session = Session(extract(state.reference, block.nodes, dtypes, exits), threads=state.settings.threads)
     wanted = {value.name or "" for value in block.exits}
-    counts = [{name: array for name, array in each.items() if name in wanted} for each in weights]
+    counts = [{name: array for name, array in batch.items() if name in wanted} for batch in weights]
     return _split(
         [
             Batch(inputs, session.run(floats), count, len(floats[entry]))
-            for inputs, floats, count in zip(ours, right, counts, strict=True)
+            for inputs, floats, count in zip(actual, expected, counts, strict=True)
         ]
     )
 
 
-def importances(state: State, found: Sequence[Block]) -> list[Arrays]:
+def importances(state: State, cut: Sequence[Block]) -> list[Arrays]:
     """Importance of each element of the blocks' exits for the outputs, per batch; empty where PyTorch cannot run it."""
     settings, model = state.settings, state.reference
     batches = calibration_batches(settings.samples, model, settings.threads)
     nodes = list(model.graph)
-    exits = [value.name or "" for block in found for value in block.exits]
+    exits = [value.name or "" for block in cut for value in block.exits]
     if octavo.torch.untranslatable(nodes) or not any(array.dtype.kind == "f" for array in batches[0].values()):
         return [{} for _ in batches]
     outputs = [in_front_of_softmax(value).name or "" for value in model.graph.outputs]
     raw = [_importance(nodes, batch, exits, outputs, settings.seed) for batch in batches]
-    sizes = {name: float(np.mean([each[name].mean() for each in raw])) for name in exits}
-    return [{name: each[name] / size for name, size in sizes.items() if size > 0} for each in raw]
+    sizes = {name: float(np.mean([batch[name].mean() for batch in raw])) for name in exits}
+    return [{name: batch[name] / size for name, size in sizes.items() if size > 0} for batch in raw]
 
 
 def _importance(

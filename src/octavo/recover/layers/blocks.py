@@ -39,20 +39,20 @@ def blocks(model: ir.Model, layers: Collection[str]) -> list[Block]:
         layers: names of the nodes whose weights are to be rounded.
     """
     nodes = list(model.graph)
-    found: list[Block] = []
+    cut: list[Block] = []
     pending: Block | None = None
     for piece in _pieces(model, nodes, layers):
         joined = piece if pending is None else _joined(pending, piece)
         pending = None
-        if not joined.layers and found:
-            found[-1] = _joined(found[-1], joined)
+        if not joined.layers and cut:
+            cut[-1] = _joined(cut[-1], joined)
         elif not joined.layers or _ends_depthwise(joined):
             pending = joined
         else:
-            found.append(joined)
+            cut.append(joined)
     if pending is not None and pending.layers:
-        found.append(pending)
-    return [_without_softmax(block) for block in found]
+        cut.append(pending)
+    return [_without_softmax(block) for block in cut]
 
 
 def _pieces(model: ir.Model, nodes: Sequence[ir.Node], layers: Collection[str]) -> list[Block]:
@@ -73,7 +73,7 @@ def _cuts(model: ir.Model, nodes: Sequence[ir.Node]) -> list[tuple[int, ir.Value
         last.update({value: place for value in node.inputs if value is not None})
     alive = {value for value in model.graph.inputs if _is_float(value) and value in last}
     flowing = set(alive)
-    found = [(0, next(iter(alive)))] if len(alive) == 1 else []
+    cuts = [(0, next(iter(alive)))] if len(alive) == 1 else []
     for place, node in enumerate(nodes):
         if any(value in flowing for value in node.inputs) or _is_lookup(node):
             made = {value for value in node.outputs if _is_float(value)}
@@ -81,8 +81,8 @@ def _cuts(model: ir.Model, nodes: Sequence[ir.Node]) -> list[tuple[int, ir.Value
             alive |= made
         alive = {value for value in alive if last.get(value, -1) > place}
         if len(alive) == 1:
-            found.append((place + 1, next(iter(alive))))
-    return found
+            cuts.append((place + 1, next(iter(alive))))
+    return cuts
 
 
 def _block(model: ir.Model, nodes: Sequence[ir.Node], entry: ir.Value, layers: Collection[str]) -> Block:

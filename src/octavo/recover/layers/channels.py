@@ -37,10 +37,10 @@ def scalable(node: ir.Node | None) -> Linear | None:
 
 def edits(layer: Linear, by_input: Doubles, by_output: Doubles) -> list[Edit]:
     """The layer's weights and bias with factors on its input channels (inputs,) and output channels (outputs,)."""
-    found = [Edit(layer.node, 1, layer.from_common(layer.scaled(by_input, by_output)).astype(np.float32))]
+    changes = [Edit(layer.node, 1, layer.from_common(layer.scaled(by_input, by_output)).astype(np.float32))]
     if layer.bias is not None:
-        found.append(Edit(layer.node, 2, (layer.bias * by_output).astype(np.float32)))
-    return found
+        changes.append(Edit(layer.node, 2, (layer.bias * by_output).astype(np.float32)))
+    return changes
 
 
 def rewrite(model: ir.Model, changes: Sequence[Edit], suffix: str) -> None:

@@ -135,8 +135,10 @@ def equalize(state: State) -> Outcome:
 
 def _links(state: State, model: ir.Model) -> list[_Link]:
     layers = state.plan.layers
-    found = ((pair, layers.get(pair.second.node.name or "")) for pair in pairs(model))
-    return [_Link(state, pair) for pair, layer in found if layer is not None and 0 in layer.inputs and layer.weights]
+    candidates = ((pair, layers.get(pair.second.node.name or "")) for pair in pairs(model))
+    return [
+        _Link(state, pair) for pair, layer in candidates if layer is not None and 0 in layer.inputs and layer.weights
+    ]
 
 
 def _measure(state: State, model: ir.Model, links: list[_Link]) -> None:

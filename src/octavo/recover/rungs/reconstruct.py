@@ -96,9 +96,9 @@ class _Reconstruction:
         if not self.constants:
             return Outcome(self.state, f"no better rounding than to nearest for any block{reason}")
         corrected = derive(self.state.with_biases(biased(self.state.model, self.biases)))
-        found = derive(corrected.with_constants(self.constants))
+        state = derive(corrected.with_constants(self.constants))
         others = ", layer by layer for the others" if self.learned < len(self.blocks) else ""
-        return Outcome(found, f"rounding learned for {count}{others}{reason}")
+        return Outcome(state, f"rounding learned for {count}{others}{reason}")
 
     def _round(self, block: Block) -> None:
         """Round layer by layer, on forks of the walks: `_learn` runs the block again."""
@@ -106,11 +106,11 @@ class _Reconstruction:
         for name in block.layers:
             layer, node = self.state.plan.layers[name], self.nodes[name]
             here = visit(layer, self.floats[name], node, floats, integers, self.model, self.state.settings.seed)
-            found = best_rounding(self.state, here)
-            if found is None:
+            better = best_rounding(self.state, here)
+            if better is None:
                 continue
-            self.constants[name, 1], bias = found
-            here.change(here.linear.to_matrix(dequantize(found[0].integers, found[0].params)), bias)
+            self.constants[name, 1], bias = better
+            here.change(here.linear.to_matrix(dequantize(better[0].integers, better[0].params)), bias)
             if bias is not None:
                 self.biases[name] = bias
 

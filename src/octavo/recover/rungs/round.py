@@ -30,34 +30,34 @@ _FIXED_SCALE_BITS = 7
 
 def round_weights(state: State) -> Outcome:
     """Round by GPTQ and coordinate descent, with the inputs that each layer has in the quantized model."""
-    given: Constants = {}
+    constants: Constants = {}
     biases: dict[str, Floats] = {}
     count = 0
     for visit in visits(state, "round"):
         count += 1
-        found = best_rounding(state, visit)
-        if found is None:
+        better = best_rounding(state, visit)
+        if better is None:
             continue
-        constant, bias = found
-        given[visit.layer.name, 1] = constant
+        constant, bias = better
+        constants[visit.layer.name, 1] = constant
         if bias is not None:
             biases[visit.layer.name] = bias
         visit.change(visit.linear.to_matrix(dequantize(constant.integers, constant.params)), bias)
-    if not given:
+    if not constants:
         return Outcome(state, f"no better rounding than to nearest for any of {count} layers")
-    note = f"weights of {len(given)} of {count} layers rounded to minimize the output error"
+    note = f"weights of {len(constants)} of {count} layers rounded to minimize the output error"
     corrected = derive(state.with_biases(biased(state.model, biases)))
-    return Outcome(derive(corrected.with_constants(given)), note)
+    return Outcome(derive(corrected.with_constants(constants)), note)
 
 
 def estimate_seconds(state: State) -> float:
     """An estimate of the seconds that `round_weights` takes, from the sizes of the weights."""
     cost = 0.0
     for layer in state.plan.layers.values():
-        found = state.constants.get((layer.name, 1)) if layer.role == "compute" else None
-        if found is not None and found.integers.ndim >= 2:
-            terms = found.integers.size / found.integers.shape[0]
-            cost += terms * terms * (2 * 8192 + terms + 6 * found.integers.shape[0])
+        weights = state.constants.get((layer.name, 1)) if layer.role == "compute" else None
+        if weights is not None and weights.integers.ndim >= 2:
+            terms = weights.integers.size / weights.integers.shape[0]
+            cost += terms * terms * (2 * 8192 + terms + 6 * weights.integers.shape[0])
     return cost / _SPEED
 
 
@@ -81,9 +81,9 @@ def best_rounding(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats
     old, new = (_held_out(layer, x, visit.x_hat, q * _scales(p, layer), held) for q, p in ((now, params), integers))
     if new >= old:
         return None
-    q, found = integers
-    constant = QuantizedConstant(before.tensor, layer.from_matrix(q).astype(found.grid.numpy_dtype), found)
-    hat = (q * _scales(found, layer)).astype(np.float32)
+    q, new_params = integers
+    constant = QuantizedConstant(before.tensor, layer.from_matrix(q).astype(new_params.grid.numpy_dtype), new_params)
+    hat = (q * _scales(new_params, layer)).astype(np.float32)
     return constant, corrected_bias(layer, hat, visit.x, visit.x_hat)
 
 
@@ -108,8 +108,8 @@ def _integers(layer: Linear, params: QuantParams, target: Quadratic) -> tuple[Do
 def _scales(params: QuantParams, layer: Linear) -> Doubles:
     """The scale of every weight, (groups, channels, terms)."""
     shape = layer.stored.shape
-    each = np.broadcast_to(spread(params.scale.astype(np.float64), params, shape), shape)
-    return layer.to_matrix(each)
+    scales = np.broadcast_to(spread(params.scale.astype(np.float64), params, shape), shape)
+    return layer.to_matrix(scales)
 
 
 def _stored(layer: Linear, params: QuantParams, scale: Doubles) -> Floats:

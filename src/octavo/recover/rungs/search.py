@@ -63,9 +63,9 @@ def _costs(state: State) -> dict[str, dict[str, float]]:
         for index, tensor in readable.items():
             reader = _Reader(state, layer, linear(nodes[layer.name]) if index == 0 else None)
             rows = reader.rows(walk.tensor(layer.inputs[index]), settings.seed)
-            found = costs.setdefault(tensor.source, {})
+            by_estimator = costs.setdefault(tensor.source, {})
             for spec, params in _candidates(state, tensor):
-                found[spec] = found.get(spec, 0.0) + reader.cost(rows, params)
+                by_estimator[spec] = by_estimator.get(spec, 0.0) + reader.cost(rows, params)
     settings.progress.done()
     return costs
 

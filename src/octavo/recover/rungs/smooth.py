@@ -122,13 +122,13 @@ def _behind(state: State, value: ir.Value | None, factor: Doubles) -> list[Edit]
 
 def _scaled_constants(node: ir.Node, places: list[int], factor: Doubles) -> list[Edit] | None:
     arrays = {index: constant(node.inputs[index]) for index in places}
-    found: list[Edit] = []
+    edits_made: list[Edit] = []
     for index, array in arrays.items():
         # Constants that broadcast along channels would have to be expanded.
         if array is None or array.dtype != np.float32 or array.ndim == 0 or array.shape[-1] != factor.size:
             return None
-        found.append(Edit(node, index, (array * factor).astype(np.float32)))
-    return found
+        edits_made.append(Edit(node, index, (array * factor).astype(np.float32)))
+    return edits_made
 
 
 def _apply(state: State, model: ir.Model, sites: list[_Site]) -> Mapping[str, str]:
