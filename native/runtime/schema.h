@@ -6,6 +6,13 @@
 #include <span>
 #include <string_view>
 
+// Clang before 17 rejects calls of consteval members inside templates; there, names are checked when they are used.
+#if defined(__clang__) && __clang_major__ < 17
+#define OCTAVO_CONSTEVAL constexpr
+#else
+#define OCTAVO_CONSTEVAL consteval
+#endif
+
 namespace octavo {
 namespace schema {
 
@@ -66,7 +73,7 @@ struct Operator {
   }
 
   // Where a single value is stored. An unknown name, or one behind a per-axis list, does not compile.
-  consteval std::size_t operator[](std::string_view name) const {
+  OCTAVO_CONSTEVAL std::size_t operator[](std::string_view name) const {
     std::size_t at = 0;
     for (const Attribute& attribute : attributes()) {
       if (attribute.name == name && attribute.repeat != Repeat::kPerBatchAxis) return at;
@@ -76,9 +83,11 @@ struct Operator {
     throw "no attribute of this name";
   }
   // Which list, of those per axis, it is.
-  consteval std::size_t per_axis(std::string_view name) const { return among(Repeat::kPerAxis, name); }
+  OCTAVO_CONSTEVAL std::size_t per_axis(std::string_view name) const { return among(Repeat::kPerAxis, name); }
   // Which value, in the record of a batch axis, it is.
-  consteval std::size_t per_batch_axis(std::string_view name) const { return among(Repeat::kPerBatchAxis, name); }
+  OCTAVO_CONSTEVAL std::size_t per_batch_axis(std::string_view name) const {
+    return among(Repeat::kPerBatchAxis, name);
+  }
 
   // Whether `stored` integers can be its attributes.
   constexpr bool accepts(std::size_t stored) const {
@@ -91,7 +100,7 @@ struct Operator {
   }
 
  private:
-  consteval std::size_t among(Repeat repeat, std::string_view name) const {
+  OCTAVO_CONSTEVAL std::size_t among(Repeat repeat, std::string_view name) const {
     std::size_t at = 0;
     for (const Attribute& attribute : attributes()) {
       if (attribute.repeat != repeat) continue;

@@ -73,7 +73,7 @@ def test_trained_parameters_take_the_place_of_a_range(plain: State) -> None:
 
 
 def test_a_layer_that_could_overflow_is_left_out_with_its_bound() -> None:
-    terms = 70_000  # the sum of 70,000 products of 127 and 255 overflows int32
+    terms = 140_000  # the sum of 140,000 products of 127 and at least 128 overflows int32
     nodes = [node("MatMul", ["x", "w"], "m"), node("MatMul", ["m", "v"], "y")]
     weights = {"w": np.full((terms, 4), 1 / terms, np.float32), "v": np.eye(4, dtype=np.float32)}
     found = state(build(nodes, {"x": ["N", terms]}, {"y": ["N", 4]}, weights), {"x": random(4, terms)})
