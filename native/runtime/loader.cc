@@ -218,7 +218,7 @@ class Reader {
     return true;
   }
 
-  static bool has_unsupported_16_bit(const View& view, const schema::Operator& schema) {
+  static bool has_unsupported_16_bit(const View& view, const schema::Signature& schema) {
     if ((schema.flags & schema::kTakes16Bit) != 0) return false;
     for (std::size_t i = 0; i < view.inputs(); ++i) {
       if (view.in(i).is_short()) return true;

@@ -88,7 +88,7 @@ class Call : public View {
 // wrong. `run` may then trust all of it. `scratch` is what each thread needs, in bytes; `multiply_adds` are those of
 // the mathematics.
 struct OpKind {
-  const schema::Operator& schema;
+  schema::Signature schema;
   const char* (*check)(const View& view);
   void (*run)(const Call& call);
   std::size_t (*scratch)(const View& view, const Kernels& kernels) = nullptr;

@@ -89,16 +89,6 @@ struct Operator {
     return among(Repeat::kPerBatchAxis, name);
   }
 
-  // Whether `stored` integers can be its attributes.
-  constexpr bool accepts(std::size_t stored) const {
-    const std::size_t single = count(Repeat::kOnce), lists = count(Repeat::kPerAxis);
-    const std::size_t record = count(Repeat::kPerBatchAxis), residual = count(Repeat::kWithResidual);
-    if (stored < single) return false;
-    if (lists != 0) return (stored - single) % lists == 0;
-    if (record != 0) return (stored - single) % record == 0;
-    return stored == single || stored == single + residual;
-  }
-
  private:
   OCTAVO_CONSTEVAL std::size_t among(Repeat repeat, std::string_view name) const {
     std::size_t at = 0;
@@ -108,6 +98,29 @@ struct Operator {
       ++at;
     }
     throw "no attribute of this name";
+  }
+};
+
+// What a run needs of an operator's schema; without the names of its attributes, which only tools print.
+struct Signature {
+  std::string_view name;
+  unsigned flags;
+  std::uint8_t single, lists, record, residual;  // how many attributes of each repeat
+
+  constexpr Signature(const Operator& op)
+      : name(op.name),
+        flags(op.flags),
+        single(static_cast<std::uint8_t>(op.count(Repeat::kOnce))),
+        lists(static_cast<std::uint8_t>(op.count(Repeat::kPerAxis))),
+        record(static_cast<std::uint8_t>(op.count(Repeat::kPerBatchAxis))),
+        residual(static_cast<std::uint8_t>(op.count(Repeat::kWithResidual))) {}
+
+  // Whether `stored` integers can be its attributes.
+  constexpr bool accepts(std::size_t stored) const {
+    if (stored < single) return false;
+    if (lists != 0) return (stored - single) % lists == 0;
+    if (record != 0) return (stored - single) % record == 0;
+    return stored == single || stored == std::size_t{single} + residual;
   }
 };
 

@@ -21,6 +21,7 @@ from octavo.affine import GRIDS, QuantParams
 from octavo.compiler import compile_model, read_bundle
 from octavo.engines.onnxruntime import Session
 from octavo.errors import ModelError
+from octavo.native import cpu
 
 many = pytest.mark.parametrize("seed", range(12))
 few = pytest.mark.parametrize("seed", range(4))
@@ -275,7 +276,9 @@ def test_the_digits_model_quantized_by_onnx_runtime(form: str, weights: str, tmp
     found = octavo.load(tmp_path / "m.oct")(images)
     expected = Session(ir.load(path), threads=1).run({"image": images})["logits"]
     tolerance = 0.0 if form == "static" else 0.01 * float(np.abs(expected).max())
-    assert float(np.abs(found - expected).max()) <= tolerance
     kinds = {operator.kind for operator in read_bundle(content).operators}
     assert kinds & {"MatMulInteger", "Conv"}
+    if weights == "QInt8" and cpu().available[-1] == "avx2":
+        pytest.skip("without VNNI, ONNX Runtime's u8·s8 kernels saturate and give no exact result to compare with")
+    assert float(np.abs(found - expected).max()) <= tolerance
     assert "ConvFloat" not in kinds

@@ -88,7 +88,7 @@ def test_program_without_exceptions_opens_and_gets_errors(
     assert programs.run("without_exceptions", models["digits"]).stdout == "image\n"
     (tmp_path / "broken.oct").write_bytes(models["digits"].read_bytes()[:-64])
     done = programs.run("without_exceptions", tmp_path / "broken.oct")
-    assert (done.returncode, done.stdout) == (2, "the bundle is damaged: its size is not what its header says\n")
+    assert (done.returncode, done.stdout) == (2, "the bundle is damaged: file size differs from the header\n")
 
 
 @pytest.mark.parametrize("isa", ["scalar", "neon", "neon_dotprod", "neon_i8mm"])
