@@ -159,7 +159,6 @@ def _choices(operator: str) -> dict[str, int]:
     return {name: number for number, name in enumerate(attribute.choices, 1)}
 
 
-BINARY = _choices("BinaryFloat")
 UNARY = _choices("UnaryFloat")
 REDUCTIONS = _choices("ReduceFloat")
 COMPARISONS = _choices("Compare")
