@@ -1,58 +1,19 @@
-"""The lowering of every supported ONNX operator."""
+"""The lowering of every supported ONNX operator, collected from the files of `operators`."""
 
 from __future__ import annotations
 
-from octavo.compiler.lower import (
-    activations,
-    batch_norm,
-    cast,
-    concat,
-    conv,
-    conv_transpose,
-    dynamic_quantize,
-    elementwise,
-    expand,
-    gather,
-    gemm,
-    integer_linear,
-    logical,
-    matmul,
-    normalization,
-    pad,
-    pooling,
-    quantize_linear,
-    reduction,
-    reshape,
-    resize,
-    slice_,
-    transpose,
-    where,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
+from octavo.compiler.lower import operators
 from octavo.compiler.lower.lowering import OpLowering
 
-OPERATORS: dict[str, OpLowering] = {
-    **activations.LOWERINGS,
-    **batch_norm.LOWERINGS,
-    **cast.LOWERINGS,
-    **concat.LOWERINGS,
-    **conv.LOWERINGS,
-    **conv_transpose.LOWERINGS,
-    **dynamic_quantize.LOWERINGS,
-    **elementwise.LOWERINGS,
-    **expand.LOWERINGS,
-    **gather.LOWERINGS,
-    **gemm.LOWERINGS,
-    **integer_linear.LOWERINGS,
-    **logical.LOWERINGS,
-    **matmul.LOWERINGS,
-    **normalization.LOWERINGS,
-    **pad.LOWERINGS,
-    **pooling.LOWERINGS,
-    **quantize_linear.LOWERINGS,
-    **reduction.LOWERINGS,
-    **reshape.LOWERINGS,
-    **resize.LOWERINGS,
-    **slice_.LOWERINGS,
-    **transpose.LOWERINGS,
-    **where.LOWERINGS,
-}
+
+def _collected() -> dict[str, OpLowering]:
+    lowerings: dict[str, OpLowering] = {}
+    for module in iter_modules(operators.__path__):
+        lowerings |= import_module(f"{operators.__name__}.{module.name}").LOWERINGS
+    return lowerings
+
+
+OPERATORS: dict[str, OpLowering] = _collected()

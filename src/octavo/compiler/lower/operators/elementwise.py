@@ -8,8 +8,8 @@ import onnx_ir as ir
 from octavo.affine import QuantParams
 from octavo.compiler.kinds import INTEGER
 from octavo.compiler.lower.layout import channels_last_order
-from octavo.compiler.lower.logical import binary_integer
 from octavo.compiler.lower.lowering import Lowering, OpLowering, static_shape
+from octavo.compiler.lower.operators.logical import binary_integer
 from octavo.compiler.lower.target import Target, bounds_of
 from octavo.compiler.lower.values import Constant, Deferred, LoweredValue, Plain, Unsupported
 from octavo.compiler.program import Tensor, constant_tensor

@@ -10,10 +10,10 @@ import onnx_ir as ir
 from octavo.affine import GRIDS, INT8, QuantParams, quantize, table
 from octavo.affine.params import spread
 from octavo.compiler.lower import block_quantize
-from octavo.compiler.lower.activations import ACTIVATIONS, clip_bounds, scalar_function
 from octavo.compiler.lower.lookup_table import look_up, requantized
 from octavo.compiler.lower.lowering import Lowering, OpLowering, check_dtype, like
 from octavo.compiler.lower.onnx_attributes import integer
+from octavo.compiler.lower.operators.activations import ACTIVATIONS, clip_bounds, scalar_function
 from octavo.compiler.lower.target import Target, bounds_of
 from octavo.compiler.lower.values import Constant, Deferred, LoweredValue, Plain, Quantized, Unsupported
 from octavo.compiler.program import Tensor

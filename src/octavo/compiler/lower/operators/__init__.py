@@ -1,0 +1,1 @@
+"""The lowerings, one file a family of ONNX operators; each file lists its own in `LOWERINGS`."""
