@@ -98,7 +98,7 @@ def test_the_last_exclusion_that_matches_is_named() -> None:
 
 def test_an_excluded_activation_is_not_fused() -> None:
     plan = planned(models.conv_relu(), exclude=["Relu"])
-    assert plan.layers["conv_c"].fused == []
+    assert plan.layers["conv_c"].fused == ()
     assert reason(plan, "Relu") == "excluded by 'Relu'"
     assert plan.layers["conv_c"].output == "c"
 
@@ -126,9 +126,9 @@ def test_layers_left_in_float_for_another_reason() -> None:
 @pytest.mark.parametrize("to", INTEGER)
 def test_activations_are_fused(to: str) -> None:
     plan = planned(models.residual(), to)
-    assert plan.layers["conv_c"].fused == ["relu_r"]
+    assert plan.layers["conv_c"].fused == ("relu_r",)
     assert plan.layers["conv_c"].result == "r"
-    assert plan.layers["add_s"].fused == ["relu_y"]
+    assert plan.layers["add_s"].fused == ("relu_y",)
     assert plan.layers["add_s"].result == "y"
 
 
@@ -141,21 +141,21 @@ def test_the_output_of_a_fused_activation_is_on_a_grid(op: str) -> None:
 
 def test_only_the_next_clip_is_fused() -> None:
     plan = planned(models.clip_without_bounds())
-    assert [layer.fused for layer in plan.layers.values()] == [["clip_d"], [], []]
+    assert [layer.fused for layer in plan.layers.values()] == [("clip_d",), (), ()]
 
 
 def test_an_activation_of_a_value_with_other_readers_is_not_fused() -> None:
     nodes = [node("Conv", ["x", "w"], "c"), node("Relu", ["c"], "r"), node("Add", ["c", "r"], "y")]
     plan = planned(build(nodes, {"x": [1, 4, 4, 4]}, {"y": [1, 6, 4, 4]}, {"w": random(6, 4, 1, 1)}))
     assert roles(plan) == [("Conv", "compute"), ("Relu", "carry"), ("Add", "carry")]
-    assert plan.layers["conv_c"].fused == []
+    assert plan.layers["conv_c"].fused == ()
 
 
 def test_an_activation_of_an_output_is_not_fused() -> None:
     model = models.conv_relu()
     model.graph.output.append(helper.make_tensor_value_info("c", TensorProto.FLOAT, ["N", 8, 8, 8]))
     plan = planned(model)
-    assert plan.layers["conv_c"].fused == []
+    assert plan.layers["conv_c"].fused == ()
     assert plan.layers["relu_r"].role == "carry"
 
 
@@ -164,14 +164,14 @@ def test_an_operator_of_the_same_name_elsewhere_is_not_fused() -> None:
     model.graph.node[1].domain = "com.someone"
     model.opset_import.append(helper.make_opsetid("com.someone", 1))
     plan = planned(model)
-    assert plan.layers["conv_c"].fused == []
+    assert plan.layers["conv_c"].fused == ()
     assert reason(plan, "Relu") == "operator of the domain 'com.someone', which Octavo does not know"
 
 
 def test_a_product_that_bounds_a_clip_is_not_fused_with_it() -> None:
     nodes = [node("MatMul", ["x", "w"], "low"), node("Clip", ["z", "low"], "y")]
     model = build(nodes, {"x": [8], "z": [4]}, {"y": [4]}, {"w": random(8)})
-    assert planned(model).layers["matmul_low"].fused == []
+    assert planned(model).layers["matmul_low"].fused == ()
 
 
 def test_an_activation_inside_a_subgraph_is_not_fused() -> None:
@@ -191,7 +191,7 @@ def test_an_activation_inside_a_subgraph_is_not_fused() -> None:
         input_types={"flag": TensorProto.BOOL},
     )
     plan = planned(model)
-    assert plan.layers["conv_c"].fused == []
+    assert plan.layers["conv_c"].fused == ()
     assert plan.layers["conv_c"].result == "c"
 
 

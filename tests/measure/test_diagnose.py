@@ -99,7 +99,7 @@ GRID = {name: QuantParams(UINT8, np.float32(0.02), np.int32(128)) for name in ("
 
 
 def layer(name: str, reads: str, writes: str | None = None, role: str = "compute") -> LayerPlan:
-    return LayerPlan(name, "Conv", role, {0: reads}, [], None, writes or f"{name}_out", [], writes)
+    return LayerPlan(name, "Conv", role, {0: reads}, [], None, writes or f"{name}_out", (), writes)
 
 
 def error(sqnr: float, own: float | None = 45.0, **other: Any) -> TensorError:

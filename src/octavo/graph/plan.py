@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -16,7 +16,7 @@ from octavo.graph.rewrite import sole_reader
 from octavo.targets import Target
 
 
-@dataclass
+@dataclass(frozen=True)
 class TensorPlan:
     """An activation to quantize.
 
@@ -36,7 +36,7 @@ class TensorPlan:
     estimator: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class WeightPlan:
     """A constant input of a layer to store as integers.
 
@@ -56,7 +56,7 @@ class WeightPlan:
     block_size: int | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class LayerPlan:
     """One operator that runs on integers, with the activation function fused behind it.
 
@@ -80,11 +80,11 @@ class LayerPlan:
     weights: list[WeightPlan]
     bias: int | None
     result: str
-    fused: list[str] = field(default_factory=list)
+    fused: tuple[str, ...] = ()
     output: str | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class LeftFloat:
     """An operator that stays in float, and the reason."""
 
@@ -93,7 +93,7 @@ class LeftFloat:
     why: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Plan:
     """All decisions for a model and a target: integer layers, quantized tensors, and operators that stay in float."""
 
@@ -106,6 +106,10 @@ class Plan:
     def sources(self) -> list[str]:
         """The tensors whose ranges must be observed, without duplicates, in graph order."""
         return list(dict.fromkeys(tensor.source for tensor in self.tensors.values()))
+
+    def with_tensors(self, change: Callable[[TensorPlan], TensorPlan]) -> Plan:
+        """The plan with `change` applied to each quantized activation."""
+        return replace(self, tensors={name: change(tensor) for name, tensor in self.tensors.items()})
 
     def reads_wide(self, layer: LayerPlan) -> bool:
         """Whether the layer reads more than 8 bits: engines accumulate such products in float."""
@@ -257,10 +261,9 @@ class _Planner:
             weights,
             bias_input(node),
             last.outputs[0].name or "",
+            () if tail is None else (tail.name or "",),
         )
-        if tail is not None:
-            layer.fused.append(tail.name or "")
-            self.fused.add(tail.name or "")
+        self.fused.update(layer.fused)
         self.layers[layer.name] = layer
         if role == "compute":
             # Quantized for this layer, so an Add that reads the same tensor can read integers as well.
@@ -379,7 +382,7 @@ class _Planner:
         is_read = any(layer.result in other.inputs.values() for other in self.layers.values())
         must = self.target.writes_integers(layer.op, bool(layer.fused))
         if is_read or must or layer.role == "move":
-            layer.output = layer.result
+            self.layers[layer.name] = replace(layer, output=layer.result)
 
     def _tensors(self) -> dict[str, TensorPlan]:
         source: dict[str, str] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import onnx_ir as ir
 
@@ -19,14 +20,14 @@ def planner(options: Options) -> Planner:
     """
 
     def plan(model: ir.Model, left_out: Mapping[str, str]) -> Plan:
-        made = make_plan(model, options.target, list(options.exclude), left_out)
-        _check(made)
+        result = make_plan(model, options.target, list(options.exclude), left_out)
+        _check(result)
         if options.recipe is not None:
-            options.recipe.apply(made, model)
-        if options.estimator is not None:
-            for tensor in made.tensors.values():
-                tensor.estimator = options.estimator
-        return made
+            result = options.recipe.apply(result, model)
+        estimator = options.estimator
+        if estimator is not None:
+            result = result.with_tensors(lambda tensor: replace(tensor, estimator=estimator))
+        return result
 
     return plan
 

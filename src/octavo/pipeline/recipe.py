@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import yaml
 
 from octavo.affine import Grid
 from octavo.errors import OptionError
-from octavo.graph.plan import Plan, WeightPlan
+from octavo.graph.plan import LayerPlan, Plan, TensorPlan, WeightPlan
 from octavo.system.files import write_text
 
 VERSION = 1
@@ -70,11 +70,11 @@ class Recipe:
         for problem in _problems(self):
             raise OptionError(f"in the recipe, {problem}")
 
-    def apply(self, plan: Plan, model: ir.Model) -> None:
-        """Change the grids and estimators of a plan; decisions about layers left in float have no effect.
+    def apply(self, plan: Plan, model: ir.Model) -> Plan:
+        """The plan with the recipe's grids and estimators; decisions about layers left in float have no effect.
 
         Args:
-            plan: changed in place.
+            plan: made without the recipe.
             model: the planned model.
 
         Raises:
@@ -83,22 +83,27 @@ class Recipe:
         """
         nodes = {node.name for node in model.graph}
         values = {value.name for node in model.graph for value in (*node.inputs, *node.outputs) if value is not None}
-        for name, decision in self.tensors.items():
+        for name in self.tensors:
             if name not in values:
                 raise OptionError(f"the recipe names tensor '{name}', which the model does not have; remove it")
-            for tensor in (t for t in plan.tensors.values() if t.source == name):
-                tensor.grid = Grid.parse(decision["grid"])
-                tensor.symmetric = decision["symmetric"]
-                tensor.estimator = decision["estimator"]
+        layers = dict(plan.layers)
         for name, by_index in self.weights.items():
             if name not in nodes:
                 raise OptionError(f"the recipe names layer '{name}', which the model does not have; remove it")
-            weights = {weight.index: weight for weight in plan.layers[name].weights} if name in plan.layers else {}
-            for index, decision in by_index.items():
-                if weights and index not in weights:
-                    raise OptionError(f"the recipe names weights {index} of layer '{name}', which has none there")
-                if weights:
-                    _apply(name, weights[index], decision)
+            if name in layers and layers[name].weights:
+                layers[name] = replace(layers[name], weights=_decided(layers[name], by_index))
+        return replace(plan.with_tensors(self._decide), layers=layers)
+
+    def _decide(self, tensor: TensorPlan) -> TensorPlan:
+        decision = self.tensors.get(tensor.source)
+        if decision is None:
+            return tensor
+        return replace(
+            tensor,
+            grid=Grid.parse(decision["grid"]),
+            symmetric=decision["symmetric"],
+            estimator=decision["estimator"],
+        )
 
     def write(self, path: Path) -> None:
         """Write the recipe as YAML, atomically.
@@ -152,7 +157,16 @@ def _decision(weight: WeightPlan) -> dict[str, Any]:
     return {"grid": str(weight.grid), "axis": weight.axis, **blocks}
 
 
-def _apply(layer: str, weight: WeightPlan, decision: Mapping[str, Any]) -> None:
+def _decided(layer: LayerPlan, by_index: Mapping[int, Mapping[str, Any]]) -> list[WeightPlan]:
+    weights = {weight.index: weight for weight in layer.weights}
+    for index, decision in by_index.items():
+        if index not in weights:
+            raise OptionError(f"the recipe names weights {index} of layer '{layer.name}', which has none there")
+        weights[index] = _apply(layer.name, weights[index], decision)
+    return list(weights.values())
+
+
+def _apply(layer: str, weight: WeightPlan, decision: Mapping[str, Any]) -> WeightPlan:
     grid, axis = Grid.parse(decision["grid"]), decision["axis"]
     if grid.signed != weight.grid.signed:
         raise OptionError(
@@ -165,7 +179,7 @@ def _apply(layer: str, weight: WeightPlan, decision: Mapping[str, Any]) -> None:
     if (size is None) != (weight.block_size is None) or (size is not None and size < 1):
         accepted = "no block_size" if weight.block_size is None else "a block_size of 16, 32, 64, 128 or 256"
         raise OptionError(f"the recipe sets block_size {size} for weights of '{layer}', which accept {accepted}")
-    weight.grid, weight.axis, weight.block_size = grid, axis, size
+    return replace(weight, grid=grid, axis=axis, block_size=size)
 
 
 def _problems(recipe: Recipe) -> Iterator[str]:

@@ -73,10 +73,13 @@ def make_plan(draft: Draft) -> Plan:
     """The planner's plan, with the estimators and grids that rungs decided."""
     decisions = draft.decisions
     plan = draft.settings.planner(draft.model, decisions.left_out)
-    for tensor in plan.tensors.values():
-        tensor.estimator = decisions.estimators.get(tensor.source, tensor.estimator)
-        tensor.grid = decisions.grids.get(tensor.source, tensor.grid)
-    return plan
+    return plan.with_tensors(
+        lambda tensor: replace(
+            tensor,
+            estimator=decisions.estimators.get(tensor.source, tensor.estimator),
+            grid=decisions.grids.get(tensor.source, tensor.grid),
+        )
+    )
 
 
 def calibrate(draft: Draft, plan: Plan, checkpoint: Path | None = None) -> Calibration:
