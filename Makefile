@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Modules are compiled when they are first imported; compiling all of PyTorch takes longer than most tests.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
 DIGITS := examples/digits
 
 FUZZ_SECONDS ?= 60
