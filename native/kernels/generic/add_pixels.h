@@ -7,7 +7,7 @@
 namespace octavo {
 namespace {
 
-// A fixed number of channels, accumulators in registers.
+// Sums of `Channels` channels, with the accumulators in registers.
 template <class Isa, int Channels, class Byte>
 void add_some_pixels(const Byte* x, std::size_t step, std::size_t pixels, std::int32_t* sums) {
   constexpr int kAll = Channels / Isa::kLanes;

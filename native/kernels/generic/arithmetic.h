@@ -1,4 +1,4 @@
-// Arithmetic on two rows of float32. A step of 0 repeats an operand's first value.
+// Arithmetic on two rows of float32. A step of 0 broadcasts an operand's first value.
 #pragma once
 
 #include "kernels/generic/row.h"
@@ -11,7 +11,7 @@ OCTAVO_INLINE void each_pair(const Pair& pair, const Body& body) {
   const float* a = pair.a;
   const float* b = pair.b;
   Block<Isa> left_values, right_values;
-  // A broadcast operand.
+  // A broadcast operand keeps this value.
   fill<Isa>(left_values, *a);
   fill<Isa>(right_values, *b);
   each_part_of_row(pair.count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {

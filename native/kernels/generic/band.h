@@ -1,4 +1,5 @@
-// A band of the image: the part that some output rows read, copied with its padding in the lhs type.
+// A band of the image: the lines that a group of output rows reads, copied with their padding and converted to the lhs
+// type.
 #pragma once
 
 #include "kernels/generic/lhs.h"
@@ -9,10 +10,10 @@ namespace {
 
 constexpr std::size_t kBandBytes = 1 << 18;
 constexpr std::size_t kBandPositions = 1 << 12;
-// Elements that kernels may read behind the last segment: padding of the weights, or pixels of an incomplete line.
+// Elements that kernels may read past the end of the last segment, because weights are padded or a line is incomplete.
 constexpr std::size_t kSlack = 16 * kBlock;
 
-// Rows and columns of the padded image that some output rows read.
+// Rows of the padded image that `rows` output rows read, and columns that `out_w` output columns read.
 inline std::size_t seen_rows(const Stride2d& w, std::size_t rows) {
   return (rows - 1) * w.stride_h + (w.kernel_h - 1) * w.dilation_h + 1;
 }
@@ -20,7 +21,7 @@ inline std::size_t seen_columns(const Stride2d& w, std::size_t out_w) {
   return (out_w - 1) * w.stride_w + (w.kernel_w - 1) * w.dilation_w + 1;
 }
 
-// Number of output rows of a band, at most `rows`.
+// Number of output rows per band, at most `rows`.
 template <class Isa>
 std::size_t band_rows(const Pixels& image, const Stride2d& w, std::size_t out_w, std::size_t rows) {
   const std::size_t line = seen_columns(w, out_w) * image.channels * sizeof(typename Isa::Lhs) * w.stride_h;
@@ -36,13 +37,13 @@ std::size_t band_bytes(const Pixels& image, const Stride2d& w, std::size_t out_w
   return whole_lines((pixels * image.channels + kSlack) * sizeof(typename Isa::Lhs));
 }
 
-// A value of the image in the lhs type.
+// A value of the image, converted to the lhs type.
 template <class Isa>
 constexpr typename Isa::Lhs lhs_value(std::int32_t value, bool a_signed) {
   return static_cast<typename Isa::Lhs>(value + shift<Isa>(a_signed));
 }
 
-// A byte in the lhs type, its sign bit flipped or not.
+// A byte, after XOR with `flip`, converted to the lhs type.
 template <class Isa>
 OCTAVO_INLINE typename Isa::Lhs lhs_byte(std::uint8_t byte, std::uint8_t flip) {
   const auto flipped = static_cast<std::uint8_t>(byte ^ flip);
@@ -50,7 +51,7 @@ OCTAVO_INLINE typename Isa::Lhs lhs_byte(std::uint8_t byte, std::uint8_t flip) {
                          : static_cast<typename Isa::Lhs>(flipped);
 }
 
-// Planar to interleaved, for a compile-time number of channels.
+// Converts planes to interleaved pixels, for a number of channels known at compile time.
 template <class Isa, int Channels>
 void interleave_planes(const std::uint8_t* from, std::size_t plane, std::size_t count, std::uint8_t flip,
                        typename Isa::Lhs* __restrict to) {
@@ -65,7 +66,7 @@ void interleave_planes(const std::uint8_t* from, std::size_t plane, std::size_t 
   }
 }
 
-// `count` pixels of a line of the image, the first of them at `from`.
+// Copies `count` pixels of a line of the image, the first of them at `from`.
 template <class Isa>
 void copy_pixels(const Pixels& image, const std::uint8_t* from, std::size_t count, std::uint8_t flip,
                  typename Isa::Lhs* to) {
@@ -81,7 +82,8 @@ void fill(Lhs value, std::size_t count, Lhs* to) {
   for (std::size_t i = 0; i < count; ++i) to[i] = value;
 }
 
-// The padded lines [first, first + lines) of the image, of `columns` pixels; line 0 is the first of the padding.
+// Copies the lines [first, first + lines) of the padded image, each of `columns` pixels; line 0 is the first line of
+// the padding.
 template <class Isa>
 void copy_band(const Pixels& image, const Stride2d& w, std::size_t columns, std::uint8_t flip, typename Isa::Lhs zero,
                std::size_t first, std::size_t lines, typename Isa::Lhs* to) {
@@ -93,7 +95,7 @@ void copy_band(const Pixels& image, const Stride2d& w, std::size_t columns, std:
       fill(zero, length, to);
       continue;
     }
-    // convert may write some elements too many, which the padding then overwrites.
+    // convert may write past the end of the line; what is written next overwrites those elements.
     const std::uint8_t* from = image.data + (line - w.top) * image.w * image.pixel;
     copy_pixels<Isa>(image, from, inside, flip, to + w.left * image.channels);
     fill(zero, w.left * image.channels, to);

@@ -1,4 +1,4 @@
-// Shared by all kernels: blocks of sixteen values, in kRegisters registers.
+// Shared by all kernels: blocks of sixteen values, held in kRegisters registers.
 #pragma once
 
 #include <cstddef>
@@ -32,13 +32,14 @@ OCTAVO_INLINE void each_of(std::index_sequence<I...>, const Body& body) {
   (body(Index<static_cast<int>(I)>()), ...);
 }
 
-// body(0), body(1), ..., each number a constant of the compiler's, so that arrays indexed by them stay in registers.
+// Calls body(0), body(1), ... with compile-time constants, so that arrays indexed by them stay in registers.
 template <int Count, class Body>
 OCTAVO_INLINE void each(const Body& body) {
   each_of(std::make_index_sequence<Count>(), body);
 }
 
-// Runs body(first, count) for the fewest parts of at most `most` rows, all about as high.
+// Splits the rows into as few parts of at most `most` rows as possible, of nearly equal height, and calls
+// body(first, count) for each.
 template <class Body>
 OCTAVO_INLINE void each_part(std::size_t rows, std::size_t most, const Body& body) {
   std::size_t parts = (rows + most - 1) / most;
@@ -49,7 +50,7 @@ OCTAVO_INLINE void each_part(std::size_t rows, std::size_t most, const Body& bod
   }
 }
 
-// Calls body(source, target) for each sixteen values; the last, fewer, go through memory of their own.
+// Calls body(source, target) for each block of sixteen values; an incomplete last block goes through padded buffers.
 template <class Source, class Target, class Body>
 OCTAVO_INLINE void each_block(const Source* source, std::size_t count, Target* target, Body body) {
   std::size_t i = 0;

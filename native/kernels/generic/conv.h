@@ -1,6 +1,6 @@
-// Convolution as implicit GEMM: rows of the lhs are windows of the image, read in place. Where the image needs padding
-// or has another layout, bands of output rows are processed one by one, and the part of the image that a band reads is
-// copied with its padding; it stays in the L2 cache.
+// Convolution as implicit GEMM: rows of the lhs are windows of the image, read in place. If the image needs padding or
+// has another layout, bands of output rows are processed one by one: the part of the image that a band reads is copied
+// with its padding, and the copy stays in the L2 cache.
 #pragma once
 
 #include "kernels/generic/band.h"
@@ -42,7 +42,8 @@ inline void place_segments(const Stride2d& w, std::size_t pixel, std::size_t col
   }
 }
 
-// A band of output rows, whose windows are `step` apart, rows `line` apart; `rows` has room for the row pointers.
+// Computes a band of output rows. Windows start `step` elements apart, those of the next output row `line` elements
+// later; `rows` has room for the row pointers.
 template <class Isa>
 void run_band(const Conv& conv, const RowsInput<Isa>& input, const typename Isa::Lhs* band, std::size_t step,
               std::size_t line, const typename Isa::Lhs** rows) {

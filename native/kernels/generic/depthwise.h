@@ -1,7 +1,7 @@
-// Depthwise convolution, channels last. With stride 1, a row of the output is one contiguous run of all channels of all
-// pixels, in which each kernel position has a fixed offset; blocks of channels are cut from whole runs, so that
-// registers are full even with few channels. With larger strides, each pixel is a run. Blocks that start at the same
-// channel share weights and form a phase.
+// Depthwise convolution, channels last. With stride 1, an output row is one contiguous run of all channels of all
+// pixels, in which each kernel position has a fixed offset; runs are divided into blocks regardless of pixel
+// boundaries, so that registers are full even with few channels. With larger strides, each pixel is a run. Blocks that
+// start at the same channel share their weights and form a phase.
 #pragma once
 
 #include "kernels/generic/band.h"
@@ -16,7 +16,7 @@ namespace {
 // Offsets of the kernel positions from the first one.
 struct Taps {
   const std::size_t* offsets;
-  std::size_t count;  // a multiple of four; missing positions repeat the offset of the first
+  std::size_t count;  // rounded up to a multiple of four; the added positions repeat the first offset
 };
 
 // Sixteen channels at a time, one kernel position at a time.
@@ -104,8 +104,8 @@ std::size_t depthwise_scratch(const Depthwise& d) {
 // Constants of a phase: weights, initial accumulators and multipliers of its channels.
 template <class Block>
 struct Phase {
-  std::uint8_t* rows;     // positions of Block::kWidth bytes
-  std::uint8_t* weights;  // the same as the block reads them
+  std::uint8_t* rows;     // weights, Block::kWidth bytes for each kernel position
+  std::uint8_t* weights;  // the same in the order in which the block reads them
   alignas(kLine) std::int32_t start[Block::kWidth];
   alignas(kLine) float multiplier[Block::kWidth];
 
@@ -130,13 +130,13 @@ struct Phase {
 
 // Division of the output rows into runs.
 struct Runs {
-  std::size_t count;   // in a row of the output
-  std::size_t length;  // of one, in elements
-  std::size_t step;    // between two in the band
+  std::size_t count;   // runs per output row
+  std::size_t length;  // elements per run
+  std::size_t step;    // elements from run to run in the band
   std::size_t phases;
 };
 
-// Whole rows or single pixels, whichever is faster: preparing a phase costs about as much as so many blocks.
+// Whole rows or single pixels as runs, whichever is faster: preparing a phase costs about as much as kPrepare blocks.
 template <class Block>
 Runs runs_of(const Depthwise& d) {
   constexpr std::size_t kPrepare = 24;

@@ -1,9 +1,9 @@
-// 3 x 3 depthwise convolution, channels last, for instruction sets that interleave.
+// 3 x 3 depthwise convolution, channels last, for instruction sets with InterleavesChannels.
 //
-// A block is one register of channels. Its accumulators are the sum of three columns, blocks at the same channels of
-// three adjacent pixels. The three rows of a column are interleaved into four bytes a channel, directly from the image,
-// so that one instruction accumulates them; a column is reused by every output that it contributes to: its neighbors,
-// and with stride 1 two output rows, whose weights occupy the first three of the four bytes or the last three.
+// A block is one register of channels. Its accumulators sum three columns: the same channels of three adjacent pixels.
+// The three rows of a column are loaded from the image and interleaved into four bytes per channel, so that one
+// instruction accumulates them. A column is reused by every output that it contributes to: those of adjacent pixels,
+// and with stride 1 two output rows, whose weights occupy the first or the last three of the four bytes.
 #pragma once
 
 #include "kernels/generic/lhs.h"
@@ -28,7 +28,7 @@ struct alignas(kLine) Phase3x3 {
   float offset[kWidth];
   bool rectified;
 
-  // From channel `first` on, wrapping around behind the last channel.
+  // For kWidth channels from `first` on; the first channel follows the last.
   void prepare(const Depthwise& d, std::size_t first) {
     const std::size_t all = d.image.channels, begin = first % all;
     const Gemm& p = d.product;
@@ -49,7 +49,7 @@ struct alignas(kLine) Phase3x3 {
   }
 
  private:
-  // From the constants of the channels of a block; rows of weights are `stride` apart.
+  // From the constants of the block's channels; rows of weights are `stride` bytes apart.
   __attribute__((noinline)) void fill(const std::int8_t* w, std::size_t stride, const std::int32_t* bias,
                                       const std::int32_t* sums, const float* factors, const Gemm& product) {
     fill_weights(w, stride);
@@ -88,22 +88,22 @@ struct alignas(kLine) Phase3x3 {
   }
 };
 
-// One or two output rows as blocks of a phase, and the image lines they read.
+// The blocks of a phase in one or two output rows, and the image lines that they read.
 struct Row3x3 {
-  const std::uint8_t* lines[4];  // of the image, or of its padding
-  std::ptrdiff_t length;         // of a line
-  std::ptrdiff_t first;          // where the first block begins; less than 0 in the padding
-  std::ptrdiff_t pixel, step;    // to the next pixel and to the next block
+  const std::uint8_t* lines[4];  // image lines, or lines of padding
+  std::ptrdiff_t length;         // bytes per line
+  std::ptrdiff_t first;          // offset of the first block in its line; negative in the padding
+  std::ptrdiff_t pixel, step;    // distance to the next pixel and to the next block
   std::uint8_t padding, flip;
 
   std::uint8_t* c;
-  std::size_t c_row, c_step;  // to the other row, if there is one, and to the next block
-  std::size_t count;          // of blocks
-  std::size_t channels;       // of the first block and what is behind it in its run
-  std::size_t used;           // by how many less the next block has
+  std::size_t c_row, c_step;  // distance in c to the second row (0 if there is none) and to the next block
+  std::size_t count;          // blocks
+  std::size_t channels;       // from the start of the first block to the end of its run
+  std::size_t used;           // how much `channels` decreases from block to block
 };
 
-// Two blocks at a time, each of which needs New columns that the previous one does not share.
+// Computes two blocks at a time; each shares all but New of its three columns with the previous one.
 template <class Isa, class Epilogue, int Rows, int New>
 struct Blocks3x3 {
   using Sums = typename Isa::Accumulator;
@@ -132,7 +132,8 @@ struct Blocks3x3 {
     Isa::interleave(lines[0], lines[1], lines[2], lines[Rows + 1], column);
   }
 
-  // The next two blocks, or the last one; the last columns of the previous blocks are reused.
+  // The next two blocks, or the last one. `before` holds the columns shared with the previous blocks, `behind` receives
+  // those shared with the next ones.
   OCTAVO_INLINE void run(bool two, const Sums (&before)[3][4], Sums (&behind)[3][4]) {
     Sums columns[2 * New + kShared][4], q[kResults][4];
     each<kShared * 4>([&](auto i) OCTAVO_LAMBDA { columns[i / 4][i % 4] = before[i / 4][i % 4]; });
@@ -153,7 +154,7 @@ struct Blocks3x3 {
       const auto offset = Isa::pin(Isa::load(phase.offset + k * kQuarter));
       each<kResults>([&](auto i) OCTAVO_LAMBDA { q[i][k] = finish.rounded(sums[i], multiplier, offset); });
     });
-    // Results of a missing block or row are overwritten by those of the next existing one.
+    // The result of a missing second block or row is stored in the place of the first, whose result then overwrites it.
     const std::size_t step = two ? row.c_step : 0, used = two ? row.used : 0;
     each<kResults>([&](auto i) OCTAVO_LAMBDA {
       constexpr int result = kResults - 1 - i, block = result / Rows;
@@ -165,7 +166,7 @@ struct Blocks3x3 {
     at += 2 * row.step;
   }
 
-  // Rotating roles, so that no column moves between registers.
+  // `even` and `odd` swap roles from call to call, so that columns need not move between registers.
   OCTAVO_INLINE void run() {
     Sums even[3][4], odd[3][4];
     each<kShared>([&](auto x) OCTAVO_LAMBDA { load(at + x * row.pixel, even[x]); });
@@ -183,7 +184,7 @@ struct Blocks3x3 {
   }
 };
 
-// The output rows [first, end) of a phase.
+// Computes the output rows [first, end) of a phase.
 template <class Isa, class Epilogue, int Rows, int New>
 void run_rows3x3(const Depthwise& d, const std::uint8_t* zeros, const Phase3x3<Isa>& phase, Row3x3 row,
                  std::size_t first, std::size_t end) {
@@ -202,12 +203,12 @@ void run_rows3x3(const Depthwise& d, const std::uint8_t* zeros, const Phase3x3<I
 
 // Division of the output rows into blocks.
 struct Runs3x3 {
-  bool whole_rows;  // else each pixel begins a block
+  bool whole_rows;  // otherwise each pixel starts a block
   std::size_t phases;
-  std::size_t pixels;  // of the image, from block to block of a phase
+  std::size_t pixels;  // image pixels from block to block of a phase
 };
 
-// The number of blocks of a whole row after which they start at the same channel again.
+// Phases of whole rows: the number of blocks after which a block starts at the same channel again.
 template <class Isa>
 Runs3x3 whole_rows3x3(std::size_t channels) {
   constexpr std::size_t kWidth = Isa::kChannels;
@@ -216,10 +217,10 @@ Runs3x3 whole_rows3x3(std::size_t channels) {
   return {true, channels / divisor, kWidth / divisor};
 }
 
-constexpr std::size_t kMostPhases = 64;  // of whole rows
+constexpr std::size_t kMostPhases = 64;  // limit for whole rows
 
-// The faster division, by estimated cycles. A block costs the columns that it does not share with the previous one, and
-// more where only part of its width holds channels.
+// The faster division, by estimated cycles. A block costs more if it shares fewer columns with the previous one, or if
+// only part of its width holds channels.
 template <class Isa>
 Runs3x3 runs3x3(const Depthwise& d) {
   constexpr std::size_t kWidth = Isa::kChannels, kPrepare = 120, kPart = 8;

@@ -1,4 +1,4 @@
-// The dot instruction on registers alone: the peak that the speed of GEMM is compared with.
+// The dot instruction on registers only: the peak throughput that GEMM is compared with.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -8,10 +8,11 @@
 namespace octavo {
 namespace {
 
-// Enough that no sum waits for itself: cycles that a product takes, times products that begin in one.
+// Independent accumulators, enough to hide the latency: at least the latency of the dot instruction times the number
+// that start per cycle.
 constexpr int kChains = 12;
 
-// From here on the compiler knows nothing of the value: no product is computed once for all rounds, or left out.
+// Hides a value from the optimizer, so that no product is moved out of the loop or removed.
 template <class Register>
 OCTAVO_INLINE void forget(Register& value) {
 #if defined(__aarch64__)
@@ -26,7 +27,7 @@ OCTAVO_INLINE void forget(Value*& value) {
 }
 OCTAVO_INLINE void forget(std::int32_t& value) { asm volatile("" : "+r"(value)); }
 
-// A left operand: registers of both are alike, and what they hold does not matter.
+// The right operand as a left operand: both have the same register type, and the values do not matter.
 template <class Register>
 OCTAVO_INLINE Register as_left(Register right) {
   return right;

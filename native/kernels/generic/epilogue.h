@@ -1,4 +1,5 @@
-// GEMM epilogue: accumulators of a tile to the output, row by row, or several short contiguous rows at a time.
+// GEMM epilogue: converts the accumulators of a tile to the output, row by row, or several short contiguous rows at a
+// time.
 #pragma once
 
 #include "kernels/generic/micro_kernel.h"
@@ -32,18 +33,18 @@ OCTAVO_INLINE bool epilogue_row(const Gemm& gemm, const Out& out, std::size_t ro
   return sure;
 }
 
-// Epilogue of consecutive tiles on accumulators in registers. Complete panels may be stored together, as many rows as
-// fill a group.
+// Epilogue of consecutive tiles whose accumulators are in registers. Rows of complete panels may be stored together, as
+// many as fill a group.
 template <class Isa, int Panels, class Out, bool kTogether>
 struct Direct {
   static constexpr int kRows = kTogether ? kGroup / Panels : 1;
   Out out;
-  typename Out::Element* c;  // of the next tile's first row and column
+  typename Out::Element* c;  // at the first row and column of the next tile
   std::size_t c_stride;
   std::size_t column;
-  std::size_t columns;  // from there to the end of the row
+  std::size_t columns;  // from `column` to the end of the row
 
-  // The first `rows` rows. Rounded panel by panel, so that column constants are loaded once for all rows.
+  // Stores the first `rows` rows, rounded panel by panel, so that column constants are loaded once for all rows.
   template <int Rows, class Count>
   OCTAVO_INLINE void store(const Accumulators<Isa, Rows, Panels>& acc, Count rows) const {
     typename Isa::Ints q[(Rows + kRows - 1) / kRows * kRows][Panels];
@@ -67,7 +68,7 @@ struct Direct {
   }
 };
 
-// Elements that the accumulators of a tile take, which are read in groups.
+// Buffer size, in elements, for the accumulators of a tile; one group more, because they are read in whole groups.
 constexpr std::size_t sums_of(int rows, int panels) {
   return static_cast<std::size_t>(rows * panels + kGroup) * kBlock;
 }
@@ -75,7 +76,7 @@ constexpr std::size_t sums_of(int rows, int panels) {
 // Accumulators of a row, or of several rows that are stored together.
 struct Piece {
   std::size_t row, column;
-  std::size_t columns;  // from there to the end of the row, or rows
+  std::size_t columns;  // from `column` to the end of the row, or of the rows
   const std::int32_t* sums;
   const std::int32_t* row_sum;
 };
@@ -113,7 +114,7 @@ struct NoInexactPieces {};
 template <class Isa, int Panels, class Out>
 class Epilogue {
  public:
-  // row_sums are those of a, from the first tile's first row on; null unless b has zero points.
+  // row_sums are the row sums of a from the first row of the first tile on; null unless b has zero points.
   Epilogue(const Gemm& gemm, const Out& out, std::size_t column, const std::int32_t* row_sums)
       : gemm_(gemm), out_(out), column_(column), row_sums_(row_sums) {
     if constexpr (StoresTogether<Out>) {
@@ -122,7 +123,7 @@ class Epilogue {
     }
   }
 
-  // Accepts a tile: output rows from `row` on, `done` rows after the first of this epilogue.
+  // Accepts a tile: its first output row is `row`, which is `done` rows after the first row of this epilogue.
   void take(const std::int32_t* sums, std::size_t row, std::size_t done, int rows) {
     sums_ = sums;
     row_ = row;
@@ -136,7 +137,7 @@ class Epilogue {
     const auto rows = static_cast<std::size_t>(rows_);
     return together_ ? (rows * gemm_.n + kGroupColumns - 1) / kGroupColumns : rows;
   }
-  // Accumulators from row to row.
+  // Distance from row to row of the accumulators.
   OCTAVO_INLINE std::size_t stride() const {
     if constexpr (Together<Isa, Panels>::kPossible) {
       if (together_) return gemm_.n;
@@ -151,7 +152,7 @@ class Epilogue {
         inexact_.add(piece);
     }
   }
-  // Finishes the remaining pieces, when no tile runs.
+  // Finishes the remaining pieces where no tile overlaps them.
   __attribute__((noinline)) void end() {
     for (std::size_t piece = 0; piece < pieces(); ++piece) run(piece);
     rows_ = 0;

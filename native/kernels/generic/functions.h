@@ -76,7 +76,7 @@ OCTAVO_INLINE typename Isa::Floats hard_sigmoid(typename Isa::Floats x, float sl
   return Isa::clamp(line, Isa::all(0.0f), Isa::all(1.0f));
 }
 
-// Calls body with the register function of `function`.
+// Calls body with the implementation of `function` on registers.
 template <class Isa, class Body>
 OCTAVO_INLINE void with_function(Function function, float a, float b, const Body& body) {
   using Floats = typename Isa::Floats;
@@ -118,7 +118,7 @@ OCTAVO_INLINE void with_function(Function function, float a, float b, const Body
   }
 }
 
-// In place if y is x.
+// y may be x.
 template <class Isa>
 void apply(Function function, float a, float b, const float* x, std::size_t count, float* y) {
   with_function<Isa>(function, a, b, [&](const auto& f) OCTAVO_LAMBDA {
@@ -131,7 +131,8 @@ void apply(Function function, float a, float b, const float* x, std::size_t coun
   });
 }
 
-// Functions and quantization alternate: the constants of both do not fit in the registers together.
+// Alternates between the function and quantization, piece by piece: the constants of both do not fit in the registers
+// at the same time.
 template <class Isa>
 void activate(const Activation& row) {
   constexpr std::size_t kPiece = 256;

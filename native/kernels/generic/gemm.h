@@ -1,4 +1,4 @@
-// GEMM: blocks of rows of the lhs that stay in the L2 cache; for each block, panels of the rhs; for each panel, tiles.
+// GEMM, as nested loops: over blocks of lhs rows that stay in the L2 cache, over panels of the rhs, over tiles.
 #pragma once
 
 #include "kernels/generic/rows.h"
@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::size_t kLeftBytes = 1 << 17;
 
-// Padded: rows a power of two apart would compete for the same cache sets.
+// Padded, because rows a power of two apart would compete for the same cache sets.
 constexpr std::size_t left_stride(std::size_t k) { return (k + kBlock - 1) / kBlock * kBlock + 2 * kBlock; }
 
 template <class Isa>

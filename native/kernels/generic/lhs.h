@@ -26,7 +26,7 @@ constexpr bool readable(bool a_signed) {
   return sizeof(typename Isa::Lhs) == 1 && shift<Isa>(a_signed) == 0;
 }
 
-// Converts `count` bytes; may write up to fifteen more elements behind them, for what zeros become.
+// Converts `count` bytes; may write up to fifteen elements past the end, which are converted zeros.
 template <class Isa>
 void convert(const std::uint8_t* bytes, std::size_t count, std::uint8_t flip, typename Isa::Lhs* to) {
   if (sizeof(typename Isa::Lhs) == 1 && flip == 0) {
@@ -47,7 +47,7 @@ std::int32_t sum(const std::uint8_t* row, std::size_t k) {
   return total;
 }
 
-// The sum over k of (a - a_zero), which b's zero points are multiplied by.
+// The sum over k of (a - a_zero), by which the zero points of b are multiplied.
 inline std::int32_t centered_sum(const Gemm& gemm, std::size_t row) {
   const std::uint8_t* a = gemm.a + row * gemm.a_stride;
   const std::int32_t total = gemm.a_signed ? sum<std::int8_t>(a, gemm.k) : sum<std::uint8_t>(a, gemm.k);

@@ -1,5 +1,5 @@
-// 3-wide convolution of sixteen channels to at most sixteen, along a line of the output: each loaded pixel is used by
-// all three windows that contain it. With so few channels, GEMM would load as often as it multiplies.
+// 3-wide convolution from sixteen channels to at most sixteen, along an output line: each loaded pixel is used by all
+// three windows that contain it. With so few channels, GEMM would load as often as it multiplies.
 #pragma once
 
 #include "kernels/generic/epilogue.h"
@@ -16,7 +16,7 @@ bool runs_by_lines(const Conv& conv) {
          conv.image.channels == kBlock && conv.product.n <= kBlock;
 }
 
-// kLineRows positions from `first` on; pieces of other work overlap as in tile_overlapped.
+// Accumulates kLineRows output positions; pieces of `background` run in between, as in tile_overlapped.
 template <class Isa, class Background>
 __attribute__((noinline)) void line_tile(const TileInput<typename Isa::Lhs>& input, Background& background,
                                          std::int32_t* sums) {
@@ -43,7 +43,7 @@ __attribute__((noinline)) void line_tile(const TileInput<typename Isa::Lhs>& inp
   each<kRows>([&](auto r) OCTAVO_LAMBDA { Isa::store_accumulators(sums + r * background.stride(), kBlock, &acc[r]); });
 }
 
-// Some output lines; the first window of the first line is at `band`, that of the next `line` elements later.
+// Computes output lines; the first window of the first line is at `band`, that of each next line `line` elements later.
 template <class Isa, class Out>
 void run_lines(const Conv& conv, const RowsInput<Isa>& input, const typename Isa::Lhs* band, std::size_t line) {
   alignas(kLine) std::int32_t start[kBlock];

@@ -21,10 +21,10 @@ static_assert(kBlock == kPanelColumns);
 template <class Lhs>
 struct TileInput {
   const Lhs* const* rows;
-  const std::size_t* segments;  // offset of each from the first element of the row
+  const std::size_t* segments;  // offset of each segment from the first element of the row
   std::size_t segment_count;
-  std::size_t steps;  // of kDepth, in each segment
-  std::size_t skip;   // padding bytes of b behind each segment
+  std::size_t steps;  // per segment, kDepth each
+  std::size_t skip;   // padding bytes of b after each segment
   const std::int8_t* b;
   std::size_t b_stride;       // from panel to panel
   const std::int32_t* start;  // initial accumulator of each column
@@ -41,7 +41,7 @@ OCTAVO_INLINE void start(const TileInput<typename Isa::Lhs>& input, Accumulators
   });
 }
 
-// Steps from `at` to `end`.
+// Accumulates the steps from `at` to `end`.
 template <class Isa, int Rows, int Panels>
 OCTAVO_INLINE void multiply(const typename Isa::Lhs* const (&a)[Rows], std::size_t at, std::size_t end,
                             const std::int8_t*& b, std::size_t b_stride, Accumulators<Isa, Rows, Panels>& acc) {
@@ -61,8 +61,7 @@ OCTAVO_INLINE void multiply(const typename Isa::Lhs* const (&a)[Rows], std::size
   }
 }
 
-// Stores rows `stride` elements apart; with a smaller stride than the panels, each row overwrites the excess of the
-// previous one.
+// Stores rows `stride` elements apart; if the panels are wider, each row overwrites the excess of the previous one.
 template <class Isa, int Rows, int Panels>
 OCTAVO_INLINE void store_accumulators(const Accumulators<Isa, Rows, Panels>& acc, std::size_t stride,
                                       std::int32_t* sums) {
@@ -101,7 +100,7 @@ __attribute__((noinline)) void tile(const TileInput<typename Isa::Lhs>& input, s
   store_accumulators<Isa, Rows, Panels>(acc, stride, sums);
 }
 
-// All complete tiles of `count` rows; accumulators go to `to` in registers.
+// Runs all complete tiles of `count` rows; `to` receives the accumulators in registers.
 template <class Isa, int Rows, int Panels, class To>
 __attribute__((noinline)) void whole_tiles(TileInput<typename Isa::Lhs> input, To to, std::size_t count) {
   for (; count >= Rows; count -= Rows) {
@@ -113,7 +112,7 @@ __attribute__((noinline)) void whole_tiles(TileInput<typename Isa::Lhs> input, T
   }
 }
 
-// A tile of which only some rows are stored.
+// Runs a tile of which only the first `rows` rows are stored.
 template <class Isa, int Rows, int Panels, class To>
 __attribute__((noinline)) void part_of_tile(const TileInput<typename Isa::Lhs>& input, const To& to, int rows) {
   Accumulators<Isa, Rows, Panels> acc;
@@ -121,8 +120,8 @@ __attribute__((noinline)) void part_of_tile(const TileInput<typename Isa::Lhs>& 
   to.template store<Rows>(acc, rows);
 }
 
-// Stores the accumulators. Before every `between` steps, one piece of `background` runs, usually the epilogue of the
-// last tile: the multiply units leave most other units idle.
+// Runs a tile and stores its accumulators. Before every `between` steps, one piece of `background` runs, usually of the
+// epilogue of the last tile: the multiplications leave most other units idle.
 template <class Isa, int Rows, int Panels, class Background>
 __attribute__((noinline)) void tile_overlapped(const TileInput<typename Isa::Lhs>& input, std::size_t between,
                                                Background& background, std::int32_t* sums) {
@@ -152,7 +151,7 @@ __attribute__((noinline)) void tile_overlapped(const TileInput<typename Isa::Lhs
   store_accumulators<Isa, Rows, Panels>(acc, background.stride(), sums);
 }
 
-// Few tile heights, to keep the code small; a tile may compute more rows than are stored.
+// Only a few tile heights, to keep the code small; a tile may compute more rows than are stored.
 template <class Isa, int Panels, int Full = Isa::tile_rows(Panels)>
 struct Heights {
   static constexpr int kFull = Full;

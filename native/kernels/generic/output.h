@@ -1,5 +1,5 @@
-// Output types of the epilogue for a row of some panels: int32, float32 or 8 bits. store returns whether the result is
-// certain to be exact; if it is not, Exact computes it again.
+// Output types of the epilogue: int32, float32 or 8 bits. store() handles one row of a few panels and returns whether
+// the result is certain to be exact; if it is not, Exact computes it again.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -145,10 +145,10 @@ struct PackedOutput {
   using Element = std::uint8_t;
   static constexpr bool kStoresTogether = true;
   const float* multiplier;
-  const float* offset;  // of columns from `first` on
+  const float* offset;  // for columns from `first` on
   std::size_t first;
   How how;
-  // For How without offset.
+  // For a How that ignores the offset.
   explicit PackedOutput(const Gemm& gemm) : PackedOutput(gemm, 0, gemm.multiplier) {}
   PackedOutput(const Gemm& gemm, std::size_t column, const float* offsets)
       : multiplier(gemm.multiplier),
@@ -156,7 +156,7 @@ struct PackedOutput {
         first(column),
         how({gemm.zero_point, gemm.low, gemm.high, gemm.low < 0}) {}
 
-  // One panel of some rows.
+  // Rounds one panel of several rows.
   template <int Rows, int Panels, class Accumulators, class Rounded>
   OCTAVO_INLINE void round(const Accumulators& v, int panel, std::size_t column, Rounded& q) const {
     const std::size_t first_column = column + panel * kBlock;
@@ -193,7 +193,7 @@ struct ResidualOutput {
   Residual residual;
   Step step;
   Clip clip;
-  std::ptrdiff_t away;  // from an element of c to that of the residual
+  std::ptrdiff_t away;  // distance from an element of c to the corresponding element of the residual
   int bits = 22;
   float own_factor, other_factor, offset, least, most;
   std::int32_t fraction;    // mask of the fraction bits

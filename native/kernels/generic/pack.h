@@ -1,5 +1,5 @@
-// Packs an rhs that is computed while the model runs: panels and column sums as in packing.h. The sign bit of u8 is
-// flipped, which moves values and zero point by -128.
+// Packs an rhs that is computed while the model runs: panels and column sums as in packing.h. The sign bit of u8 values
+// is flipped, which lowers values and zero point by 128.
 #pragma once
 
 #include "kernels/generic/block.h"

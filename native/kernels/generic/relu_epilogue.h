@@ -15,7 +15,8 @@ constexpr float kReluOffset = -0x1p23f;  // times the multiplier
 
 inline bool fuses_relu(const Gemm& gemm) { return gemm.zero_point == 0 && gemm.low == 0; }
 
-// Whether accumulators of `depth` products cannot leave [-2^23, 2^23]; `begin` holds their other initial values.
+// Whether accumulators of `depth` products are sure to stay within [-2^23, 2^23]; `begin` holds their initial values
+// without kReluBits.
 inline bool can_fuse_relu(std::size_t depth, const std::int32_t* begin, const float* multiplier, std::size_t count) {
   constexpr std::size_t kProduct = 255 * 128, kMost = 1 << 23;
   if (depth > kMost / kProduct) return false;

@@ -1,5 +1,5 @@
-// Rows of float32 in blocks of sixteen. Reductions have one order on every instruction set: sixteen partial results,
-// the upper half then added to the lower until one is left.
+// Rows of float32 in blocks of sixteen. Reductions have the same order on every instruction set: sixteen partial
+// results, whose upper half is combined with the lower half until one is left.
 #pragma once
 
 #include "kernels/generic/block.h"
@@ -12,13 +12,13 @@ namespace {
 template <class Isa>
 using Block = typename Isa::Floats[kRegisters<Isa>];
 
-// Calls body(i, left) for each block: its offset, and the number of values from there on.
+// Calls body(i, left) for each block: its offset, and the number of values from there to the end of the row.
 template <class Body>
 OCTAVO_INLINE void each_part_of_row(std::size_t count, const Body& body) {
   for (std::size_t i = 0; i < count; i += kBlock) body(i, count - i);
 }
 
-// `fill` replaces values behind the end of the row.
+// `fill` replaces values past the end of the row.
 template <class Isa>
 OCTAVO_INLINE void load_block(const float* p, std::size_t left, float fill, Block<Isa>& v) {
   if constexpr (HasMasks<Isa>) {
@@ -81,7 +81,7 @@ struct Plus {
   }
 };
 
-// Maximum; of NaN and a number, the second operand.
+// Maximum; the second operand if the first is NaN.
 template <class Isa>
 struct Larger {
   OCTAVO_INLINE typename Isa::Floats operator()(typename Isa::Floats a, typename Isa::Floats b) const {

@@ -9,16 +9,16 @@
 namespace octavo {
 namespace {
 
-// `rows` ends with kMostRows copies of the last pointer, for tiles with more rows than are left.
+// `rows` is followed by kMostRows copies of the last pointer, for tiles with more rows than are left.
 template <class Isa>
 struct RowsInput {
   const typename Isa::Lhs* const* rows;
   std::size_t count;
-  std::size_t first;  // output row of the first of them
+  std::size_t first;  // output row of rows[0]
   const std::size_t* segments;
   std::size_t segment_count;
-  std::size_t steps;             // of kDepth in each segment
-  std::size_t segment_depth;     // padded
+  std::size_t steps;             // per segment, kDepth each
+  std::size_t segment_depth;     // k per segment, padded
   const std::int32_t* row_sums;  // null unless b has zero points
   std::int8_t* widened;          // widened_bytes() of memory
 };
@@ -30,7 +30,7 @@ std::size_t widened_bytes(std::size_t k) {
 }
 constexpr std::size_t kManyRows = 24;
 
-// Of one panel.
+// Widens one panel of the rhs to input.widened.
 template <class Isa>
 TileInput<typename Isa::Lhs> widen(const TileInput<typename Isa::Lhs>& from, const RowsInput<Isa>& input) {
   constexpr std::size_t kSize = kRhsSize<typename Isa::Widened>;
@@ -53,8 +53,8 @@ void initial_accumulators(const Gemm& gemm, std::size_t column, std::size_t coun
   }
 }
 
-// Some panels, all rows: the epilogue runs on accumulators in registers. For k too small to overlap an epilogue, and
-// for epilogues that are short.
+// All rows of a few panels, with the epilogue on accumulators in registers: for k too small to overlap an epilogue, and
+// for short epilogues.
 template <class Isa, int Panels, bool kTogether, class Out>
 void run_direct(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Lhs>& from,
                 const Out& out) {
@@ -70,7 +70,7 @@ void run_direct(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t colum
   Height::choose(left, [&](auto height) OCTAVO_LAMBDA { part_of_tile<Isa, height, Panels>(from, to, left); });
 }
 
-// The overlapped epilogue needs registers too, a residual add more than any other.
+// An overlapped epilogue also needs registers, a residual add the most.
 template <class Isa, int Panels, class Out>
 constexpr int long_rows() {
   if constexpr (HasExactPath<Out> && LimitsResidualRows<Isa>) {
@@ -80,8 +80,8 @@ constexpr int long_rows() {
   }
 }
 
-// The same for larger k and any output. Instruction sets with OverlapsEpilogue run the epilogue of a full tile during
-// the next tile.
+// The same for larger k and for any output. Instruction sets with OverlapsEpilogue run the epilogue of a full tile
+// during the next tile.
 template <class Isa, int Panels, class Reader = Isa, class Out>
 void run_long(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t column, TileInput<typename Isa::Lhs>& from,
               const Out& out) {
@@ -161,7 +161,7 @@ void run_to_bytes(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t col
   }
 }
 
-// Panels from `panel` on.
+// Computes all rows of the Panels panels from `panel` on.
 template <class Isa, int Panels>
 void run_column(const Gemm& gemm, const RowsInput<Isa>& input, std::size_t panel) {
   static_assert(Heights<Isa, Panels>::kFull <= kMostRows);
@@ -196,7 +196,7 @@ void run_rows(const Gemm& gemm, const RowsInput<Isa>& input) {
   const std::size_t all = panels(gemm.n);
   std::size_t panel = 0;
   if (input.count == 1 && Isa::kVectorPanels > Isa::kTilePanels) {
-    // A single row: few accumulators a panel, so more panels keep the multiply units busy.
+    // A single row has few accumulators per panel; more panels at a time keep the multiply units busy.
     for (; panel + Isa::kVectorPanels <= all; panel += Isa::kVectorPanels) {
       run_column<Isa, Isa::kVectorPanels>(gemm, input, panel);
     }
@@ -214,7 +214,7 @@ constexpr std::size_t steps_of(std::size_t k) {
   return (k + Isa::kDepth - 1) / Isa::kDepth;
 }
 
-// The pointers to rows of a matrix, and the copies of the last that follow them.
+// Writes the pointers to the rows of a matrix, followed by kMostRows copies of the last one.
 template <class Lhs>
 void point_at_rows(const Lhs* first, std::size_t stride, std::size_t count, const Lhs** rows) {
   for (std::size_t r = 0; r < count + kMostRows; ++r) rows[r] = first + (r < count ? r : count - 1) * stride;

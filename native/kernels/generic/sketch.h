@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kStretch = 4096;  // values per finiteness check; fits the L1 cache
 
-// Minimum and maximum where values may be NaN or infinite.
+// Minimum and maximum of values of which some may be NaN or infinite; counts those.
 inline void careful_ends(const float* x, std::size_t count, Ends& ends) {
   for (std::size_t i = 0; i < count; ++i) {
     if (__builtin_isfinite(x[i])) {
@@ -29,7 +29,7 @@ constexpr int kEnds = 4;
 template <class Isa>
 constexpr std::size_t kEndsStep = kEnds * Isa::kLanes;
 
-// Minimum and maximum of a multiple of kEndsStep values; false, and `ends` unchanged, if a value is not finite.
+// Minimum and maximum of a multiple of kEndsStep values; returns false, with `ends` unchanged, if one is not finite.
 template <class Isa>
 bool finite_ends(const float* x, std::size_t count, Ends& ends) {
   typename Isa::Floats low[kEnds], high[kEnds], marks[kEnds];

@@ -33,7 +33,7 @@ OCTAVO_INLINE float exponentials(const float* x, float largest, std::size_t coun
   fill<Isa>(sums, 0.0f);
   each_part_of_row(count, [&](std::size_t i, std::size_t left) OCTAVO_LAMBDA {
     Block<Isa> v;
-    // Lanes behind the end contribute 0.
+    // Lanes past the end contribute 0.
     load_block<Isa>(x + i, left, -__builtin_inff(), v);
     change<Isa>(v, [&](auto x) OCTAVO_LAMBDA { return exponential_below_zero<Isa>(Isa::subtract(x, most)); });
     store_block<Isa>(v, left, y + i);

@@ -23,8 +23,8 @@ OCTAVO_INLINE typename Isa::Ints to_grid(typename Isa::Floats x, const Step& ste
   }
 }
 
-// The same of some registers, quickly where all of them are sure. Distances are compared as bits, so that NaN is
-// farther than any number.
+// The same for several registers; the fast path is used if it is certain to be exact for all of them. Distances are
+// compared as bit patterns, in which NaN is greater than any number.
 template <class Isa, int Count>
 OCTAVO_INLINE void to_grid(const typename Isa::Floats (&x)[Count], const Step& step, typename Isa::Ints (&q)[Count]) {
   auto farthest = Isa::all(0);

@@ -1,4 +1,4 @@
-// The lhs as unsigned bytes, for all instruction sets.
+// An lhs of unsigned bytes, whatever the instruction set.
 #pragma once
 
 #include "kernels/generic/block.h"

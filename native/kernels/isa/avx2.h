@@ -1,23 +1,25 @@
 // AVX2: eight lanes of 32 bits.
 //
-// Instructions it stands on; latency / reciprocal throughput in cycles for 256 bits, from uops.info (see there for
-// what is left out).
+// The main instructions, with latency / reciprocal throughput of the 256-bit form in cycles. Ice Lake: uops.info (as in
+// OSACA's icl.yml); Zen 4: InstLatx64, Ryzen 9 7950X.
 //
 //   instruction    what it does                                        Ice Lake   Zen 4
 //   VPMADDWD       s16 * s16, pairs added to s32                       5 / 0.5    3 / 0.5
 //   VPADDD         s32 + s32                                           1 / 0.33   1 / 0.25
-//   VPMOVZXBW      u8 to 16 bits                                       -          -
-//   VPSHUFB        bytes to any place within a 128-bit half            1 / 0.5    -
+//   VPMOVZXBW      u8 zero-extended to 16 bits                         3 / 1      2 / 0.5
+//   VPSHUFB        shuffles bytes within each 128-bit half             1 / 0.5    2 / 0.5
+//   VPSRAW         s16 >> constant                                     1 / 0.5    1 / 0.5
 //   VCVTDQ2PS      s32 to float32                                      4 / 0.5    3 / 0.5
 //   VMULPS VADDPS  float32 arithmetic                                  4 / 0.5    3 / 0.5
-//   VPACKUSDW      32 to 16 bits with unsigned saturation, per half    -          -
+//   VPACKUSDW      s32 to u16, saturating, within each 128-bit half    3 / 1      2 / 0.5
 //
-// Why not VPMADDUBSW, which multiplies u8 by s8 and adds pairs in one step: it saturates to 16 bits, and
-// 2 * 255 * 127 = 64770 > 32767. Widened to 16 bits first, VPMADDWD adds a pair exactly in 32: |x| <= 2 * 255 * 128.
-// add_fours uses VPMADDUBSW with ones, whose pairs lie in [-256, 254] and never saturate.
+// VPMADDUBSW would multiply u8 by s8 and add pairs in one step, but it saturates to 16 bits, and
+// 2 * 255 * 127 = 64770 > 32767. After widening to 16 bits, VPMADDWD adds each pair exactly in 32 bits: the sum is at
+// most 2 * 255 * 128 in magnitude. add_fours does use VPMADDUBSW, with ones as the u8 operand: its pairs lie in
+// [-256, 254] and never saturate.
 //
-// Signedness: the lhs is read as u8. A signed lhs has its sign bit flipped, which is x + 128; the zero point moves by
-// 128 as well, so that every difference x - zero_point stays the same.
+// Signedness: the lhs is read as u8. The sign bit of a signed lhs is flipped, which adds 128 to every value; the zero
+// point is raised by 128 as well, so every difference x - zero_point is unchanged.
 #pragma once
 
 #include <immintrin.h>
@@ -47,7 +49,7 @@ struct avx2 {
   static void store_low_bytes(std::uint8_t* p, const Ints (&v)[2]) {
     const __m256i byte = _mm256_set1_epi32(0xff);
     const __m256i words = _mm256_packus_epi32(_mm256_and_si256(v[0], byte), _mm256_and_si256(v[1], byte));
-    // Packing stays within halves of a register: the four parts come as 0 2 1 3.
+    // Packing works within each 128-bit half, so the four quarters come out in the order 0 2 1 3.
     const __m256i ordered = _mm256_permute4x64_epi64(words, 0xd8);
     const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1));
     _mm_storeu_si128((__m128i*)p, bytes);
@@ -61,7 +63,7 @@ struct avx2 {
   static Ints multiply(Ints a, Ints b) { return _mm256_mullo_epi32(a, b); }
   static Ints bit_and(Ints a, Ints b) { return _mm256_and_si256(a, b); }
   static Ints shift_right(Ints v, int bits) { return _mm256_sra_epi32(v, _mm_cvtsi32_si128(bits)); }
-  // Without signs.
+  // Unsigned.
   static Ints smaller(Ints a, Ints b) { return _mm256_min_epu32(a, b); }
   static bool any_below(Ints v, Ints bound) {
     return _mm256_movemask_epi8(_mm256_cmpeq_epi32(_mm256_max_epu32(v, bound), v)) != -1;
@@ -71,7 +73,7 @@ struct avx2 {
   static Floats multiply(Floats a, Floats b) { return _mm256_mul_ps(a, b); }
   static Floats bit_or(Floats a, Floats b) { return _mm256_or_ps(a, b); }
 
-  // Of NaN and a bound, the bound: the processor gives the second operand then.
+  // If v is NaN, the result is the bound: the instruction then returns its second operand.
   static Floats min(Floats v, Floats bound) { return _mm256_min_ps(v, bound); }
   static Floats max(Floats v, Floats bound) { return _mm256_max_ps(v, bound); }
 
@@ -80,12 +82,12 @@ struct avx2 {
 
   static Floats absolute(Floats v) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v); }
   static Floats without_nans(Floats x) { return _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q)); }
-  // Rounded twice; for what is checked or exact anyway.
+  // Rounded twice; used only where the result is exact or checked afterwards.
   static Floats multiply_add(Floats a, Floats b, Floats c) { return add(multiply(a, b), c); }
   static bool any_at_least(Floats v, Floats bound) {
     return _mm256_movemask_ps(_mm256_cmp_ps(v, bound, _CMP_GE_OQ)) != 0;
   }
-  // The second half of the lanes is added to the first, and so on.
+  // Adds the upper half of the lanes to the lower half until one lane is left.
   static float total(Floats v) { return total(_mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1))); }
   static float total(__m128 v) {
     v = _mm_add_ps(v, _mm_movehl_ps(v, v));
@@ -98,25 +100,25 @@ struct avx2 {
   }
   static Floats divide(Floats a, Floats b) { return _mm256_div_ps(a, b); }
   static Floats square_root(Floats v) { return _mm256_sqrt_ps(v); }
-  // NaN stays.
+  // Propagates NaN.
   static Floats clamp(Floats v, Floats low, Floats high) { return _mm256_min_ps(high, _mm256_max_ps(low, v)); }
   static Floats at_least(Floats v, Floats low) { return _mm256_max_ps(low, v); }
   static Floats where_less(Floats a, Floats b, Floats yes, Floats no) {
     return _mm256_blendv_ps(no, yes, _mm256_cmp_ps(a, b, _CMP_LT_OQ));
   }
   static Floats nearest(Floats v) { return _mm256_round_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  // v 2^n of an integer n in [-252, 254]: the first product is exact.
+  // v * 2^n for an integer n in [-252, 254], in two products, the first of which is exact.
   static Floats scale(Floats v, Floats n) {
     const __m256i whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
     return multiply(multiply(v, power(half)), power(subtract(whole, half)));
   }
   static Floats power(Ints n) { return _mm256_castsi256_ps(_mm256_slli_epi32(add(n, all(127)), 23)); }
-  // sums + the four bytes of each column.
+  // Adds the four bytes of each column to its sum.
   static Ints add_fours(Ints sums, const std::int8_t* p) {
     const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), _mm256_loadu_si256((const __m256i*)p));
     return add(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
   }
-  // Sixteen bytes of each of four rows, column by column.
+  // Interleaves sixteen bytes of each of four rows, column by column.
   static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
     const __m128i top = _mm_set1_epi8(static_cast<char>(flip));
     const __m128i a = _mm_loadu_si128((const __m128i*)rows[0]), b = _mm_loadu_si128((const __m128i*)rows[1]);
@@ -143,11 +145,11 @@ struct avx2 {
     return _mm256_cvtpd_epi32(_mm256_sub_pd(_mm256_add_pd(q, snap), snap));
   }
 
-  // Sixteen shuffles of sixteen entries would take longer than looking up one by one.
+  // Sixteen shuffles, each of sixteen table entries, would take longer than looking up bytes one by one.
   static constexpr std::size_t kTableBytes = 1;
 
-  // Products: in 16 bits, pairs of which VPMADDWD adds exactly in 32; VPMADDUBSW would saturate. The first and the last
-  // two of four bytes of b are a step's two parts.
+  // Products of 16-bit values, whose pairs VPMADDWD adds exactly in 32 bits. A step has two parts: the first two and
+  // the last two of the four k of a group.
   static constexpr int kTilePanels = 1, kVectorPanels = 2;
   static constexpr int tile_rows(int panels) { return panels == 1 ? 6 : 1; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 2, kPanelRegisters = 2;
@@ -164,19 +166,19 @@ struct avx2 {
   static __m256i lhs(const Lhs* const* rows, std::size_t at, int part) { return four_bytes(rows[0] + at + 2 * part); }
   static RhsRegister rhs(const std::int8_t* p, int v, int part) {
     const __m256i bytes = _mm256_loadu_si256((const __m256i*)(p + 32 * v));
-    // Each byte to the upper half of its word, from where the shift brings it down with its sign.
+    // Moves each byte to the upper half of a 16-bit lane; the arithmetic shift then sign-extends it.
     const long long low = 0x0580048001800080, high = 0x0d800c8009800880;
     const long long first = part == 0 ? low : low + 0x0200020002000200, second = first + (high - low);
     return _mm256_srai_epi16(_mm256_shuffle_epi8(bytes, _mm256_setr_epi64x(first, second, first, second)), 8);
   }
-  // What rhs() gives of a group of four k, one behind the other.
+  // Stores what rhs() returns for each register and part of a group of four k.
   using Widened = avx2_widened;
   static void widen_rhs(const std::int8_t* group, std::int8_t* to) {
     for (int i = 0; i < 4; ++i) _mm256_storeu_si256((__m256i*)(to + 32 * i), rhs(group, i / 2, i % 2));
   }
   static Accumulator dot(Accumulator sums, __m256i left, RhsRegister right) {
     sums = _mm256_add_epi32(sums, _mm256_madd_epi16(left, right));
-    // Else GCC adds the parts' products to each other first, and has too few registers for them.
+    // Without this, GCC first adds the products of both parts to each other, and runs out of registers.
     asm("" : "+x"(sums));
     return sums;
   }
@@ -192,7 +194,7 @@ struct avx2 {
   }
 };
 
-// The same where weights were widened.
+// The same for weights that widen_rhs has widened.
 struct avx2_widened : avx2 {
   static constexpr std::size_t kRhsSize = 2;
   static RhsRegister rhs(const std::int8_t* p, int v, int part) {

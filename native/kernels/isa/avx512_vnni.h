@@ -1,23 +1,26 @@
 // AVX-512 with VNNI: sixteen lanes of 32 bits, masks.
 //
-// Instructions it stands on; latency / reciprocal throughput in cycles for 512 bits, from uops.info (see there for what
-// is left out). Server cores of Ice Lake have a second 512-bit unit, with which the throughput of 1 becomes 0.5.
+// The main instructions, with latency / reciprocal throughput of the 512-bit form in cycles. Ice Lake, client cores:
+// uops.info (as in OSACA's icl.yml); Zen 4: InstLatx64, Ryzen 9 7950X. Server cores of Ice Lake have a second 512-bit
+// multiplier, which halves the reciprocal throughput of the first two (LLVM's model) and of the next two (OSACA's
+// icx.yml), not of the others.
 //
 //   instruction    what it does                                          Ice Lake   Zen 4
 //   VPDPBUSD       s32 += four u8 * s8, without saturation               5 / 1      4 / 1
 //   VCVTDQ2PS      s32 to float32                                        4 / 1      3 / 1
 //   VMULPS         float32 product                                       4 / 1      3 / 1
 //   VFMADD213PS    float32 product and sum, rounded once                 4 / 1      4 / 1
-//   VPACKSSDW      32 to 16 bits, signed saturation, per 128-bit quarter -          -
-//   VPACKSSWB      16 to 8 bits, signed saturation, per quarter          -          -
-//   VPERMD         32-bit lanes to any place                             3 / 1      -
+//   VPACKSSDW      s32 to s16, saturating, within each 128-bit quarter   3 / 1      2 / 1
+//   VPACKSSWB      s16 to s8, saturating, within each 128-bit quarter    3 / 1      2 / 1
+//   VPERMD         permutes 32-bit lanes across the register             3 / 1      5 / 1
 //
-// Signedness: VPDPBUSD takes u8 * s8. The lhs is made u8: a signed lhs has its sign bit flipped, which is x + 128, and
-// its zero point moved by 128, so that every difference x - zero_point stays the same. The four products of a step add
-// up to at most 4 * 255 * 128, and the s32 accumulator wraps (VPDPBUSDS would saturate).
+// Signedness: VPDPBUSD takes u8 * s8, so the lhs is read as u8. The sign bit of a signed lhs is flipped, which adds 128
+// to every value; the zero point is raised by 128 as well, so every difference x - zero_point is unchanged. The four
+// products of a step add up to at most 4 * 255 * 128 in magnitude, and the s32 accumulator wraps (VPDPBUSDS would
+// saturate).
 //
-// Saturation in the epilogue: packing saturates to 16 and then to 8 bits. Values are clipped to the grid afterwards,
-// and the grid lies within 8 bits, so saturation never changes a result.
+// Saturation in the epilogue: values are packed with saturation to 16 and then to 8 bits, and afterwards clipped to the
+// grid. Saturation is monotonic and the grid lies within 8 bits, so it never changes a clipped result.
 #pragma once
 
 #include <immintrin.h>
@@ -30,8 +33,8 @@
 namespace octavo {
 namespace {
 
-// Of planes that are interleaved: for each of them and each register, where its bytes come from; what is negative gives
-// zero.
+// VPSHUFB indices that interleave planes: for each plane and each output register, the source of each byte; an index of
+// -1 yields zero.
 template <int Channels>
 struct Places {
   alignas(16) std::int8_t from[Channels * Channels][16] = {};
@@ -58,14 +61,14 @@ struct avx512_vnni {
   static Ints load(const std::int32_t* p) { return _mm512_loadu_si512(p); }
   static Ints widen(const std::uint8_t* p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i*)p)); }
   static Ints widen(const std::int8_t* p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i*)p)); }
-  // Of less than sixteen; zeros behind them.
+  // Fewer than sixteen; the remaining lanes are zero.
   static Ints widen_first(const std::uint8_t* p, std::size_t count) {
     return _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first(count), p));
   }
   static Ints widen_first(const std::int8_t* p, std::size_t count) {
     return _mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first(count), p));
   }
-  // `fill` in the others.
+  // The remaining lanes are `fill`.
   static Floats load_first(const float* p, std::size_t count, float fill) {
     return _mm512_mask_loadu_ps(all(fill), first(count), p);
   }
@@ -88,7 +91,7 @@ struct avx512_vnni {
   static Ints multiply(Ints a, Ints b) { return _mm512_mullo_epi32(a, b); }
   static Ints bit_and(Ints a, Ints b) { return _mm512_and_si512(a, b); }
   static Ints shift_right(Ints v, int bits) { return _mm512_sra_epi32(v, _mm_cvtsi32_si128(bits)); }
-  // Without signs.
+  // Unsigned.
   static Ints smaller(Ints a, Ints b) { return _mm512_min_epu32(a, b); }
   static Ints larger(Ints a, Ints b) { return _mm512_max_epu32(a, b); }
   static bool any_at_least(Ints v, Ints bound) { return _mm512_cmpge_epu32_mask(v, bound) != 0; }
@@ -99,7 +102,7 @@ struct avx512_vnni {
   static Floats multiply(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
   static Floats bit_or(Floats a, Floats b) { return _mm512_or_ps(a, b); }
 
-  // Of NaN and a bound, the bound: the processor gives the second operand then.
+  // If v is NaN, the result is the bound: the instruction then returns its second operand.
   static Floats min(Floats v, Floats bound) { return _mm512_min_ps(v, bound); }
   static Floats max(Floats v, Floats bound) { return _mm512_max_ps(v, bound); }
 
@@ -108,10 +111,10 @@ struct avx512_vnni {
 
   static Floats absolute(Floats v) { return _mm512_abs_ps(v); }
   static Floats without_nans(Floats x) { return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, x, _CMP_ORD_Q), x); }
-  // Rounded once; for what is checked or exact anyway.
+  // Rounded once; used only where the result is exact or checked afterwards.
   static Floats multiply_add(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
   static bool any_at_least(Floats v, Floats bound) { return _mm512_cmp_ps_mask(v, bound, _CMP_GE_OQ) != 0; }
-  // The second half of the lanes is added to the first, and so on.
+  // Adds the upper half of the lanes to the lower half until one lane is left.
   static float total(Floats v) {
     const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
     __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
@@ -121,20 +124,20 @@ struct avx512_vnni {
   static float largest(Floats v) { return _mm512_reduce_max_ps(v); }
   static Floats divide(Floats a, Floats b) { return _mm512_div_ps(a, b); }
   static Floats square_root(Floats v) { return _mm512_sqrt_ps(v); }
-  // NaN stays.
+  // Propagates NaN.
   static Floats clamp(Floats v, Floats low, Floats high) { return _mm512_min_ps(high, _mm512_max_ps(low, v)); }
   static Floats at_least(Floats v, Floats low) { return _mm512_max_ps(low, v); }
   static Floats where_less(Floats a, Floats b, Floats yes, Floats no) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
   }
   static Floats nearest(Floats v) { return _mm512_roundscale_ps(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-  // v 2^n of an integer n.
+  // v * 2^n for an integer n.
   static Floats scale(Floats v, Floats n) { return _mm512_scalef_ps(v, n); }
-  // sums + the four bytes of each column.
+  // Adds the four bytes of each column to its sum.
   static Ints add_fours(Ints sums, const std::int8_t* p) {
     return _mm512_dpbusd_epi32(sums, _mm512_set1_epi8(1), _mm512_loadu_si512(p));
   }
-  // Sixteen bytes of each of four rows, column by column.
+  // Interleaves sixteen bytes of each of four rows, column by column.
   static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
     const __m128i a = _mm_loadu_si128((const __m128i*)rows[0]), b = _mm_loadu_si128((const __m128i*)rows[1]);
     const __m128i c = _mm_loadu_si128((const __m128i*)rows[2]), d = _mm_loadu_si128((const __m128i*)rows[3]);
@@ -147,8 +150,8 @@ struct avx512_vnni {
     _mm512_storeu_si512(p, _mm512_xor_si512(whole, _mm512_set1_epi8(static_cast<char>(flip))));
   }
 
-  // Planes to pixels, so many at a time: in each quarter of a register, sixteen bytes of a plane go to every
-  // Channels-th place of as many registers.
+  // Planes to pixels, kPixels at a time: the sixteen bytes in each quarter of a plane's register are spread over
+  // Channels registers, at every Channels-th byte.
   static constexpr std::size_t kPixels = 64;
   template <int Channels>
   static void interleave_planes(const std::uint8_t* from, std::size_t plane, std::uint8_t flip, std::uint8_t* to) {
@@ -179,7 +182,7 @@ struct avx512_vnni {
     return _mm512_cvtpd_epi32(_mm512_sub_pd(_mm512_add_pd(q, snap), snap));
   }
 
-  // Permutations of bytes are an extension; those of words find the pair that an entry is in.
+  // Permuting bytes needs VBMI, so 16-bit lanes are permuted: they yield the pair of bytes that contains the entry.
   static constexpr std::size_t kTableBytes = 32;
   struct Table {
     __m512i quarters[4];
@@ -197,22 +200,22 @@ struct avx512_vnni {
     _mm256_storeu_si256((__m256i*)y, _mm512_cvtepi16_epi8(_mm512_mask_srli_epi16(found, odd, found, 8)));
   }
 
-  static constexpr bool kPacksBytes = true;  // packed, by Clipped and FusedRelu
+  static constexpr bool kPacksBytes = true;  // by Clipped and FusedRelu
 
-  // Depthwise: 64 channels at a time, four positions of the kernel together. Register k holds channels 4k to 4k + 3 of
-  // each quarter, which packing puts in order.
+  // Depthwise: 64 channels and four kernel positions at a time. Register k holds channels 4k to 4k + 3 of each group of
+  // sixteen; packing restores their order.
   static constexpr int kChannels = 64;
   static constexpr std::size_t channel(std::size_t i) { return i / 4 % 4 * 16 + i / 16 * 4 + i % 4; }
 
   static __m512i bytes(const std::uint8_t* p) { return _mm512_loadu_si512(p); }
-  // Kept in a register, where the compiler would read it from memory for each use.
+  // Keeps a value in a register; otherwise the compiler would read it from memory for each use.
   template <class Register>
   static OCTAVO_INLINE Register pin(Register v) {
     asm("" : "+v"(v));
     return v;
   }
   static __m512i all_bytes(int v) { return _mm512_set1_epi8(static_cast<char>(v)); }
-  // Those from `begin` on and before `end`, in place of others; nothing else is read.
+  // The bytes [begin, end) of p, the others from `others`; nothing outside the range is read.
   static __m512i bytes_of(__m512i others, const std::uint8_t* p, std::ptrdiff_t begin, std::ptrdiff_t end) {
     const __mmask64 behind = begin < 64 ? ~__mmask64{0} << begin : 0;
     const __mmask64 before = end >= 64 ? ~__mmask64{0} : end > 0 ? ~(~__mmask64{0} << end) : 0;
@@ -233,19 +236,20 @@ struct avx512_vnni {
     if (channels >= kChannels) return _mm512_storeu_si512(c, bytes);
     _mm512_mask_storeu_epi8(c, ~__mmask64{0} >> (64 - channels), bytes);
   }
-  // Accumulator to bytes: clipped to any grid, or only to what is not less than 0 (relu_epilogue.h). Packing saturates
-  // to 16 bits, which hold all that is clipped later, and leaves the quarters of a register each for itself.
+  // Accumulators to bytes, clipped to any grid, or by FusedRelu to one that starts at 0 (relu_epilogue.h). Packing
+  // saturates first to 16 bits, and works within each quarter of a register.
   struct Clipped {
     static constexpr bool kFlips = true, kLeavesRegisters = false;
     __m512 most;
-    __m512i zero_point, low, high, flip;  // of signed bytes, which are flipped to unsigned ones
+    __m512i zero_point, low, high, flip;  // for signed bytes; those of an unsigned grid are flipped at the end
     explicit Clipped(const Clip& to)
         : most(_mm512_set1_ps(static_cast<float>(to.high - to.zero_point))),
           zero_point(_mm512_set1_epi16(static_cast<short>(to.zero_point - (to.is_signed ? 0 : 128)))),
           low(all_bytes(to.low - (to.is_signed ? 0 : 128))),
           high(all_bytes(to.high - (to.is_signed ? 0 : 128))),
           flip(all_bytes(to.is_signed ? 0 : 128)) {}
-    // The bound comes first: of NaN it gives NaN, which like all that is too small becomes the least integer.
+    // With the bound as first operand, min propagates NaN. The conversion turns NaN and values below the range of int32
+    // into the smallest int32.
     OCTAVO_INLINE __m512i rounded(__m512i sums, __m512 multiplier, __m512) const {
       const __m512 scaled = _mm512_mul_ps(_mm512_cvtepi32_ps(sums), multiplier);
       return _mm512_cvtps_epi32(_mm512_min_ps(most, scaled));
@@ -269,13 +273,13 @@ struct avx512_vnni {
       return _mm512_min_epu8(_mm512_packus_epi16(words[0], words[1]), high);
     }
   };
-  // Bytes of sixteen columns of each of four panels, which were packed, as they lie in a row.
+  // Restores the order of the columns of four packed panels.
   static OCTAVO_INLINE __m512i in_a_row(__m512i bytes) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     return _mm512_permutexvar_epi32(order, bytes);
   }
 
-  // Products: VPDPBUSD adds four of u8 by s8 to 32 bits. Six rows by four panels are 24 of the 32 registers.
+  // Products: VPDPBUSD. A tile of six rows and four panels takes 24 of the 32 registers.
   static constexpr int kTilePanels = 4, kVectorPanels = 8;
   static constexpr int tile_rows(int panels) {
     return panels > 4 ? 1 : panels > 2 ? 24 / panels : panels == 2 ? 8 : 16;

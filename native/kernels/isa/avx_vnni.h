@@ -1,11 +1,13 @@
-// AVX2 with the 256-bit VNNI instructions of processors that have no AVX-512.
+// AVX2 with AVX-VNNI: 256-bit VNNI instructions that do not need AVX-512.
 //
-//   instruction    what it does                          latency / reciprocal throughput, uops.info
-//   VPDPBUSD ymm   s32 += four u8 * s8, without          Zen 4 (EVEX form) 4 / 0.5; Alder Lake P: see source
-//                  saturation
+// Latency / reciprocal throughput in cycles: InstLatx64, Core i9-12900K (Alder Lake P) and Ryzen 9 9950X (Zen 5).
 //
-// The four products of a step add up to at most 4 * 255 * 128 and the s32 accumulator wraps (VPDPBUSDS would saturate).
-// The lhs is u8: a signed lhs has its sign bit flipped, and its zero point moved by 128 (avx2.h).
+//   instruction    what it does                                Alder Lake P   Zen 5
+//   VPDPBUSD       s32 += four u8 * s8, without saturation     5 / 0.5        4 / 0.5
+//
+// The four products of a step add up to at most 4 * 255 * 128 in magnitude, and the s32 accumulator wraps (VPDPBUSDS
+// would saturate). The lhs is read as u8: the sign bit of a signed lhs is flipped and its zero point raised by 128
+// (avx2.h).
 #pragma once
 
 #include "kernels/isa/avx2.h"
@@ -17,7 +19,7 @@ struct avx_vnni : avx2 {
   static constexpr char kName[] = "avx_vnni";
   static constexpr CpuFeatures kFeatures = kAvx2 | kAvxVnni;
 
-  // Products: VPDPBUSD adds four of u8 by s8 to 32 bits.
+  // Products: VPDPBUSD.
   static constexpr int kParts = 1;
   using Lhs = std::uint8_t;
   using Widened = void;

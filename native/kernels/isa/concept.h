@@ -50,8 +50,8 @@ concept IntegerArithmetic = requires(typename Isa::Ints a, typename Isa::Ints b,
   { Isa::any_below(a, b) } -> std::same_as<bool>;                     // unsigned comparison
 };
 
-// Every operation is rounded as IEEE 754 says, so that all instruction sets give the same bits; only multiply_add may
-// be fused.
+// Every operation is rounded as IEEE 754 specifies, so that all instruction sets give the same bits; only multiply_add
+// may be fused.
 template <class Isa>
 concept FloatArithmetic = requires(typename Isa::Floats a, typename Isa::Floats b, typename Isa::Floats c,
                                    typename Isa::Ints n, const Step& step) {
@@ -63,9 +63,9 @@ concept FloatArithmetic = requires(typename Isa::Floats a, typename Isa::Floats 
   { Isa::multiply_add(a, b, c) } -> std::same_as<typename Isa::Floats>;
   { Isa::bit_or(a, b) } -> std::same_as<typename Isa::Floats>;
   { Isa::absolute(a) } -> std::same_as<typename Isa::Floats>;
-  { Isa::min(a, b) } -> std::same_as<typename Isa::Floats>;  // of NaN and a bound, the bound
-  { Isa::max(a, b) } -> std::same_as<typename Isa::Floats>;
-  { Isa::clamp(a, b, c) } -> std::same_as<typename Isa::Floats>;  // NaN stays
+  { Isa::min(a, b) } -> std::same_as<typename Isa::Floats>;       // b if a is NaN
+  { Isa::max(a, b) } -> std::same_as<typename Isa::Floats>;       // b if a is NaN
+  { Isa::clamp(a, b, c) } -> std::same_as<typename Isa::Floats>;  // propagates NaN
   { Isa::at_least(a, b) } -> std::same_as<typename Isa::Floats>;
   { Isa::where_less(a, b, a, c) } -> std::same_as<typename Isa::Floats>;
   { Isa::any_at_least(a, b) } -> std::same_as<bool>;
@@ -78,18 +78,18 @@ concept FloatArithmetic = requires(typename Isa::Floats a, typename Isa::Floats 
   { Isa::to_grid_exactly(a, step) } -> std::same_as<typename Isa::Ints>;
 };
 
-// The micro-kernel: kDepth k of kRowStep rows of the lhs times a panel of the rhs (packing.h), which takes
-// kPanelRegisters accumulators and kParts steps.
+// The micro-kernel multiplies kDepth k of kRowStep rows of the lhs by a panel of the rhs (packing.h), in kParts parts,
+// with kPanelRegisters accumulators.
 template <class Isa>
 concept MicroKernel = requires(const std::uint8_t* bytes, typename Isa::Lhs* lhs, const typename Isa::Lhs* const* rows,
                                const std::int8_t* rhs, const std::int32_t* start, std::int32_t* c,
                                typename Isa::Accumulator acc, std::size_t at) {
   typename Isa::RhsRegister;
-  { Isa::kTilePanels + Isa::kVectorPanels } -> std::convertible_to<int>;  // of a tile; of a tile of one row
-  { Isa::tile_rows(1) } -> std::convertible_to<int>;                      // mr beside so many panels
+  { Isa::kTilePanels + Isa::kVectorPanels } -> std::convertible_to<int>;  // panels of a tile; of a tile of one row
+  { Isa::tile_rows(1) } -> std::convertible_to<int>;                      // mr for a number of panels
   { Isa::kRowStep + Isa::kDepth + Isa::kParts + Isa::kPanelRegisters } -> std::convertible_to<int>;
   { Isa::kLhsSigned } -> std::convertible_to<bool>;
-  Isa::convert(bytes, std::uint8_t{}, lhs);  // sixteen bytes to the lhs type, the sign bit flipped or not
+  Isa::convert(bytes, std::uint8_t{}, lhs);  // sixteen bytes, after XOR with 0x80 or 0, to the lhs type
   { Isa::start(start, 0) } -> std::same_as<typename Isa::Accumulator>;
   { Isa::rhs(rhs, 0, 0) } -> std::same_as<typename Isa::RhsRegister>;
   { Isa::dot(acc, Isa::lhs(rows, at, 0), Isa::rhs(rhs, 0, 0)) } -> std::same_as<typename Isa::Accumulator>;
@@ -100,7 +100,7 @@ concept MicroKernel = requires(const std::uint8_t* bytes, typename Isa::Lhs* lhs
 template <class Isa>
 concept Packs =
     requires(typename Isa::Ints sums, const std::int8_t* p, const std::uint8_t* const (&rows)[4], std::int8_t* to) {
-      { Isa::add_fours(sums, p) } -> std::same_as<typename Isa::Ints>;  // sums + the four bytes of each column
+      { Isa::add_fours(sums, p) } -> std::same_as<typename Isa::Ints>;  // adds the four bytes of each column to its sum
       Isa::interleave_rows(rows, std::uint8_t{}, to);                   // sixteen bytes of four rows, column by column
     };
 
@@ -124,7 +124,7 @@ concept HasMasks = requires(const float* x, float* y, std::uint8_t* q, std::size
 template <class Isa>
 concept WidensFirst = requires(const std::uint8_t* p, std::size_t count) { Isa::widen_first(p, count); };
 
-// Optional: a look-up of kTableBytes bytes in a table of 256 at once. Fallback (kTableBytes is 1): one by one.
+// Optional: looks up kTableBytes bytes at once in a table of 256. Fallback (kTableBytes is 1): one by one.
 template <class Isa>
 concept LooksUp = Isa::kTableBytes > 1;
 
@@ -137,18 +137,18 @@ concept PacksBytes = requires {
   requires Isa::kPacksBytes;
 };
 
-// Optional: rows of the rhs are widened once for many rows of the lhs. Fallback: rhs() widens in each step.
+// Optional: a panel of the rhs is widened once for many rows of the lhs. Fallback: rhs() widens it in each step.
 template <class Isa>
 concept WidensRhs = requires { Isa::Widened::kRhsSize; };
 
-// Bytes that a value of the rhs takes where rhs() reads it: kRhsSize, or 1.
+// Bytes per value of the rhs where rhs() reads it: Isa::kRhsSize, or 1.
 template <class Isa>
 constexpr std::size_t kRhsSize = 1;
 template <class Isa>
   requires requires { Isa::kRhsSize; }
 constexpr std::size_t kRhsSize<Isa> = Isa::kRhsSize;
 
-// Optional: an empty statement that keeps a register's value where it is. Fallback: the compiler's choice.
+// Optional: an empty asm statement that keeps a value in a register. Fallback: the compiler decides.
 template <class Isa>
 concept PinsRegisters = requires(typename Isa::Accumulator v) { Isa::pin(v); };
 
@@ -169,7 +169,7 @@ concept HasLineKernel = requires { Isa::kLineRows; };
 template <class Isa>
 concept InterleavesChannels = requires { Isa::kChannels; };
 
-// Optional: planes of an image to pixels, kPixels at a time. Fallback: byte by byte.
+// Optional: interleaves the planes of an image to pixels, kPixels at a time. Fallback: byte by byte.
 template <class Isa, int Channels>
 concept InterleavesPlanes = requires(const std::uint8_t* from, typename Isa::Lhs* to) {
   Isa::template interleave_planes<Channels>(from, std::size_t{}, std::uint8_t{}, to);

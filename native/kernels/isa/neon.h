@@ -1,17 +1,22 @@
 // NEON as every aarch64 processor has it: four lanes of 32 bits.
 //
-// Instructions it stands on. For latency and throughput see the Arm Neoverse N1 and Neoverse V1 Software Optimization
-// Guides, sections "ASIMD integer instructions" and "ASIMD floating-point instructions".
+// The main instructions, with latency / reciprocal throughput in cycles: LLVM's models of Neoverse N1 and V1, which
+// follow Arm's Software Optimization Guides.
 //
-//   SMULL          eight s8 * s8 to s16
-//   SADALP         s32 += pairs of s16
-//   ADDP           pairs of s32 added
-//   SCVTF FCVTNS   s32 to float32; float32 to s32, half to even
-//   TBL TBX        look-up of sixteen bytes in a table of 64
+//   instruction    what it does                                        N1         V1
+//   SMULL          eight s8 * s8 to s16                                4 / 1      3 / 0.5
+//   SADALP         s32 += pairs of s16                                 4 / 1      4 / 0.5
+//   ADDP           pairs of s32 added                                  2 / 0.5    2 / 0.25
+//   SCVTF          s32 to float32                                      4 / 2      4 / 1
+//   FCVTNS         float32 to s32, half to even                        4 / 2      4 / 1
+//   TBL            look-up of sixteen bytes in a table of 64           4 / 1.5    4 / 1.5
+//   TBX            the same; an index out of range keeps the byte      6 / 2.5    6 / 2.5
 //
-// Overflow: |s8 * s8| <= 16384 fits s16, even -128 * -128, and SADALP adds pairs in 32 bits, so nothing saturates.
-// Signedness: the lhs is read as s8. A u8 lhs has its top bit flipped, which is x - 128; the zero point moves by -128
-// as well, so that every difference x - zero_point stays the same.
+// On V1, one SADALP passes its accumulator on to the next after 1 cycle.
+//
+// Overflow: |s8 * s8| <= 16384 fits s16, even for -128 * -128, and SADALP adds pairs in 32 bits, so nothing saturates.
+// Signedness: the lhs is read as s8. The top bit of a u8 lhs is flipped, which subtracts 128 from every value; the zero
+// point is lowered by 128 as well, so every difference x - zero_point is unchanged.
 #pragma once
 
 #include <arm_neon.h>
@@ -60,7 +65,7 @@ struct neon {
   static Ints multiply(Ints a, Ints b) { return vmulq_s32(a, b); }
   static Ints bit_and(Ints a, Ints b) { return vandq_s32(a, b); }
   static Ints shift_right(Ints v, int bits) { return vshlq_s32(v, vdupq_n_s32(-bits)); }
-  // Without signs.
+  // Unsigned.
   static Ints smaller(Ints a, Ints b) {
     return vreinterpretq_s32_u32(vminq_u32(vreinterpretq_u32_s32(a), vreinterpretq_u32_s32(b)));
   }
@@ -74,7 +79,7 @@ struct neon {
     return vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(a), vreinterpretq_u32_f32(b)));
   }
 
-  // Of NaN and a bound, the bound.
+  // If v is NaN, the result is the bound.
   static Floats min(Floats v, Floats bound) { return vminnmq_f32(v, bound); }
   static Floats max(Floats v, Floats bound) { return vmaxnmq_f32(v, bound); }
 
@@ -85,10 +90,10 @@ struct neon {
   static Floats without_nans(Floats x) {
     return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), vceqq_f32(x, x)));
   }
-  // Rounded twice; for what is checked or exact anyway.
+  // Rounded twice; used only where the result is exact or checked afterwards.
   static Floats multiply_add(Floats a, Floats b, Floats c) { return add(multiply(a, b), c); }
   static bool any_at_least(Floats v, Floats bound) { return vmaxvq_u32(vcgeq_f32(v, bound)) != 0; }
-  // The second half of the lanes is added to the first, and so on.
+  // Adds the upper half of the lanes to the lower half until one lane is left.
   static float total(Floats v) {
     const float32x2_t half = vadd_f32(vget_low_f32(v), vget_high_f32(v));
     return vget_lane_f32(half, 0) + vget_lane_f32(half, 1);
@@ -96,20 +101,20 @@ struct neon {
   static float largest(Floats v) { return vmaxvq_f32(v); }
   static Floats divide(Floats a, Floats b) { return vdivq_f32(a, b); }
   static Floats square_root(Floats v) { return vsqrtq_f32(v); }
-  // NaN stays.
+  // Propagates NaN.
   static Floats clamp(Floats v, Floats low, Floats high) { return vminq_f32(vmaxq_f32(v, low), high); }
   static Floats at_least(Floats v, Floats low) { return vmaxq_f32(v, low); }
   static Floats where_less(Floats a, Floats b, Floats yes, Floats no) { return vbslq_f32(vcltq_f32(a, b), yes, no); }
   static Floats nearest(Floats v) { return vrndnq_f32(v); }
-  // v 2^n of an integer n in [-252, 254]: the first product is exact.
+  // v * 2^n for an integer n in [-252, 254], in two products, the first of which is exact.
   static Floats scale(Floats v, Floats n) {
     const Ints whole = vcvtq_s32_f32(n), half = vshrq_n_s32(whole, 1);
     return multiply(multiply(v, power(half)), power(subtract(whole, half)));
   }
   static Floats power(Ints n) { return vreinterpretq_f32_s32(vshlq_n_s32(add(n, all(127)), 23)); }
-  // sums + the four bytes of each column.
+  // Adds the four bytes of each column to its sum.
   static Ints add_fours(Ints sums, const std::int8_t* p) { return vpadalq_s16(sums, vpaddlq_s8(vld1q_s8(p))); }
-  // Sixteen bytes of each of four rows, column by column.
+  // Interleaves sixteen bytes of each of four rows, column by column.
   static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
     const uint8x16_t top = vdupq_n_u8(flip);
     const uint8x16x4_t four{{veorq_u8(vld1q_u8(rows[0]), top), veorq_u8(vld1q_u8(rows[1]), top),
@@ -136,7 +141,7 @@ struct neon {
   static Table table(const std::uint8_t* p) {
     return {{vld1q_u8_x4(p), vld1q_u8_x4(p + 64), vld1q_u8_x4(p + 128), vld1q_u8_x4(p + 192)}};
   }
-  // An index outside a quarter leaves what is there.
+  // TBX keeps a byte whose index is outside its quarter of the table.
   static void look_up(const Table& table, const std::uint8_t* x, std::uint8_t* y) {
     const uint8x16_t i = vld1q_u8(x);
     uint8x16_t found = vqtbl4q_u8(table.quarters[0], i);
@@ -145,8 +150,8 @@ struct neon {
     vst1q_u8(y, vqtbx4q_u8(found, table.quarters[3], vsubq_u8(i, vdupq_n_u8(192))));
   }
 
-  // Products: eight of s8 by s8 in 16 bits, which hold even -128 * -128; pairs of them are added to 32 bits. So a
-  // register has two sums of each of two columns.
+  // Products: SMULL, then SADALP adds pairs to 32 bits, so that a register holds two partial sums of each of two
+  // columns.
   static constexpr int kTilePanels = 1, kVectorPanels = 1;
   static constexpr int tile_rows(int) { return 3; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 8;

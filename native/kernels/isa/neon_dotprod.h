@@ -1,9 +1,12 @@
 // NEON with SDOT.
 //
-//   SDOT           s32 += four s8 * s8, without saturation
+// Latency / reciprocal throughput in cycles: LLVM's models of Neoverse N2 and V1, which follow Arm's Software
+// Optimization Guides; the model of N1 has no entry of its own for SDOT.
 //
-// Latency and throughput: Arm Neoverse N1 and Neoverse V1 Software Optimization Guides, "ASIMD dot product". The
-// accumulator wraps; signedness is as in neon.h.
+//   instruction    what it does                                        N1    N2         V1
+//   SDOT           s32 += four s8 * s8, without saturation             -     3 / 0.5    3 / 0.25
+//
+// One SDOT passes its accumulator on to the next after 1 cycle. The accumulator wraps; signedness is as in neon.h.
 #pragma once
 
 #include "kernels/isa/neon.h"
@@ -15,7 +18,7 @@ struct neon_dotprod : neon {
   static constexpr char kName[] = "neon_dotprod";
   static constexpr CpuFeatures kFeatures = kDotProd;
 
-  // Products: SDOT adds four of s8 by s8 to 32 bits. Six rows by one panel are 24 of the 32 registers.
+  // Products: SDOT. A tile of six rows and one panel takes 24 of the 32 registers.
   static constexpr int kVectorPanels = 2, kPanelRegisters = 4;
   static constexpr int tile_rows(int panels) { return panels == 1 ? 6 : 1; }
   using RhsRegister = int8x16_t;

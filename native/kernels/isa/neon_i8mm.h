@@ -1,10 +1,14 @@
-// NEON with SMMLA: products of two rows of eight by two columns of eight.
+// NEON with SMMLA, which multiplies two rows of eight by two columns of eight.
 //
-//   SMMLA          a 2 x 2 block of s32 += (2 x 8) s8 * (8 x 2) s8, without saturation
-//   ZIP1 ZIP2      32-bit lanes of two registers interleaved
+// Latency / reciprocal throughput in cycles: LLVM's models of Neoverse N2 and V1, which follow Arm's Software
+// Optimization Guides; Neoverse N1 has no SMMLA.
 //
-// Latency and throughput: Arm Neoverse V1 Software Optimization Guide, "ASIMD matrix multiply-accumulate"; Neoverse N1
-// has no SMMLA. The accumulator wraps; signedness is as in neon.h.
+//   instruction    what it does                                        N2         V1
+//   SMMLA          2 x 2 block of s32 += (2 x 8) s8 * (8 x 2) s8,      3 / 0.5    3 / 0.25
+//                  without saturation
+//   ZIP1 ZIP2      32-bit lanes of two registers interleaved           2 / 0.5    2 / 0.25
+//
+// One SMMLA passes its accumulator on to the next after 1 cycle. The accumulator wraps; signedness is as in neon.h.
 #pragma once
 
 #include "kernels/isa/neon.h"
@@ -16,8 +20,8 @@ struct neon_i8mm : neon {
   static constexpr char kName[] = "neon_i8mm";
   static constexpr CpuFeatures kFeatures = kI8mm;
 
-  // Products: a register of b is eight k of two columns, zipped from two groups; one of a, eight k of two rows; their
-  // sums lie row by row.
+  // Products: a register of the rhs holds eight k of two columns, zipped from two groups; one of the lhs, eight k of
+  // two rows; an accumulator, the 2 x 2 sums row by row.
   static constexpr int kRowStep = 2, kDepth = 8;
   static constexpr int tile_rows(int) { return 6; }
   using RhsRegister = int8x16_t;

@@ -1,5 +1,5 @@
-// Plain C++: the readable reference, and the fallback where no other instruction set runs. It stands on no particular
-// instructions; products of u8 and s8 are added in int32, which wraps (-fwrapv).
+// Plain C++: the readable reference, and the fallback where no other instruction set is available. It relies on no
+// particular instructions; products of u8 and s8 are added in int32, which wraps (-fwrapv).
 #pragma once
 
 #include <bit>
@@ -36,7 +36,7 @@ struct scalar {
   static Ints multiply(Ints a, Ints b) { return a * b; }
   static Ints bit_and(Ints a, Ints b) { return a & b; }
   static Ints shift_right(Ints v, int bits) { return v >> bits; }
-  // Without signs.
+  // Unsigned.
   static Ints smaller(Ints a, Ints b) { return static_cast<std::uint32_t>(a) < static_cast<std::uint32_t>(b) ? a : b; }
   static bool any_below(Ints v, Ints bound) {
     return static_cast<std::uint32_t>(v) < static_cast<std::uint32_t>(bound);
@@ -48,7 +48,7 @@ struct scalar {
     return std::bit_cast<float>(std::bit_cast<std::uint32_t>(a) | std::bit_cast<std::uint32_t>(b));
   }
 
-  // Of NaN and a bound, the bound.
+  // If v is NaN, the result is the bound.
   static Floats min(Floats v, Floats bound) { return v < bound ? v : bound; }
   static Floats max(Floats v, Floats bound) { return v > bound ? v : bound; }
 
@@ -57,28 +57,28 @@ struct scalar {
   static Ints round(Floats v) { return static_cast<std::int32_t>(__builtin_rintf(v)); }
 
   static Floats absolute(Floats v) { return __builtin_fabsf(v); }
-  // Rounded twice; for what is checked or exact anyway.
+  // Rounded twice; used only where the result is exact or checked afterwards.
   static Floats multiply_add(Floats a, Floats b, Floats c) { return add(multiply(a, b), c); }
   static bool any_at_least(Floats v, Floats bound) { return v >= bound; }
   static float total(Floats v) { return v; }
   static float largest(Floats v) { return v; }
   static Floats divide(Floats a, Floats b) { return a / b; }
   static Floats square_root(Floats v) { return __builtin_sqrtf(v); }
-  // NaN stays.
+  // Propagates NaN.
   static Floats clamp(Floats v, Floats low, Floats high) { return v < low ? low : v > high ? high : v; }
   static Floats at_least(Floats v, Floats low) { return v < low ? low : v; }
   static Floats where_less(Floats a, Floats b, Floats yes, Floats no) { return a < b ? yes : no; }
   // Half to even.
   static Floats nearest(Floats v) { return __builtin_rintf(v); }
-  // v 2^n of an integer n in [-252, 254]: the first product is exact.
+  // v * 2^n for an integer n in [-252, 254], in two products, the first of which is exact.
   static Floats scale(Floats v, Floats n) {
     const auto whole = n == n ? static_cast<std::int32_t>(n) : 0, half = whole >> 1;
     return v * power(half) * power(whole - half);
   }
   static Floats power(std::int32_t n) { return std::bit_cast<float>((n + 127) << 23); }
-  // sums + the four bytes of each of sixteen columns.
+  // Adds the four bytes of a column to its sum.
   static Ints add_fours(Ints sums, const std::int8_t* p) { return sums + p[0] + p[1] + p[2] + p[3]; }
-  // Sixteen bytes of each of four rows, column by column.
+  // Interleaves sixteen bytes of each of four rows, column by column.
   static void interleave_rows(const std::uint8_t* const (&rows)[4], std::uint8_t flip, std::int8_t* p) {
     for (std::size_t i = 0; i < 4 * kBlock; ++i) p[i] = static_cast<std::int8_t>(rows[i % 4][i / 4] ^ flip);
   }
@@ -90,7 +90,7 @@ struct scalar {
 
   static constexpr std::size_t kTableBytes = 1;
 
-  // Products: one sum a register.
+  // Products: each accumulator is one sum.
   static constexpr int kTilePanels = 1, kVectorPanels = 1;
   static constexpr int tile_rows(int) { return 4; }
   static constexpr int kRowStep = 1, kDepth = 4, kParts = 1, kPanelRegisters = 16;
