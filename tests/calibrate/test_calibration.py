@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.helpers.calibration import SAMPLES, calibrated, inputs, left, prepared
+from tests.helpers.calibration import SAMPLES, calibrated, inputs, prepared, serialized
 from tests.helpers.models import conv_relu
 
 from octavo.calibrate import Calibration
@@ -24,28 +24,28 @@ X = inputs(MODEL)["x"]
 def test_parts_in_any_order_merge_into_the_sketches_of_one_pass(order, cuts, choice):
     parts = [calibrated(MODEL, X[rows]) for rows in np.split(np.array(order), sorted(cuts))]
     while len(parts) > 1:
-        one, two = (parts.pop(choice.randrange(len(parts))) for _ in range(2))
-        parts.append(one.merge(two))
-    whole = calibrated(MODEL, X)
-    assert left(parts[0])[0] == left(whole)[0]
-    assert sorted(parts[0].sample_hashes) == sorted(whole.sample_hashes)
+        first, second = (parts.pop(choice.randrange(len(parts))) for _ in range(2))
+        parts.append(first.merge(second))
+    expected = calibrated(MODEL, X)
+    assert serialized(parts[0])[0] == serialized(expected)[0]
+    assert sorted(parts[0].sample_hashes) == sorted(expected.sample_hashes)
     assert parts[0].samples == SAMPLES
 
 
 def test_merging_adds_times_and_does_not_change_the_parts() -> None:
-    one, two = calibrated(MODEL, X[:10]), calibrated(MODEL, X[10:])
-    one.seconds, two.seconds = 1.5, 2.25
-    before = left(one), left(two)
-    merged = one.merge(two)
+    first, second = calibrated(MODEL, X[:10]), calibrated(MODEL, X[10:])
+    first.seconds, second.seconds = 1.5, 2.25
+    before = serialized(first), serialized(second)
+    merged = first.merge(second)
     assert merged.seconds == 3.75
-    assert merged.sample_hashes == one.sample_hashes + two.sample_hashes
-    assert (left(one), left(two)) == before
+    assert merged.sample_hashes == first.sample_hashes + second.sample_hashes
+    assert (serialized(first), serialized(second)) == before
 
 
 def test_samples_have_equal_hashes_only_if_they_are_equal() -> None:
-    found = calibrated(MODEL, np.concatenate([X, X[3:5]])).sample_hashes
-    assert found[SAMPLES:] == found[3:5]
-    assert len(set(found)) == SAMPLES
+    hashes = calibrated(MODEL, np.concatenate([X, X[3:5]])).sample_hashes
+    assert hashes[SAMPLES:] == hashes[3:5]
+    assert len(set(hashes)) == SAMPLES
 
 
 def test_calibrations_of_different_tensors_are_not_merged() -> None:

@@ -22,11 +22,11 @@ from octavo.calibrate.checkpoint import PassState, read_checkpoint, remove_check
 from octavo.errors import OptionError
 
 OBSERVERS = {"x": sketch_of(np.float32([1, -2, 0.5])), "/层/y 1": sketch_of(np.float32([3]))}
-STATE = PassState([b"12345678", b"abcdefgh"], {name: each.to_bytes() for name, each in OBSERVERS.items()}, 1.25)
+STATE = PassState([b"12345678", b"abcdefgh"], {name: sketch.to_bytes() for name, sketch in OBSERVERS.items()}, 1.25)
 KEY = "key"
 
 
-def written(path: Path) -> bytes:
+def checkpoint_bytes(path: Path) -> bytes:
     write_checkpoint(path, KEY, OBSERVERS, STATE)
     return path.read_bytes()
 
@@ -37,8 +37,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return written(tmp_path_factory.mktemp("good") / "state")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return checkpoint_bytes(tmp_path_factory.mktemp("good") / "state")
 
 
 @given(
@@ -48,8 +48,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     st.text(),
 )
 def test_round_trip(hashes, values, seconds, key):
-    observers = {name: sketch_of(np.array(each, np.float32)) for name, each in values.items()}
-    state = PassState(hashes, {name: each.to_bytes() for name, each in observers.items()}, seconds)
+    observers = {name: sketch_of(np.array(observer, np.float32)) for name, observer in values.items()}
+    state = PassState(hashes, {name: observer.to_bytes() for name, observer in observers.items()}, seconds)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state"
         write_checkpoint(path, key, observers, state)
@@ -59,18 +59,18 @@ def test_round_trip(hashes, values, seconds, key):
 
 
 @given(st.data())
-def test_a_flipped_bit_is_harmless_or_detected(good, data):
-    damaged = bytearray(good)
-    damaged[data.draw(st.integers(0, len(good) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+def test_a_flipped_bit_is_harmless_or_detected(valid, data):
+    damaged = bytearray(valid)
+    damaged[data.draw(st.integers(0, len(valid) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     assert read(bytes(damaged)) in (STATE, PassState())
 
 
 @given(st.data())
-def test_a_truncated_checkpoint_is_ignored(good, data):
-    cut = data.draw(st.integers(0, len(good) - 1))
-    assert read(good[:cut]) == PassState()
-    zeroed = good[:cut] + bytes(len(good) - cut)
-    assert zeroed == good or read(zeroed) == PassState()
+def test_a_truncated_checkpoint_is_ignored(valid, data):
+    cut = data.draw(st.integers(0, len(valid) - 1))
+    assert read(valid[:cut]) == PassState()
+    zeroed = valid[:cut] + bytes(len(valid) - cut)
+    assert zeroed == valid or read(zeroed) == PassState()
 
 
 @given(st.binary(max_size=500))
@@ -158,7 +158,7 @@ def test_an_unwritable_path_is_named_in_one_sentence(place: str, tmp_path: Path)
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     with pytest.raises(OptionError, match=rf"^checkpoint \S+{place} cannot be written \([^)]+\); choose another path$"):
-        written(tmp_path / place)
+        checkpoint_bytes(tmp_path / place)
     assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
@@ -169,7 +169,7 @@ def test_an_unwritable_path_is_named_in_one_sentence(place: str, tmp_path: Path)
 def test_a_write_that_fails_leaves_the_last_checkpoint(
     error: BaseException, raised: type[BaseException], path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = written(path)
+    before = checkpoint_bytes(path)
 
     def fail(_: int) -> None:
         raise error
@@ -183,5 +183,5 @@ def test_a_write_that_fails_leaves_the_last_checkpoint(
 
 def test_it_is_written_with_an_unset_clock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    written(path)
+    checkpoint_bytes(path)
     assert read_checkpoint(path, KEY) == STATE

@@ -85,9 +85,9 @@ class TestValues:
         model = negated(["N", "M"], ir.DataType.from_numpy(np.dtype(kind)))
         expected = RangeSketch()
         collect(expected, -array, 3)
-        found = observed(model, array)
-        assert found.to_bytes() == expected.to_bytes()
-        assert found.inf_count == (kind is np.float64)
+        sketch = observed(model, array)
+        assert sketch.to_bytes() == expected.to_bytes()
+        assert sketch.inf_count == (kind is np.float64)
 
     def test_scalars_and_tensors_of_no_sample(self) -> None:
         nodes = [node("ReduceSum", ["x"], "s", keepdims=0), node("Mul", ["x", "s"], "y")]
@@ -108,15 +108,15 @@ class TestValues:
     def test_all_tensors_of_a_model_are_observed_as_when_they_are_outputs(self, name: str) -> None:
         model = prepared(PATTERNS[name]())
         batch, names = Batch(inputs(model, 8), {}, 0), floats(model)
-        left = []
+        serialized_sketches = []
         for kind in (GraphObservation, OutputObservation):
             observation: Observation = kind(model, names, 1)
-            found = {each: RangeSketch() for each in names}
-            observation.start(found)
+            sketches = {tensor: RangeSketch() for tensor in names}
+            observation.start(sketches)
             observation.observe(batch)
             observation.settle()
-            left.append({each: sketch.to_bytes() for each, sketch in found.items()})
-        assert left[0] == left[1]
+            serialized_sketches.append({tensor: sketch.to_bytes() for tensor, sketch in sketches.items()})
+        assert serialized_sketches[0] == serialized_sketches[1]
 
 
 class TestStart:

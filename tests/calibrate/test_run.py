@@ -28,10 +28,10 @@ from tests.helpers.calibration import (
     calibrated,
     floats,
     inputs,
-    left,
-    plain,
     prepared,
+    reference_values,
     rewritten,
+    serialized,
     time_first,
     tokens,
     unary,
@@ -82,11 +82,11 @@ class TestValues:
         model = prepared(PATTERNS[name]())
         feeds = inputs(model)
         fixed = isinstance(model.graph.inputs[0].shape[0], int)
-        values = plain(model, feeds, 1 if fixed else SAMPLES)
-        found = calibrated(model, feeds).observers
-        assert set(found) == set(values)
+        values = reference_values(model, feeds, 1 if fixed else SAMPLES)
+        observers = calibrated(model, feeds).observers
+        assert set(observers) == set(values)
         for tensor, array in values.items():
-            sketch = found[tensor]
+            sketch = observers[tensor]
             assert (sketch.min, sketch.max, sketch.count) == (array.min(), array.max(), array.size), tensor
             assert (sketch.nan_count, sketch.inf_count) == (0, 0)
             if array[0].size <= HISTOGRAM_VALUES:
@@ -95,10 +95,14 @@ class TestValues:
     def test_large_tensors_have_exact_bounds_and_a_subsampled_histogram(self) -> None:
         model = prepared(build([node("Relu", ["x"], "y")], {"x": ["N", 3, 40, 40]}, {"y": ["N", 3, 40, 40]}))
         x = inputs(model, 6)["x"]
-        found = calibrated(model, x, batch_size=4).observers
+        observers = calibrated(model, x, batch_size=4).observers
         for name, values in (("x", x), ("y", np.maximum(x, 0))):
-            assert (found[name].min, found[name].max, found[name].count) == (values.min(), values.max(), values.size)
-            low, high, counts = found[name].histogram()
+            assert (observers[name].min, observers[name].max, observers[name].count) == (
+                values.min(),
+                values.max(),
+                values.size,
+            )
+            low, high, counts = observers[name].histogram()
             assert 2 * HISTOGRAM_VALUES < counts.sum() <= 6 * HISTOGRAM_VALUES
             middle = np.interp(0.75, np.cumsum(counts) / counts.sum(), (low + high) / 2)
             assert abs(middle - np.quantile(values, 0.75)) < 0.1
@@ -106,12 +110,12 @@ class TestValues:
     def test_padding_to_a_fixed_batch_is_not_counted(self) -> None:
         model = prepared(build([node("Neg", ["x"], "y")], {"x": [4, 5]}, {"y": [4, 5]}))
         x = np.arange(50, dtype=np.float32).reshape(10, 5)
-        found = calibrated(model, x)
-        assert left(found)[0] == {"x": sketch_of(x).to_bytes(), "y": sketch_of(-x).to_bytes()}
-        assert found.samples == 10
+        calibration = calibrated(model, x)
+        assert serialized(calibration)[0] == {"x": sketch_of(x).to_bytes(), "y": sketch_of(-x).to_bytes()}
+        assert calibration.samples == 10
 
     def test_inputs_alone_need_no_run_of_the_model(self, counter: Counter) -> None:
-        assert left(calibrated(MODEL, X, ["x"]))[0] == {"x": sketch_of(X).to_bytes()}
+        assert serialized(calibrated(MODEL, X, ["x"]))[0] == {"x": sketch_of(X).to_bytes()}
         assert counter.samples == 0
 
     @pytest.mark.parametrize("values", [0.0, -0.0, 3.7, -1e-45, 3.4e38])
@@ -122,19 +126,19 @@ class TestValues:
     def test_one_huge_sample_among_many_is_a_bound(self) -> None:
         x = np.random.default_rng(0).normal(size=(99, 24)).astype(np.float32)
         x[57] *= 1e30
-        found = calibrated(unary("Neg"), x, batch_size=10).observers
-        assert (found["x"].min, found["x"].max) == (x.min(), x.max())
-        assert (found["t1"].min, found["t1"].max) == (-x.max(), -x.min())
+        observers = calibrated(unary("Neg"), x, batch_size=10).observers
+        assert (observers["x"].min, observers["x"].max) == (x.min(), x.max())
+        assert (observers["t1"].min, observers["t1"].max) == (-x.max(), -x.min())
 
     def test_non_finite_values_are_counted_and_excluded(self) -> None:
         x = np.random.default_rng(0).normal(size=(30, 24)).astype(np.float32)
         x[:, :3] = 0
-        found = calibrated(unary("Log"), x, batch_size=7).observers["t1"]
+        sketch = calibrated(unary("Log"), x, batch_size=7).observers["t1"]
         with np.errstate(all="ignore"):
-            logs = plain(unary("Log"), {"x": x}, 30)["t1"]
+            logs = reference_values(unary("Log"), {"x": x}, 30)["t1"]
         finite = logs[np.isfinite(logs)]
-        assert (found.nan_count, found.inf_count, found.count) == ((x < 0).sum(), 90, 720)
-        assert (found.min, found.max) == (finite.min(), finite.max())
+        assert (sketch.nan_count, sketch.inf_count, sketch.count) == ((x < 0).sum(), 90, 720)
+        assert (sketch.min, sketch.max) == (finite.min(), finite.max())
 
 
 class TestResult:
@@ -146,9 +150,9 @@ class TestResult:
         x = np.random.default_rng(0).uniform(0.5, 9, (20, 8)).astype(np.float32)
         x[3, 2], x[4, 5], x[5, 5] = 0, -1, -2
         result = jobs.quantized(model, {"x": x}, "octavo", estimator="minmax")
-        (warning,) = [each for each in result.warnings if "'l'" in each]
+        (warning,) = [text for text in result.warnings if "'l'" in text]
         assert "NaN or infinite for 3 of 160 values in the float model; they were left out of its range" in warning
-        scale = next(each.inputs[0].scale[0] for each in result.layers if each.name == "gemm_y")
+        scale = next(layer.inputs[0].scale[0] for layer in result.layers if layer.name == "gemm_y")
         logs = np.log(x[x > 0])
         assert scale == pytest.approx((logs.max() - logs.min()) / 255, rel=1e-6)
 
@@ -156,7 +160,13 @@ class TestResult:
     @pytest.mark.parametrize("estimator", ["minmax", "mse", "entropy", "percentile"])
     def test_every_scale_is_valid_for_any_samples(self, x: np.ndarray, estimator: str) -> None:
         result = jobs.quantized(calibration={"x": x.astype(np.float32)}, estimator=estimator)
-        scales = [s for layer in result.layers for each in (layer.output, *layer.inputs) if each for s in each.scale]
+        scales = [
+            scale
+            for layer in result.layers
+            for tensor in (layer.output, *layer.inputs)
+            if tensor
+            for scale in tensor.scale
+        ]
         assert bool(np.isfinite(scales).all())
         assert min(scales) >= np.finfo(np.float32).tiny
 
@@ -167,33 +177,35 @@ class TestBatches:
     def test_any_batch_size_gives_the_same_bytes(self, make: Callable[[], onnx.ModelProto], size: int | None) -> None:
         model = prepared(make())
         feeds = inputs(model, T=50)
-        assert left(calibrated(model, feeds, batch_size=size)) == left(calibrated(model, feeds, batch_size=SAMPLES))
+        assert serialized(calibrated(model, feeds, batch_size=size)) == serialized(
+            calibrated(model, feeds, batch_size=SAMPLES)
+        )
 
     @settings(max_examples=20)
     @given(st.sets(st.integers(1, SAMPLES - 1)), st.booleans())
     def test_the_batches_of_an_iterable_give_the_same_bytes_as_the_array(self, cuts, named):
         parts = np.split(X, sorted(cuts))
         items = [{"x": part} for part in parts] if named else [part[0] if len(part) == 1 else part for part in parts]
-        assert left(calibrated(MODEL, items)) == left(calibrated(MODEL, X))
+        assert serialized(calibrated(MODEL, items)) == serialized(calibrated(MODEL, X))
 
     def test_sequences_of_differing_length(self) -> None:
         model, rng = prepared(tokens()), np.random.default_rng(0)
         items = [rng.normal(size=(n, t, 64)).astype(np.float32) for n, t in ((2, 5), (1, 9), (3, 40), (1, 1), (4, 16))]
-        found = calibrated(model, [{"x": item} for item in items])
-        parts = [plain(model, {"x": item}, len(item)) for item in items]
+        calibration = calibrated(model, [{"x": item} for item in items])
+        parts = [reference_values(model, {"x": item}, len(item)) for item in items]
         for name in floats(model):
             values = np.concatenate([part[name].reshape(-1) for part in parts])
-            sketch = found.observers[name]
+            sketch = calibration.observers[name]
             assert (sketch.min, sketch.max, sketch.count) == (values.min(), values.max(), values.size)
-        alone = [{"x": row[None]} for item in items for row in item]
-        assert left(found) == left(calibrated(model, alone))
-        assert found.samples == 11
+        individual = [{"x": row[None]} for item in items for row in item]
+        assert serialized(calibration) == serialized(calibrated(model, individual))
+        assert calibration.samples == 11
 
     def test_threads_do_not_change_the_bytes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(MODULE, "_BATCH_BYTES", 1)
-        expected = left(calibrated(MODEL, X, threads=1))
+        expected = serialized(calibrated(MODEL, X, threads=1))
         for threads in (2, 3, 9):
-            assert left(calibrated(MODEL, X, threads=threads)) == expected
+            assert serialized(calibrated(MODEL, X, threads=threads)) == expected
 
 
 def rows(fail_after: int | None = None) -> Iterator[np.ndarray]:
@@ -229,7 +241,7 @@ class TestResume:
     def test_a_stopped_pass_resumes_and_ends_with_the_same_bytes(
         self, how: str, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        whole = left(calibrated(MODEL, X))
+        expected = serialized(calibrated(MODEL, X))
         kind = KeyboardInterrupt if "Ctrl-C" in how else RuntimeError
         source = rows(fail_after=20) if how == "source fails" else X
         progress = Stopping(20, kind()) if how in ("progress fails", "Ctrl-C") else Silent()
@@ -242,34 +254,34 @@ class TestResume:
         assert path.exists()
         monkeypatch.setattr(Session, "run", counter.patch())
         source = rows() if how == "source fails" else X
-        assert left(calibrated(MODEL, source, checkpoint=path, batch_size=BATCH)) == whole
+        assert serialized(calibrated(MODEL, source, checkpoint=path, batch_size=BATCH)) == expected
         assert counter.samples == SAMPLES - 20
         assert os.listdir(path.parent) == []
 
     @pytest.mark.parametrize("kind", [RangeSketch, MovingAverage, FbgemmHistogram])
     def test_a_pass_may_be_stopped_several_times(self, kind: type, path: Path, counter: Counter) -> None:
-        whole = left(calibrated(MODEL, X, observer=kind, batch_size=BATCH))
+        expected = serialized(calibrated(MODEL, X, observer=kind, batch_size=BATCH))
         counter.samples = 0
         for after in (4, 4, 12, 28, SAMPLES):
             stopped(path, after, observer=kind)
-        assert left(calibrated(MODEL, X, observer=kind, batch_size=BATCH, checkpoint=path)) == whole
+        assert serialized(calibrated(MODEL, X, observer=kind, batch_size=BATCH, checkpoint=path)) == expected
         assert counter.samples == SAMPLES
 
     def test_the_file_on_disk_is_a_valid_checkpoint_at_any_time(self, path: Path, often: None, tmp_path: Path) -> None:
-        whole = left(calibrated(MODEL, X))
-        seen: list[Path] = []
+        expected = serialized(calibrated(MODEL, X))
+        copies: list[Path] = []
 
         class Copying(Silent):
             def advance(self, steps: int = 1) -> None:
-                seen.append(tmp_path / f"copy{len(seen)}")
+                copies.append(tmp_path / f"copy{len(copies)}")
                 if path.exists():
-                    shutil.copy(path, seen[-1])
+                    shutil.copy(path, copies[-1])
 
         calibrated(MODEL, X, checkpoint=path, progress=Copying(), batch_size=BATCH)
-        assert len(seen) == SAMPLES // BATCH
-        assert sum(copy.exists() for copy in seen) == len(seen) - 1
-        for copy in seen:
-            assert left(calibrated(MODEL, X, checkpoint=copy, batch_size=BATCH)) == whole
+        assert len(copies) == SAMPLES // BATCH
+        assert sum(copy.exists() for copy in copies) == len(copies) - 1
+        for copy in copies:
+            assert serialized(calibrated(MODEL, X, checkpoint=copy, batch_size=BATCH)) == expected
 
     def test_ctrl_c_at_any_line_loses_no_value_and_counts_none_twice(
         self, path: Path, often: None, monkeypatch: pytest.MonkeyPatch
@@ -277,17 +289,17 @@ class TestResume:
         monkeypatch.setattr(os, "fsync", lambda _: None)
         model = unary("Neg", shape=("N", 1500))
         x = inputs(model, 5)["x"][:, ::-1]
-        whole = left(calibrated(model, x))
+        expected = serialized(calibrated(model, x))
 
         def attempt() -> Any:
-            return left(calibrated(model, x, batch_size=2, checkpoint=path))
+            return serialized(calibrated(model, x, batch_size=2, checkpoint=path))
 
         total = lines_of(attempt)
         assert total > 250
         for line in range(1, total, max(total // 150, 1)):
             with pytest.raises(KeyboardInterrupt):
                 lines_of(attempt, line)
-            assert attempt() == whole, line
+            assert attempt() == expected, line
             assert not path.exists()
 
     def test_the_time_of_all_parts_is_counted(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -308,20 +320,20 @@ class TestResume:
 
     def test_progress_includes_the_samples_of_the_checkpoint(self, path: Path) -> None:
         stopped(path)
-        told: list[object] = []
+        events: list[object] = []
 
-        class Told(Silent):
+        class Recorder(Silent):
             def start(self, stage: str, total: int | None = None) -> None:
-                told.append((stage, total))
+                events.append((stage, total))
 
             def advance(self, steps: int = 1) -> None:
-                told.append(steps)
+                events.append(steps)
 
             def done(self) -> None:
-                told.append("done")
+                events.append("done")
 
-        calibrated(MODEL, X, checkpoint=path, progress=Told(), batch_size=BATCH)
-        assert told == [("calibrate", SAMPLES), *[BATCH] * (SAMPLES // BATCH), "done"]
+        calibrated(MODEL, X, checkpoint=path, progress=Recorder(), batch_size=BATCH)
+        assert events == [("calibrate", SAMPLES), *[BATCH] * (SAMPLES // BATCH), "done"]
 
 
 def lines_of(attempt: Callable[[], object], stop_at: int = -1) -> int:
@@ -403,11 +415,11 @@ class TestOtherPasses:
     def test_a_checkpoint_of_another_pass_is_ignored(self, change: str, path: Path, counter: Counter) -> None:
         before, after = CHANGES[change]
         stopped(path, **{"source": inputs(before.get("model", MODEL))["x"], **before})
-        wanted = {"model": MODEL, "source": inputs(after.get("model", MODEL))["x"], "batch_size": BATCH, **after}
-        fresh = left(calibrated(**wanted))
+        arguments = {"model": MODEL, "source": inputs(after.get("model", MODEL))["x"], "batch_size": BATCH, **after}
+        expected = serialized(calibrated(**arguments))
         counter.samples = 0
-        assert left(calibrated(**wanted, checkpoint=path)) == fresh
-        assert counter.samples == len(wanted["source"])
+        assert serialized(calibrated(**arguments, checkpoint=path)) == expected
+        assert counter.samples == len(arguments["source"])
         assert not path.exists()
 
     @pytest.mark.parametrize(
@@ -421,15 +433,17 @@ class TestOtherPasses:
         ids=["one sample changed", "another order", "fewer than were seen", "batches across the place"],
     )
     def test_an_iterable_with_changed_samples_is_refused(self, source: list[Any], path: Path) -> None:
-        kept = stopped(path, source=list(X))
+        content = stopped(path, source=list(X))
         with pytest.raises(DataError, match=f"^the data changed since {path} was written; delete that file$"):
             calibrated(MODEL, source, checkpoint=path, batch_size=BATCH)
-        assert path.read_bytes() == kept
+        assert path.read_bytes() == content
 
     def test_an_iterable_with_appended_samples_is_resumed(self, path: Path, counter: Counter) -> None:
         stopped(path, source=list(X[:30]))
         counter.samples = 0
-        assert left(calibrated(MODEL, list(X), checkpoint=path, batch_size=BATCH)) == left(calibrated(MODEL, X))
+        assert serialized(calibrated(MODEL, list(X), checkpoint=path, batch_size=BATCH)) == serialized(
+            calibrated(MODEL, X)
+        )
         assert counter.samples == SAMPLES - 20 + SAMPLES + 1
 
     @pytest.mark.parametrize(
@@ -438,14 +452,16 @@ class TestOtherPasses:
     def test_a_damaged_checkpoint_with_valid_checksums_is_ignored(self, damage: dict[str, bytes], path: Path) -> None:
         stopped(path)
         rewritten(path, **damage)
-        assert left(calibrated(MODEL, X, checkpoint=path, batch_size=BATCH)) == left(calibrated(MODEL, X))
+        assert serialized(calibrated(MODEL, X, checkpoint=path, batch_size=BATCH)) == serialized(calibrated(MODEL, X))
         assert not path.exists()
 
     def test_a_truncated_checkpoint_is_ignored(self, path: Path) -> None:
         content = stopped(path)
         for size in (0, 1, len(content) // 2, len(content) - 1):
             path.write_bytes(content[:size])
-            assert left(calibrated(MODEL, X, checkpoint=path, batch_size=BATCH)) == left(calibrated(MODEL, X))
+            assert serialized(calibrated(MODEL, X, checkpoint=path, batch_size=BATCH)) == serialized(
+                calibrated(MODEL, X)
+            )
 
 
 class TestFailures:
@@ -465,13 +481,13 @@ class TestFailures:
             calibrated(MODEL, rows(fail_after=9), checkpoint=path / "state")
 
     def test_a_folder_at_the_path_of_the_checkpoint_does_not_fail_a_completed_pass(self, tmp_path: Path) -> None:
-        assert left(calibrated(MODEL, X, checkpoint=tmp_path)) == left(calibrated(MODEL, X))
+        assert serialized(calibrated(MODEL, X, checkpoint=tmp_path)) == serialized(calibrated(MODEL, X))
 
 
 def test_samples_are_counted_without_being_identified() -> None:
     model = prepared(conv_relu())
-    known, unknown = (calibrated(model, inputs(model), identify=each) for each in (True, False))
-    assert left(unknown)[0] == left(known)[0]
-    assert unknown.samples == known.samples == SAMPLES
-    assert len(set(known.sample_hashes)) == SAMPLES
-    assert set(unknown.sample_hashes) == {b""}
+    identified, unidentified = (calibrated(model, inputs(model), identify=identify) for identify in (True, False))
+    assert serialized(unidentified)[0] == serialized(identified)[0]
+    assert unidentified.samples == identified.samples == SAMPLES
+    assert len(set(identified.sample_hashes)) == SAMPLES
+    assert set(unidentified.sample_hashes) == {b""}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.calibration import inputs, plain, prepared
+from tests.helpers.calibration import inputs, prepared, reference_values
 from tests.helpers.distributions import sketch_of
 from tests.helpers.models import Arrays, conv_relu
 
@@ -44,8 +44,8 @@ def test_every_batch_is_observed_once(kind: type, count: int, size: int) -> None
         for batch in batches(size):
             workers.observe(batch)
         workers.wait()
-    expected = plain(MODEL, {"x": X}, len(X))
-    assert {name: each.to_bytes() for name, each in observers.items()} == {
+    expected = reference_values(MODEL, {"x": X}, len(X))
+    assert {name: sketch.to_bytes() for name, sketch in observers.items()} == {
         name: sketch_of(expected[name]).to_bytes() for name in TENSORS
     }
 
@@ -103,18 +103,18 @@ def test_one_batch_is_queued_and_no_more() -> None:
 
 @pytest.mark.parametrize("kind", [GraphObservation, OutputObservation])
 def test_a_failure_is_raised_by_a_later_batch_or_by_waiting(kind: type) -> None:
-    wrong = Batch({"x": X[:2, :1]}, {}, 0)
-    good = batches(4)[0]
+    invalid = Batch({"x": X[:2, :1]}, {}, 0)
+    valid = batches(4)[0]
 
-    def more(workers: BatchWorkers) -> None:
-        workers.observe(good)
-        workers.observe(good)
+    def observe_twice(workers: BatchWorkers) -> None:
+        workers.observe(valid)
+        workers.observe(valid)
 
-    for then in (BatchWorkers.wait, more):
+    for next_call in (BatchWorkers.wait, observe_twice):
         with closing(BatchWorkers(kind(MODEL, TENSORS, 1), 1)) as workers:
-            workers.observe(wrong)
+            workers.observe(invalid)
             with pytest.raises(DataError, match="could not run the model"):
-                then(workers)
+                next_call(workers)
 
 
 def test_observers_have_all_batches_after_waiting() -> None:

@@ -29,8 +29,8 @@ def model(
     op: str, data: tuple[str, tuple[int, ...]], params: QuantParams, computed: bool = False, **attributes: Any
 ) -> ir.Model:
     """One QuantizeLinear or DequantizeLinear; scale and zero point are constants, or inputs if `computed`."""
-    held = "FLOAT" if op == "QuantizeLinear" else data[0].upper()
-    inputs = [helper.make_tensor_value_info("x", getattr(TensorProto, held), data[1])]
+    dtype = "FLOAT" if op == "QuantizeLinear" else data[0].upper()
+    inputs = [helper.make_tensor_value_info("x", getattr(TensorProto, dtype), data[1])]
     scale = numpy_helper.from_array(params.scale, "s")
     zeros = params.zero_point.astype(params.grid.numpy_dtype)
     packed = helper.make_tensor("z", TYPES[params.grid.dtype], zeros.shape, zeros.reshape(-1).tolist())
@@ -47,11 +47,11 @@ def model(
     return ir.from_proto(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10))
 
 
-def run(given: ir.Model, folder: Path, *inputs: NDArray[Any]) -> NDArray[Any]:
-    (folder / "m.oct").write_bytes(compile_model(given))
-    found = octavo.load(folder / "m.oct")(*inputs)
-    assert isinstance(found, np.ndarray)
-    return found
+def run(onnx_model: ir.Model, folder: Path, *inputs: NDArray[Any]) -> NDArray[Any]:
+    (folder / "m.oct").write_bytes(compile_model(onnx_model))
+    result = octavo.load(folder / "m.oct")(*inputs)
+    assert isinstance(result, np.ndarray)
+    return result
 
 
 def case(seed: int) -> tuple[tuple[int, ...], QuantParams]:
@@ -85,10 +85,10 @@ def test_quantize_and_dequantize_on_every_granularity(
     reach = float(params.scale.max()) * (params.grid.qmax - params.grid.qmin)
     x = rng.uniform(-reach, reach, shape).astype(np.float32)
     x.reshape(-1)[: min(3, x.size)] = np.array([np.nan, np.inf, -np.inf])[: min(3, x.size)]
-    given = (params.scale, params.zero_point.astype(params.grid.numpy_dtype)) if computed else ()
-    q = run(model("QuantizeLinear", (params.grid.dtype, shape), params, computed), tmp_path, x, *given)
+    parameters = (params.scale, params.zero_point.astype(params.grid.numpy_dtype)) if computed else ()
+    q = run(model("QuantizeLinear", (params.grid.dtype, shape), params, computed), tmp_path, x, *parameters)
     np.testing.assert_array_equal(q, affine.quantize(x, params))
-    real = run(model("DequantizeLinear", (params.grid.dtype, shape), params, computed), tmp_path, q, *given)
+    real = run(model("DequantizeLinear", (params.grid.dtype, shape), params, computed), tmp_path, q, *parameters)
     np.testing.assert_array_equal(real, affine.dequantize(q, params))
 
 
@@ -98,8 +98,8 @@ def test_invalid_scales_at_run_time_give_integers_on_the_grid(scale: float, dtyp
     """Scales that are inputs cannot be validated at compile time."""
     params = QuantParams(GRIDS[dtype], np.float32(1), np.int32(3))
     x = np.array([0, 1, -1, np.nan, np.inf, -np.inf], np.float32)
-    given = (np.array(scale, np.float32), np.array(3, dtype))
-    q = run(model("QuantizeLinear", (dtype, x.shape), params, True), tmp_path, x, *given)
+    parameters = (np.array(scale, np.float32), np.array(3, dtype))
+    q = run(model("QuantizeLinear", (dtype, x.shape), params, True), tmp_path, x, *parameters)
     assert q.dtype == dtype
     np.testing.assert_array_equal(q[3], 3)
 
@@ -123,7 +123,7 @@ def test_activations_of_four_bits_stay_fused(tmp_path: Path) -> None:
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     x = np.random.default_rng(0).normal(size=500, scale=2).astype(np.float32)
     content = compile_model(ir.from_proto(proto))
-    assert [each.kind for each in read_bundle(content).operators] == ["Quantize", "Lookup", "Dequantize"]
+    assert [operator.kind for operator in read_bundle(content).operators] == ["Quantize", "Lookup", "Dequantize"]
     (tmp_path / "m.oct").write_bytes(content)
     expected = affine.fake_quantize(np.tanh(affine.fake_quantize(x, params).astype(np.float64)), params)
     np.testing.assert_array_equal(octavo.load(tmp_path / "m.oct")(x), expected)
@@ -141,14 +141,14 @@ def test_dynamic_quantization_equals_onnx_runtime(seed: int, tmp_path: Path) -> 
     graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)], outputs)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     (tmp_path / "m.oct").write_bytes(compile_model(ir.from_proto(proto)))
-    found = octavo.load(tmp_path / "m.oct").run({"x": x})
+    actual = octavo.load(tmp_path / "m.oct").run({"x": x})
     expected = Session(ir.from_proto(proto), threads=1).run({"x": x})
-    np.testing.assert_array_equal(found["z"], expected["z"])
+    np.testing.assert_array_equal(actual["z"], expected["z"])
     if seed:
-        np.testing.assert_array_equal(found["s"], expected["s"])
-        np.testing.assert_array_equal(found["y"], expected["y"])
+        np.testing.assert_array_equal(actual["s"], expected["s"])
+        np.testing.assert_array_equal(actual["y"], expected["y"])
     else:  # ONNX Runtime's scale of zeros is 1; the definition's is 1 / 255
-        np.testing.assert_array_equal(found["y"], np.zeros(x.shape))
+        np.testing.assert_array_equal(actual["y"], np.zeros(x.shape))
 
 
 def test_float8_inputs_are_refused() -> None:
@@ -207,9 +207,9 @@ def test_a_layer_between_activations_of_16_bits_equals_onnx_runtime(tmp_path: Pa
     y = helper.make_tensor_value_info("b_r", TensorProto.FLOAT, (5, 4))
     graph = helper.make_graph(nodes, "g", [x], [y], initializers)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
-    given = rng.normal(size=(5, 6)).astype(np.float32)
-    found = run(ir.from_proto(proto), tmp_path, given)
-    expected = Session(ir.from_proto(proto), threads=1).run({"x": given})["b_r"]
+    data = rng.normal(size=(5, 6)).astype(np.float32)
+    actual = run(ir.from_proto(proto), tmp_path, data)
+    expected = Session(ir.from_proto(proto), threads=1).run({"x": data})["b_r"]
     np.testing.assert_allclose(
-        found, expected, rtol=0, atol=3.1e-4
+        actual, expected, rtol=0, atol=3.1e-4
     )  # the order of float sums may change the rounding of ties

@@ -35,17 +35,17 @@ def test_float_models_agree_with_onnx_runtime(name: str, tmp_path: Path) -> None
     native, reference = opened(tmp_path, compile_model(model, batch=2)), Session(model, threads=1)
     rng = np.random.default_rng(0)
     feeds = {spec.name: rng.normal(size=spec.shape).astype(np.float32) for spec in native.inputs}
-    found, expected = native.run(feeds), reference.run(feeds)
-    assert set(found) == set(expected)
+    actual, expected = native.run(feeds), reference.run(feeds)
+    assert set(actual) == set(expected)
     for key in expected:
-        np.testing.assert_allclose(found[key], expected[key], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(actual[key], expected[key], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("op", ["Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Softmax", "ReduceMean"])
 def test_float_functions_agree_with_onnx_runtime(op: str, tmp_path: Path) -> None:
     model = Qdq()
     attributes = {"axes": [1, 2]} if op == "ReduceMean" else {"axis": 1} if op == "Softmax" else {}
-    model.result(model.node(op, [model.given("x", (2, 3, 4, 5))], "y", **attributes), "float32")
+    model.result(model.node(op, [model.input("x", (2, 3, 4, 5))], "y", **attributes), "float32")
     x = np.random.default_rng(0).normal(size=(2, 3, 4, 5), scale=3).astype(np.float32)
     expected = Session(model.proto().SerializeToString(), threads=1).run({"x": x})["y"]
     np.testing.assert_allclose(model.run(tmp_path, x), expected, rtol=1e-5, atol=1e-6)
@@ -58,11 +58,11 @@ def test_the_digits_agree_with_onnx_runtime(target: str, tmp_path: Path) -> None
     with np.load(DIGITS / "eval.npz") as file:
         images = file["image"]
     native = opened(tmp_path, compile_model(model, batch=len(images)))
-    found = native(images)
+    actual = native(images)
     expected = Session(model, threads=1).run({"image": images})["logits"]
-    assert isinstance(found, np.ndarray)
-    assert np.abs(found - expected).max() <= 0.01 * np.abs(expected).max()
-    assert (found.argmax(1) == expected.argmax(1)).mean() >= 0.999
+    assert isinstance(actual, np.ndarray)
+    assert np.abs(actual - expected).max() <= 0.01 * np.abs(expected).max()
+    assert (actual.argmax(1) == expected.argmax(1)).mean() >= 0.999
 
 
 @pytest.mark.slow
@@ -78,9 +78,9 @@ def test_real_models_agree_with_onnx_runtime(name: str, target: str, tmp_path: P
     samples = case.evaluation[spec.name][:100].astype(np.float32)
     pairs = []
     for x in samples:
-        found, expected = native(x[np.newaxis]), reference.run({spec.name: x[np.newaxis]})
-        assert isinstance(found, np.ndarray)
-        pairs.append((found, next(iter(expected.values()))))
+        actual, expected = native(x[np.newaxis]), reference.run({spec.name: x[np.newaxis]})
+        assert isinstance(actual, np.ndarray)
+        pairs.append((actual, next(iter(expected.values()))))
     largest = max(float(np.abs(expected).max()) for _, expected in pairs)
     assert max(float(np.abs(a - b).max()) for a, b in pairs) <= 0.05 * largest
     assert np.mean([a.argmax() == b.argmax() for a, b in pairs]) >= 0.97
@@ -102,26 +102,26 @@ def test_compiling_is_deterministic_and_live_buffers_do_not_overlap() -> None:
     model = octavo.quantize(DIGITS / "digits.onnx", DIGITS / "calib.npz", target="octavo").model
     content = compile_model(model)
     assert content == compile_model(model)
-    found = read_bundle(content)
+    bundle = read_bundle(content)
     spans: dict[int, tuple[int, int]] = {}
-    for number, operator in enumerate(found.operators):
+    for number, operator in enumerate(bundle.operators):
         for index in (operator.output, *operator.inputs):
-            if found.tensors[index].place is Place.ARENA:
-                first, _ = spans.get(found.tensors[index].offset, (number, number))
-                spans[found.tensors[index].offset] = (first, number)
-        result = found.tensors[operator.output]
+            if bundle.tensors[index].place is Place.ARENA:
+                first, _ = spans.get(bundle.tensors[index].offset, (number, number))
+                spans[bundle.tensors[index].offset] = (first, number)
+        result = bundle.tensors[operator.output]
         for index in operator.inputs:
-            other = found.tensors[index]
+            other = bundle.tensors[index]
             if result.place is other.place is Place.ARENA:
                 assert result.offset + result.size <= other.offset or other.offset + other.size <= result.offset
-    arena = [tensor for tensor in found.tensors if tensor.place is Place.ARENA]
-    assert all(tensor.offset % 64 == 0 and tensor.offset + tensor.size <= found.arena_bytes for tensor in arena)
-    assert found.arena_bytes < sum(tensor.size for tensor in arena)
+    arena = [tensor for tensor in bundle.tensors if tensor.place is Place.ARENA]
+    assert all(tensor.offset % 64 == 0 and tensor.offset + tensor.size <= bundle.arena_bytes for tensor in arena)
+    assert bundle.arena_bytes < sum(tensor.size for tensor in arena)
 
 
 def test_wrong_inputs_are_refused_with_one_sentence(tmp_path: Path) -> None:
     model = Qdq()
-    model.result(model.node("Relu", [model.given("x", (2, 3))], "y"), "float32")
+    model.result(model.node("Relu", [model.input("x", (2, 3))], "y"), "float32")
     native = octavo.load(model.bundle(tmp_path / "m.oct"))
     with pytest.raises(DataError, match=r"of shape \(3, 2\); the model was compiled for \(2, 3\)"):
         native(np.zeros((3, 2), np.float32))
@@ -137,12 +137,12 @@ def test_wrong_inputs_are_refused_with_one_sentence(tmp_path: Path) -> None:
 
 def test_an_output_that_is_an_input_or_a_constant_is_copied(tmp_path: Path) -> None:
     model = Qdq()
-    x = model.given("x", (2, 3))
+    x = model.input("x", (2, 3))
     model.result(model.node("Identity", [x], "y"), "float32")
     model.result(model.node("Identity", [model.node("Relu", [x], "r")], "z"), "float32")
     model.result("r", "float32")
-    given = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
-    y, z, r = octavo.load(model.bundle(tmp_path / "m.oct"))(given)
-    np.testing.assert_array_equal(y, given)
-    np.testing.assert_array_equal(z, np.maximum(given, 0))
+    values = np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
+    y, z, r = octavo.load(model.bundle(tmp_path / "m.oct"))(values)
+    np.testing.assert_array_equal(y, values)
+    np.testing.assert_array_equal(z, np.maximum(values, 0))
     np.testing.assert_array_equal(r, z)

@@ -60,7 +60,7 @@ def collected() -> dict[str, Any]:
         from onnx.backend.test.loader import load_model_tests
 
         tests = load_model_tests(kind="node")
-    return {each.name: each for each in tests if CONSTANT.keys() & {node.op_type for node in each.model.graph.node}}
+    return {test.name: test for test in tests if CONSTANT.keys() & {node.op_type for node in test.model.graph.node}}
 
 
 CASES = collected()
@@ -69,15 +69,15 @@ TAKEN = sorted(CASES.keys() - LEFT_OUT.keys())
 
 
 def first_operator(name: str) -> str:
-    found: str = CASES[name].model.graph.node[0].op_type
-    return found
+    op_type: str = CASES[name].model.graph.node[0].op_type
+    return op_type
 
 
 def array(value: Any) -> NDArray[Any]:
     """The array of a test's tensor; integers of 2 and 4 bits take one byte each, as in the runtime."""
-    found = numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
-    narrow = re.fullmatch(r"(u?)int[24]", found.dtype.name)
-    return found.astype(f"{narrow[1]}int8") if narrow else found
+    values = numpy_helper.to_array(value) if isinstance(value, onnx.TensorProto) else np.asarray(value)
+    narrow = re.fullmatch(r"(u?)int[24]", values.dtype.name)
+    return values.astype(f"{narrow[1]}int8") if narrow else values
 
 
 def bound(model: onnx.ModelProto, inputs: list[Any], constant: Iterable[int]) -> onnx.ModelProto:
@@ -96,12 +96,16 @@ def bound(model: onnx.ModelProto, inputs: list[Any], constant: Iterable[int]) ->
 
 
 def check(case: Any, constant: Iterable[int], folder: Path) -> None:
-    given = list(constant)
+    bound_indices = list(constant)
     for inputs, outputs in case.data_sets:
-        model = bound(case.model, inputs, given)
+        model = bound(case.model, inputs, bound_indices)
         (folder / "m.oct").write_bytes(compile_model(ir.from_proto(model)))
-        found = octavo.load(folder / "m.oct")(*(array(x) for i, x in enumerate(inputs) if i not in given))
-        for result, expected in zip(found if isinstance(found, tuple) else (found,), outputs, strict=True):
+        outputs_of_octavo = octavo.load(folder / "m.oct")(
+            *(array(x) for i, x in enumerate(inputs) if i not in bound_indices)
+        )
+        for result, expected in zip(
+            outputs_of_octavo if isinstance(outputs_of_octavo, tuple) else (outputs_of_octavo,), outputs, strict=True
+        ):
             reference = array(expected)
             assert (result.dtype, result.shape) == (reference.dtype, reference.shape)
             if reference.dtype.kind == "f":

@@ -40,8 +40,8 @@ def test_the_sequence_length_can_be_dynamic(encoder: tuple[ir.Model, Path], tmp_
         (tmp_path / "fixed.oct").write_bytes(compile_model(encoder[0], batch=1, dims={"L": length}))
         feeds = {spec.name: rng.integers(0, 2, (1, length)) for spec in opened.inputs}
         feeds["attention_mask"][:, 0] = 1
-        (found,), (expected,) = opened.run(feeds).values(), octavo.load(tmp_path / "fixed.oct").run(feeds).values()
-        np.testing.assert_array_equal(found, expected)
+        (actual,), (expected,) = opened.run(feeds).values(), octavo.load(tmp_path / "fixed.oct").run(feeds).values()
+        np.testing.assert_array_equal(actual, expected)
 
 
 def test_the_number_of_threads_does_not_change_the_outputs(encoder: tuple[ir.Model, Path]) -> None:
@@ -56,16 +56,16 @@ def test_it_keeps_its_metric(encoder: tuple[ir.Model, Path]) -> None:
     half = len(case.reference["labels"]) // 2
     rows = np.concatenate([np.arange(PAIRS), half + np.arange(PAIRS)])
     native, reference = octavo.load(path), Session(model, threads=1)
-    found, expected = [], []
+    actual, expected = [], []
     for row in rows:
         feeds = {name: array[row : row + 1] for name, array in case.evaluation.items()}
-        (one,), (other,) = native.run(feeds).values(), reference.run(feeds).values()
-        found.append(one)
-        expected.append(other)
+        (ours,), (theirs,) = native.run(feeds).values(), reference.run(feeds).values()
+        actual.append(ours)
+        expected.append(theirs)
     labels = {name: array[rows] for name, array in case.reference.items()}
-    metrics = [case.metric({"y": np.concatenate(each)}, labels) for each in (found, expected)]
+    metrics = [case.metric({"y": np.concatenate(outputs)}, labels) for outputs in (actual, expected)]
     assert abs(metrics[0] - metrics[1]) <= 0.5
-    cosine = [(a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(found, expected, strict=True)]
+    cosine = [(a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b) for a, b in zip(actual, expected, strict=True)]
     assert np.median(cosine) >= 0.99
 
 
@@ -76,10 +76,10 @@ def test_every_instruction_set_gives_the_same_bits(
     feeds = {name: array[:1] for name, array in real_case("minilm_sts").evaluation.items()}
     (expected,) = octavo.load(encoder[1]).run(feeds).values()
     monkeypatch.setenv("OCTAVO_ISA", isa)
-    (found,) = octavo.load(encoder[1]).run(feeds).values()
-    np.testing.assert_array_equal(found, expected)
+    (actual,) = octavo.load(encoder[1]).run(feeds).values()
+    np.testing.assert_array_equal(actual, expected)
 
 
 def test_operators_between_products_are_fused(encoder: tuple[ir.Model, Path]) -> None:
-    kinds = Counter(each.kind for each in read_bundle(encoder[1].read_bytes()).operators)
+    kinds = Counter(operator.kind for operator in read_bundle(encoder[1].read_bytes()).operators)
     assert (kinds["Attention"], kinds["MatMulFunction"], kinds["LayerNorm"], kinds["Transpose"]) == (6, 6, 13, 0)

@@ -46,12 +46,12 @@ def test_conv(kind: str, spatial: int, seed: int, isa: str, tmp_path: Path, monk
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng([seed, spatial, len(kind)])
     channels = int(rng.choice([1, 2, 3, 5, 16]))
-    group, each = {"plain": (1, channels), "grouped": (3, channels + 1), "depthwise": (channels + 1, 1)}[kind]
+    group, group_channels = {"plain": (1, channels), "grouped": (3, channels + 1), "depthwise": (channels + 1, 1)}[kind]
     out_channels = group * int(rng.choice([1, 2, 7, 17]))
     x_params, out_params = random_params(rng), random_params(rng, 0.5)
     kernel, moves = window(rng, spatial)
-    x = random_integers(rng, image(rng, group * each, spatial), x_params)
-    w, w_params = random_weights(rng, (out_channels, each, *kernel), 0)
+    x = random_integers(rng, image(rng, group * group_channels, spatial), x_params)
+    w, w_params = random_weights(rng, (out_channels, group_channels, *kernel), 0)
     bias, bias_params = random_bias(rng, out_channels, x_params, w_params)
     fused = bool(rng.integers(2)) and int(out_params.zero_point) < out_params.grid.qmax
     model = Qdq()
@@ -62,8 +62,8 @@ def test_conv(kind: str, spatial: int, seed: int, isa: str, tmp_path: Path, monk
     y = model.node("Conv", inputs, "y", group=group, kernel_shape=kernel, **moves)
     y = model.node("Relu", [y], "r") if fused else y
     model.result(model.quantized(y, out_params), out_params.grid.dtype)
-    given = (x, x_params, w, w_params, relu_grid(out_params) if fused else out_params, bias if biased else None)
-    np.testing.assert_array_equal(model.run(tmp_path, x), affine.conv(*given, group=group, **moves))
+    operands = (x, x_params, w, w_params, relu_grid(out_params) if fused else out_params, bias if biased else None)
+    np.testing.assert_array_equal(model.run(tmp_path, x), affine.conv(*operands, group=group, **moves))
 
 
 @each_isa
@@ -72,7 +72,7 @@ def test_conv(kind: str, spatial: int, seed: int, isa: str, tmp_path: Path, monk
 def test_products(op: str, seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng([seed, len(op)])
-    m, k, n = (int(each) for each in rng.choice([1, 2, 3, 7, 8, 16, 17, 31, 64, 129], 3))
+    m, k, n = (int(size) for size in rng.choice([1, 2, 3, 7, 8, 16, 17, 31, 64, 129], 3))
     leading = () if op != "MatMul" else tuple(rng.integers(1, 4, int(rng.integers(0, 3))).tolist())
     x_params, out_params = random_params(rng), random_params(rng, 0.5)
     x = random_integers(rng, (*leading, m, k), x_params)
@@ -218,7 +218,7 @@ def test_clip_of_a_narrower_grid(seed: int, tmp_path: Path) -> None:
     x = rng.normal(size=(3, 50), scale=3).astype(np.float32)
     model = Qdq()
     ends = [model.constant("low", low), model.constant("high", high)]
-    y = model.node("Clip", [model.given("x", x.shape), *ends], "y")
+    y = model.node("Clip", [model.input("x", x.shape), *ends], "y")
     model.result(model.quantized(y, params), "uint8")
     np.testing.assert_array_equal(model.run(tmp_path, x), affine.quantize(x, params))
 
@@ -245,8 +245,8 @@ def test_movers_keep_integers(seed: int, tmp_path: Path) -> None:
     order = rng.permutation(4).tolist()
     model = Qdq()
     y = model.node("Transpose", [model.source("x", x.shape, params)], "t", perm=order)
-    cut = {"starts": [1, -1], "ends": [2**31 - 1, -(2**31)], "axes": [2, 3], "steps": [2, -1]}
-    y = model.node("Slice", [y, *(model.constant(name, np.array(each)) for name, each in cut.items())], "s")
+    bounds = {"starts": [1, -1], "ends": [2**31 - 1, -(2**31)], "axes": [2, 3], "steps": [2, -1]}
+    y = model.node("Slice", [y, *(model.constant(name, np.array(values)) for name, values in bounds.items())], "s")
     pads = np.array([0, 1, 0, 2, 1, 0, 0, 1])
     y = model.node("Pad", [y, model.constant("pads", pads)], "p")
     y = model.node("Flatten", [y], "f", axis=2)
@@ -268,6 +268,6 @@ def test_quantize_and_dequantize(seed: int, isa: str, tmp_path: Path, monkeypatc
     params = random_params(rng)
     x = np.concatenate([rng.normal(size=200, scale=5), [np.inf, -np.inf, np.nan]]).astype(np.float32)
     model = Qdq()
-    q = model.quantized(model.given("x", x.shape), params)
+    q = model.quantized(model.input("x", x.shape), params)
     model.result(model.dequantized(q, params), "float32")
     np.testing.assert_array_equal(model.run(tmp_path, x), affine.fake_quantize(x, params))

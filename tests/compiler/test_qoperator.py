@@ -37,7 +37,7 @@ class One:
         self.constants: list[onnx.TensorProto] = []
         self.names: list[str] = []
 
-    def given(self, array: NDArray[Any]) -> One:
+    def input(self, array: NDArray[Any]) -> One:
         self.names.append(f"x{len(self.names)}")
         self.inputs.append(helper.make_tensor_value_info(self.names[-1], TYPES[array.dtype.name], array.shape))
         return self
@@ -62,9 +62,9 @@ class One:
 
 def run(model: ir.Model, folder: Path, *inputs: NDArray[Any]) -> NDArray[Any]:
     (folder / "m.oct").write_bytes(compile_model(model))
-    found = octavo.load(folder / "m.oct")(*inputs)
-    assert isinstance(found, np.ndarray)
-    return found
+    result = octavo.load(folder / "m.oct")(*inputs)
+    assert isinstance(result, np.ndarray)
+    return result
 
 
 def asymmetric_weights(rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> tuple[NDArray[Any], QuantParams]:
@@ -78,7 +78,7 @@ def asymmetric_weights(rng: np.random.Generator, shape: tuple[int, ...], axis: i
 
 def conv_case(rng: np.random.Generator, spatial: int) -> tuple[NDArray[Any], tuple[int, ...], dict[str, Any]]:
     """Shapes of the activation and the weights, and the attributes."""
-    group, each = (int(n) for n in rng.choice([1, 2, 3], 2))
+    group, group_channels = (int(n) for n in rng.choice([1, 2, 3], 2))
     kernel = rng.integers(1, 4, spatial).tolist()
     moves = {
         "strides": rng.integers(1, 3, spatial).tolist(),
@@ -86,8 +86,8 @@ def conv_case(rng: np.random.Generator, spatial: int) -> tuple[NDArray[Any], tup
         "dilations": rng.integers(1, 3, spatial).tolist(),
         "group": group,
     }
-    shape = (int(rng.integers(1, 3)), group * each, *rng.integers(6, 12, spatial).tolist())
-    return np.array(shape), (group * int(rng.choice([1, 3, 17])), each, *kernel), moves
+    shape = (int(rng.integers(1, 3)), group * group_channels, *rng.integers(6, 12, spatial).tolist())
+    return np.array(shape), (group * int(rng.choice([1, 3, 17])), group_channels, *kernel), moves
 
 
 @each_isa
@@ -101,7 +101,7 @@ def test_qlinear_conv(spatial: int, seed: int, isa: str, tmp_path: Path, monkeyp
     x = random_integers(rng, tuple(shape.tolist()), x_params)
     w, w_params = asymmetric_weights(rng, w_shape, 0)
     bias, _ = random_bias(rng, len(w), x_params, w_params)
-    one = One().given(x).params(x_params).constant(w).params(w_params).params(out_params)
+    one = One().input(x).params(x_params).constant(w).params(w_params).params(out_params)
     biased = bool(rng.integers(2))
     if biased:
         one.constant(bias)
@@ -115,13 +115,13 @@ def test_qlinear_matmul(seed: int, isa: str, tmp_path: Path, monkeypatch: pytest
     """The rhs is one matrix, or one per batch entry."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng(seed)
-    m, k, n = (int(each) for each in rng.choice([1, 2, 7, 16, 17, 65], 3))
+    m, k, n = (int(size) for size in rng.choice([1, 2, 7, 16, 17, 65], 3))
     batch = tuple(rng.integers(1, 4, int(rng.integers(0, 3))).tolist())
     own = batch[int(rng.integers(0, len(batch) + 1)) :]
     x_params, out_params = random_params(rng), random_params(rng, 0.5)
     x = random_integers(rng, (*batch, m, k), x_params)
     w, w_params = asymmetric_weights(rng, (*own, k, n), len(own) + 1)
-    one = One().given(x).params(x_params).constant(w).params(w_params).params(out_params)
+    one = One().input(x).params(x_params).constant(w).params(w_params).params(out_params)
     expected = affine.matmul(x, x_params, w, w_params, out_params)
     np.testing.assert_array_equal(run(one.model("QLinearMatMul", out_params.grid.dtype), tmp_path, x), expected)
 
@@ -161,7 +161,7 @@ def test_conv_integer(computed: bool, seed: int, isa: str, tmp_path: Path, monke
     x = random_integers(rng, tuple(shape.tolist()), x_params)
     w, w_params = asymmetric_weights(rng, w_shape, 0)
     zero_point = x_params.zero_point.astype(x.dtype)
-    one = One().given(x).constant(w)
+    one = One().input(x).constant(w)
     one = (one.given if computed else one.constant)(zero_point)
     model = one.constant(w_params.zero_point.astype(w.dtype)).model("ConvInteger", "int32", **moves)
     expected = affine.conv_integer(x, x_params, w, w_params, **moves)
@@ -174,13 +174,13 @@ def test_conv_integer(computed: bool, seed: int, isa: str, tmp_path: Path, monke
 def test_matmul_integer(computed: bool, seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng(seed)
-    m, k, n = (int(each) for each in rng.choice([1, 2, 7, 16, 17, 65], 3))
+    m, k, n = (int(size) for size in rng.choice([1, 2, 7, 16, 17, 65], 3))
     batch = tuple(rng.integers(1, 4, int(rng.integers(0, 2))).tolist())
     x_params = random_params(rng)
     x = random_integers(rng, (*batch, m, k), x_params)
     w, w_params = asymmetric_weights(rng, (*batch, k, n), len(batch) + 1)
     zero_point = x_params.zero_point.astype(x.dtype)
-    one = One().given(x).constant(w)
+    one = One().input(x).constant(w)
     one = (one.given if computed else one.constant)(zero_point)
     model = one.constant(w_params.zero_point.astype(w.dtype)).model("MatMulInteger", "int32")
     expected = affine.matmul_integer(x, x_params, w, w_params)
@@ -191,7 +191,7 @@ def test_sums_that_could_overflow_are_refused() -> None:
     depth = (2**31 - 1) // 255**2 + 1
     x, w = np.zeros((1, depth), np.uint8), np.zeros((depth, 1), np.uint8)
     with pytest.raises(ModelError, match="MatMulInteger whose accumulator can overflow"):
-        compile_model(One().given(x).constant(w).model("MatMulInteger", "int32"))
+        compile_model(One().input(x).constant(w).model("MatMulInteger", "int32"))
 
 
 @few
@@ -199,8 +199,8 @@ def test_sums_that_could_overflow_are_refused() -> None:
 def test_qlinear_elementwise_operators(op: str, seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     params, out_params = [random_params(rng), random_params(rng)], random_params(rng, 0.1)
-    x = [random_integers(rng, shape, each) for shape, each in zip([(2, 3, 5), (3, 1)], params, strict=True)]
-    one = One().given(x[0]).params(params[0]).given(x[1]).params(params[1]).params(out_params)
+    x = [random_integers(rng, shape, p) for shape, p in zip([(2, 3, 5), (3, 1)], params, strict=True)]
+    one = One().input(x[0]).params(params[0]).input(x[1]).params(params[1]).params(out_params)
     model = one.model(f"QLinear{op}", out_params.grid.dtype, domain="com.microsoft")
     reference = {"Add": affine.add, "Mul": affine.mul}[op]
     np.testing.assert_array_equal(run(model, tmp_path, *x), reference(x[0], params[0], x[1], params[1], out_params))
@@ -212,20 +212,20 @@ def test_qlinear_pools_functions_and_concat(seed: int, tmp_path: Path) -> None:
     x_params, out_params = random_params(rng), random_params(rng)
     x = random_integers(rng, (2, 3, 6, 7), x_params)
 
-    def found(op: str, domain: str = "com.microsoft", **attributes: Any) -> NDArray[Any]:
-        one = One().given(x).params(x_params).params(out_params)
+    def run_operator(op: str, domain: str = "com.microsoft", **attributes: Any) -> NDArray[Any]:
+        one = One().input(x).params(x_params).params(out_params)
         return run(one.model(op, out_params.grid.dtype, domain=domain, **attributes), tmp_path, x)
 
     np.testing.assert_array_equal(
-        found("QLinearGlobalAveragePool", channels_last=0), affine.global_average_pool(x, x_params, out_params)
+        run_operator("QLinearGlobalAveragePool", channels_last=0), affine.global_average_pool(x, x_params, out_params)
     )
     np.testing.assert_array_equal(
-        found("QLinearAveragePool", kernel_shape=[2, 3]), affine.average_pool(x, x_params, out_params, [2, 3])
+        run_operator("QLinearAveragePool", kernel_shape=[2, 3]), affine.average_pool(x, x_params, out_params, [2, 3])
     )
     entries = affine.table(lambda v: np.where(v < 0, np.float32(0.1) * v, v), x_params, out_params)
     expected = affine.apply_table(x, entries, x_params.grid)
-    np.testing.assert_array_equal(found("QLinearLeakyRelu", alpha=0.1), expected)
-    one = One().params(out_params).given(x).params(x_params).given(x).params(x_params)
+    np.testing.assert_array_equal(run_operator("QLinearLeakyRelu", alpha=0.1), expected)
+    one = One().params(out_params).input(x).params(x_params).input(x).params(x_params)
     model = one.model("QLinearConcat", out_params.grid.dtype, domain="com.microsoft", axis=1)
     expected = affine.concat([x, x], [x_params, x_params], out_params, axis=1)
     np.testing.assert_array_equal(run(model, tmp_path, x, x), expected)
@@ -235,15 +235,15 @@ def test_unsupported_attributes_are_refused_by_name() -> None:
     rng = np.random.default_rng(0)
     params = random_params(rng)
     x = random_integers(rng, (2, 6, 7, 3), params)
-    one = One().given(x).params(params).params(params)
+    one = One().input(x).params(params).params(params)
     with pytest.raises(ModelError, match=r"no kernel for QLinearGlobalAveragePool \('node'\)"):
         compile_model(one.model("QLinearGlobalAveragePool", params.grid.dtype, "com.microsoft", channels_last=1))
     scale = np.array([1], np.uint8)
-    one = One().given(x).given(scale).constant(scale).params(params)
+    one = One().input(x).input(scale).constant(scale).params(params)
     with pytest.raises(ModelError, match=r"no kernel for QLinearSigmoid \('node'\)"):
         compile_model(one.model("QLinearSigmoid", params.grid.dtype, "com.microsoft"))
     with pytest.raises(ModelError, match="QLinearAdd 'node' lacks inputs"):
-        compile_model(One().given(x).given(x).constant(scale)
+        compile_model(One().input(x).input(x).constant(scale)
                       .constant(scale).constant(scale).constant(scale).constant(scale).constant(scale).constant(scale)
                       .model("QLinearAdd", "uint8", "com.microsoft"))  # fmt: skip
 
@@ -273,12 +273,12 @@ def test_the_digits_model_quantized_by_onnx_runtime(form: str, weights: str, tmp
         quantization.quantize_dynamic(DIGITS / "digits.onnx", path, weight_type=kind)
     content = compile_model(path, batch=len(images))
     (tmp_path / "m.oct").write_bytes(content)
-    found = octavo.load(tmp_path / "m.oct")(images)
+    actual = octavo.load(tmp_path / "m.oct")(images)
     expected = Session(ir.load(path), threads=1).run({"image": images})["logits"]
     tolerance = 0.0 if form == "static" else 0.01 * float(np.abs(expected).max())
     kinds = {operator.kind for operator in read_bundle(content).operators}
     assert kinds & {"MatMulInteger", "Conv"}
     if weights == "QInt8" and cpu().available[-1] == "avx2":
         pytest.skip("without VNNI, ONNX Runtime's u8·s8 kernels saturate and give no exact result to compare with")
-    assert float(np.abs(found - expected).max()) <= tolerance
+    assert float(np.abs(actual - expected).max()) <= tolerance
     assert "ConvFloat" not in kinds

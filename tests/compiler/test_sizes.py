@@ -188,9 +188,9 @@ def test_dimensions_that_must_be_fixed_are_named_with_the_remedy() -> None:
         ModelError, match=r"'time' cannot stay open \(.* a polynomial in it\); fix it with `dims=\{'time'"
     ):
         compile_model(ir.from_proto(pool))
-    cut = {name: np.array([each]) for name, each in (("zero", 0), ("most", 100), ("axis", 1))}
+    bounds = {name: np.array([value]) for name, value in (("zero", 0), ("most", 100), ("axis", 1))}
     head = models.build(
-        [models.node("Slice", ["x", "zero", "most", "axis"], "y")], {"x": [1, "time"]}, {"y": [1, "t"]}, cut
+        [models.node("Slice", ["x", "zero", "most", "axis"], "y")], {"x": [1, "time"]}, {"y": [1, "t"]}, bounds
     )
     with pytest.raises(ModelError, match="'time' cannot stay open"):
         compile_model(ir.from_proto(head))
@@ -214,18 +214,18 @@ def test_polynomial_dimensions_are_recovered_and_others_refused(
 
     def program(at: tuple[int, ...], curve: int = 0) -> Program:
         s, t = at
-        made = Program()
+        fixed = Program()
         result = new_tensor("y", np.float32, (a + b * t + c * t * t + s * (d + e * t + f * t * t) + curve * s * s, 2))
         attributes = {"qmin": 7, "qmax": s + t}
-        made.add("Quantize", "node", [constant_tensor("c", np.ones(3, np.float32))], result, attributes)
-        return made
+        fixed.add("Quantize", "node", [constant_tensor("c", np.ones(3, np.float32))], result, attributes)
+        return fixed
 
     sizes = [Size("s", 1, 100), Size("t", 1, 90)]
-    found = lower_with_open_sizes(program, sizes, SampleLengths((2, 4), (1, 2), lengths), 2**31 - 1)
+    lowered = lower_with_open_sizes(program, sizes, SampleLengths((2, 4), (1, 2), lengths), 2**31 - 1)
     expected = program(lengths)
-    (operation,), (other,) = found.operations, expected.operations
-    assert operation.output.shape == other.output.shape
-    assert operation.attributes == other.attributes
-    assert operation.output.buffer.size == other.output.buffer.size
+    (operation,), (expected_operation,) = lowered.operations, expected.operations
+    assert operation.output.shape == expected_operation.output.shape
+    assert operation.attributes == expected_operation.attributes
+    assert operation.output.buffer.size == expected_operation.output.buffer.size
     with pytest.raises(FixedSizeError, match="axis 0 of tensor 'y' is not a polynomial"):
         lower_with_open_sizes(lambda at: program(at, 1), sizes, SampleLengths((2, 4), (1, 2), lengths), 2**31 - 1)

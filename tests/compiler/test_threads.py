@@ -17,13 +17,13 @@ from octavo.engines.native import NativeSession
 SHAPE = (5, 300, 70)
 
 
-def busily(session: NativeSession, x: NDArray[Any]) -> Any:
+def run_repeatedly(session: NativeSession, x: NDArray[Any]) -> Any:
     """The outputs after enough runs that all threads are awake, each run on new memory."""
     until = time.perf_counter() + 0.01
     while time.perf_counter() < until:
         session(-x)
-        found = session(x)
-    return found
+        outputs = session(x)
+    return outputs
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -32,28 +32,28 @@ def busily(session: NativeSession, x: NDArray[Any]) -> Any:
 def test_movers_of_integers(dtype: str, order: tuple[int, ...], threads: int, tmp_path: Path) -> None:
     params = QuantParams(GRIDS[dtype], np.float32(0.05), np.int32(3))
     model = Qdq()
-    moved = model.node("Transpose", [model.quantized(model.given("x", SHAPE), params)], "t", perm=list(order))
+    moved = model.node("Transpose", [model.quantized(model.input("x", SHAPE), params)], "t", perm=list(order))
     real = model.dequantized(moved, params)
-    cut = [model.constant(name, np.array([each])) for name, each in (("s", 40), ("e", 0), ("a", 1), ("p", -1))]
-    joined = model.node("Concat", [real, model.node("Slice", [real, *cut], "c")], "j", axis=1)
+    bounds = [model.constant(name, np.array([value])) for name, value in (("s", 40), ("e", 0), ("a", 1), ("p", -1))]
+    joined = model.node("Concat", [real, model.node("Slice", [real, *bounds], "c")], "j", axis=1)
     model.result(joined, "float32")
     x = np.random.default_rng(0).normal(size=SHAPE, scale=4).astype(np.float32)
     expected = dequantize(quantize(x, params), params).transpose(order)
-    found = busily(NativeSession(model.bundle(tmp_path / "m.oct"), threads=threads), x)
-    np.testing.assert_array_equal(found, np.concatenate([expected, expected[:, 40:0:-1]], axis=1))
+    actual = run_repeatedly(NativeSession(model.bundle(tmp_path / "m.oct"), threads=threads), x)
+    np.testing.assert_array_equal(actual, np.concatenate([expected, expected[:, 40:0:-1]], axis=1))
 
 
 def images(model: Qdq, height: int, width: int) -> None:
     """Convolutions of every kind, and pools, on two images."""
     rng = np.random.default_rng(0)
     params = QuantParams(UINT8, np.float32(0.05), np.int32(3))
-    x = model.dequantized(model.quantized(model.given("x", (2, 48, height, width)), params), params)
+    x = model.dequantized(model.quantized(model.input("x", (2, 48, height, width)), params), params)
 
     def conv(name: str, source: str, outs: int, ins: int, **attributes: Any) -> str:
         integers = rng.integers(-127, 128, (outs, ins, 3, 3)).astype(np.int8)
         weights = model.weights(f"w_{name}", integers, QuantParams(INT8, np.float32(0.005), np.int32(0)))
-        found = model.node("Conv", [source, weights], name, pads=[1, 1, 1, 1], **attributes)
-        return model.dequantized(model.quantized(found, params), params)
+        product = model.node("Conv", [source, weights], name, pads=[1, 1, 1, 1], **attributes)
+        return model.dequantized(model.quantized(product, params), params)
 
     plain = conv("plain", x, 160, 48)
     for name in (
@@ -73,7 +73,7 @@ def rows(model: Qdq, count: int, length: int) -> None:
     """Operators on rows or elements, in float32 and on grids."""
     rng = np.random.default_rng(0)
     params = QuantParams(UINT8, np.float32(0.05), np.int32(100))
-    x = model.given("x", (3, count, length))
+    x = model.input("x", (3, count, length))
     scale = model.constant("scale", rng.normal(size=length).astype(np.float32))
     grid = model.dequantized(model.quantized(x, params), params)
     row = model.weights("row", rng.integers(0, 256, length).astype(np.uint8), params)
@@ -103,15 +103,15 @@ def rows(model: Qdq, count: int, length: int) -> None:
 
 @pytest.mark.parametrize("threads", [2, 3, 8])
 @pytest.mark.parametrize(
-    ("made", "shape"), [(images, (31, 17)), (images, (7, 9)), (rows, (61, 1003)), (rows, (1, 9001))]
+    ("build", "shape"), [(images, (31, 17)), (images, (7, 9)), (rows, (61, 1003)), (rows, (1, 9001))]
 )
-def test_threads_change_no_bit(made: Any, shape: tuple[int, int], threads: int, tmp_path: Path) -> None:
+def test_threads_change_no_bit(build: Any, shape: tuple[int, int], threads: int, tmp_path: Path) -> None:
     model = Qdq()
-    made(model, *shape)
+    build(model, *shape)
     path = model.bundle(tmp_path / "m.oct")
     alone, several = NativeSession(path), NativeSession(path, threads=threads)
     dims = [dim for dim in alone.inputs[0].shape if isinstance(dim, int)]
     for seed in range(3):
         x = np.random.default_rng(seed).normal(size=dims, scale=4).astype(np.float32)
-        for found, expected in zip(busily(several, x), alone(x), strict=True):
-            np.testing.assert_array_equal(found, expected)
+        for actual, expected in zip(run_repeatedly(several, x), alone(x), strict=True):
+            np.testing.assert_array_equal(actual, expected)

@@ -28,7 +28,7 @@ erf = np.vectorize(math.erf, otypes=[np.float64])
 
 def kinds(model: Qdq) -> Counter[str]:
     """The operator kinds of the model's bundle."""
-    return Counter(each.kind for each in read_bundle(compile_model(ir.from_proto(model.proto()))).operators)
+    return Counter(operator.kind for operator in read_bundle(compile_model(ir.from_proto(model.proto()))).operators)
 
 
 def reference(model: Qdq, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
@@ -38,16 +38,16 @@ def reference(model: Qdq, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
     session = onnxruntime.InferenceSession(
         model.proto().SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return session.run(None, {each.name: array for each, array in zip(session.get_inputs(), inputs, strict=True)})
+    return session.run(None, {spec.name: array for spec, array in zip(session.get_inputs(), inputs, strict=True)})
 
 
 def agrees(model: Qdq, folder: Path, *inputs: NDArray[Any], rtol: float = 0.0, atol: float = 0.0) -> None:
     """Assert that the outputs of the native runtime equal those of ONNX Runtime."""
-    found = NativeSession(model.bundle(folder / "model.oct"))(*inputs)
+    actual = NativeSession(model.bundle(folder / "model.oct"))(*inputs)
     expected = reference(model, *inputs)
-    for one, other in zip(found if isinstance(found, tuple) else (found,), expected, strict=True):
-        assert one.dtype == other.dtype
-        np.testing.assert_allclose(one, other, rtol, atol)
+    for output, reference_output in zip(actual if isinstance(actual, tuple) else (actual,), expected, strict=True):
+        assert output.dtype == reference_output.dtype
+        np.testing.assert_allclose(output, reference_output, rtol, atol)
 
 
 def differences(q: NDArray[Any], params: QuantParams) -> NDArray[np.int64]:
@@ -60,7 +60,7 @@ def test_products_of_two_activations(seed: int, isa: str, tmp_path: Path, monkey
     """Leading axes broadcast as in NumPy; each operand is int8 or uint8, with any zero point."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
     rng = np.random.default_rng(seed)
-    m, k, n = (int(each) for each in rng.choice([1, 2, 5, 8, 16, 33, 64], 3))
+    m, k, n = (int(size) for size in rng.choice([1, 2, 5, 8, 16, 33, 64], 3))
     leading = tuple(rng.integers(1, 4, int(rng.integers(0, 3))).tolist())
     stretched = tuple(1 if rng.integers(3) == 0 else dim for dim in leading)[int(rng.integers(0, len(leading) + 1)) :]
     shapes = [(*leading, m, k), (*stretched, k, n)]
@@ -96,8 +96,8 @@ class Head:
 
     def __init__(self, seed: int, *, parts: bool) -> None:
         rng = np.random.default_rng(seed)
-        batch, heads, depth = (int(each) for each in rng.integers(1, 4, 3) * (1, 1, 8))
-        queries, keys = (int(each) for each in rng.choice([1, 5, 16, 33, 60], 2))
+        batch, heads, depth = (int(size) for size in rng.integers(1, 4, 3) * (1, 1, 8))
+        queries, keys = (int(size) for size in rng.choice([1, 5, 16, 33, 60], 2))
         grids = [random_params(rng) for _ in range(3)]
         self.inputs: list[NDArray[Any]] = [
             random_integers(rng, (batch, length, heads * depth), grid)
@@ -116,7 +116,7 @@ class Head:
         scores = model.node("Mul", [scores, model.constant("scale", np.float32(depth**-0.5))], "scaled")
         if seed % 2:
             self.inputs.append(mask)
-            scores = model.node("Add", [scores, model.given("mask", mask.shape)], "masked")
+            scores = model.node("Add", [scores, model.input("mask", mask.shape)], "masked")
         shares = model.quantized(model.node("Softmax", [scores], "shares", axis=-1), SHARES)
         if parts:
             model.result(shares, "uint8")
@@ -137,11 +137,11 @@ def test_attention(seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.Monk
     assert kinds(whole.model)["Attention"] == 1
     assert kinds(whole.model).keys() <= {"Attention", "Expand"}
     assert kinds(parts.model)["Attention"] == 0
-    found = whole.model.run(tmp_path, *whole.inputs)
+    fused = whole.model.run(tmp_path, *whole.inputs)
     of_parts = NativeSession(parts.model.bundle(tmp_path / "parts.oct"))(*parts.inputs)[1]
-    np.testing.assert_array_equal(found, of_parts)
+    np.testing.assert_array_equal(fused, of_parts)
     (expected,) = reference(whole.model, *whole.inputs)
-    assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1
+    assert np.abs(fused.astype(int) - expected.astype(int)).max() <= 1
 
 
 @each_isa
@@ -156,7 +156,7 @@ def test_float_functions_are_within_their_documented_error(
     x = (np.abs(x) if op == "Sqrt" else x).astype(np.float32)
     exact, limit = x.astype(np.float64), 1.0
     model = Qdq()
-    source = model.given("x", x.shape)
+    source = model.input("x", x.shape)
     if op == "Gelu":
         root = model.constant("root", np.float32(math.sqrt(2)))
         part = model.node("Erf", [model.node("Div", [source, root], "d")], "e")
@@ -166,7 +166,7 @@ def test_float_functions_are_within_their_documented_error(
     else:
         y = model.node(op, [source], "y", **({"axis": 0} if op == "Softmax" else {}))
     model.result(y, "float32")
-    found = model.run(tmp_path, x)
+    actual = model.run(tmp_path, x)
     unit = np.spacing(np.abs(x))
     match op:
         case "Exp":
@@ -190,7 +190,7 @@ def test_float_functions_are_within_their_documented_error(
             unit = expected * np.maximum(np.abs(exact - exact.max()), 1) * 2**-21 + 2.0**-149
     if op not in ("Gelu", "Softmax"):
         unit = np.spacing(np.abs(expected).astype(np.float32)).astype(np.float64)
-    assert (np.abs(found - expected) / unit).max() <= limit
+    assert (np.abs(actual - expected) / unit).max() <= limit
     assert kinds(model) == {"SoftmaxFloat" if op == "Softmax" else "UnaryFloat": 1}
 
 
@@ -242,11 +242,11 @@ def test_layer_norm(decomposed: bool, seed: int, isa: str, tmp_path: Path, monke
     x = rng.normal(1, 2, (2, int(rng.integers(1, 9)), size)).astype(np.float32)
     scale, shift, bias = rng.normal(size=(3, size)).astype(np.float32)
     model = Qdq()
-    total, inputs, exact = model.given("x", x.shape), [x], x.astype(np.float64)
+    total, inputs, exact = model.input("x", x.shape), [x], x.astype(np.float64)
     if seed % 2:
         skip = rng.normal(0, 2, x.shape).astype(np.float32)
         total = model.node("Add", [total, model.constant("bias", bias)], "biased")
-        total = model.node("Add", [model.given("skip", skip.shape), total], "total")
+        total = model.node("Add", [model.input("skip", skip.shape), total], "total")
         inputs, exact = [x, skip], exact + bias + skip
     vectors = [model.constant("scale", scale), model.constant("shift", shift)]
     if decomposed:
@@ -259,13 +259,13 @@ def test_layer_norm(decomposed: bool, seed: int, isa: str, tmp_path: Path, monke
     model.result(q, out.grid.dtype)
     away = exact - exact.mean(-1, keepdims=True)
     expected = away / np.sqrt((away**2).mean(-1, keepdims=True) + 1e-5) * scale + shift
-    found = NativeSession(model.bundle(tmp_path / "model.oct"))(*inputs)
-    if isinstance(found, tuple):
-        np.testing.assert_allclose(found[0], expected, 2e-4, 2e-4)
-        np.testing.assert_array_equal(found[1], affine.quantize(found[0], out))
+    actual = NativeSession(model.bundle(tmp_path / "model.oct"))(*inputs)
+    if isinstance(actual, tuple):
+        np.testing.assert_allclose(actual[0], expected, 2e-4, 2e-4)
+        np.testing.assert_array_equal(actual[1], affine.quantize(actual[0], out))
         assert kinds(model) == {"LayerNorm": 1, "Quantize": 1}
     else:
-        steps = np.abs(found.astype(int) - affine.quantize(expected.astype(np.float32), out).astype(int))
+        steps = np.abs(actual.astype(int) - affine.quantize(expected.astype(np.float32), out).astype(int))
         assert steps.max() <= 1
         assert kinds(model) == {"LayerNorm": 1}
 
@@ -281,7 +281,7 @@ def test_a_product_with_a_function(
     answers = []
     for parts in (False, True):
         rng = np.random.default_rng(seed)
-        m, k, n = (int(each) for each in (rng.integers(1, 200), rng.integers(1, 40), rng.choice([3, 64, 300])))
+        m, k, n = (int(size) for size in (rng.integers(1, 200), rng.integers(1, 40), rng.choice([3, 64, 300])))
         x_params, out = random_params(rng), random_params(rng, 0.02)
         x = random_integers(rng, (m, k), x_params)
         w, w_params = random_weights(rng, (k, n), 1)
@@ -316,7 +316,7 @@ def test_gather(dtype: str, seed: int, tmp_path: Path) -> None:
     x = random_integers(rng, (4, 9, 3), params)
     ids = rng.integers(-30, 30, (2, 5)).astype(dtype)
     model = Qdq()
-    rows = model.node("Gather", [model.constant("table", table), model.given("ids", ids.shape, dtype)], "rows")
+    rows = model.node("Gather", [model.constant("table", table), model.input("ids", ids.shape, dtype)], "rows")
     model.result(model.dequantized(rows, columns), "float32")
     part = model.constant("part", np.array([8, -9, 0]).astype(dtype))
     picked = model.node("Gather", [model.source("x", x.shape, params), part], "picked", axis=1)
@@ -327,10 +327,10 @@ def test_gather(dtype: str, seed: int, tmp_path: Path) -> None:
 def test_indices_outside_a_table_are_clamped(tmp_path: Path) -> None:
     table = np.arange(6, dtype=np.float32).reshape(3, 2)
     model = Qdq()
-    ids = model.given("ids", (4,), "int64")
+    ids = model.input("ids", (4,), "int64")
     model.result(model.node("Gather", [model.constant("table", table), ids], "rows"), "float32")
-    found = model.run(tmp_path, np.array([3, 2**62, -4, -(2**62)]))
-    np.testing.assert_array_equal(found, table[[2, 2, 0, 0]])
+    rows = model.run(tmp_path, np.array([3, 2**62, -4, -(2**62)]))
+    np.testing.assert_array_equal(rows, table[[2, 2, 0, 0]])
 
 
 @few
@@ -340,23 +340,23 @@ def test_masks(seed: int, tmp_path: Path) -> None:
     x, y = rng.integers(-3, 3, (2, 3, 4)), rng.integers(-3, 3, (4,))
     f = rng.normal(size=(3, 1)).astype(np.float32)
     model = Qdq()
-    given = [model.given("x", (2, 3, 4), "int64"), model.given("y", (4,), "int64"), model.given("f", (3, 1))]
+    inputs = [model.input("x", (2, 3, 4), "int64"), model.input("y", (4,), "int64"), model.input("f", (3, 1))]
     truths = [
-        model.node(op, given[:2], f"{op}_1") for op in ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
+        model.node(op, inputs[:2], f"{op}_1") for op in ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")
     ]
-    truths.append(model.node("Not", [model.node("Cast", [given[0]], "cast", to=9)], "not"))
+    truths.append(model.node("Not", [model.node("Cast", [inputs[0]], "cast", to=9)], "not"))
     for op, (a, b) in {"And": truths[:2], "Or": truths[1:3], "Xor": truths[4:6]}.items():
         truths.append(model.node(op, [a, b], f"{op}_1"))
-    for each in truths:
-        model.result(each, "bool")
+    for truth in truths:
+        model.result(truth, "bool")
     low = model.constant("low", np.float32(-np.inf))
-    model.result(model.node("Where", [truths[0], low, given[2]], "where"), "float32")
+    model.result(model.node("Where", [truths[0], low, inputs[2]], "where"), "float32")
     shape = model.constant("shape", np.array([2, 3, 5]))
-    model.result(model.node("Expand", [given[2], shape], "expand"), "float32")
+    model.result(model.node("Expand", [inputs[2], shape], "expand"), "float32")
     for op in ("Add", "Sub", "Mul", "Max", "Min"):
-        model.result(model.node(op, given[:2], f"{op}_1"), "int64")
-    model.result(model.node("Cast", [given[2]], "whole", to=7), "int64")
-    model.result(model.node("Cast", [given[0]], "real", to=1), "float32")
+        model.result(model.node(op, inputs[:2], f"{op}_1"), "int64")
+    model.result(model.node("Cast", [inputs[2]], "whole", to=7), "int64")
+    model.result(model.node("Cast", [inputs[0]], "real", to=1), "float32")
     agrees(model, tmp_path, x, y, f)
 
 
@@ -366,7 +366,7 @@ def test_masks(seed: int, tmp_path: Path) -> None:
 def test_reductions(op: str, axes: list[int] | None, seed: int, tmp_path: Path) -> None:
     x = np.random.default_rng(seed).normal(size=(3, 7, 37)).astype(np.float32)
     model = Qdq()
-    source = model.given("x", x.shape)
+    source = model.input("x", x.shape)
     if op == "ReduceSum":
         inputs = [source] if axes is None else [source, model.constant("axes", np.array(axes))]
         y = model.node(op, inputs, "y", keepdims=seed % 2)
@@ -381,20 +381,20 @@ def test_reductions(op: str, axes: list[int] | None, seed: int, tmp_path: Path) 
 def test_softmax_along_any_axis(axis: int, seed: int, tmp_path: Path) -> None:
     x = (np.random.default_rng(seed).normal(size=(3, 7, 37)) * 5).astype(np.float32)
     model = Qdq()
-    y = model.node("Softmax", [model.given("x", x.shape)], "y", axis=axis)
+    y = model.node("Softmax", [model.input("x", x.shape)], "y", axis=axis)
     model.result(y, "float32")
     model.result(model.quantized(y, SHARES), "uint8")
-    found = NativeSession(model.bundle(tmp_path / "model.oct"))(x)
+    actual = NativeSession(model.bundle(tmp_path / "model.oct"))(x)
     expected = reference(model, x)
-    np.testing.assert_allclose(found[0], expected[0], 1e-5, 1e-7)
-    np.testing.assert_array_equal(found[1], affine.quantize(found[0], SHARES))
+    np.testing.assert_allclose(actual[0], expected[0], 1e-5, 1e-7)
+    np.testing.assert_array_equal(actual[1], affine.quantize(actual[0], SHARES))
     (alone,) = (NativeSession(quantized_softmax(axis).bundle(tmp_path / "alone.oct"))(x),)
-    np.testing.assert_array_equal(alone, found[1])
+    np.testing.assert_array_equal(alone, actual[1])
 
 
 def quantized_softmax(axis: int) -> Qdq:
     model = Qdq()
-    y = model.node("Softmax", [model.given("x", (3, 7, 37))], "y", axis=axis)
+    y = model.node("Softmax", [model.input("x", (3, 7, 37))], "y", axis=axis)
     model.result(model.quantized(y, SHARES), "uint8")
     assert kinds(model) == {"SoftmaxFloat": 1}
     return model
@@ -407,7 +407,7 @@ def test_float_arithmetic_broadcasts(op: str, seed: int, tmp_path: Path) -> None
     shapes = [((2, 3, 21), (21,)), ((2, 1, 5), (3, 1)), ((4, 3, 1), (4, 3, 1))][seed]
     x, y = (rng.uniform(0.5, 2, shape).astype(np.float32) for shape in shapes)
     model = Qdq()
-    model.result(model.node(op, [model.given("x", x.shape), model.given("y", y.shape)], "z"), "float32")
+    model.result(model.node(op, [model.input("x", x.shape), model.input("y", y.shape)], "z"), "float32")
     agrees(model, tmp_path, x, y, rtol=1e-6)
 
 

@@ -29,7 +29,7 @@ Floats = NDArray[np.float32]
 def session(tmp_path_factory: pytest.TempPathFactory) -> NativeSession:
     """A session with the outputs x + x and x + y."""
     model = Qdq()
-    x, y = model.given("x", (2, 3)), model.given("y", (2, 3))
+    x, y = model.input("x", (2, 3)), model.input("y", (2, 3))
     model.result(model.node("Add", [x, x], "twice"), "float32")
     model.result(model.node("Add", [x, y], "sum"), "float32")
     return octavo.load(model.bundle(tmp_path_factory.mktemp("native") / "m.oct"))
@@ -51,7 +51,7 @@ def read_only(array: Floats) -> Floats:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "converted",
     [
         lambda x: x,
         read_only,
@@ -65,17 +65,17 @@ def read_only(array: Floats) -> Floats:
     ],
 )
 def test_any_memory_layout_gives_the_same_outputs(
-    session: NativeSession, x: Floats, y: Floats, given: Callable[[Floats], Any]
+    session: NativeSession, x: Floats, y: Floats, converted: Callable[[Floats], Any]
 ) -> None:
     expected = [2 * x, x + y]
     for _ in range(2):
-        for found, wanted in zip(session(given(x.copy()), y), expected, strict=True):
-            assert type(found) is np.ndarray
-            assert found.dtype == np.float32
-            np.testing.assert_array_equal(found, wanted)
-    found = session.run({"y": y, "x": given(x.copy())})
-    assert list(found) == ["twice", "sum"]
-    np.testing.assert_array_equal(found["sum"], expected[1])
+        for result, values in zip(session(converted(x.copy()), y), expected, strict=True):
+            assert type(result) is np.ndarray
+            assert result.dtype == np.float32
+            np.testing.assert_array_equal(result, values)
+    result = session.run({"y": y, "x": converted(x.copy())})
+    assert list(result) == ["twice", "sum"]
+    np.testing.assert_array_equal(result["sum"], expected[1])
 
 
 @pytest.mark.parametrize("mapping", [dict, OrderedDict, MappingProxyType])
@@ -104,9 +104,9 @@ def test_calls_keep_no_reference_to_their_arrays(session: NativeSession, x: Floa
         with pytest.raises(DataError):
             session.run({"x": x, "z": y})
     assert (sys.getrefcount(x), sys.getrefcount(y)) == before
-    kept = weakref.ref(results[0])
+    reference = weakref.ref(results[0])
     del results
-    assert kept() is None
+    assert reference() is None
 
 
 @pytest.mark.parametrize(
@@ -127,28 +127,28 @@ def test_invalid_inputs_are_refused(session: NativeSession, feeds: dict[str, Any
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int32", "int64", "bool", "float32"])
 def test_every_type_is_supported_as_input_and_output(dtype: str, tmp_path: Path) -> None:
     model = Qdq()
-    model.result(model.node("Identity", [model.given("x", (), dtype)], "y"), dtype)
+    model.result(model.node("Identity", [model.input("x", (), dtype)], "y"), dtype)
     native = octavo.load(model.bundle(tmp_path / "m.oct"))
-    found = native(np.array(1, dtype))
-    assert (found.dtype, found.shape, found) == (np.dtype(dtype), (), 1)
+    result = native(np.array(1, dtype))
+    assert (result.dtype, result.shape, result) == (np.dtype(dtype), (), 1)
     with pytest.raises(DataError):
         native(np.array(1, "uint16"))
 
 
 def test_a_model_with_many_outputs_returns_all_of_them(x: Floats, tmp_path: Path) -> None:
     model = Qdq()
-    given = model.given("x", (2, 3))
+    source = model.input("x", (2, 3))
     for i in range(12):
-        model.result(model.node("Add", [given, model.constant(f"c{i}", np.float32(i))], f"y{i}"), "float32")
+        model.result(model.node("Add", [source, model.constant(f"c{i}", np.float32(i))], f"y{i}"), "float32")
     native = octavo.load(model.bundle(tmp_path / "m.oct"))
-    for i, found in enumerate(native(x)):
-        np.testing.assert_array_equal(found, x + i)
+    for i, output in enumerate(native(x)):
+        np.testing.assert_array_equal(output, x + i)
     assert list(native.run({"x": x})) == [f"y{i}" for i in range(12)]
 
 
 def test_threads_share_a_session_at_several_sizes(tmp_path: Path) -> None:
     model = Qdq()
-    model.result(model.node("Relu", [model.given("x", ("length",))], "y"), "float32")
+    model.result(model.node("Relu", [model.input("x", ("length",))], "y"), "float32")
     path = tmp_path / "m.oct"
     path.write_bytes(compile_model(ir.from_proto(model.proto()), dims={"length": (1, 5000)}))
     native, wrong = octavo.load(path), []

@@ -37,13 +37,13 @@ _WRONG_IN_REFERENCE = {"transposed_batch_norm", "pool_with_indices"}
 @pytest.mark.parametrize("name", sorted(set(PATTERNS) - _WRONG_IN_REFERENCE))
 def test_outputs_are_those_of_the_reference_evaluator(name: str) -> None:
     model = PATTERNS[name]()
-    given = feeds(model)
+    inputs = feeds(model)
     session = Session(model.SerializeToString(), threads=1)
-    found = session.run(given)
+    outputs = session.run(inputs)
     names = [value.name for value in model.graph.output]
-    assert list(found) == names
-    for output, expected in zip(names, ReferenceEvaluator(model).run(names, given), strict=True):
-        np.testing.assert_allclose(found[output], expected, rtol=1e-4, atol=1e-5)
+    assert list(outputs) == names
+    for output, expected in zip(names, ReferenceEvaluator(model).run(names, inputs), strict=True):
+        np.testing.assert_allclose(outputs[output], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("outputs", [None, ["r", "y"]])
@@ -51,42 +51,42 @@ def test_a_model_in_memory_as_bytes_or_as_a_file_gives_the_same(outputs: list[st
     model = conv_relu()
     path = tmp_path / "model.onnx"
     path.write_bytes(model.SerializeToString())
-    given, expected = feeds(model), run(conv_relu(), feeds(model), ["y"])
+    inputs, expected = feeds(model), run(conv_relu(), feeds(model), ["y"])
     for form in (ir.from_proto(model), model.SerializeToString(), path, str(path), ir.load(path)):
-        found = Session(form, outputs=outputs, threads=1, optimize=False).run(given)
-        assert list(found) == (outputs or ["y"])
-        np.testing.assert_array_equal(found["y"], expected["y"])
+        actual = Session(form, outputs=outputs, threads=1, optimize=False).run(inputs)
+        assert list(actual) == (outputs or ["y"])
+        np.testing.assert_array_equal(actual["y"], expected["y"])
 
 
 def test_external_weights_are_read(tmp_path: Path) -> None:
     model = build([node("MatMul", ["x", "w"], "y")], {"x": [2, 64]}, {"y": [2, 64]}, {"w": random(64, 64)})
-    given = feeds(model)
-    expected = run(model, given)["y"]
+    inputs = feeds(model)
+    expected = run(model, inputs)["y"]
     path = tmp_path / "model.onnx"
     onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     for form in (path, ir.load(path)):
-        np.testing.assert_array_equal(Session(form, threads=1, optimize=False).run(given)["y"], expected)
+        np.testing.assert_array_equal(Session(form, threads=1, optimize=False).run(inputs)["y"], expected)
 
 
 @pytest.mark.parametrize("optimize", [False, True])
 def test_any_tensor_can_be_an_output(optimize: bool) -> None:
     model, names = conv_relu(), ["r", "x", "c", "w1"]
-    given = feeds(model)
+    inputs = feeds(model)
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     shown.graph.output.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("r", "c"))
-    expected = run(shown, given, ["r", "c"])
-    found = Session(ir.from_proto(model), outputs=names, threads=1, optimize=optimize).run(given)
-    assert list(found) == names
-    np.testing.assert_allclose(found["c"], expected["c"], rtol=1e-5, atol=1e-6)
-    np.testing.assert_array_equal(found["r"], np.maximum(found["c"], 0))
-    np.testing.assert_array_equal(found["x"], given["x"])
-    np.testing.assert_array_equal(found["w1"], random(8, 4, 3, 3))
+    expected = run(shown, inputs, ["r", "c"])
+    actual = Session(ir.from_proto(model), outputs=names, threads=1, optimize=optimize).run(inputs)
+    assert list(actual) == names
+    np.testing.assert_allclose(actual["c"], expected["c"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(actual["r"], np.maximum(actual["c"], 0))
+    np.testing.assert_array_equal(actual["x"], inputs["x"])
+    np.testing.assert_array_equal(actual["w1"], random(8, 4, 3, 3))
 
 
 def test_unicode_names_are_kept() -> None:
-    found = Session(ir.from_proto(odd_names()), outputs=["s", "/层/1.0"]).run(feeds(odd_names()))
-    assert list(found) == ["s", "/层/1.0"]
+    outputs = Session(ir.from_proto(odd_names()), outputs=["s", "/层/1.0"]).run(feeds(odd_names()))
+    assert list(outputs) == ["s", "/层/1.0"]
 
 
 def test_the_model_of_the_caller_is_not_modified() -> None:
@@ -120,19 +120,21 @@ def test_specs_have_names_types_and_dimensions() -> None:
 
 def test_optimized_and_plain_models_agree() -> None:
     model = mlp()
-    given = feeds(model)
-    fast, plain = (Session(ir.from_proto(model), threads=1, optimize=each).run(given)["y"] for each in (True, False))
+    inputs = feeds(model)
+    fast, plain = (
+        Session(ir.from_proto(model), threads=1, optimize=optimized).run(inputs)["y"] for optimized in (True, False)
+    )
     np.testing.assert_allclose(fast, plain, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["conv_relu", "mlp"])
 def test_reused_output_buffers_give_the_same_values(name: str) -> None:
     model = PATTERNS[name]()
-    reusing, fresh = (Session(model.SerializeToString(), reuse=reuse) for reuse in (True, False))
+    reusing, allocating = (Session(model.SerializeToString(), reuse=reuse) for reuse in (True, False))
     for seed, batch in enumerate([2, 2, 3, 3, 2]):
-        given = feeds(model, seed, batch)
-        found, expected = reusing.run(given), fresh.run(given)
-        assert all(np.array_equal(found[output], expected[output]) for output in expected)
+        inputs = feeds(model, seed, batch)
+        actual, expected = reusing.run(inputs), allocating.run(inputs)
+        assert all(np.array_equal(actual[output], expected[output]) for output in expected)
 
 
 def test_reused_outputs_have_the_address_of_the_previous_ones() -> None:
@@ -187,7 +189,7 @@ IMAGE = feeds(conv_relu())["x"]
 
 
 @pytest.mark.parametrize(
-    ("given", "part"),
+    ("inputs", "part"),
     [
         ({}, "x"),
         ({"z": IMAGE}, "x"),
@@ -199,9 +201,9 @@ IMAGE = feeds(conv_relu())["x"]
     ],
     ids=["none", "wrong name", "one too many", "channels", "rank", "type", "objects"],
 )
-def test_inputs_that_do_not_fit_are_refused(given: dict[str, np.ndarray], part: str) -> None:
+def test_inputs_that_do_not_fit_are_refused(inputs: dict[str, np.ndarray], part: str) -> None:
     session = Session(conv_relu().SerializeToString())
-    _refusal(lambda: session.run(given), DataError, "these inputs", part)
+    _refusal(lambda: session.run(inputs), DataError, "these inputs", part)
     assert session.run({"x": IMAGE})["y"].shape == (2, 6, 8, 8)
 
 

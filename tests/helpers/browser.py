@@ -34,13 +34,13 @@ def chromium() -> Iterator[Any]:
     options.binary_location = browser
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     with tempfile.TemporaryDirectory() as profile:
-        for each in (*_QUIET, f"--user-data-dir={profile}"):
-            options.add_argument(each)
-        found = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+        for argument in (*_QUIET, f"--user-data-dir={profile}"):
+            options.add_argument(argument)
+        session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
         try:
-            yield found
+            yield session
         finally:
-            found.quit()
+            session.quit()
 
 
 def shape(driver: Any, width: int = 1200, *, dark: bool = False) -> None:
@@ -56,10 +56,10 @@ def visit(driver: Any, page: Path) -> None:
     """Open a page and wait until its charts are drawn."""
     driver.get_log("browser")
     driver.get(page.as_uri())
-    drawn(driver)
+    wait_for_charts(driver)
 
 
-def drawn(driver: Any) -> None:
+def wait_for_charts(driver: Any) -> None:
     """Wait until all charts of the page are drawn."""
     from selenium.webdriver.support.ui import WebDriverWait
 

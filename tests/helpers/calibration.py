@@ -66,17 +66,17 @@ def prepared(model: onnx.ModelProto) -> ir.Model:
 
 def inputs(model: ir.Model, samples: int = SAMPLES, **sizes: int) -> Arrays:
     """Random inputs; dynamic dimensions other than the first have the size in `sizes`."""
-    rng, found = np.random.default_rng(0), {}
+    rng, arrays = np.random.default_rng(0), {}
     for spec in input_specs(model):
         shape = (samples, *(sizes[dim] if isinstance(dim, str) else dim for dim in spec.shape[1:]))
         values = rng.normal(size=shape) if spec.dtype.kind == "f" else rng.integers(0, 8, shape)
-        found[spec.name] = values.astype(spec.dtype)
-    return found
+        arrays[spec.name] = values.astype(spec.dtype)
+    return arrays
 
 
 def floats(model: ir.Model) -> list[str]:
     """The names of all float tensors, including inputs."""
-    values = [*model.graph.inputs, *(value for each in model.graph for value in each.outputs)]
+    values = [*model.graph.inputs, *(value for node in model.graph for value in node.outputs)]
     return [value.name or "" for value in values if value.dtype == ir.DataType.FLOAT]
 
 
@@ -92,12 +92,12 @@ def calibrated(
     return run(model, tensors, open_samples(source, input_specs(model)), **{"threads": 1, **options})
 
 
-def left(calibration: Calibration) -> tuple[dict[str, bytes], list[bytes]]:
+def serialized(calibration: Calibration) -> tuple[dict[str, bytes], list[bytes]]:
     """The observers' bytes and the sample hashes, which must not depend on batching or interruptions."""
-    return {name: each.to_bytes() for name, each in calibration.observers.items()}, calibration.sample_hashes
+    return {name: observer.to_bytes() for name, observer in calibration.observers.items()}, calibration.sample_hashes
 
 
-def plain(model: ir.Model, feeds: Arrays, batch: int) -> Arrays:
+def reference_values(model: ir.Model, feeds: Arrays, batch: int) -> Arrays:
     """The values of all float tensors from ONNX Runtime, run with `batch` samples at a time."""
     proto = ir.to_proto(model)
     inner = [name for name in floats(model) if name not in feeds]
@@ -110,8 +110,8 @@ def plain(model: ir.Model, feeds: Arrays, batch: int) -> Arrays:
         session.run(inner, {name: array[start : start + batch] for name, array in feeds.items()})
         for start in range(0, len(next(iter(feeds.values()))), batch)
     ]
-    found = {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(inner)}
-    return {**found, **{name: array for name, array in feeds.items() if array.dtype == np.float32}}
+    outputs = {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(inner)}
+    return {**outputs, **{name: array for name, array in feeds.items() if array.dtype == np.float32}}
 
 
 class Stopping(Silent):

@@ -27,13 +27,13 @@ def rendered(show: Callable[..., None], *arguments: Any, width: int = 80) -> str
 
 def rows(text: str, title: str = "") -> list[list[str]]:
     """The cells of the table under a title, per row; the text must be wide enough that no cell is wrapped."""
-    found: list[list[str]] = []
+    table: list[list[str]] = []
     for line in text[text.index(title) :].splitlines():
         if line.startswith("│"):
-            found.append([cell.strip() for cell in line.strip("│").split("│")])
+            table.append([cell.strip() for cell in line.strip("│").split("│")])
         elif line.startswith("└"):
             break
-    return found
+    return table
 
 
 def words(text: str) -> set[str]:

@@ -147,5 +147,5 @@ def encoder_bundle(folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    variants = {each.name: each for each in (RELEASE, SANITIZED, RACES, AARCH64, AARCH64_SANITIZED)}
+    variants = {variant.name: variant for variant in (RELEASE, SANITIZED, RACES, AARCH64, AARCH64_SANITIZED)}
     print(built(variants[sys.argv[1]], sys.argv[2]))

@@ -19,12 +19,12 @@ GRID = QuantParams(UINT8, np.float32(0.05), np.int32(120))
 
 def float_convolution(model: Qdq) -> None:
     weights = model.constant("w", np.ones((4, 1, 3, 3), np.float32))
-    y = model.node("Conv", [model.given("x", (1, 2, 5, 5)), weights], "y", group=2, pads=[1, 1, 1, 1], strides=[2, 2])
+    y = model.node("Conv", [model.input("x", (1, 2, 5, 5)), weights], "y", group=2, pads=[1, 1, 1, 1], strides=[2, 2])
     model.result(model.node("MaxPool", [y], "m", kernel_shape=[2, 2]), "float32")
 
 
 def float_functions(model: Qdq) -> None:
-    x = model.given("x", (2, 3, 4))
+    x = model.input("x", (2, 3, 4))
     product = model.node("MatMul", [x, model.constant("w", np.ones((4, 4), np.float32))], "p")
     y = model.node("Add", [model.node("Tanh", [product], "t"), x], "a")
     model.result(model.node("Softmax", [y], "s", axis=1), "float32")
@@ -33,7 +33,7 @@ def float_functions(model: Qdq) -> None:
 
 
 def mappings(model: Qdq) -> None:
-    q = model.quantized(model.given("x", (3, 7)), GRID)
+    q = model.quantized(model.input("x", (3, 7)), GRID)
     model.result(q, "uint8")
     model.result(model.dequantized(q, GRID), "float32")
 
@@ -67,7 +67,7 @@ def products(model: Qdq) -> None:
 def sums(model: Qdq) -> None:
     """Dynamic quantization and int32 accumulators."""
     names = ["q", "s", "z"]
-    model.node("DynamicQuantizeLinear", [model.given("x", (3, 5))], names[0])
+    model.node("DynamicQuantizeLinear", [model.input("x", (3, 5))], names[0])
     model.nodes[-1].output.extend(names[1:])
     weights = model.constant("w", np.arange(20, dtype=np.uint8).reshape(5, 4))
     total = model.node("MatMulInteger", ["q", weights, "z"], "i")
@@ -106,15 +106,15 @@ def pools(model: Qdq) -> None:
 def movers(model: Qdq) -> None:
     x = model.source("x", (2, 3, 4), GRID)
     y = model.node("Transpose", [x], "t", perm=[2, 0, 1])
-    cut = {"starts": [1, -1], "ends": [4, -9], "axes": [0, 2], "steps": [2, -1]}
-    y = model.node("Slice", [y, *(model.constant(name, np.array(each)) for name, each in cut.items())], "s")
+    bounds = {"starts": [1, -1], "ends": [4, -9], "axes": [0, 2], "steps": [2, -1]}
+    y = model.node("Slice", [y, *(model.constant(name, np.array(values)) for name, values in bounds.items())], "s")
     y = model.node("Pad", [y, model.constant("pads", np.array([0, 1, 0, 2, 0, 1]))], "p")
     model.result(model.quantized(model.node("Concat", [y, y], "c", axis=1), GRID), "uint8")
 
 
 def blocks(model: Qdq) -> None:
     axis = QuantParams(GRIDS["int16"], np.full(3, 0.1, np.float32), np.arange(3), 1)
-    x = model.given("x", (2, 3, 4))
+    x = model.input("x", (2, 3, 4))
     q = model.node("QuantizeLinear", [x, *parameters(model, "q", axis)], "q", axis=1)
     model.result(model.node("DequantizeLinear", [q, *parameters(model, "d", axis)], "y", axis=1), "float32")
     shared = QuantParams(UINT8, np.full((2, 3, 2), 0.1, np.float32), np.full((2, 3, 2), 7), 2, 2)
@@ -133,10 +133,10 @@ def open_sizes(model: Qdq) -> None:
 
 def masks(model: Qdq) -> None:
     """Boolean and integer tensors, and an expanded tensor."""
-    a, b = model.given("a", (2, 3), "int64"), model.given("b", (3,), "int64")
+    a, b = model.input("a", (2, 3), "int64"), model.input("b", (3,), "int64")
     total = model.node("Add", [a, b], "total")
-    more = model.node("Less", [total, model.constant("ten", np.array(10))], "more")
-    model.result(model.node("Cast", [more], "real", to=1), "float32")
+    is_less = model.node("Less", [total, model.constant("ten", np.array(10))], "more")
+    model.result(model.node("Cast", [is_less], "real", to=1), "float32")
     shape = model.constant("shape", np.array([4, 2, 3]))
     model.result(model.node("Expand", [total, shape], "wide"), "int64")
 
@@ -146,7 +146,7 @@ def activations(model: Qdq) -> None:
     a, b = model.source("a", (2, 3, 5), GRID), model.source("b", (2, 5, 4), GRID)
     model.result(model.quantized(model.node("MatMul", [a, b], "y"), GRID), "uint8")
     weights = model.constant("w", np.ones((2, 3, 2, 2), np.float32))
-    up = model.node("ConvTranspose", [model.given("x", (1, 2, 3, 3)), weights], "up", strides=[2, 1], pads=[0, 1, 1, 0])
+    up = model.node("ConvTranspose", [model.input("x", (1, 2, 3, 3)), weights], "up", strides=[2, 1], pads=[0, 1, 1, 0])
     model.result(up, "float32")
 
 
@@ -178,12 +178,12 @@ SEEDS: dict[str, Callable[[Qdq], None]] = {
 
 def bundles() -> dict[str, bytes]:
     """The bundles by name."""
-    found = {"encoder": compile_model(ir.from_proto(encoder().proto()))}
+    contents = {"encoder": compile_model(ir.from_proto(encoder().proto()))}
     for name, build in SEEDS.items():
         model = Qdq()
         build(model)
-        found[name] = compile_model(ir.from_proto(model.proto()))
-    return found
+        contents[name] = compile_model(ir.from_proto(model.proto()))
+    return contents
 
 
 if __name__ == "__main__":

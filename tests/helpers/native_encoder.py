@@ -19,7 +19,7 @@ def encoder() -> Qdq:
     """One layer over int64 tokens, and a resized and a transposed image."""
     rng = np.random.default_rng(0)
     model = Qdq()
-    ids, mask = model.given("ids", (1, LENGTH), "int64"), model.given("mask", (1, LENGTH), "int64")
+    ids, mask = model.input("ids", (1, LENGTH), "int64"), model.input("mask", (1, LENGTH), "int64")
     scale = rng.uniform(0.01, 0.02, WIDTH).astype(np.float32)
     table = model.constant("table", rng.integers(-127, 128, (TOKENS, WIDTH)).astype(np.int8))
     rows = model.dequantized(

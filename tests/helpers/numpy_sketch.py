@@ -23,6 +23,6 @@ def bins(values: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.bincount(upper.astype(np.intp), minlength=1 << 16).astype(np.int64)
 
 
-def same(found: tuple[Any, ...], expected: tuple[Any, ...]) -> bool:
+def same(actual: tuple[Any, ...], expected: tuple[Any, ...]) -> bool:
     """Whether they are equal, including the signs of zeros."""
-    return found == expected and bool(np.array_equal(np.signbit(found[:2]), np.signbit(expected[:2])))
+    return actual == expected and bool(np.array_equal(np.signbit(actual[:2]), np.signbit(expected[:2])))

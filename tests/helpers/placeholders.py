@@ -33,10 +33,10 @@ def lay_out(folder: Path) -> None:
 
 def rename(model: onnx.ModelProto, old: str, new: str) -> None:
     """Rename an initializer."""
-    (tensor,) = [each for each in model.graph.initializer if each.name == old]
+    (tensor,) = [x for x in model.graph.initializer if x.name == old]
     tensor.name = new
-    for each in model.graph.node:
-        each.input[:] = [new if name == old else name for name in each.input]
+    for consumer in model.graph.node:
+        consumer.input[:] = [new if name == old else name for name in consumer.input]
 
 
 def encoder() -> onnx.ModelProto:

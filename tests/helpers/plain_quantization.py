@@ -55,12 +55,12 @@ def ranges(prepared: ir.Model, plan: Plan, model: onnx.ModelProto) -> dict[str, 
     """The quantization parameters of all tensors of the plan, from their minimum and maximum."""
     seen = [observed(prepared, plan.sources, feeds(model, seed)) for seed in SEEDS]
     derive = rule(plan.target.rule).params_from_range
-    found = {}
+    params_by_tensor = {}
     for name, tensor in plan.tensors.items():
         values = [outputs[tensor.source] for outputs in seen]
         low, high = min(v.min() for v in values), max(v.max() for v in values)
-        found[name] = derive(low, high, tensor.grid, symmetric=tensor.symmetric)
-    return found
+        params_by_tensor[name] = derive(low, high, tensor.grid, symmetric=tensor.symmetric)
+    return params_by_tensor
 
 
 def observed(prepared: ir.Model, names: Sequence[str], inputs: Mapping[str, np.ndarray]) -> Arrays:

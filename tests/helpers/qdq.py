@@ -43,13 +43,13 @@ class Qdq:
         self.nodes.append(helper.make_node(op, inputs, [output], name=f"{output}_node", **attributes))
         return output
 
-    def given(self, name: str, shape: tuple[int | str, ...], dtype: str = "float32") -> str:
+    def input(self, name: str, shape: tuple[int | str, ...], dtype: str = "float32") -> str:
         self.inputs.append(helper.make_tensor_value_info(name, _TYPES[dtype], shape))
         return name
 
     def source(self, name: str, shape: tuple[int | str, ...], params: QuantParams) -> str:
         """A quantized input and its DequantizeLinear."""
-        self.given(name, shape, params.grid.dtype)
+        self.input(name, shape, params.grid.dtype)
         return self.dequantized(name, params)
 
     def weights(self, name: str, integers: Integers, params: QuantParams) -> str:
@@ -77,9 +77,9 @@ class Qdq:
         return path
 
     def run(self, folder: Path, *inputs: NDArray[Any]) -> NDArray[Any]:
-        found = NativeSession(self.bundle(folder / "model.oct"))(*inputs)
-        assert isinstance(found, np.ndarray)
-        return found
+        result = NativeSession(self.bundle(folder / "model.oct"))(*inputs)
+        assert isinstance(result, np.ndarray)
+        return result
 
     def _parameters(self, name: str, params: QuantParams) -> list[str]:
         scale = self.constant(f"{name}_scale", params.scale)

@@ -23,7 +23,7 @@ _MOVES = {"Flatten", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity",
 
 
 @dataclass(frozen=True)
-class Held:
+class QuantizedTensor:
     """A quantized tensor: integers and their quantization parameters."""
 
     integers: Array
@@ -101,9 +101,9 @@ class Reference:
         self.float_nodes.add(node.name)
         return self._in_float(node, name)
 
-    def _held(self, name: str) -> Held:
+    def _quantized(self, name: str) -> QuantizedTensor:
         node = self.writers[name]
-        return Held(self.output(node.input[0]), self._params(node))
+        return QuantizedTensor(self.output(node.input[0]), self._params(node))
 
     def _params(self, node: onnx.NodeProto) -> QuantParams:
         scale = self.constants[node.input[1]]
@@ -117,29 +117,29 @@ class Reference:
     def _fits(self, node: onnx.NodeProto) -> bool:
         """Whether all operands of the node are quantized."""
         data = node.input[:1] if node.op_type in _MOVES else node.input
-        written = [self.writers[name].op_type for name in data if name in self.writers]
-        return written == ["DequantizeLinear"] * len(data)
+        writer_types = [self.writers[name].op_type for name in data if name in self.writers]
+        return writer_types == ["DequantizeLinear"] * len(data)
 
     def _ends(self, node: onnx.NodeProto) -> list[float]:
         """The bounds of a Relu or Clip."""
         if node.op_type == "Relu":
             return [0.0, np.inf]
-        given = [*node.input[1:], "", ""]
-        ends = zip(given, (-np.inf, np.inf), strict=False)
+        names = [*node.input[1:], "", ""]
+        ends = zip(names, (-np.inf, np.inf), strict=False)
         return [float(self.constants[name]) if name else end for name, end in ends]
 
     def _integer(self, node: onnx.NodeProto, out: QuantParams) -> Array:
         """The result of a node with quantized operands, requantized to `out`."""
-        given = _attributes(node)
-        held = [self._held(name) for name in node.input if self._is_held(name)]
-        first = held[0]
-        pairs = [part for each in held[:2] for part in (each.integers, each.params)]
+        attributes = _attributes(node)
+        operands = [self._held(name) for name in node.input if self._is_held(name)]
+        first = operands[0]
+        pairs = [part for operand in operands[:2] for part in (operand.integers, operand.params)]
         match node.op_type:
             case "Conv":
-                return conv(*pairs, out, self._bias(held), **_window(given))
+                return conv(*pairs, out, self._bias(operands), **_window(attributes))
             case "Gemm":
-                turned = {"trans_a": bool(given.get("transA")), "trans_b": bool(given.get("transB"))}
-                return integer.gemm(*pairs, out, self._bias(held), **turned)
+                transposed = {"trans_a": bool(attributes.get("transA")), "trans_b": bool(attributes.get("transB"))}
+                return integer.gemm(*pairs, out, self._bias(operands), **transposed)
             case "MatMul":
                 return integer.matmul(*pairs, out)
             case "Add":
@@ -147,19 +147,19 @@ class Reference:
             case "Mul":
                 return integer.mul(*pairs, out)
             case "Concat":
-                joined = [each.integers for each in held], [each.params for each in held]
-                return integer.concat(*joined, out, axis=given["axis"])
+                joined = [operand.integers for operand in operands], [operand.params for operand in operands]
+                return integer.concat(*joined, out, axis=attributes["axis"])
             case "GlobalAveragePool":
                 return global_average_pool(first.integers, first.params, out)
             case "AveragePool":
-                counted = bool(given.get("count_include_pad"))
-                window = {key: value for key, value in _window(given).items() if key != "group"}
+                counted = bool(attributes.get("count_include_pad"))
+                window = {key: value for key, value in _window(attributes).items() if key != "group"}
                 return average_pool(
-                    first.integers, first.params, out, given["kernel_shape"], count_include_pad=counted, **window
+                    first.integers, first.params, out, attributes["kernel_shape"], count_include_pad=counted, **window
                 )
             case "MaxPool":
-                window = {key: value for key, value in _window(given).items() if key != "group"}
-                return max_pool(first.integers, first.params, out, given["kernel_shape"], **window)
+                window = {key: value for key, value in _window(attributes).items() if key != "group"}
+                return max_pool(first.integers, first.params, out, attributes["kernel_shape"], **window)
             case op if op in _MOVES:
                 moved = self._in_float(node, node.output[0], first.integers)
                 return quantize(dequantize(moved, first.params), out)
@@ -167,55 +167,55 @@ class Reference:
 
     def _real_result(self, node: onnx.NodeProto) -> Array:
         """A product with float output: the exact accumulator times its scale, Sx * Sw."""
-        given = _attributes(node)
-        x, w, *_ = held = [self._held(name) for name in node.input]
+        attributes = _attributes(node)
+        x, w, *_ = operands = [self._held(name) for name in node.input]
         if node.op_type == "Conv":
-            sums = conv_integer(x.integers, x.params, w.integers, w.params, **_window(given))
+            sums = conv_integer(x.integers, x.params, w.integers, w.params, **_window(attributes))
             channels: tuple[int, ...] = (-1, *[1] * (sums.ndim - 2))
         else:
-            assert not given.get("transA")
-            turned = bool(given.get("transB"))
-            axis = w.params.axis if not turned or w.params.axis is None else 1 - w.params.axis
+            assert not attributes.get("transA")
+            transposed = bool(attributes.get("transB"))
+            axis = w.params.axis if not transposed or w.params.axis is None else 1 - w.params.axis
             params = QuantParams(w.params.grid, w.params.scale, w.params.zero_point, axis)
-            factor = w.integers.T if turned else w.integers
+            factor = w.integers.T if transposed else w.integers
             sums, channels = integer.matmul_integer(x.integers, x.params, factor, params), (-1,)
-        bias = self._bias(held)
+        bias = self._bias(operands)
         total = sums if bias is None else sums + bias.reshape(channels).astype(np.int64)
         step = bias_scale(x.params.scale, w.params.scale)
         return np.asarray(total.astype(np.float32) * (step.reshape(channels) if step.ndim else step))
 
-    def _bias(self, held: list[Held]) -> Array | None:
-        if len(held) < 3:
+    def _bias(self, operands: list[QuantizedTensor]) -> Array | None:
+        if len(operands) < 3:
             return None
-        x, w, bias = held
+        x, w, bias = operands
         step = np.broadcast_to(bias_scale(x.params.scale, w.params.scale), bias.params.scale.shape)
         assert np.array_equal(bias.params.scale, step), "a bias must be in steps of the accumulator"
         return bias.integers
 
-    def _is_held(self, name: str) -> bool:
+    def _is_quantized(self, name: str) -> bool:
         return name in self.writers and self.writers[name].op_type == "DequantizeLinear"
 
     def _in_float(self, node: onnx.NodeProto, name: str, first: Array | None = None) -> Array:
         """The result of the node alone in ONNX Runtime, without Q/DQ."""
-        given = {value: self.output(value) for value in node.input if value}
+        arrays = {value: self.output(value) for value in node.input if value}
         if first is not None:
-            given[node.input[0]] = first
-        made = [
+            arrays[node.input[0]] = first
+        inputs = [
             helper.make_tensor_value_info(key, helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
-            for key, array in given.items()
+            for key, array in arrays.items()
         ]
-        of_type = helper.np_dtype_to_tensor_dtype(next(iter(given.values())).dtype)
-        graph = helper.make_graph([node], "one", made, [helper.make_tensor_value_info(name, of_type, None)])
+        of_type = helper.np_dtype_to_tensor_dtype(next(iter(arrays.values())).dtype)
+        graph = helper.make_graph([node], "one", inputs, [helper.make_tensor_value_info(name, of_type, None)])
         model = helper.make_model(graph, opset_imports=self.model.opset_import)
         model.ir_version = self.model.ir_version
-        return run(model, given)[name]
+        return run(model, arrays)[name]
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    found = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-    assert found.get("auto_pad", b"NOTSET") == b"NOTSET", "pads are read as stated"
-    assert not found.get("ceil_mode"), "pools are rounded down"
-    return found
+    attributes = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    assert attributes.get("auto_pad", b"NOTSET") == b"NOTSET", "pads are read as stated"
+    assert not attributes.get("ceil_mode"), "pools are rounded down"
+    return attributes
 
 
 def _window(attributes: Mapping[str, Any]) -> dict[str, Any]:

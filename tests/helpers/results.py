@@ -49,7 +49,9 @@ def attacked() -> dict[str, Any]:
     result["warnings"] = [ATTACK]
     result["command"] = ATTACK
     result["left_float"] = [{"name": ATTACK, "op": ATTACK, "why": ATTACK}]
-    result["diagnosis"] = [{**each, "layer": names[each["layer"]], "causes": [ATTACK]} for each in result["diagnosis"]]
+    result["diagnosis"] = [
+        {**entry, "layer": names[entry["layer"]], "causes": [ATTACK]} for entry in result["diagnosis"]
+    ]
     return result
 
 
@@ -57,21 +59,21 @@ def large(layers: int) -> dict[str, Any]:
     """A network of `layers` layers, each with separate tensors of 512 channels."""
     result = digits()
     model = next(layer for layer in result["layers"] if layer["op"] == "Conv" and layer["output"])
-    found = []
+    copies = []
     for place in range(layers):
         layer = copy.deepcopy(model)
         layer["name"] = f"conv{place}"
-        values = {each["tensor"]: result["tensors"].get(each["tensor"]) for each in _tensors(layer)}
-        (read,), written = layer["inputs"], layer["output"]
+        values = {entry["tensor"]: result["tensors"].get(entry["tensor"]) for entry in _tensors(layer)}
+        (read,), output = layer["inputs"], layer["output"]
         for tensor in _tensors(layer):
-            old = tensor["tensor"]
+            name = tensor["tensor"]
             tensor["tensor"] = (
-                f"x{place}" if tensor is read else f"x{place + 1}" if tensor is written else f"{old}{place}"
+                f"x{place}" if tensor is read else f"x{place + 1}" if tensor is output else f"{name}{place}"
             )
-            if values[old] is not None:
-                result["tensors"][tensor["tensor"]] = {**values[old], "channels": _channels(128, place)}
-        found.append(layer)
-    result["layers"], result["operators"] = found, [layer["name"] for layer in found]
+            if values[name] is not None:
+                result["tensors"][tensor["tensor"]] = {**values[name], "channels": _channels(128, place)}
+        copies.append(layer)
+    result["layers"], result["operators"] = copies, [layer["name"] for layer in copies]
     return result
 
 

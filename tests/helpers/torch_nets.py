@@ -63,7 +63,8 @@ class Attention(nn.Module):
 
     def forward(self, x):
         query, key, value = (
-            each(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for each in (self.query, self.key, self.value)
+            projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for projection in (self.query, self.key, self.value)
         )
         y = nn.functional.scaled_dot_product_attention(query, key, value)
         return self.out(y.transpose(1, 2).flatten(2))

@@ -34,22 +34,22 @@ class Built:
 
 @pytest.fixture(params=[Built(RELEASE), Built(AARCH64, "aarch64-linux-gnu-nm")], ids=["native", "crossed"])
 def programs(request: pytest.FixtureRequest) -> Built:
-    found: Built = request.param
-    return found
+    built_programs: Built = request.param
+    return built_programs
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The digits model, and a bundle for every kind of operator."""
     folder = tmp_path_factory.mktemp("models")
-    found = {"digits": digits_bundle(folder, batch=1)}
+    paths = {"digits": digits_bundle(folder, batch=1)}
     for name, content in bundles().items():
         path = folder / f"{name}.oct"
         path.write_bytes(content)
         # These programs do not resize models.
         if all(isinstance(dim, int) for spec in octavo.load(path).inputs for dim in spec.shape):
-            found[name] = path
-    return found
+            paths[name] = path
+    return paths
 
 
 def inputs_of(path: Path) -> list[np.ndarray]:
@@ -65,12 +65,14 @@ def inputs_of(path: Path) -> list[np.ndarray]:
 
 
 def outputs_of(path: Path, inputs: list[np.ndarray]) -> bytes:
-    found = octavo.load(path)(*inputs)
-    return b"".join(each.tobytes() for each in (found if isinstance(found, tuple) else (found,)))
+    outputs = octavo.load(path)(*inputs)
+    return b"".join(output.tobytes() for output in (outputs if isinstance(outputs, tuple) else (outputs,)))
 
 
-def given_to(programs: Built, program: str, path: Path, inputs: list[np.ndarray], folder: Path, isa: str = "") -> bytes:
-    (folder / "inputs.raw").write_bytes(b"".join(each.tobytes() for each in inputs))
+def outputs_from(
+    programs: Built, program: str, path: Path, inputs: list[np.ndarray], folder: Path, isa: str = ""
+) -> bytes:
+    (folder / "inputs.raw").write_bytes(b"".join(array.tobytes() for array in inputs))
     done = programs.run(program, path, folder / "inputs.raw", folder / "outputs.raw", isa=isa)
     assert (done.returncode, done.stderr) == (0, "")
     return (folder / "outputs.raw").read_bytes()
@@ -79,7 +81,7 @@ def given_to(programs: Built, program: str, path: Path, inputs: list[np.ndarray]
 @pytest.mark.parametrize("program", ["outputs_octavo", "outputs_octavo_static"])
 def test_strict_c_matches_python(programs: Built, program: str, models: dict[str, Path], tmp_path: Path) -> None:
     inputs = inputs_of(models["digits"])
-    assert given_to(programs, program, models["digits"], inputs, tmp_path) == outputs_of(models["digits"], inputs)
+    assert outputs_from(programs, program, models["digits"], inputs, tmp_path) == outputs_of(models["digits"], inputs)
 
 
 def test_program_without_exceptions_opens_and_gets_errors(
@@ -95,8 +97,8 @@ def test_program_without_exceptions_opens_and_gets_errors(
 def test_every_neon_level_matches_this_processor(isa: str, models: dict[str, Path], tmp_path: Path) -> None:
     for name, path in models.items():
         inputs = inputs_of(path)
-        found = given_to(Built(AARCH64), "outputs_octavo", path, inputs, tmp_path, isa)
-        assert found == outputs_of(path, inputs), name
+        actual = outputs_from(Built(AARCH64), "outputs_octavo", path, inputs, tmp_path, isa)
+        assert actual == outputs_of(path, inputs), name
 
 
 def test_c_example_runs_on_aarch64(models: dict[str, Path], tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from octavo.compiler.kinds import KINDS
 
 
 def test_corpus_covers_every_operator() -> None:
-    found = {operator.kind for content in bundles().values() for operator in read_bundle(content).operators}
-    assert found == set(KINDS), "give the new kind a tiny model in tests/helpers/native_corpus.py"
+    kinds = {operator.kind for content in bundles().values() for operator in read_bundle(content).operators}
+    assert kinds == set(KINDS), "give the new kind a tiny model in tests/helpers/native_corpus.py"
 
 
 def test_seeds_are_small_and_run(tmp_path: Path) -> None:

@@ -24,10 +24,10 @@ def forced(isa: str) -> subprocess.CompletedProcess[str]:
 
 def test_best_supported_set_is_used(monkeypatch):
     monkeypatch.delenv("OCTAVO_ISA", raising=False)
-    found = octavo.cpu()
-    assert found.runs == found.available[-1]
-    assert found.available[0] == "scalar"
-    assert set(found.available) <= set(found.compiled)
+    cpu = octavo.cpu()
+    assert cpu.runs == cpu.available[-1]
+    assert cpu.available[0] == "scalar"
+    assert set(cpu.available) <= set(cpu.compiled)
 
 
 @pytest.mark.parametrize("isa", octavo.cpu().available)

@@ -14,6 +14,6 @@ def test_missing_compiler_is_reported_in_one_sentence(tmp_path: Path) -> None:
     environment = {**os.environ, "CXX": "no-such-compiler"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    _, _, said = done.stderr.partition("(message):")
+    _, _, message = done.stderr.partition("(message):")
     sentence = "Octavo's native core needs a C++20 compiler, and none was found: install g++ or clang."
-    assert " ".join(said.split()) == sentence
+    assert " ".join(message.split()) == sentence

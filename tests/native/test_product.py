@@ -45,8 +45,8 @@ class Case:
         return kernels(isa).product(self.b, self.a.dtype == np.int8, int(self.a_params.zero_point), b_zero, self.bias)
 
     def sums(self) -> np.ndarray:
-        found = affine.matmul_integer(self.a, self.a_params, self.b, self.b_params)
-        return found if self.bias is None else found + self.bias
+        sums_of_products = affine.matmul_integer(self.a, self.a_params, self.b, self.b_params)
+        return sums_of_products if self.bias is None else sums_of_products + self.bias
 
 
 def run(product: Product, a: np.ndarray, n: int, dtype: type) -> np.ndarray:
@@ -97,8 +97,8 @@ def test_accumulators_at_the_int32_bound(isa, dtype, a, b):
     """The largest K that does not overflow, with every partial sum at its extreme."""
     k = (2**31 - 1) // abs(a * b)
     left, right = np.full((7, k), a, dtype), np.full((k, 3), b, np.int8)
-    found = run(kernels(isa).product(right, dtype == np.int8, 0), left, 3, np.int32)
-    assert np.array_equal(found, np.full((7, 3), k * a * b))
+    sums = run(kernels(isa).product(right, dtype == np.int8, 0), left, 3, np.int32)
+    assert np.array_equal(sums, np.full((7, 3), k * a * b))
 
 
 @each_isa
@@ -107,8 +107,8 @@ def test_shapes_of_several_blocks(isa, m, n, k):
     rng = np.random.default_rng(m)
     a, b = rng.integers(-128, 128, (m, k)).astype(np.int8), rng.integers(-128, 128, (k, n)).astype(np.int8)
     b_zero = rng.integers(-128, 128, n).astype(np.int32)
-    found = run(kernels(isa).product(b, True, -128, b_zero), a, n, np.int32)
-    assert np.array_equal(found, (a.astype(np.int64) + 128) @ (b.astype(np.int64) - b_zero))
+    sums = run(kernels(isa).product(b, True, -128, b_zero), a, n, np.int32)
+    assert np.array_equal(sums, (a.astype(np.int64) + 128) @ (b.astype(np.int64) - b_zero))
 
 
 def test_empty_k_gives_the_bias():

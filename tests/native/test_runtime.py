@@ -36,7 +36,7 @@ def long_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Quantize, a function on the grid, dequantize, of many elements."""
     model = Qdq()
     params = QuantParams(UINT8, np.float32(0.01), np.int32(0))
-    real = model.dequantized(model.quantized(model.given("x", ("length",)), params), params)
+    real = model.dequantized(model.quantized(model.input("x", ("length",)), params), params)
     table = model.quantized(model.node("Sigmoid", [real], "s"), params)
     model.result(model.dequantized(table, params), "float32")
     path = tmp_path_factory.mktemp("long") / "long.oct"
@@ -54,14 +54,14 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return encoder_bundle(tmp_path_factory.mktemp("encoder"))
 
 
-class Judge:
+class BundleProgram:
     """The sanitized program that opens and runs a bundle."""
 
     def __init__(self, executable: Path) -> None:
         environment = {"ASAN_OPTIONS": "allocator_may_return_null=1"}
         self.process = subprocess.Popen([executable], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
 
-    def says(self, content: bytes) -> str:
+    def outcome(self, content: bytes) -> str:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(struct.pack("<I", len(content)) + content)
@@ -72,54 +72,56 @@ class Judge:
 
 
 @pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    found = Judge(built(SANITIZED, "octavo_hostile"))
-    yield found
-    assert found.process.stdin is not None
-    found.process.stdin.close()
-    assert found.process.wait() == 0
-    assert found.process.stdout is not None
-    found.process.stdout.close()
+def opener() -> Iterator[BundleProgram]:
+    program = BundleProgram(built(SANITIZED, "octavo_hostile"))
+    yield program
+    assert program.process.stdin is not None
+    program.process.stdin.close()
+    assert program.process.wait() == 0
+    assert program.process.stdout is not None
+    program.process.stdout.close()
 
 
-def test_valid_bundle_runs_under_sanitizers(judge: Judge, bundle: Path, encoder: Path) -> None:
-    assert judge.says(bundle.read_bytes()) == "ran"
-    assert judge.says(encoder.read_bytes()) == "ran"
+def test_valid_bundle_runs_under_sanitizers(opener: BundleProgram, bundle: Path, encoder: Path) -> None:
+    assert opener.outcome(bundle.read_bytes()) == "ran"
+    assert opener.outcome(encoder.read_bytes()) == "ran"
 
 
-def test_truncated_bundle_is_refused(judge: Judge, bundle: Path) -> None:
+def test_truncated_bundle_is_refused(opener: BundleProgram, bundle: Path) -> None:
     content = bundle.read_bytes()
     for end in range(0, len(content), 64):
-        assert judge.says(content[:end]).startswith("refused: ")
-    assert judge.says(content[:4] + struct.pack("<I", 1) + content[8:]).startswith("refused: the bundle has version 1")
-    assert judge.says(b"GGUF" + content[4:]).startswith("refused: not a bundle")
+        assert opener.outcome(content[:end]).startswith("refused: ")
+    assert opener.outcome(content[:4] + struct.pack("<I", 1) + content[8:]).startswith(
+        "refused: the bundle has version 1"
+    )
+    assert opener.outcome(b"GGUF" + content[4:]).startswith("refused: not a bundle")
 
 
-def test_flipped_bit_is_detected(judge: Judge, bundle: Path) -> None:
+def test_flipped_bit_is_detected(opener: BundleProgram, bundle: Path) -> None:
     content = bytearray(bundle.read_bytes())
     for at in np.random.default_rng(0).integers(0, len(content) * 8, 50):
         content[at // 8] ^= 1 << at % 8
-        assert judge.says(bytes(content)).startswith("refused: ")
+        assert opener.outcome(bytes(content)).startswith("refused: ")
         content[at // 8] ^= 1 << at % 8
 
 
-def test_corrupted_size_tables_are_refused_or_harmless(judge: Judge, bundle: Path) -> None:
+def test_corrupted_size_tables_are_refused_or_harmless(opener: BundleProgram, bundle: Path) -> None:
     """Every number of the two tables of dynamic sizes, replaced one at a time."""
     content = bundle.read_bytes()
     for header_at, record in ((32 + 8 * 16, 16), (32 + 9 * 16, 88)):
         table, count = struct.unpack_from("<QQ", content, header_at)
         assert count > 0
         for at in range(table, table + min(count, 12) * record, 4):
-            for absurd in (0, 1, 3, 2**16, 2**31 - 1, 2**32 - 1):
-                changed = content[:at] + struct.pack("<I", absurd) + content[at + 4 :]
-                answer = judge.says(with_checksum(changed))
+            for value in (0, 1, 3, 2**16, 2**31 - 1, 2**32 - 1):
+                changed = content[:at] + struct.pack("<I", value) + content[at + 4 :]
+                answer = opener.outcome(with_checksum(changed))
                 assert answer == "ran" or answer.startswith("refused: ")
 
 
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_corrupted_tables_are_refused_or_harmless(
-    judge: Judge, bundle: Path, encoder: Path, data: st.DataObject
+    opener: BundleProgram, bundle: Path, encoder: Path, data: st.DataObject
 ) -> None:
     """Flipped bits and replaced numbers everywhere but in the constants, with a valid checksum."""
     content = bytearray(data.draw(st.sampled_from([bundle, encoder])).read_bytes())
@@ -131,9 +133,9 @@ def test_corrupted_tables_are_refused_or_harmless(
             content[at] ^= 1 << data.draw(st.integers(0, 7))
         else:
             at -= at % 4
-            absurd = data.draw(st.sampled_from([0, 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1]))
-            content[at : at + 4] = struct.pack("<I", absurd)
-    answer = judge.says(with_checksum(bytes(content)))
+            value = data.draw(st.sampled_from([0, 1, 2**16, 2**31 - 1, 2**31, 2**32 - 1]))
+            content[at : at + 4] = struct.pack("<I", value)
+    answer = opener.outcome(with_checksum(bytes(content)))
     assert answer == "ran" or answer.startswith("refused: ")
 
 
@@ -141,7 +143,7 @@ def test_runs_do_not_allocate(long_bundle: Path, encoder: Path) -> None:
     program = built(RELEASE, "octavo_allocations")
     for arguments in ((long_bundle, "1"), (long_bundle, "3"), (encoder, "2", "fixed")):
         done = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
-        at_opening, at_first, when_known = (int(each) for each in done.stdout.split())
+        at_opening, at_first, when_known = (int(count) for count in done.stdout.split())
         assert at_opening > 0
         assert at_first > 0 or "fixed" in arguments
         assert when_known == 0
@@ -151,8 +153,8 @@ def test_threads_do_not_race(bundle: Path, long_bundle: Path) -> None:
     """Jobs, multi-threaded sessions in several threads, and a fork, under the thread sanitizer."""
     program = built(RACES, "octavo_threads")
     environment = {"TSAN_OPTIONS": "die_after_fork=0"}
-    for each in (bundle, long_bundle):
-        done = subprocess.run([program, each], env=environment, capture_output=True, text=True, check=False)
+    for path in (bundle, long_bundle):
+        done = subprocess.run([program, path], env=environment, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
 
 

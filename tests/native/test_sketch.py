@@ -26,8 +26,8 @@ def update(isa: str, values: np.ndarray) -> tuple[tuple[float, float, int, int],
 @each_isa
 @given(values=ANY)
 def test_arbitrary_values(isa, values):
-    found, bins = update(isa, values)
-    assert numpy_sketch.same(found, numpy_sketch.ends(values))
+    ends, bins = update(isa, values)
+    assert numpy_sketch.same(ends, numpy_sketch.ends(values))
     assert np.array_equal(bins, numpy_sketch.bins(values))
 
 
@@ -37,8 +37,8 @@ def test_one_non_finite_value_anywhere(isa, size, odd, data):
     values = np.random.default_rng(size).normal(size=size).astype(np.float32)
     if size:
         values[data.draw(st.integers(0, size - 1))] = odd
-    found, bins = update(isa, values)
-    assert numpy_sketch.same(found, numpy_sketch.ends(values))
+    ends, bins = update(isa, values)
+    assert numpy_sketch.same(ends, numpy_sketch.ends(values))
     assert np.array_equal(bins, numpy_sketch.bins(values))
 
 
@@ -47,8 +47,8 @@ def test_one_non_finite_value_anywhere(isa, size, odd, data):
 @pytest.mark.parametrize("size", [1, 16, 17, 5000])
 def test_single_value(isa, value, size):
     values = np.full(size, value, np.float32)
-    found, bins = update(isa, values)
-    assert numpy_sketch.same(found, numpy_sketch.ends(values))
+    ends, bins = update(isa, values)
+    assert numpy_sketch.same(ends, numpy_sketch.ends(values))
     assert np.array_equal(bins, numpy_sketch.bins(values))
 
 
@@ -57,8 +57,8 @@ def test_single_value(isa, value, size):
 def test_histogram_stride(isa, rows, length, stride):
     values = np.random.default_rng(length).normal(size=(rows, length)).astype(np.float32)
     bins = np.zeros(BINS, np.int64)
-    found = kernels(isa).sketch(values.reshape(-1), rows, stride, bins)
-    assert numpy_sketch.same(found, numpy_sketch.ends(values))
+    ends = kernels(isa).sketch(values.reshape(-1), rows, stride, bins)
+    assert numpy_sketch.same(ends, numpy_sketch.ends(values))
     assert np.array_equal(bins, numpy_sketch.bins(values[:, ::stride].reshape(-1)))
 
 

@@ -19,10 +19,10 @@ shares = st.lists(st.floats(0, 1, allow_subnormal=False), min_size=1, max_size=2
 
 
 @given(shares)
-def test_a_sparkline_has_its_width_and_blanks_for_empty_bins(found: list[float]) -> None:
-    line = sparkline(found, width=16)
+def test_a_sparkline_has_its_width_and_blanks_for_empty_bins(values: list[float]) -> None:
+    line = sparkline(values, width=16)
     assert len(line) == 16
-    assert (line.strip() == "") == (sum(found) == 0)
+    assert (line.strip() == "") == (sum(values) == 0)
 
 
 def test_a_sparkline_is_highest_at_the_largest_bin() -> None:
@@ -38,8 +38,12 @@ def test_diagnosed_layers_come_first() -> None:
 
 
 def _others(result: dict[str, Any]) -> list[str]:
-    known = {each["layer"] for each in result["diagnosis"]}
-    return [each["name"] for each in sorted(result["layers"], key=lambda e: e["sqnr_db"]) if each["name"] not in known]
+    diagnosed = {entry["layer"] for entry in result["diagnosis"]}
+    return [
+        entry["name"]
+        for entry in sorted(result["layers"], key=lambda e: e["sqnr_db"])
+        if entry["name"] not in diagnosed
+    ]
 
 
 def test_at_most_five_are_shown() -> None:

@@ -37,12 +37,15 @@ def build(
     output_types: Mapping[str, int] | None = None,
 ) -> onnx.ModelProto:
     """A checked model; inputs and outputs are float unless typed otherwise."""
-    given, made = input_types or {}, output_types or {}
+    input_types_by_name, output_types_by_name = input_types or {}, output_types or {}
     graph = helper.make_graph(
         nodes,
         "graph",
-        [helper.make_tensor_value_info(n, given.get(n, TensorProto.FLOAT), s) for n, s in inputs.items()],
-        [helper.make_tensor_value_info(n, made.get(n, TensorProto.FLOAT), s) for n, s in outputs.items()],
+        [helper.make_tensor_value_info(n, input_types_by_name.get(n, TensorProto.FLOAT), s) for n, s in inputs.items()],
+        [
+            helper.make_tensor_value_info(n, output_types_by_name.get(n, TensorProto.FLOAT), s)
+            for n, s in outputs.items()
+        ],
         [numpy_helper.from_array(array, name) for name, array in (weights or {}).items()],
     )
     imports = [helper.make_opsetid("", opset), *(helper.make_opsetid(f.domain, 1) for f in functions)]
@@ -60,19 +63,19 @@ def node(op: str, inputs: Sequence[str], output: str, **attributes: Any) -> onnx
 def feeds(model: onnx.ModelProto, seed: int = 0, batch: int = 2) -> Arrays:
     """Random inputs: symbols become `batch`; integers run from 0 to 7."""
     rng, constants = np.random.default_rng(seed), {tensor.name for tensor in model.graph.initializer}
-    found: Arrays = {}
+    arrays: Arrays = {}
     for value in model.graph.input:
         if value.name in constants:
             continue
         tensor = value.type.tensor_type
         shape = [dim.dim_value or batch for dim in tensor.shape.dim]
         dtype = helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-        found[value.name] = (
+        arrays[value.name] = (
             rng.normal(size=shape).astype(dtype) if dtype.kind == "f" else rng.integers(0, 8, shape).astype(dtype)
         )
         if dtype.kind == "b":
-            found[value.name] = np.ones(shape, dtype)
-    return found
+            arrays[value.name] = np.ones(shape, dtype)
+    return arrays
 
 
 def run(model: onnx.ModelProto, inputs: Arrays, outputs: Sequence[str] | None = None) -> Arrays:

@@ -56,6 +56,6 @@ def chain(steps: Sequence[str], outputs: Collection[int] = ()) -> onnx.ModelProt
         **batch_norm_weights(4),
     }
     used = {name for step in nodes for name in step.input}
-    kept = {name: array for name, array in weights.items() if name in used}
+    used_weights = {name: array for name, array in weights.items() if name in used}
     shown = [*sorted(i for i in outputs if 0 < i < len(nodes)), len(nodes)]
-    return build(nodes, {"t0": [1, 4, 4, 4]}, {f"t{i}": [1, 4, 4, 4] for i in shown}, kept)
+    return build(nodes, {"t0": [1, 4, 4, 4]}, {f"t{i}": [1, 4, 4, 4] for i in shown}, used_weights)

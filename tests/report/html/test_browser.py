@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.helpers.browser import chromium, complaints, drawn, shape, visit
+from tests.helpers.browser import chromium, complaints, shape, visit, wait_for_charts
 from tests.helpers.results import ATTACK, attacked, digits, large
 
 from octavo.measure.compare import ComparedTensor, Comparison
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def driver() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,13 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     error = TensorError(30.0, 0.99, None, 0.0, np.zeros(0), 0.0)
     tensors = [ComparedTensor(name, "Conv", name, error) for name in ("first", "second", ATTACK)]
     both = plain([Comparison(tensors[:1], tensors[1:])] * 2)
-    found = {
+    texts = {
         "digits": result_page(digits(), "digits.int8.onnx"),
         "attacked": result_page(attacked(), ATTACK),
         "large": result_page(large(200), "large"),
         "comparison": comparison_page("float.onnx", ["one.onnx", "two.onnx"], both, ["3 MB", "1 MB", "1 MB"]),
     }
-    for name, page in found.items():
+    for name, page in texts.items():
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return folder
 
@@ -68,8 +68,10 @@ def test_the_console_is_empty_and_nothing_is_fetched(driver: Any, pages: Path, n
     visit(driver, pages / f"{name}.html")
     assert complaints(driver) == []
     events = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
-    asked = [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    addresses = [
+        event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
+    ]
+    assert [url for url in addresses if not url.startswith(("file:", "data:"))] == []
 
 
 def test_a_layer_opens_by_click_and_shows_its_figures(driver: Any, pages: Path) -> None:
@@ -78,7 +80,7 @@ def test_a_layer_opens_by_click_and_shows_its_figures(driver: Any, pages: Path) 
     panel, layer = element(driver, "#layer"), digits()["layers"][1]
     assert not panel.is_displayed()
     elements(driver, "button.cell")[1].click()
-    drawn(driver)
+    wait_for_charts(driver)
     assert panel.is_displayed()
     assert layer["name"] in panel.text
     assert f"{layer['sqnr_db']:.1f} dB" in panel.text
@@ -99,7 +101,7 @@ def test_the_keyboard_reaches_every_layer(driver: Any, pages: Path) -> None:
     press(driver, "ARROW_RIGHT")
     press(driver, "ARROW_RIGHT")
     press(driver, "ENTER")
-    drawn(driver)
+    wait_for_charts(driver)
     assert layers[2]["name"] in element(driver, "#layer").text
     press(driver, "ESCAPE")
     assert not element(driver, "#layer").is_displayed()
@@ -152,7 +154,7 @@ def test_a_layer_name_with_markup_is_shown_as_text(driver: Any, pages: Path) -> 
     visit(driver, pages / "attacked.html")
     for cell in elements(driver, "button.cell"):
         driver.execute_script("arguments[0].click()", cell)
-        drawn(driver)
+        wait_for_charts(driver)
     assert driver.title != "broken"
     assert ATTACK in element(driver, "#layer").text
     assert ATTACK in element(driver, "h1").text
@@ -166,7 +168,7 @@ def test_a_narrow_screen_does_not_scroll_horizontally(driver: Any, pages: Path, 
     visit(driver, pages / f"{name}.html")
     if name != "comparison":
         driver.execute_script("arguments[0].click()", elements(driver, "button.cell")[2])
-        drawn(driver)
+        wait_for_charts(driver)
     assert driver.execute_script("return document.documentElement.scrollWidth") <= 360
 
 
@@ -193,10 +195,10 @@ def test_charts_have_alternative_texts(driver: Any, pages: Path) -> None:
     shape(driver)
     visit(driver, pages / "digits.html")
     elements(driver, "button.cell")[0].click()
-    drawn(driver)
-    words = [element.get_attribute("aria-label") for element in elements(driver, ".chart[role='graphics-document']")]
-    assert len(words) == len(elements(driver, ".chart"))
-    assert all(len(each) > 20 for each in words)
+    wait_for_charts(driver)
+    labels = [element.get_attribute("aria-label") for element in elements(driver, ".chart[role='graphics-document']")]
+    assert len(labels) == len(elements(driver, ".chart"))
+    assert all(len(label) > 20 for label in labels)
 
 
 def test_derivations_are_open_in_print(driver: Any, pages: Path) -> None:

@@ -98,8 +98,8 @@ def test_terminal_page_and_json_have_the_same_figures(tmp_path: Path) -> None:
         expected += [row.float_value, row.quantized_value, row.note]
     for layer in summary.worst_layers(stored):
         expected += [layer.sqnr, layer.share, layer.name]
-    assert [each for each in expected if each not in shown] == []
-    assert [each for each in expected if each not in printed] == []
+    assert [text for text in expected if text not in shown] == []
+    assert [text for text in expected if text not in printed] == []
     metric = stored["metric"]
     assert f"{metric['drop']:.2f} points" in shown
     assert f"{stored['layers'][0]['sqnr_db']:.1f} dB" in printed
@@ -109,8 +109,8 @@ def test_the_page_of_a_result_is_that_of_its_json(tmp_path: Path) -> None:
     result = quantized(evaluate=samples(seed=1), verify=True, target="octavo")
     result.write_json(tmp_path / "result.json")
     result.report(tmp_path / "page.html", title="model")
-    written = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert written == result_page(read_result(tmp_path / "result.json"), "model")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page == result_page(read_result(tmp_path / "result.json"), "model")
     with pytest.raises(OptionError, match="exists"):
         result.report(tmp_path / "page.html")
     result.report(tmp_path / "page.html", overwrite=True)
@@ -174,12 +174,12 @@ def test_the_derivation_gives_the_stored_parameters() -> None:
     worked = 0
     for layer in result["layers"]:
         for tensor in [*layer["inputs"], *layer["weights"]]:
-            found = derivation(tensor, result["tensors"].get(tensor["tensor"]))
-            if found["title"].startswith("Derivation of"):
+            shown = derivation(tensor, result["tensors"].get(tensor["tensor"]))
+            if shown["title"].startswith("Derivation of"):
                 worked += 1
                 values = result["tensors"][tensor["tensor"]]
                 scale = float(np.float32(tensor["scale"][values["channel"] or 0]))
-                assert f"S = {scale:.17g}" in [step[2] for step in found["steps"]]
+                assert f"S = {scale:.17g}" in [step[2] for step in shown["steps"]]
     assert worked >= len(result["layers"])
 
 
@@ -194,8 +194,8 @@ def test_colors_rise_in_lightness() -> None:
     def lightness(text: str) -> float:
         return sum(int(text[i : i + 2], 16) * part for i, part in ((1, 0.2126), (3, 0.7152), (5, 0.0722)))
 
-    found = [lightness(color(ratio)) for ratio in np.linspace(0, 50, 40)]
-    assert found == sorted(found)
+    values = [lightness(color(ratio)) for ratio in np.linspace(0, 50, 40)]
+    assert values == sorted(values)
     assert color(-100.0) == color(0.0)
     assert color(200.0) == color(50.0)
 
@@ -218,7 +218,7 @@ def test_a_comparison_page_has_one_column_per_model() -> None:
     page = comparison_page("float.onnx", ["same.onnx", "same.onnx"], plain([one, two]), ["1 MB", "300 kB", "200 kB"])
     text = Text(page).text
     assert "same.onnx (1) 30.2 dB at y; same.onnx (2) 20.8 dB at y" in text
-    assert all(each in text for each in ("1 MB", "300 kB", "200 kB", "40.0 dB", "25.0 dB", "35.0 dB"))
+    assert all(figure in text for figure in ("1 MB", "300 kB", "200 kB", "40.0 dB", "25.0 dB", "35.0 dB"))
     assert ATTACK not in page
 
 

@@ -21,21 +21,21 @@ def rows(chart: Any) -> list[dict[str, Any]]:
 
 def test_layers_are_in_graph_order_with_their_sqnr() -> None:
     result = digits()
-    found = [row for row in rows(Plots(result).layers()) if row["series"] == "with input error"]
-    assert [(row["layer"], row["sqnr"]) for row in found] == [(e["name"], e["sqnr_db"]) for e in result["layers"]]
+    charted = [row for row in rows(Plots(result).layers()) if row["series"] == "with input error"]
+    assert [(row["layer"], row["sqnr"]) for row in charted] == [(e["name"], e["sqnr_db"]) for e in result["layers"]]
 
 
 def test_sensitivity_puts_the_largest_share_first() -> None:
     result = digits()
-    found = [row["share"] for row in rows(Plots(result).sensitivity())]
-    assert found == sorted((e["share"] for e in result["layers"] if e["share"] is not None), reverse=True)
+    charted = [row["share"] for row in rows(Plots(result).sensitivity())]
+    assert charted == sorted((e["share"] for e in result["layers"] if e["share"] is not None), reverse=True)
 
 
 def test_the_pareto_curve_holds_every_point_of_mix() -> None:
     result = digits()
     (points,) = [step["details"]["pareto"] for step in result["steps"] if step["rung"] == "mix"]
-    found = {(row["operations"], row["drop"]) for row in rows(Plots(result).pareto())}
-    assert found == {(point["bit_operations"], point["drop"]) for point in points}
+    charted = {(row["operations"], row["drop"]) for row in rows(Plots(result).pareto())}
+    assert charted == {(point["bit_operations"], point["drop"]) for point in points}
 
 
 def test_without_mix_there_is_no_pareto_curve() -> None:
@@ -46,14 +46,14 @@ def test_without_mix_there_is_no_pareto_curve() -> None:
 @pytest.mark.parametrize("kind", ["histogram", "channels"])
 def test_a_layer_has_one_chart_per_tensor(kind: str) -> None:
     result = digits()
-    layer = next(each for each in result["layers"] if each["op"] == "Conv")
-    whole = getattr(Plots(result), kind)(layer["name"]).to_dict()
-    names = [each["tensor"] for each in [*layer["weights"], *layer["inputs"], layer["output"]]]
-    known = [name for name in names if result["tensors"].get(name, {}).get(kind) is not None]
-    assert [each["title"] for each in whole["vconcat"]] == known
-    assert len(known) > 1
-    one = getattr(Plots(result), kind)(layer["weights"][0]["tensor"]).to_dict()
-    assert len(one["vconcat"]) == 1
+    layer = next(entry for entry in result["layers"] if entry["op"] == "Conv")
+    charts = getattr(Plots(result), kind)(layer["name"]).to_dict()
+    names = [entry["tensor"] for entry in [*layer["weights"], *layer["inputs"], layer["output"]]]
+    charted = [name for name in names if result["tensors"].get(name, {}).get(kind) is not None]
+    assert [entry["title"] for entry in charts["vconcat"]] == charted
+    assert len(charted) > 1
+    chart = getattr(Plots(result), kind)(layer["weights"][0]["tensor"]).to_dict()
+    assert len(chart["vconcat"]) == 1
 
 
 def test_a_histogram_has_grid_and_shares() -> None:

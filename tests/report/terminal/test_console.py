@@ -36,6 +36,6 @@ def test_numbers_and_names_are_not_highlighted(
 
 def test_an_error_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     stderr().print("word " * 60)
-    found = capsys.readouterr()
-    assert found.out == ""
-    assert found.err.count("\n") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1

@@ -49,8 +49,8 @@ def test_every_operator_has_its_row() -> None:
 
 
 def test_kinds_are_counted_most_frequent_first() -> None:
-    found = rows(rendered(show_inspection, FOUND, width=WIDE), "Operators by kind")
-    assert found == [["Conv", "1", "1"], ["Relu", "1", "0"], ["GlobalAveragePool", "1", "0"]]
+    table = rows(rendered(show_inspection, FOUND, width=WIDE), "Operators by kind")
+    assert table == [["Conv", "1", "1"], ["Relu", "1", "0"], ["GlobalAveragePool", "1", "0"]]
 
 
 def test_sizes_and_integer_operators_come_last() -> None:

@@ -45,12 +45,12 @@ def test_without_a_terminal_nothing_is_printed() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_on_a_terminal_bars_are_drawn_on_stderr_only() -> None:
     ours, theirs = pty.openpty()
-    drawn: list[bytes] = []
+    chunks: list[bytes] = []
 
     def read() -> None:
         try:
             while chunk := os.read(ours, 65536):
-                drawn.append(chunk)
+                chunks.append(chunk)
         except OSError:  # the other end is closed
             return
 
@@ -63,7 +63,7 @@ def test_on_a_terminal_bars_are_drawn_on_stderr_only() -> None:
     os.close(theirs)
     reader.join()
     os.close(ours)
-    text = b"".join(drawn).decode()
+    text = b"".join(chunks).decode()
     assert done.stdout == "done\n"
     assert "time" in text
     assert text.rstrip().endswith("\x1b[2K"), "the bar is wiped at the end"

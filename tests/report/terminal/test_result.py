@@ -40,9 +40,9 @@ def test_the_verdict_holds_metric_size_and_latency() -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_number_is_cut(width: int) -> None:
-    found = words(shown(width))
-    assert {"98.50", "98.25", "0.25", "-0.12", "+0.50;", "97.8", "25.6", "22.8", "7.13", "3.82x", "3.20x"} <= found
-    assert {"12.3", "dB"} <= found
+    printed = words(shown(width))
+    assert {"98.50", "98.25", "0.25", "-0.12", "+0.50;", "97.8", "25.6", "22.8", "7.13", "3.82x", "3.20x"} <= printed
+    assert {"12.3", "dB"} <= printed
 
 
 def test_an_interval_has_the_digits_of_its_metric() -> None:
@@ -107,8 +107,8 @@ def test_the_proof_shows_the_largest_accumulator() -> None:
 
 
 def test_causes_are_listed_below_the_table() -> None:
-    found = [diagnosis(causes=["one", "two [b]"], share=0.25), diagnosis(layer="conv_[y]", sqnr_db=-0.01)]
-    text = shown(diagnosis=found)
+    diagnoses = [diagnosis(causes=["one", "two [b]"], share=0.25), diagnosis(layer="conv_[y]", sqnr_db=-0.01)]
+    text = shown(diagnosis=diagnoses)
     assert rows(text, "Layers with the largest error") == [
         ["Conv conv_c", "", "12.3 dB", "25%"],
         ["Conv conv_[y]", "", "0.0 dB", ""],
@@ -135,10 +135,10 @@ def test_a_real_result_is_not_cut(width: int) -> None:
 
 
 def test_rungs_are_listed_and_the_verdict_is_last() -> None:
-    kept = Step("equalize", "3 pairs [equalized]", True, 0.25, [-0.5, 1.0], 24.8, 2.6, 1)
+    kept_step = Step("equalize", "3 pairs [equalized]", True, 0.25, [-0.5, 1.0], 24.8, 2.6, 1)
     back = Step("round", "weights of 2 layers rounded", False, 0.5, [-0.5, 1.5], 23.3, 3.5, 1)
     idle = Step("smooth", "nothing to smooth", False, None, None, None, 0.0, 1)
-    text = shown(steps=[kept, back, idle], verdict=judge(metric(), 0.5))
+    text = shown(steps=[kept_step, back, idle], verdict=judge(metric(), 0.5))
     first, second, third = rows(text, "Rungs tried")
     assert first == ["equalize", "+0.25", "24.8 dB", "2.6", "3 pairs [equalized]"]
     assert second == ["round", "+0.50", "23.3 dB", "3.5", "weights of 2 layers rounded; no improvement, discarded"]

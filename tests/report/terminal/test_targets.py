@@ -19,25 +19,25 @@ ALL = [plain(target(name)) for name in target_names()]
 
 @pytest.mark.parametrize("name", target_names())
 def test_a_target_is_shown_as_its_file_has_it(name: str) -> None:
-    held = tomllib.loads((FILES / f"{name}.toml").read_text(encoding="utf-8"))
+    fields = tomllib.loads((FILES / f"{name}.toml").read_text(encoding="utf-8"))
     text = rendered(show_targets, ALL, "none", width=WIDE)
     ((_, activations, weights, placement),) = [row for row in rows(text) if row[0] == name]
-    if "activations" in held:
+    if "activations" in fields:
         assert activations.startswith(
-            f"{held['activations']['grid']} {'symmetric' if held['activations']['symmetric'] else 'affine'}, "
-            f"{held['activations']['estimator']}"
+            f"{fields['activations']['grid']} {'symmetric' if fields['activations']['symmetric'] else 'affine'}, "
+            f"{fields['activations']['estimator']}"
         )
     else:
         assert activations == "float32"
-    scales = "per channel" if held["weights"]["per_channel"] else "per tensor"
-    scales = f"in blocks of {held['weights']['block_size']}" if "block_size" in held["weights"] else scales
-    assert weights.startswith(f"{held['weights']['grid']}, {scales}")
-    assert weights.endswith(held["bias"]["grid"])
-    assert placement == ("around operators" if held["placement"]["behind"] else "before operators")
-    (details,) = [part for part in text.split("\n\n") if part.startswith(f"{name}: {held['title']}")]
-    said = " ".join(details.split())
-    assert all(each in said for each in held["engines"] + held["notes"])
-    assert all(each in said for each in held["operators"]["compute"] + held["operators"]["carry"])
+    scales = "per channel" if fields["weights"]["per_channel"] else "per tensor"
+    scales = f"in blocks of {fields['weights']['block_size']}" if "block_size" in fields["weights"] else scales
+    assert weights.startswith(f"{fields['weights']['grid']}, {scales}")
+    assert weights.endswith(fields["bias"]["grid"])
+    assert placement == ("around operators" if fields["placement"]["behind"] else "before operators")
+    (details,) = [part for part in text.split("\n\n") if part.startswith(f"{name}: {fields['title']}")]
+    shown = " ".join(details.split())
+    assert all(word in shown for word in fields["engines"] + fields["notes"])
+    assert all(word in shown for word in fields["operators"]["compute"] + fields["operators"]["carry"])
 
 
 def test_the_target_of_this_machine_is_marked() -> None:
@@ -47,5 +47,5 @@ def test_the_target_of_this_machine_is_marked() -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_grids_and_names_are_not_broken(width: int) -> None:
-    found = words(rendered(show_targets, ALL, "octavo", width=width))
-    assert {*target_names(), "int8[-127,127],", "int8[-63,63],", "uint8[0,127]", "fbgemm_histogram"} <= found
+    printed = words(rendered(show_targets, ALL, "octavo", width=width))
+    assert {*target_names(), "int8[-127,127],", "int8[-63,63],", "uint8[0,127]", "fbgemm_histogram"} <= printed
