@@ -56,8 +56,8 @@ def test_a_case_with_default_flags(name: str) -> None:
 def assert_diagnosed(result: QuantizationResult) -> None:
     """Both hard cases have channels of very different ranges: one was constructed so, the other is so by nature."""
     layers = {layer.name: layer for layer in result.layers}
-    for found in result.diagnosis:
-        assert found.sqnr_db == layers[found.layer].sqnr_db < 20
-        assert found.causes
+    for diagnosis in result.diagnosis:
+        assert diagnosis.sqnr_db == layers[diagnosis.layer].sqnr_db < 20
+        assert diagnosis.causes
     assert result.diagnosis
     assert "equalize the channels" in result.diagnosis[0].causes[0]

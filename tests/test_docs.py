@@ -76,12 +76,12 @@ def commands(path: Path) -> list[list[str]]:
 
 def steps(path: Path) -> list[str]:
     """Python blocks and indented commands, in the order of the page."""
-    found = re.finditer(
+    matches = re.finditer(
         rf"^```(?P<language>\w*)\n(?P<code>.*?)^```|^ {{4,}}(?P<command>(?:{'|'.join(PROGRAMS)}) [^\n]*)$",
         text(path),
         re.MULTILINE | re.DOTALL,
     )
-    return [each["command"] or each["code"] for each in found if each["command"] or each["language"] == "python"]
+    return [match["command"] or match["code"] for match in matches if match["command"] or match["language"] == "python"]
 
 
 def runnable(path: Path) -> list[str]:
@@ -166,9 +166,9 @@ def test_contributing_shows_an_estimator_that_works() -> None:
     exec(compile(block, "rms.py", "exec"), names)
     sketch, values = RangeSketch(), np.random.default_rng(0).normal(size=100_000).astype(np.float32)
     sketch.update(values)
-    found = names["rms"](2.0)
-    assert found.name == "rms:2"
-    assert found.range(sketch, INT8, symmetric=False) == pytest.approx((-2.0, 2.0), rel=0.02)
+    estimator = names["rms"](2.0)
+    assert estimator.name == "rms:2"
+    assert estimator.range(sketch, INT8, symmetric=False) == pytest.approx((-2.0, 2.0), rel=0.02)
 
 
 def test_contributing_shows_a_target_that_loads(tmp_path: Path) -> None:
@@ -238,16 +238,16 @@ def run_command(line: str, folder: Path) -> None:
     assert code == 0, f"{line}\n{errors.getvalue()}"
 
 
-def run_block(code: str, given: str, folder: Path) -> None:
+def run_block(code: str, preamble: str, folder: Path) -> None:
     """Run a block of Python; a block that begins with a file name is written to that file, which others import."""
     module = re.match(r"# (\w+\.py)\n", code)
     if module is not None:
         (folder / module[1]).write_text(code, encoding="utf-8")
     for output in re.findall(r'save\((?:\w+, )?"([^"]+)"', code):
         (folder / output).unlink(missing_ok=True)
-    run([sys.executable, "-c", given + code], folder)
+    run([sys.executable, "-c", preamble + code], folder)
 
 
 def run(command: list[str], folder: Path) -> None:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, textwrap.shorten(shlex.join(command), 200) + "\n" + done.stderr
+    process = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, textwrap.shorten(shlex.join(command), 200) + "\n" + process.stderr

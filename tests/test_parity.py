@@ -46,9 +46,9 @@ def outputs(model: onnx.ModelProto, inputs: Arrays, optimize: bool = True) -> Ar
     return dict(zip(names, engine.run(names, inputs), strict=True))
 
 
-def sqnr(expected: np.ndarray, given: np.ndarray) -> float:
+def sqnr(expected: np.ndarray, actual: np.ndarray) -> float:
     """10 log10(sum x^2 / sum (x - y)^2)."""
-    x, y = expected.astype(np.float64), given.astype(np.float64)
+    x, y = expected.astype(np.float64), actual.astype(np.float64)
     noise = ((x - y) ** 2).sum()
     return float(10 * np.log10((x**2).sum() / noise)) if noise else np.inf
 
@@ -167,11 +167,11 @@ def net(request: pytest.FixtureRequest) -> tuple[str, QuantizationResult, Arrays
 
 def with_integers(model: onnx.ModelProto) -> tuple[onnx.ModelProto, list[str]]:
     """The model with every QuantizeLinear's output added to its outputs, and their names."""
-    seen, types = onnx.ModelProto(), {tensor.name: tensor.data_type for tensor in model.graph.initializer}
-    seen.CopyFrom(model)
-    found = {n.output[0]: types[n.input[2]] for n in model.graph.node if n.op_type == "QuantizeLinear"}
-    seen.graph.output.extend(helper.make_tensor_value_info(name, of, None) for name, of in found.items())
-    return seen, list(found)
+    extended, types = onnx.ModelProto(), {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+    extended.CopyFrom(model)
+    dtypes = {n.output[0]: types[n.input[2]] for n in model.graph.node if n.op_type == "QuantizeLinear"}
+    extended.graph.output.extend(helper.make_tensor_value_info(name, dtype, None) for name, dtype in dtypes.items())
+    return extended, list(dtypes)
 
 
 def kernels_are_exact() -> bool:
@@ -244,8 +244,8 @@ def in_openvino(model: onnx.ModelProto, inputs: Arrays) -> Arrays:
     core = openvino.Core()
     options = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
     compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", options)
-    found = compiled(inputs)
-    return {output.get_any_name(): found[output] for output in compiled.outputs}
+    results = compiled(inputs)
+    return {output.get_any_name(): results[output] for output in compiled.outputs}
 
 
 OPENVINO = [name for name in target_names() if "openvino" in target(name).engines]
@@ -256,12 +256,12 @@ def test_openvino_predicts_the_same_digits(to: str) -> None:
     """Logits differ by at most 3/255 of their range, 0.5/255 on average; 99.5% of predictions are equal."""
     result = octavo.quantize(DIGITS / "digits.onnx", arrays("calib.npz"), to, verify=False, threads=1)
     model, samples = ir.to_proto(result.model), {"image": arrays("eval.npz")["image"]}
-    expected, given = run(model, samples)["logits"], in_openvino(model, samples)["logits"]
+    expected, actual = run(model, samples)["logits"], in_openvino(model, samples)["logits"]
     step = np.ptp(expected) / 255
-    error = np.abs(given - expected)
+    error = np.abs(actual - expected)
     assert error.max() <= 3 * step
     assert error.mean() <= step / 2
-    assert (given.argmax(1) == expected.argmax(1)).mean() >= 0.995
+    assert (actual.argmax(1) == expected.argmax(1)).mean() >= 0.995
 
 
 def transformer() -> onnx.ModelProto:
@@ -276,7 +276,7 @@ def transformer() -> onnx.ModelProto:
 
     nodes = [
         node("Gather", ["table", "ids"], "e"),
-        *(each for name in "qkv" for each in linear("e", name)),
+        *(layer for name in "qkv" for layer in linear("e", name)),
         *heads("q", [0, 2, 1, 3]),
         *heads("k", [0, 2, 3, 1]),
         *heads("v", [0, 2, 1, 3]),
@@ -320,13 +320,13 @@ def test_openvino_runs_a_transformer(to: str) -> None:
     quantized = ir.to_proto(result.model)
     for length in (5, 40):
         inputs = {"ids": rng.integers(0, 50, (4, length))}
-        expected, given = run(quantized, inputs)["y"], in_openvino(quantized, inputs)["y"]
-        error, step = np.abs(given - expected), np.ptp(expected) / 255
+        expected, actual = run(quantized, inputs)["y"], in_openvino(quantized, inputs)["y"]
+        error, step = np.abs(actual - expected), np.ptp(expected) / 255
         assert error.max() <= 5 * step
         assert error.mean() <= 0.75 * step
         exact = run(model, inputs)["y"]
         assert sqnr(exact, expected) > 30
-        assert sqnr(exact, given) > sqnr(exact, expected) - 1
+        assert sqnr(exact, actual) > sqnr(exact, expected) - 1
 
 
 # Every pattern through the pipeline; tests/graph compares the placed models of each target with the same patterns.
@@ -343,8 +343,8 @@ def test_every_pattern_goes_through_the_whole_pipeline(name: str, to: str) -> No
     quantized = ir.to_proto(result.model)
     onnx.checker.check_model(quantized, full_check=True)
     assert result.layers
-    expected, given = run(model, samples[0]), outputs(quantized, samples[0])
-    assert list(given) == list(expected)
+    expected, actual = run(model, samples[0]), outputs(quantized, samples[0])
+    assert list(actual) == list(expected)
     for key, values in expected.items():
-        assert (given[key].dtype, given[key].shape) == (values.dtype, values.shape)
-        assert np.isfinite(given[key]).all()
+        assert (actual[key].dtype, actual[key].shape) == (values.dtype, values.shape)
+        assert np.isfinite(actual[key]).all()

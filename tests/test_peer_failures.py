@@ -55,11 +55,11 @@ def test_one_huge_sample(factor: float) -> None:
     ordinary = feeds(model, batch=1000)["x"]
     samples = {"x": ordinary.copy()}
     samples["x"][500] *= np.float32(factor)
-    kept = octavo.quantize(model, samples, this_machine(), threads=1)
-    assert losses(model, kept, samples)["y"] > FLOORS[this_machine()]
+    result = octavo.quantize(model, samples, this_machine(), threads=1)
+    assert losses(model, result, samples)["y"] > FLOORS[this_machine()]
     clipped = quantized(model, samples, estimator="percentile:99.5")
     assert losses(model, clipped, {"x": ordinary})["y"] > 20
-    causes = [cause for diagnosis in kept.diagnosis for cause in diagnosis.causes]
+    causes = [cause for diagnosis in result.diagnosis for cause in diagnosis.causes]
     assert any("calibration samples hold outliers" in cause for cause in causes), causes
 
 

@@ -77,12 +77,12 @@ def of_opset(opset: int) -> onnx.ModelProto:
     """A network of operators whose inputs and attributes changed between opsets."""
     constants: Arrays = {**CONV, **batch_norm_weights(8), "g": random(6, 6), "h": random(6)}
 
-    def versioned(op: str, data: str, output: str, since: int, **given: Any) -> onnx.NodeProto:
+    def versioned(op: str, data: str, output: str, since: int, **arguments: Any) -> onnx.NodeProto:
         """Arguments are attributes before opset `since`, and inputs from then on."""
         if opset < since:
-            return node(op, [data], output, **given)
+            return node(op, [data], output, **arguments)
         names = []
-        for name, value in given.items():
+        for name, value in arguments.items():
             names.append(f"{output}_{name}")
             constants[names[-1]] = np.asarray(value, np.int64 if isinstance(value, list) else np.float32)
         return node(op, [data, *names], output)
@@ -125,8 +125,8 @@ def test_clip_with_bounds_left_out(bounds: list[str], to: str) -> None:
         node("Clip", ["c", *bounds], "k"),
         node("Conv", ["k", "v", "d"], "y"),
     ]
-    given = {"low": np.float32(-0.5), "high": np.float32(0.75)}
-    weights = {**CONV, **{name: np.asarray(given[name]) for name in bounds if name}}
+    values = {"low": np.float32(-0.5), "high": np.float32(0.75)}
+    weights = {**CONV, **{name: np.asarray(values[name]) for name in bounds if name}}
     model = build(nodes, {"x": ["N", 4, 6, 6]}, {"y": ["N", 6, 6, 6]}, weights)
     assert worst(model, quantized(model, feeds(model, batch=SAMPLES), to)) > FLOORS[to]
 
@@ -154,8 +154,8 @@ def test_names_that_are_taken_or_equal() -> None:
         duplicate.name = ""  # ONNX Runtime refuses duplicate names
     assert worst(model, result) > FLOORS[this_machine()]
     graph = ir.to_proto(result.model).graph
-    written = [name for n in graph.node for name in n.output] + [tensor.name for tensor in graph.initializer]
-    assert len(set(written)) == len(written)
+    names = [name for n in graph.node for name in n.output] + [tensor.name for tensor in graph.initializer]
+    assert len(set(names)) == len(names)
     assert len({n.name for n in graph.node}) == len(graph.node)
 
 
@@ -225,13 +225,13 @@ def test_a_batch_of_any_size(to: str) -> None:
 
 def _loop_body() -> onnx.GraphProto:
     flag, out = (helper.make_tensor_value_info(n, t, s) for n, t, s in (("go_on", 9, []), ("s_out", 1, None)))
-    given = [
+    inputs = [
         helper.make_tensor_value_info("i", TensorProto.INT64, []),
         helper.make_tensor_value_info("go", TensorProto.BOOL, []),
         helper.make_tensor_value_info("s_in", TensorProto.FLOAT, None),
     ]
     nodes = [helper.make_node("Identity", ["go"], ["go_on"]), node("Conv", ["s_in", "v"], "s_out")]
-    return helper.make_graph(nodes, "body", given, [flag, out])
+    return helper.make_graph(nodes, "body", inputs, [flag, out])
 
 
 def _branch(name: str, op: str) -> onnx.GraphProto:

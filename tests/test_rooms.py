@@ -66,15 +66,15 @@ def room(path: Path) -> str:
 
 def imports(path: Path) -> set[str]:
     """The dotted names of all modules that a file imports, also inside functions."""
-    found: set[str] = set()
+    modules: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            modules |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}:{node.lineno} imports relatively"
             module = node.module or ""
-            found |= {f"octavo.{alias.name}" for alias in node.names} if module == "octavo" else {module}
-    return found
+            modules |= {f"octavo.{alias.name}" for alias in node.names} if module == "octavo" else {module}
+    return modules
 
 
 def named(path: Path) -> str:
@@ -143,7 +143,9 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 def file_of(module: str) -> Path | None:
     place = SOURCE.parent.joinpath(*module.split("."))
-    return next((each for each in (place.with_suffix(".py"), place / "__init__.py") if each in ALL_FILES), None)
+    return next(
+        (candidate for candidate in (place.with_suffix(".py"), place / "__init__.py") if candidate in ALL_FILES), None
+    )
 
 
 ALL_FILES = frozenset(FILES)

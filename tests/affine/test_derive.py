@@ -54,14 +54,14 @@ def test_all_steps_are_present_and_the_rows_equal_the_mapping(
 
 def test_the_numbers_of_an_affine_example() -> None:
     worked = derive(0.5, 2.55, UINT8)
-    found = results(worked)
-    assert found["Range given"] == "[0.5, 2.55]"
-    assert found["Widened to hold 0"] == "[0, 2.55]"
-    assert found["Grid"] == "qmin = 0, qmax = 255"
-    assert float(found["Exact scale"].removeprefix("S = ")) == 2.55 / 255
-    assert found["Zero point"].endswith("Z = 0")
+    shown = results(worked)
+    assert shown["Range given"] == "[0.5, 2.55]"
+    assert shown["Widened to hold 0"] == "[0, 2.55]"
+    assert shown["Grid"] == "qmin = 0, qmax = 255"
+    assert float(shown["Exact scale"].removeprefix("S = ")) == 2.55 / 255
+    assert shown["Zero point"].endswith("Z = 0")
     assert "(2.55 - 0) / (255 - 0)" in worked.steps[3].formula
-    assert float(found["Worst rounding error"]) == pytest.approx(0.005)
+    assert float(shown["Worst rounding error"]) == pytest.approx(0.005)
 
 
 def test_the_numbers_of_a_symmetric_example() -> None:

@@ -80,12 +80,12 @@ def test_bench_shows_the_time_of_each_operator(
     bundle, other = json.loads(Path("bench.json").read_text())["models"]
     assert other["operators"] is None
     names = [operator.name for operator in read_bundle(compiled.read_bytes()).operators]
-    assert [each["name"] for each in bundle["operators"]] == names
+    assert [entry["name"] for entry in bundle["operators"]] == names
     # The operators account for nearly all of the time of a run.
-    together = sum(each["milliseconds"] for each in bundle["operators"])
+    together = sum(entry["milliseconds"] for entry in bundle["operators"])
     assert 0 < together < 10 * bundle["median_ms"]
-    for each in bundle["operators"]:
-        assert (each["gops"] is not None) == (each["kind"] in ("Conv", "DepthwiseConv", "MatMul"))
+    for entry in bundle["operators"]:
+        assert (entry["gops"] is not None) == (entry["kind"] in ("Conv", "DepthwiseConv", "MatMul"))
     assert "needs a bundle" in refused("bench", "out.onnx", "--operators")
     assert "exists" in refused("bench", "digits.oct", "--json", "bench.json")
 

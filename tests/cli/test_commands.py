@@ -54,8 +54,8 @@ def steps(text: str) -> dict[str, str]:
 
 
 def number(text: str, name: str) -> float:
-    found = re.findall(rf"{name} = (-?[0-9.e+-]+)", text)
-    return float(found[-1])
+    numbers = re.findall(rf"{name} = (-?[0-9.e+-]+)", text)
+    return float(numbers[-1])
 
 
 @pytest.mark.parametrize("dtype", GRIDS)
@@ -129,9 +129,9 @@ def test_inspect_shows_the_result_for_each_operator(shown: Octavo) -> None:
     assert "input image: float32 [batch, 1, 8, 8]" in out
     assert "output logits: float32 [batch, 10]" in out
     graph = onnx.load("digits.onnx").graph
-    kept = [node.name for node in graph.node if node.op_type not in ("BatchNormalization", "Constant")]
-    listed = {name: " ".join(row) for row in rows(out) for name in kept if f"{name} " in f"{' '.join(row[:2])} "}
-    assert sorted(listed) == sorted(kept)
+    names = [node.name for node in graph.node if node.op_type not in ("BatchNormalization", "Constant")]
+    listed = {name: " ".join(row) for row in rows(out) for name in names if f"{name} " in f"{' '.join(row[:2])} "}
+    assert sorted(listed) == sorted(names)
     assert "slower than float" in listed["/stem/stem.0/Conv"]
     assert "excluded by 'Gemm'" in listed["/classifier/Gemm"]
     assert "int8[-127,127]·uint8" in listed["/block1/body/body.3/Conv"]
@@ -160,14 +160,16 @@ def test_compare_measures_outputs_and_layers(octavo: Octavo, shown: Octavo, work
     cosine = (one * two).sum() / np.sqrt((one**2).sum() * (two**2).sum())
     assert float(cells["logits"][3]) == pytest.approx(cosine, abs=2e-6)
     # Tensors of one name have the same values in both models, with or without folded BatchNormalization.
-    found = [float(row[2].removesuffix(" dB")) for row in rows(out)]
-    assert len(found) > 20
-    assert min(found) > 25
+    shown_sqnr = [float(row[2].removesuffix(" dB")) for row in rows(out)]
+    assert len(shown_sqnr) > 20
+    assert min(shown_sqnr) > 25
 
 
 def test_a_model_compared_with_itself_is_exact(shown: Octavo) -> None:
-    found = {row[2] for row in rows(shown("compare", "digits.onnx", "digits.onnx", "-d", "eval.npz", "--samples", 8))}
-    assert found == {"exact"}
+    shown_sqnr = {
+        row[2] for row in rows(shown("compare", "digits.onnx", "digits.onnx", "-d", "eval.npz", "--samples", 8))
+    }
+    assert shown_sqnr == {"exact"}
 
 
 def test_bench_times_each_model(shown: Octavo, work: Path) -> None:

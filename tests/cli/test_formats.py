@@ -31,6 +31,6 @@ def test_format_overrides_the_suffix(quantize: Octavo, work: Path) -> None:
 
 
 def test_an_unknown_format_is_refused(refused: Refused, work: Path) -> None:
-    said = refused("quantize", "digits.onnx", "-c", "calib.npz", "-o", "x.oct", "--format", "tflite")
-    assert "there is no output format 'tflite'; choose qdq" in said
+    message = refused("quantize", "digits.onnx", "-c", "calib.npz", "-o", "x.oct", "--format", "tflite")
+    assert "there is no output format 'tflite'; choose qdq" in message
     assert not (work / "x.oct").exists()

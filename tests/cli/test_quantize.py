@@ -52,8 +52,8 @@ RESULT = {
 
 
 def read(path: str | Path = "out.json") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
-    return found
+    fields: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return fields
 
 
 def metadata(path: str | Path = "out.onnx") -> dict[str, str]:
@@ -102,7 +102,7 @@ def finished(folder: Path, *options: str) -> Finished:
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
         patch.setenv("COLUMNS", "200")
         timed = measure.latencies
-        patch.setattr(measure, "latencies", lambda *args, **given: timed(*args, **{**given, "seconds": 0.05}))
+        patch.setattr(measure, "latencies", lambda *args, **arguments: timed(*args, **{**arguments, "seconds": 0.05}))
         inputs = (f"{folder}/digits.onnx", "-c", f"{folder}/calib.npz", "--threads", "1")
         assert run(["quantize", *inputs, "-o", f"{folder}/out.onnx", "--json", f"{folder}/out.json", *options]) == 0
     return Finished(folder, out.getvalue())
@@ -182,11 +182,11 @@ def test_provenance_is_in_both_files(evaluated: Finished) -> None:
     assert result["sha256"] == digests
     for name in ("octavo", "numpy", "onnx", "onnxruntime"):
         assert result["versions"][name] == version(name)
-    written = metadata(evaluated.model)
-    assert written["octavo.target"] == "x86-vnni"
-    assert json.loads(written["octavo.versions"]) == result["versions"]
-    assert written["octavo.sha256.model"] == digests["model"]
-    assert written["octavo.sha256.calibration"] == digests["calibration"]
+    stored = metadata(evaluated.model)
+    assert stored["octavo.target"] == "x86-vnni"
+    assert json.loads(stored["octavo.versions"]) == result["versions"]
+    assert stored["octavo.sha256.model"] == digests["model"]
+    assert stored["octavo.sha256.calibration"] == digests["calibration"]
 
 
 def test_the_result_is_a_drop_in_replacement(evaluated: Finished) -> None:
@@ -338,16 +338,16 @@ def test_the_batch_size_does_not_change_the_result(quantize: Octavo, plain: Fini
 
 
 def test_threads_reach_every_session(quantize: Octavo, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, session = [], engine._session
+    threads, session = [], engine._session
 
     def spy(model: Any, options: Any) -> Any:
-        asked.append(options.intra_op_num_threads)
+        threads.append(options.intra_op_num_threads)
         return session(model, options)
 
     monkeypatch.setattr(engine, "_session", spy)
     quantize("--threads", 1, "-e", "eval.npz")
-    assert len(asked) > 3
-    assert set(asked) == {1}
+    assert len(threads) > 3
+    assert set(threads) == {1}
 
 
 def test_the_seed_changes_only_the_interval(quantize: Octavo, work: Path) -> None:
@@ -356,21 +356,21 @@ def test_the_seed_changes_only_the_interval(quantize: Octavo, work: Path) -> Non
     )
     few = {name: array[:80] for name, array in samples("eval.npz").items()}
     np.savez("few.npz", **few)
-    found = []
+    results = []
     for index, seed in enumerate((1, 1, 2)):
         quantize(
             *("-e", "few.npz", "--metric", "seeded_metric:sure", "--seed", seed, "--json", f"{index}.json"),
             output=f"{index}.onnx",
         )
-        found.append(read(f"{index}.json"))
-    first, again, other = (result["metric"] for result in found)
+        results.append(read(f"{index}.json"))
+    first, again, other = (result["metric"] for result in results)
     logits = onnxruntime.InferenceSession("digits.onnx").run(None, {"image": few["image"]})[0]
     assert first["name"] == "seeded_metric:sure"
     assert first["float"] == pytest.approx(logits[few["labels"] < 5].max(1).mean())
     assert first == again
     assert {**other, "drop_ci95": 0} == {**first, "drop_ci95": 0}
     assert other["drop_ci95"] != first["drop_ci95"]
-    assert [result["recipe"]["seed"] for result in found] == [1, 1, 2]
+    assert [result["recipe"]["seed"] for result in results] == [1, 1, 2]
 
 
 def test_the_estimator_chooses_the_ranges(quantize: Octavo) -> None:

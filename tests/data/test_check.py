@@ -59,7 +59,7 @@ def test_overflow_in_the_type_of_the_model_is_not_finite() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stored", "wanted"),
+    ("stored", "dtype"),
     [
         (np.float64, np.float32),
         (np.float32, np.float16),
@@ -71,15 +71,15 @@ def test_overflow_in_the_type_of_the_model_is_not_finite() -> None:
         (np.uint64, np.int8),
     ],
 )
-def test_lossless_types_are_converted(stored: Any, wanted: Any) -> None:
+def test_lossless_types_are_converted(stored: Any, dtype: Any) -> None:
     source = np.array([[0, 1, 1], [1, 0, 0]]).astype(stored)
-    converted = inputs(opened(source, (spec(dtype=wanted),)))["x"]
-    assert converted.dtype == wanted
+    converted = inputs(opened(source, (spec(dtype=dtype),)))["x"]
+    assert converted.dtype == dtype
     np.testing.assert_array_equal(converted, [[0, 1, 1], [1, 0, 0]])
 
 
 @pytest.mark.parametrize(
-    ("source", "wanted", "part"),
+    ("source", "dtype", "part"),
     [
         (np.array([[0, 300, 1]]), np.uint8, "int64 but the model takes uint8"),
         (np.array([[0, -1, 1]]), np.uint64, "int64 but the model takes uint64"),
@@ -94,8 +94,8 @@ def test_lossless_types_are_converted(stored: Any, wanted: Any) -> None:
         (VALUES > 0, np.float32, "`preprocess.scale`"),
     ],
 )
-def test_lossy_conversions_are_refused(source: np.ndarray, wanted: Any, part: str) -> None:
-    refusal(lambda: inputs(opened(source, (spec(dtype=wanted),))), DataError, "'x'", part)
+def test_lossy_conversions_are_refused(source: np.ndarray, dtype: Any, part: str) -> None:
+    refusal(lambda: inputs(opened(source, (spec(dtype=dtype),))), DataError, "'x'", part)
 
 
 @given(

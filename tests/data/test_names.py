@@ -13,7 +13,7 @@ IDS, MASK = spec("ids", ("N", "T")), spec("mask", ("N", "T"))
 
 
 @pytest.mark.parametrize(
-    ("ranks", "meant"),
+    ("ranks", "expected"),
     [
         ({"image": 4}, "image"),
         ({"Image": 4}, "Image"),
@@ -25,8 +25,8 @@ IDS, MASK = spec("ids", ("N", "T")), spec("mask", ("N", "T"))
         ({"pixels": 4, "image": 4}, "image"),
     ],
 )
-def test_one_input_gets_the_only_candidate_array(ranks: dict[str, int], meant: str) -> None:
-    assert match_names(list(ranks), [IMAGE], "calib.npz", ranks) == {meant: "image"}
+def test_one_input_gets_the_only_candidate_array(ranks: dict[str, int], expected: str) -> None:
+    assert match_names(list(ranks), [IMAGE], "calib.npz", ranks) == {expected: "image"}
 
 
 def test_several_inputs_need_arrays_of_exactly_their_names() -> None:
@@ -47,5 +47,5 @@ def test_several_inputs_need_arrays_of_exactly_their_names() -> None:
 def test_ambiguity_is_refused_and_both_sides_are_listed(ranks: dict[str, int], several: bool, missing: str) -> None:
     specs = [IDS, MASK] if several else [IMAGE]
     message = refusal(lambda: match_names(list(ranks), specs, "calib.npz", ranks), DataError, "calib.npz", missing)
-    for name in (*ranks, *(each.name for each in specs)):
+    for name in (*ranks, *(input_spec.name for input_spec in specs)):
         assert f"'{name}'" in message

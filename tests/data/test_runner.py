@@ -38,7 +38,7 @@ def _samples(engine: Doubler, as_items: bool) -> SampleSet:
 
 @pytest.mark.parametrize("as_items", [False, True])
 @pytest.mark.parametrize(
-    ("leading", "asked", "sizes"),
+    ("leading", "batch_size", "sizes"),
     [
         (None, 3, ([3, 3, 1], [5, 2])),
         ("N", None, ([7], [5, 2])),
@@ -49,10 +49,10 @@ def _samples(engine: Doubler, as_items: bool) -> SampleSet:
     ],
 )
 def test_outputs_exclude_padding(
-    leading: int | str | None, asked: int | None, sizes: tuple[list[int], list[int]], as_items: bool
+    leading: int | str | None, batch_size: int | None, sizes: tuple[list[int], list[int]], as_items: bool
 ) -> None:
     engine = Doubler((leading, 3))
-    results = list(run_batches(engine, _samples(engine, as_items), asked))
+    results = list(run_batches(engine, _samples(engine, as_items), batch_size))
     np.testing.assert_array_equal(np.concatenate([outputs["y"] for _, outputs in results]), VALUES * 2)
     np.testing.assert_array_equal(concatenate([batch.inputs for batch, _ in results])["x0"], VALUES)
     assert all(len(outputs["y"]) == batch.size for batch, outputs in results)
@@ -70,7 +70,7 @@ def test_outputs_without_a_sample_axis_are_unchanged() -> None:
 
 
 @pytest.mark.parametrize(
-    ("shapes", "asked", "chosen"),
+    ("shapes", "requested", "expected"),
     [
         ([("N", 3)], 8, 8),
         ([("N", 3)], None, 32),
@@ -80,9 +80,9 @@ def test_outputs_without_a_sample_axis_are_unchanged() -> None:
     ],
 )
 def test_the_batch_size_of_the_model_overrides_the_requested_one(
-    shapes: list[Shape], asked: int | None, chosen: int
+    shapes: list[Shape], requested: int | None, expected: int
 ) -> None:
-    assert choose_batch(Doubler(*shapes), asked) == chosen
+    assert choose_batch(Doubler(*shapes), requested) == expected
 
 
 def test_a_model_of_fixed_batch_equals_the_same_model_one_sample_at_a_time() -> None:

@@ -27,7 +27,7 @@ def _sources(folder: Path) -> dict[str, Any]:
 
 
 def _hashes(samples: SampleSet, batch_size: int) -> list[bytes]:
-    return [each for batch in samples.batches(batch_size) for each in sample_hashes(batch)]
+    return [digest for batch in samples.batches(batch_size) for digest in sample_hashes(batch)]
 
 
 @pytest.mark.parametrize("limit", [1, 4, 5, ROWS, 100])
@@ -52,16 +52,16 @@ def test_samples_beyond_the_limit_are_not_checked() -> None:
 
 
 def test_a_generator_is_read_only_up_to_the_limit() -> None:
-    taken = 0
+    read = 0
 
     def endless() -> Iterator[np.ndarray]:
-        nonlocal taken
+        nonlocal read
         while True:
-            taken += 1
+            read += 1
             yield VALUES[:2]
 
     assert len(inputs(opened(endless(), limit=5))["x"]) == 5
-    assert taken == 3
+    assert read == 3
 
 
 def test_a_second_pass_yields_the_same_samples(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_hashes_do_not_depend_on_the_batch_size(first: int, second: int) -> None
     assert by_rows == _hashes(opened(VALUES), second)
     assert by_rows == _hashes(opened([VALUES[i : i + second] for i in range(0, ROWS, second)]), 1)
     assert len(set(by_rows)) == ROWS
-    assert {len(each) for each in by_rows} == {8}
+    assert {len(digest) for digest in by_rows} == {8}
 
 
 def test_hashes_are_of_the_converted_inputs() -> None:
@@ -101,7 +101,7 @@ def test_equal_samples_have_equal_hashes_and_others_do_not() -> None:
     source[3] = source[0]
     source[5] = np.nextafter(source[0], np.float32(9))
     hashes = _hashes(opened(source), 4)
-    assert [i for i, each in enumerate(hashes) if each == hashes[0]] == [0, 3]
+    assert [i for i, digest in enumerate(hashes) if digest == hashes[0]] == [0, 3]
 
 
 def test_hashes_cover_every_input_but_no_label() -> None:

@@ -14,13 +14,13 @@ from octavo.graph import TensorSpec
 SPECS = (TensorSpec("x", np.dtype(np.float32), ("N", 2)),)
 
 
-def samples(count: int = 30, **more: Any) -> SampleSet:
+def samples(count: int = 30, **arrays: Any) -> SampleSet:
     x = np.arange(2 * count, dtype=np.float32).reshape(count, 2)
-    return open_samples({"x": x, **more}, SPECS)
+    return open_samples({"x": x, **arrays}, SPECS)
 
 
 def firsts(part: SampleSet, batch: int = 4) -> list[float]:
-    return [float(row[0]) / 2 for each in part.batches(batch) for row in each.inputs["x"]]
+    return [float(row[0]) / 2 for samples in part.batches(batch) for row in samples.inputs["x"]]
 
 
 def test_parts_are_disjoint_complete_and_in_order() -> None:
@@ -35,19 +35,19 @@ def test_parts_are_disjoint_complete_and_in_order() -> None:
 def test_groups_stay_together_with_their_rows() -> None:
     groups = np.tile(np.arange(15), 2)
     for part in split(samples(groups=groups, labels=np.arange(30)), 0.4):
-        kept = part.reference()
-        assert firsts(part) == list(kept["labels"])
-        half = len(kept["groups"]) // 2
-        assert np.array_equal(kept["groups"][:half], kept["groups"][half:])
+        reference = part.reference()
+        assert firsts(part) == list(reference["labels"])
+        half = len(reference["groups"]) // 2
+        assert np.array_equal(reference["groups"][:half], reference["groups"][half:])
 
 
 def test_restartable_iterables_are_split_too() -> None:
     items = [{"x": np.full((3, 2), 2 * i, np.float32), "labels": np.full(3, i)} for i in range(10)]
     one, two = split(open_samples(items, SPECS), 0.5)
-    found = [(row[0] / 2, label) for part in (one, two) for b in part.batches(1)
+    rows = [(row[0] / 2, label) for part in (one, two) for b in part.batches(1)
              for row, label in zip(b.inputs["x"], b.reference["labels"], strict=True)]  # fmt: skip
-    assert len(found) == 30
-    assert all(a == b for a, b in found)
+    assert len(rows) == 30
+    assert all(a == b for a, b in rows)
 
 
 def test_one_shot_iterables_and_too_few_samples_are_refused() -> None:

@@ -30,7 +30,7 @@ def _refusal(path: Path) -> str:
     return message
 
 
-def _written(folder: Path, model: onnx.ModelProto) -> Path:
+def _model_file(folder: Path, model: onnx.ModelProto) -> Path:
     path = folder / "model.onnx"
     path.write_bytes(model.SerializeToString())
     return path
@@ -55,16 +55,16 @@ def _external(location: str | None, offset: object = None, length: object = None
 
 
 @pytest.mark.parametrize("name", PATTERNS)
-def test_good_files_load(name: str, tmp_path: Path) -> None:
+def test_valid_files_load(name: str, tmp_path: Path) -> None:
     proto = PATTERNS[name]()
-    model = load(_written(tmp_path, proto))
+    model = load(_model_file(tmp_path, proto))
     inputs = feeds(proto)
-    expected, found = run(proto, inputs), run(ir.to_proto(model), inputs)
-    assert all(np.array_equal(expected[key], found[key]) for key in expected)
+    expected, actual = run(proto, inputs), run(ir.to_proto(model), inputs)
+    assert all(np.array_equal(expected[key], actual[key]) for key in expected)
 
 
 def test_specs_describe_inputs_and_outputs(tmp_path: Path) -> None:
-    model = load(_written(tmp_path, initializer_as_input()))
+    model = load(_model_file(tmp_path, initializer_as_input()))
     assert [(s.name, s.dtype, s.shape) for s in input_specs(model)] == [("x", np.float32, ("N", 4, 8, 8))]
     assert [(s.name, s.dtype, s.shape) for s in output_specs(model)] == [("y", np.float32, ("N", 6, 8, 8))]
     assert model_bytes(model) >= tensor_bytes(model) > 0
@@ -95,14 +95,14 @@ def test_an_empty_file(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_file_without_permission(tmp_path: Path) -> None:
-    path = _written(tmp_path, PATTERNS["conv_relu"]())
+    path = _model_file(tmp_path, PATTERNS["conv_relu"]())
     path.chmod(0)
     assert "permissions" in _refusal(path)
 
 
 @pytest.mark.parametrize("part", [0.05, 0.3, 0.5, 0.9, 0.999])
 def test_a_truncated_file(tmp_path: Path, part: float) -> None:
-    path = _written(tmp_path, PATTERNS["residual"]())
+    path = _model_file(tmp_path, PATTERNS["residual"]())
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * part)])
     _refusal(path)
@@ -144,7 +144,7 @@ def test_flipped_bytes_load_or_are_refused(tmp_path: Path, seed: int) -> None:
 def test_a_graph_without_nodes(tmp_path: Path) -> None:
     model = PATTERNS["conv_relu"]()
     del model.graph.node[:]
-    assert "holds no ONNX graph" in _refusal(_written(tmp_path, model))
+    assert "holds no ONNX graph" in _refusal(_model_file(tmp_path, model))
 
 
 def _empty(tensor: TensorProto) -> None:
@@ -171,19 +171,19 @@ def test_data_of_another_size_than_their_tensor(tmp_path: Path, damage: Damage, 
     if where == "attribute":
         del model.graph.initializer[:]
         model.graph.node.insert(0, helper.make_node("Constant", [], ["w"], value=tensor))
-    assert "'w'" in _refusal(_written(tmp_path, model))
+    assert "'w'" in _refusal(_model_file(tmp_path, model))
 
 
 def test_an_unknown_data_type(tmp_path: Path) -> None:
     tensor = numpy_helper.from_array(random(4, 4), "w")
     tensor.data_type = 999
-    _refusal(_written(tmp_path, _product(tensor)))
+    _refusal(_model_file(tmp_path, _product(tensor)))
 
 
 def test_a_node_with_an_undefined_input(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = PATTERNS["conv_relu"]()
     del model.graph.initializer[0]
-    assert "'w1', which no node before it writes" in _refusal(_written(tmp_path, model))
+    assert "'w1', which no node before it writes" in _refusal(_model_file(tmp_path, model))
     assert not caplog.records
     assert logging.getLogger("onnx_ir").level == logging.NOTSET
 
@@ -191,25 +191,25 @@ def test_a_node_with_an_undefined_input(tmp_path: Path, caplog: pytest.LogCaptur
 def test_a_subgraph_with_an_undefined_input(tmp_path: Path) -> None:
     model = PATTERNS["if_subgraph"]()
     del model.graph.initializer[3]
-    assert "'shift'" in _refusal(_written(tmp_path, model))
+    assert "'shift'" in _refusal(_model_file(tmp_path, model))
 
 
 def test_an_undefined_output(tmp_path: Path) -> None:
     model = PATTERNS["conv_relu"]()
     model.graph.output[0].name = "z"
-    assert "output 'z'" in _refusal(_written(tmp_path, model))
+    assert "output 'z'" in _refusal(_model_file(tmp_path, model))
 
 
 def test_a_tensor_written_twice(tmp_path: Path) -> None:
     model = PATTERNS["conv_relu"]()
     model.graph.node.add().CopyFrom(model.graph.node[0])
-    _refusal(_written(tmp_path, model))
+    _refusal(_model_file(tmp_path, model))
 
 
 def test_a_cycle(tmp_path: Path) -> None:
     model = PATTERNS["conv_relu"]()
     model.graph.node[0].input[0] = "r"
-    assert "has a cycle; export it again" in _refusal(_written(tmp_path, model))
+    assert "has a cycle; export it again" in _refusal(_model_file(tmp_path, model))
 
 
 def test_nodes_out_of_order_are_sorted(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_nodes_out_of_order_are_sorted(tmp_path: Path) -> None:
     nodes = list(model.graph.node)[::-1]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    assert [n.name for n in load(_written(tmp_path, model)).graph] == expected
+    assert [n.name for n in load(_model_file(tmp_path, model)).graph] == expected
 
 
 def _with_data(folder: Path, size: int = 64) -> None:
@@ -227,7 +227,7 @@ def _with_data(folder: Path, size: int = 64) -> None:
 
 def test_external_data_are_read(tmp_path: Path) -> None:
     _with_data(tmp_path)
-    model = load(_written(tmp_path, _product(_external("w.bin", 0, 64))))
+    model = load(_model_file(tmp_path, _product(_external("w.bin", 0, 64))))
     (tmp_path / "w.bin").unlink()
     value = model.graph.initializers["w"].const_value
     assert value is not None
@@ -237,18 +237,18 @@ def test_external_data_are_read(tmp_path: Path) -> None:
 def test_external_data_in_a_subfolder(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     _with_data(tmp_path / "data")
-    load(_written(tmp_path, _product(_external("data/../data/w.bin"))))
+    load(_model_file(tmp_path, _product(_external("data/../data/w.bin"))))
 
 
 def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
     _with_data(tmp_path)
     (tmp_path / "link").symlink_to(tmp_path / "w.bin")
-    load(_written(tmp_path, _product(_external("link"))))
+    load(_model_file(tmp_path, _product(_external("link"))))
 
 
 @pytest.mark.parametrize("location", ["w.bin", "", None, "deep/w.bin", "a" * 5000, "nul\0l", ".", "two\nlines"])
 def test_external_data_missing(tmp_path: Path, location: str | None) -> None:
-    assert "does not exist" in _refusal(_written(tmp_path, _product(_external(location))))
+    assert "does not exist" in _refusal(_model_file(tmp_path, _product(_external(location))))
 
 
 @pytest.mark.parametrize("kind", ["absolute", "above", "link", "linked folder", "through"])
@@ -267,7 +267,7 @@ def test_external_data_outside_the_folder(tmp_path: Path, kind: str, where: str)
         "linked folder": "linked/w.bin",
         "through": "in/../../secret/w.bin",
     }[kind]
-    path = _written(folder, _hidden(_external(location, 0, 64), where))
+    path = _model_file(folder, _hidden(_external(location, 0, 64), where))
     assert "outside the model's folder" in _refusal(path)
 
 
@@ -297,13 +297,13 @@ def _hidden(tensor: onnx.TensorProto, where: str) -> onnx.ModelProto:
 @pytest.mark.parametrize(("offset", "length", "size"), [(0, 64, 63), (4, 64, 64), (None, None, 10), (2**40, 64, 64)])
 def test_external_data_too_short(tmp_path: Path, offset: object, length: object, size: int) -> None:
     _with_data(tmp_path, size)
-    assert "truncated" in _refusal(_written(tmp_path, _product(_external("w.bin", offset, length))))
+    assert "truncated" in _refusal(_model_file(tmp_path, _product(_external("w.bin", offset, length))))
 
 
 @pytest.mark.parametrize(("offset", "length"), [(0, 8), (0, 128), (-4, 64), (0, -64), ("x", 64), (0, "y")])
 def test_external_data_of_another_length(tmp_path: Path, offset: object, length: object) -> None:
     _with_data(tmp_path)
-    _refusal(_written(tmp_path, _product(_external("w.bin", offset, length))))
+    _refusal(_model_file(tmp_path, _product(_external("w.bin", offset, length))))
 
 
 def test_more_than_two_gigabytes_stay_on_disk(tmp_path: Path) -> None:
@@ -315,10 +315,10 @@ def test_more_than_two_gigabytes_stay_on_disk(tmp_path: Path) -> None:
         value.type.tensor_type.shape.dim[1].dim_value = side
     with open(tmp_path / "w.bin", "wb") as file:
         file.truncate(4 * side * side)
-    loaded = load(_written(tmp_path, model))
-    kept = loaded.graph.initializers["w"].const_value
-    assert isinstance(kept, ir.ExternalTensor)
-    assert kept.raw is None
+    loaded = load(_model_file(tmp_path, model))
+    weight = loaded.graph.initializers["w"].const_value
+    assert isinstance(weight, ir.ExternalTensor)
+    assert weight.raw is None
     assert model_bytes(loaded) == tensor_bytes(loaded) == 4 * side * side
 
 
@@ -327,4 +327,4 @@ def test_more_than_two_gigabytes_truncated(tmp_path: Path) -> None:
     tensor.dims[:] = [2**15, 2**15]
     with open(tmp_path / "w.bin", "wb") as file:
         file.truncate(2**32 - 1)
-    assert "truncated" in _refusal(_written(tmp_path, _product(tensor)))
+    assert "truncated" in _refusal(_model_file(tmp_path, _product(tensor)))

@@ -56,13 +56,13 @@ def case(request: pytest.FixtureRequest) -> Quantized:
 
 
 def test_the_model_is_valid_and_keeps_its_interface(case: Quantized) -> None:
-    found = case.proto
-    onnx.checker.check_model(found, full_check=True)
+    quantized_model = case.proto
+    onnx.checker.check_model(quantized_model, full_check=True)
     before = ir.to_proto(case.prepared)
-    assert list(found.graph.input) == list(before.graph.input)
-    assert list(found.graph.output) == list(before.graph.output)
-    assert found.opset_import == before.opset_import
-    names = [n.name for n in found.graph.node]
+    assert list(quantized_model.graph.input) == list(before.graph.input)
+    assert list(quantized_model.graph.output) == list(before.graph.output)
+    assert quantized_model.opset_import == before.opset_import
+    names = [n.name for n in quantized_model.graph.node]
     assert len(set(names)) == len(names)
     assert {n.name for n in before.graph.node} <= set(names)
 
@@ -73,16 +73,16 @@ def test_preflight_and_proofs_report_no_problem(case: Quantized) -> None:
 
 
 def test_outputs_are_close_to_the_float_models(case: Quantized) -> None:
-    found, name = case.proto, case.plan.target.name
+    quantized_model, name = case.proto, case.plan.target.name
     for seed in SEEDS:
         inputs = feeds(case.model, seed)
-        expected, given = run(case.model, inputs), run(found, inputs)
-        assert list(expected) == list(given)
+        expected, actual = run(case.model, inputs), run(quantized_model, inputs)
+        assert list(expected) == list(actual)
         for key, values in expected.items():
-            assert given[key].dtype == values.dtype
-            assert given[key].shape == values.shape
+            assert actual[key].dtype == values.dtype
+            assert actual[key].shape == values.shape
             if values.dtype == np.float32:
-                error = np.sqrt(np.mean((given[key] - values) ** 2)) / values.std()
+                error = np.sqrt(np.mean((actual[key] - values) ** 2)) / values.std()
                 assert error < TOLERANCE.get(name, MARGIN)
 
 
@@ -103,22 +103,22 @@ def test_the_engines_own_integer_kernels_agree(name: str, to: str) -> None:
 
 
 def test_every_tensor_is_on_its_planned_grid(case: Quantized) -> None:
-    found, constants = case.proto, _initializers(case.proto)
-    types = {t.name: t.data_type for t in found.graph.initializer}
-    for pair in _pairs(found, "QuantizeLinear"):
+    proto, constants = case.proto, _initializers(case.proto)
+    types = {t.name: t.data_type for t in proto.graph.initializer}
+    for pair in _pairs(proto, "QuantizeLinear"):
         params = case.activations[pair.name.removesuffix("_QuantizeLinear")]
         assert constants[pair.input[1]] == params.scale
         assert constants[pair.input[2]] == params.zero_point
         assert types[pair.input[2]] == TensorProto.DataType.Value(params.grid.dtype.upper())
-        back = next(n for n in _pairs(found, "DequantizeLinear") if n.input[0] == pair.output[0])
-        assert back.input[1:] == pair.input[1:]
+        dequantize_node = next(n for n in _pairs(proto, "DequantizeLinear") if n.input[0] == pair.output[0])
+        assert dequantize_node.input[1:] == pair.input[1:]
 
 
 def test_no_float_copies_of_integer_weights_are_left(case: Quantized) -> None:
-    found = case.proto
-    used = {name for n in found.graph.node for name in n.input} | {v.name for v in found.graph.output}
-    used |= {name for n in found.graph.node for a in n.attribute for m in a.g.node for name in m.input}
-    assert set(_initializers(found)) <= used
+    proto = case.proto
+    used = {name for n in proto.graph.node for name in n.input} | {v.name for v in proto.graph.output}
+    used |= {name for n in proto.graph.node for a in n.attribute for m in a.g.node for name in m.input}
+    assert set(_initializers(proto)) <= used
 
 
 def test_the_float_model_is_not_modified() -> None:
@@ -133,9 +133,9 @@ def test_the_float_model_is_not_modified() -> None:
 def test_metadata_are_kept() -> None:
     model = models.conv_relu()
     helper.set_model_props(model, {"author": "somebody"})
-    found = quantized(model, "octavo").proto
-    assert [(p.key, p.value) for p in found.metadata_props] == [("author", "somebody")]
-    assert found.producer_name == "tests"
+    proto = quantized(model, "octavo").proto
+    assert [(p.key, p.value) for p in proto.metadata_props] == [("author", "somebody")]
+    assert proto.producer_name == "tests"
 
 
 # Pairs before and after layers
@@ -143,23 +143,23 @@ def test_metadata_are_kept() -> None:
 
 @pytest.mark.parametrize("to", BEHIND)
 def test_all_readers_of_an_integer_layer_read_its_rounded_output(to: str) -> None:
-    found = quantized(models.residual(), to).proto
+    proto = quantized(models.residual(), to).proto
     for name in ("r", "d"):
-        assert _readers(found, name) == ["QuantizeLinear"]
-    last = _producer(found, "y")
+        assert _readers(proto, name) == ["QuantizeLinear"]
+    last = _producer(proto, "y")
     assert last is not None
     assert last.op_type == "DequantizeLinear"
 
 
 @pytest.mark.parametrize("to", BEHIND)
 def test_there_is_no_pair_between_a_layer_and_its_activation(to: str) -> None:
-    found = quantized(models.conv_relu(), to).proto
-    assert _readers(found, "c") == ["Relu"]
+    proto = quantized(models.conv_relu(), to).proto
+    assert _readers(proto, "c") == ["Relu"]
 
 
 def test_tensorrt_reads_integers_and_writes_floats() -> None:
-    found = quantized(models.residual(), "nvidia-tensorrt").proto
-    assert [n.op_type for n in found.graph.node if not n.op_type.endswith("Linear")] == [
+    proto = quantized(models.residual(), "nvidia-tensorrt").proto
+    assert [n.op_type for n in proto.graph.node if not n.op_type.endswith("Linear")] == [
         "Conv",
         "Relu",
         "Conv",
@@ -167,12 +167,12 @@ def test_tensorrt_reads_integers_and_writes_floats() -> None:
         "Relu",
     ]
     # Conv, Add and Relu are fused if the convolution's branch of the Add is float.
-    add = next(_pairs(found, "Add"))
+    add = next(_pairs(proto, "Add"))
     assert add.input[0] == "d"
-    skip = _producer(found, add.input[1])
+    skip = _producer(proto, add.input[1])
     assert skip is not None
     assert skip.op_type == "DequantizeLinear"
-    last = _producer(found, "y")
+    last = _producer(proto, "y")
     assert last is not None
     assert last.op_type == "Relu"
 
@@ -180,9 +180,9 @@ def test_tensorrt_reads_integers_and_writes_floats() -> None:
 @pytest.mark.parametrize("name", PATTERNS)
 def test_tensorrt_is_symmetric_along_axis_0_with_float_bias(name: str) -> None:
     case = quantized(PATTERNS[name](), "nvidia-tensorrt")
-    found, constants = case.proto, _initializers(case.proto)
+    proto, constants = case.proto, _initializers(case.proto)
     read = {tensor for layer in case.plan.layers.values() for tensor in layer.inputs.values()}
-    for pair in found.graph.node:
+    for pair in proto.graph.node:
         if not pair.op_type.endswith("QuantizeLinear") and pair.op_type != "DequantizeLinear":
             continue
         zero_point = constants[pair.input[2]]
@@ -193,7 +193,7 @@ def test_tensorrt_is_symmetric_along_axis_0_with_float_bias(name: str) -> None:
         assert (constants[pair.input[1]].ndim == 1) == (axes == [0])
         if pair.op_type == "QuantizeLinear":
             assert pair.input[0] in read
-    for layer in _pairs(found, "Conv"):
+    for layer in _pairs(proto, "Conv"):
         assert len(layer.input) < 3 or constants[layer.input[2]].dtype == np.float32
 
 
@@ -206,27 +206,27 @@ def test_gemm_weights_are_transposed_for_tensorrt() -> None:
 
 
 def test_a_tensor_with_many_readers_is_quantized_once() -> None:
-    found = quantized(models.attention(), "x86-vnni").proto
-    assert len([p for p in _pairs(found, "QuantizeLinear") if p.input[0] == "x"]) == 1
+    proto = quantized(models.attention(), "x86-vnni").proto
+    assert len([p for p in _pairs(proto, "QuantizeLinear") if p.input[0] == "x"]) == 1
 
 
 def test_shared_weights_with_the_same_integers_are_stored_once() -> None:
-    found = quantized(models.shared_weights(), "octavo").proto
-    stored = [name for name, array in _initializers(found).items() if array.shape == (8, 8, 3, 3)]
+    proto = quantized(models.shared_weights(), "octavo").proto
+    stored = [name for name, array in _initializers(proto).items() if array.shape == (8, 8, 3, 3)]
     assert stored == ["w_quantized"]
     # The biases differ, since the inputs of the two layers have different scales.
-    assert {n.input[0] for n in _pairs(found, "DequantizeLinear") if n.input[0].startswith("b_")} == {
+    assert {n.input[0] for n in _pairs(proto, "DequantizeLinear") if n.input[0].startswith("b_")} == {
         "b_quantized",
         "b_quantized_2",
     }
 
 
 def test_embeddings_store_integers_and_dequantize_the_rows_read() -> None:
-    found = quantized(models.embedding(), "octavo").proto
-    gather = next(_pairs(found, "Gather"))
-    table = _initializers(found)[gather.input[0]]
+    proto = quantized(models.embedding(), "octavo").proto
+    gather = next(_pairs(proto, "Gather"))
+    table = _initializers(proto)[gather.input[0]]
     assert table.dtype == np.int8
-    assert _readers(found, gather.output[0]) == ["DequantizeLinear"]
+    assert _readers(proto, gather.output[0]) == ["DequantizeLinear"]
 
 
 def test_an_embedding_that_is_the_output() -> None:
@@ -271,22 +271,22 @@ def test_existing_names_are_not_reused() -> None:
     nodes[0].name = "x_QuantizeLinear"
     weights = {"w": random(4, 4, 1, 1), "w_quantized": random(4, 4, 1, 1, seed=1)}
     model = build(nodes, {"x": [1, 4, 4, 4]}, {"x_quantized_dequantized": [1, 4, 4, 4]}, weights)
-    found = quantized(model, "octavo").proto
-    onnx.checker.check_model(found, full_check=True)
+    proto = quantized(model, "octavo").proto
+    onnx.checker.check_model(proto, full_check=True)
     inputs = feeds(model)
     key = "x_quantized_dequantized"
-    np.testing.assert_allclose(run(found, inputs)[key], run(model, inputs)[key], atol=0.1)
+    np.testing.assert_allclose(run(proto, inputs)[key], run(model, inputs)[key], atol=0.1)
 
 
 def test_a_quantized_output_with_readers_in_the_graph() -> None:
     model = models.conv_relu()
     model.graph.output.insert(0, helper.make_tensor_value_info("r", TensorProto.FLOAT, ["N", 8, 8, 8]))
-    found = quantized(model, "octavo").proto
-    onnx.checker.check_model(found, full_check=True)
-    assert list(found.graph.output) == list(model.graph.output)
+    proto = quantized(model, "octavo").proto
+    onnx.checker.check_model(proto, full_check=True)
+    assert list(proto.graph.output) == list(model.graph.output)
     inputs = feeds(model)
-    expected, given = run(model, inputs), run(found, inputs)
-    assert all(np.abs(expected[key] - given[key]).max() < 0.1 for key in expected)
+    expected, actual = run(model, inputs), run(proto, inputs)
+    assert all(np.abs(expected[key] - actual[key]).max() < 0.1 for key in expected)
 
 
 # Integers of weights and biases
@@ -299,35 +299,35 @@ def test_weights_are_on_their_grid_with_an_error_of_at_most_half_a_step(name: st
     floats = {v.name: v.const_value.numpy() for v in case.prepared.graph.initializers.values() if v.const_value}
     for layer in case.plan.layers.values():
         for weight in layer.weights:
-            found, array = case.constants[layer.name, weight.index], floats[weight.tensor]
+            constant, array = case.constants[layer.name, weight.index], floats[weight.tensor]
             grid = case.plan.target.activations.grid if layer.role == "carry" else case.plan.target.weights
-            assert found.params.grid == grid
-            assert found.integers.min() >= grid.qmin
-            assert found.integers.max() <= grid.qmax
-            back = dequantize(found.integers, found.params)
-            worst = np.abs((back.T if found.transposed else back) - array).max()
-            assert worst <= found.params.scale.max() * (0.5 if to != "fbgemm" else 1.0) * 1.001
+            assert constant.params.grid == grid
+            assert constant.integers.min() >= grid.qmin
+            assert constant.integers.max() <= grid.qmax
+            dequantized = dequantize(constant.integers, constant.params)
+            worst = np.abs((dequantized.T if constant.transposed else dequantized) - array).max()
+            assert worst <= constant.params.scale.max() * (0.5 if to != "fbgemm" else 1.0) * 1.001
             if layer.role != "carry" and case.plan.target.per_channel and weight.axis is not None:
-                assert found.params.scale.shape == (array.shape[weight.axis],)
+                assert constant.params.scale.shape == (array.shape[weight.axis],)
 
 
 def test_weights_for_avx2_cannot_saturate_sixteen_bits() -> None:
     case = quantized(models.residual(), "x86-avx2")
-    for (_, index), found in case.constants.items():
+    for (_, index), constant in case.constants.items():
         if index == 1:
-            flat = np.abs(found.integers.astype(np.int32)).reshape(-1)
+            flat = np.abs(constant.integers.astype(np.int32)).reshape(-1)
             assert 2 * 255 * flat.max() < 2**15
 
 
 @pytest.mark.parametrize("to", BEHIND)
 def test_biases_have_the_scale_of_the_accumulator(to: str) -> None:
     case = quantized(models.conv_relu(), to)
-    found = case.constants["conv_y", 2]
+    bias = case.constants["conv_y", 2]
     weight, data = case.constants["conv_y", 1], case.activations["r"]
-    assert found.params.grid == Grid.parse("int32")
-    assert found.params.scale.shape == (6,)
-    assert np.all(found.params.scale == bias_scale(data.scale, weight.params.scale))
-    assert np.abs(dequantize(found.integers, found.params) - random(6)).max() <= found.params.scale.max() / 2 * 1.01
+    assert bias.params.grid == Grid.parse("int32")
+    assert bias.params.scale.shape == (6,)
+    assert np.all(bias.params.scale == bias_scale(data.scale, weight.params.scale))
+    assert np.abs(dequantize(bias.integers, bias.params) - random(6)).max() <= bias.params.scale.max() / 2 * 1.01
     pair = next(n for n in _pairs(case.proto, "DequantizeLinear") if n.input[0] == "b2_quantized")
     assert len(pair.input) == 2
 
@@ -345,15 +345,15 @@ def test_biases_never_overflow_for_any_scale(to: str, size: float, pattern: str)
             array = numpy_helper.to_array(tensor) * np.float32(size)
             tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float32), tensor.name))
     case = quantized(model, to)
-    biases = [found for found in case.constants.values() if found.params.grid.dtype == "int32"]
+    biases = [bias for bias in case.constants.values() if bias.params.grid.dtype == "int32"]
     assert biases
-    for found in biases:
-        assert np.abs(found.integers.astype(np.int64)).max() <= 2**30 + 1
-        assert np.all(found.params.scale >= np.finfo(np.float32).tiny)
+    for bias in biases:
+        assert np.abs(bias.integers.astype(np.int64)).max() <= 2**30 + 1
+        assert np.all(bias.params.scale >= np.finfo(np.float32).tiny)
     assert all(p.holds for p in prove(case.prepared, case.plan, case.activations, case.constants))
     inputs = feeds(model)
-    expected, given = run(model, inputs)["y"], run(case.proto, inputs)["y"]
-    assert np.abs(expected - given).max() < 0.05
+    expected, actual = run(model, inputs)["y"], run(case.proto, inputs)["y"]
+    assert np.abs(expected - actual).max() < 0.05
 
 
 @pytest.mark.parametrize("to", [name for name in INTEGER if "MatMul" in target(name).compute])
@@ -416,9 +416,9 @@ def test_constants_of_carried_operators() -> None:
     model = build(nodes, {"x": [1, 4, 4, 4]}, {"y": [1, 6, 4, 4]}, {"w": random(6, 4, 1, 1), "k": models.ONE * 2})
     for to in [name for name in BEHIND if target(name).role("Mul") == "carry"]:
         case = quantized(model, to)
-        found = case.constants["mul_y", 1]
-        assert found.params.grid == case.plan.target.activations.grid
-        assert dequantize(found.integers, found.params) == pytest.approx(2.0, rel=0.01)
+        factor = case.constants["mul_y", 1]
+        assert factor.params.grid == case.plan.target.activations.grid
+        assert dequantize(factor.integers, factor.params) == pytest.approx(2.0, rel=0.01)
         onnx.checker.check_model(case.proto, full_check=True)
 
 
@@ -429,14 +429,14 @@ def test_activations_of_sixteen_bits(name: str, to: str) -> None:
     onnx.checker.check_model(case.proto, full_check=True)
     assert list(violations(case.result, case.plan.target)) == []
     assert prove(case.prepared, case.plan, case.activations, case.constants) == []
-    assert not any(found.params.grid.dtype == "int32" for found in case.constants.values())
+    assert not any(constant.params.grid.dtype == "int32" for constant in case.constants.values())
     pairs = list(_pairs(case.proto, "QuantizeLinear"))
     assert not pairs or case.result.opset_imports[""] >= 21
     inputs = feeds(case.model)
-    expected, given = run(case.model, inputs), run(case.proto, inputs)
+    expected, actual = run(case.model, inputs), run(case.proto, inputs)
     for key, values in expected.items():
         if values.dtype == np.float32:
-            assert np.sqrt(np.mean((given[key] - values) ** 2)) / values.std() < MARGIN
+            assert np.sqrt(np.mean((actual[key] - values) ** 2)) / values.std() < MARGIN
 
 
 @settings(max_examples=60)
@@ -452,7 +452,7 @@ def test_any_chain_on_any_target(steps: list[str], to: str, data: st.DataObject)
     assert list(violations(case.result, case.plan.target)) == []
     assert all(p.holds for p in prove(case.prepared, case.plan, case.activations, case.constants))
     inputs = feeds(model)
-    expected, given = run(model, inputs), run(case.proto, inputs)
+    expected, actual = run(model, inputs), run(case.proto, inputs)
     for key, values in expected.items():
-        assert given[key].shape == values.shape
-        assert np.abs(given[key] - values).max() <= 0.3 * max(np.abs(values).max(), 1.0)
+        assert actual[key].shape == values.shape
+        assert np.abs(actual[key] - values).max() <= 0.3 * max(np.abs(values).max(), 1.0)

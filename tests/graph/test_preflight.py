@@ -66,15 +66,15 @@ def _model(nodes: list[Any], constants: dict[str, Any], quantized_type: int, ops
 
 
 def _problems(model: ir.Model, to: str | Target) -> list[str]:
-    found = list(violations(model, target(to)))
-    assert not any("\n" in sentence for sentence in found)
-    if found:
+    problems = list(violations(model, target(to)))
+    assert not any("\n" in sentence for sentence in problems)
+    if problems:
         with pytest.raises(TargetError) as caught:
             check_target(model, target(to))
-        assert str(caught.value) == found[0]
+        assert str(caught.value) == problems[0]
     else:
         check_target(model, target(to))
-    return found
+    return problems
 
 
 @pytest.mark.parametrize("to", ["arm-neon"])
@@ -83,15 +83,15 @@ def test_a_valid_model_passes(to: str) -> None:
 
 
 def test_an_old_opset() -> None:
-    (found,) = _problems(_product(opset=12), "arm-neon")
-    assert found.startswith("the model has opset 12 but arm-neon needs 13 or newer; convert it")
+    (problem,) = _problems(_product(opset=12), "arm-neon")
+    assert problem.startswith("the model has opset 12 but arm-neon needs 13 or newer; convert it")
 
 
 @pytest.mark.parametrize("value", [0.0, -0.1, np.nan, np.inf, 1e-40])
 def test_invalid_scales(value: float) -> None:
-    (found,) = _problems(_product(scale=np.array([0.1, 0.1, value, 0.1], np.float32)), "arm-neon")
-    assert "DequantizeLinear 'weights'" in found
-    assert "quantize it again" in found
+    (problem,) = _problems(_product(scale=np.array([0.1, 0.1, value, 0.1], np.float32)), "arm-neon")
+    assert "DequantizeLinear 'weights'" in problem
+    assert "quantize it again" in problem
 
 
 @pytest.mark.parametrize("name", ["xs", "xz"])
@@ -99,9 +99,9 @@ def test_parameters_that_are_computed(name: str) -> None:
     model = _product()
     value = model.graph.initializers.pop(name)
     model.graph.inputs.append(value)
-    found = _problems(model, "arm-neon")
-    assert len(found) == 2
-    assert all("not a constant; make it an initializer" in sentence for sentence in found)
+    problems = _problems(model, "arm-neon")
+    assert len(problems) == 2
+    assert all("not a constant; make it an initializer" in problem for problem in problems)
 
 
 def test_a_zero_point_may_be_left_out() -> None:
@@ -112,16 +112,16 @@ def test_a_zero_point_may_be_left_out() -> None:
 
 
 def test_a_grid_that_the_target_does_not_support() -> None:
-    found = _problems(_product(data_zero=np.array(3, np.uint8)), "arm-neon")
-    assert found == [
+    problems = _problems(_product(data_zero=np.array(3, np.uint8)), "arm-neon")
+    assert problems == [
         "'quantize' stores uint8 but arm-neon takes int16 or int8; quantize for this target",
         "'dequantize' stores uint8 but arm-neon takes int16 or int8; quantize for this target",
     ]
 
 
 def test_wide_weights() -> None:
-    found = _problems(_product(weight=np.full((4, 4), 300, np.int16)), "fbgemm")
-    assert any("'weights' stores int16 but fbgemm takes int8 or uint8" in sentence for sentence in found)
+    problems = _problems(_product(weight=np.full((4, 4), 300, np.int16)), "fbgemm")
+    assert any("'weights' stores int16 but fbgemm takes int8 or uint8" in problem for problem in problems)
 
 
 def test_types_without_a_grid() -> None:
@@ -132,41 +132,43 @@ def test_types_without_a_grid() -> None:
 
 
 def test_zero_points_on_a_symmetric_target() -> None:
-    found = _problems(_product(data_zero=np.array(5, np.int8), axis=0), "nvidia-tensorrt")
-    assert found[0] == "'quantize' has zero_point 5 but nvidia-tensorrt takes 0 only; use a symmetric grid"
+    problems = _problems(_product(data_zero=np.array(5, np.int8), axis=0), "nvidia-tensorrt")
+    assert problems[0] == "'quantize' has zero_point 5 but nvidia-tensorrt takes 0 only; use a symmetric grid"
     assert _problems(_product(data_zero=np.array(5, np.int8)), "arm-neon") == []
 
 
 def test_weights_with_a_zero_point_for_each_channel() -> None:
-    (found,) = _problems(_product(weight_zero=np.array([0, 1, 2, 3], np.int8)), "arm-neon")
-    assert found == "'weights' has per-channel zero points; per-channel weights must be symmetric"
+    (problem,) = _problems(_product(weight_zero=np.array([0, 1, 2, 3], np.int8)), "arm-neon")
+    assert problem == "'weights' has per-channel zero points; per-channel weights must be symmetric"
     middle = _product(weight=np.full((4, 4), 130, np.uint8), weight_zero=np.full(4, 128, np.uint8))
     assert not any("per-channel zero" in sentence for sentence in _problems(middle, "x86-vnni"))
 
 
 def test_scales_along_an_axis_that_tensorrt_does_not_support() -> None:
-    (found,) = _problems(_product(axis=1), "nvidia-tensorrt")
-    assert found == "'weights' has scales along axis 1 but nvidia-tensorrt takes 0; transpose the weights"
-    assert _problems(_product(axis=None), "nvidia-tensorrt") == [found]
+    (problem,) = _problems(_product(axis=1), "nvidia-tensorrt")
+    assert problem == "'weights' has scales along axis 1 but nvidia-tensorrt takes 0; transpose the weights"
+    assert _problems(_product(axis=None), "nvidia-tensorrt") == [problem]
     assert _problems(_product(axis=0), "nvidia-tensorrt") == []
 
 
 def test_per_channel_scales_where_only_per_tensor_is_supported() -> None:
     plain = replace(target("arm-neon"), per_channel=False)
-    (found,) = _problems(_product(), plain)
-    assert found == "'weights' has a scale for each channel but arm-neon takes one per tensor; quantize per tensor"
+    (problem,) = _problems(_product(), plain)
+    assert problem == "'weights' has a scale for each channel but arm-neon takes one per tensor; quantize per tensor"
     assert _problems(_product(scale=np.array(0.1, np.float32)), plain) == []
 
 
 def test_blocked_scales() -> None:
     model = _product(opset=21, scale=np.full((2, 4), 0.1, np.float32), axis=0, block_size=2)
-    (found,) = _problems(model, "arm-neon")
-    assert found == "'weights' has blocked scales, which arm-neon does not take; use per-channel scales"
+    (problem,) = _problems(model, "arm-neon")
+    assert problem == "'weights' has blocked scales, which arm-neon does not take; use per-channel scales"
 
 
 def test_integer_bias_where_it_must_be_float() -> None:
-    found = _problems(quantized(models.conv_relu(), "arm-neon").result, "nvidia-tensorrt")
-    assert any("int32 bias but nvidia-tensorrt wants float bias; leave the bias in float" in line for line in found)
+    problems = _problems(quantized(models.conv_relu(), "arm-neon").result, "nvidia-tensorrt")
+    assert any(
+        "int32 bias but nvidia-tensorrt wants float bias; leave the bias in float" in problem for problem in problems
+    )
 
 
 @pytest.mark.parametrize("side", [0, 1])
@@ -178,9 +180,9 @@ def test_integer_weights_with_a_float_input(side: int) -> None:
         first, second = product.inputs
         product.replace_input_with(0, second)
         product.replace_input_with(1, first)
-    (found,) = _problems(model, "arm-neon")
+    (problem,) = _problems(model, "arm-neon")
     where = "second" if side else "first"
-    assert found == f"MatMul 'product' reads its {where} input in float beside integer weights; put Q/DQ on both"
+    assert problem == f"MatMul 'product' reads its {where} input in float beside integer weights; put Q/DQ on both"
 
 
 def test_float_weights_with_an_integer_input_belong_to_a_layer_left_in_float() -> None:
@@ -191,5 +193,5 @@ def test_float_weights_with_an_integer_input_belong_to_a_layer_left_in_float() -
 
 @pytest.mark.parametrize(("to", "takes"), [("arm-neon", "int16 or int8"), ("nvidia-tensorrt", "int8")])
 def test_models_made_for_x86_are_refused_by_targets_of_signed_activations(to: str, takes: str) -> None:
-    found = _problems(quantized(models.pooling(), "x86-vnni").result, to)
-    assert found[0] == f"'x_QuantizeLinear' stores uint8 but {to} takes {takes}; quantize for this target"
+    problems = _problems(quantized(models.pooling(), "x86-vnni").result, to)
+    assert problems[0] == f"'x_QuantizeLinear' stores uint8 but {to} takes {takes}; quantize for this target"

@@ -234,8 +234,8 @@ def test_functions_are_inlined() -> None:
 def test_values_captured_by_subgraphs_keep_their_names() -> None:
     result = prepared(models.if_subgraph())
     branches = [a.g for a in result.graph.node[1].attribute]
-    written = {name for n in result.graph.node for name in n.output} | {t.name for t in result.graph.initializer}
-    assert all(name in written for branch in branches for n in branch.node for name in n.input)
+    defined = {name for n in result.graph.node for name in n.output} | {t.name for t in result.graph.initializer}
+    assert all(name in defined for branch in branches for n in branch.node for name in n.input)
 
 
 def test_custom_operators_are_kept() -> None:

@@ -269,20 +269,22 @@ def test_a_pad_of_weights_is_not_folded() -> None:
 
 def _mean(axes: list[int], keepdims: int, opset: int, rank: int = 4) -> onnx.ModelProto:
     shape = ["N", 4, *[6] * (rank - 2)]
-    kept = [1 if i in (axis % rank for axis in axes) else d for i, d in enumerate(shape)]
-    left = kept if keepdims else [d for i, d in enumerate(shape) if i not in [axis % rank for axis in axes]]
+    kept_shape = [1 if i in (axis % rank for axis in axes) else d for i, d in enumerate(shape)]
+    result_shape = (
+        kept_shape if keepdims else [d for i, d in enumerate(shape) if i not in [axis % rank for axis in axes]]
+    )
     inputs = {"axes": np.array(axes, np.int64)} if opset >= 18 else {}
     attributes = {} if opset >= 18 else {"axes": axes}
     nodes = [node("Relu", ["x"], "r"), node("ReduceMean", ["r", *inputs], "y", keepdims=keepdims, **attributes)]
-    return build(nodes, {"x": shape}, {"y": left}, inputs, opset=opset)
+    return build(nodes, {"x": shape}, {"y": result_shape}, inputs, opset=opset)
 
 
 @pytest.mark.parametrize("opset", [13, 17, 18, 21])
 @pytest.mark.parametrize("axes", [[2, 3], [-1, -2]], ids=str)
 def test_spatial_means_become_global_average_pools(axes: list[int], opset: int) -> None:
-    kept, flat = (prepared(_mean(axes, keepdims, opset)) for keepdims in (1, 0))
-    assert [n.op_type for n in kept.graph.node] == ["Relu", "GlobalAveragePool"]
-    assert [n.op_type for n in flat.graph.node] == ["Relu", "GlobalAveragePool", "Flatten"]
+    with_axes, without_axes = (prepared(_mean(axes, keepdims, opset)) for keepdims in (1, 0))
+    assert [n.op_type for n in with_axes.graph.node] == ["Relu", "GlobalAveragePool"]
+    assert [n.op_type for n in without_axes.graph.node] == ["Relu", "GlobalAveragePool", "Flatten"]
 
 
 @pytest.mark.parametrize(("axes", "rank"), [([2], 4), ([1, 2], 4), ([1, 2, 3], 4), ([2], 3), ([-1], 3), ([0, 2, 3], 4)])

@@ -55,8 +55,8 @@ def _largest(case: Quantized, shape: Sequence[int]) -> int:
 def _integers(case: Quantized, layer: str, original: onnx.NodeProto) -> Arrays:
     """The integer constants of the layer as floats, in which they are exact."""
     return {
-        original.input[index]: (found.integers.T if found.transposed else found.integers).astype(np.float32)
-        for (name, index), found in case.constants.items()
+        original.input[index]: (constant.integers.T if constant.transposed else constant.integers).astype(np.float32)
+        for (name, index), constant in case.constants.items()
         if name == layer
     }
 
@@ -64,7 +64,7 @@ def _integers(case: Quantized, layer: str, original: onnx.NodeProto) -> Arrays:
 def _layer(kind: str, weights: Arrays, opset: int = 17) -> tuple[onnx.ModelProto, list[int]]:
     """A model of one small layer, and the shape of its input."""
     bias = ["b"] if "b" in weights else []
-    made = {
+    layers = {
         "Conv": (node("Conv", ["x", "w", *bias], "y"), [1, 2, 1, 2], [1, 2, 1, 1]),
         "Depthwise": (node("Conv", ["x", "w", *bias], "y", group=2), [1, 2, 1, 2], [1, 2, 1, 1]),
         "ConvTranspose": (node("ConvTranspose", ["x", "w", *bias], "y"), [1, 2, 1, 1], [1, 2, 1, 1]),
@@ -74,9 +74,9 @@ def _layer(kind: str, weights: Arrays, opset: int = 17) -> tuple[onnx.ModelProto
         "First": (node("MatMul", ["w", "x"], "y"), [4, 1], [2, 1]),
         "Vector": (node("MatMul", ["x", "w"], "y"), [1, 4], [1]),
     }
-    layer, given, result = made[kind]
-    kept = weights if kind not in ("MatMul", "First", "Vector") else {"w": weights["w"]}
-    return build([layer], {"x": given}, {"y": result}, kept, opset=opset), given
+    layer, input_shape, output_shape = layers[kind]
+    used_weights = weights if kind not in ("MatMul", "First", "Vector") else {"w": weights["w"]}
+    return build([layer], {"x": input_shape}, {"y": output_shape}, used_weights, opset=opset), input_shape
 
 
 SHAPES = {
@@ -117,9 +117,9 @@ def test_any_small_layer(seed: int, kind: str, spread: float) -> None:
     weights = {"w": random(*SHAPES[kind], seed=seed), "b": random(2, seed=seed, spread=spread)}
     model, shape = _layer(kind, weights)
     case = quantized(model, "octavo")
-    found = _proofs(case)[0]
-    assert _largest(case, shape) <= found.bound
-    assert found.holds
+    proof = _proofs(case)[0]
+    assert _largest(case, shape) <= proof.bound
+    assert proof.holds
 
 
 def test_the_bias_counts() -> None:
@@ -136,27 +136,27 @@ def test_the_bias_counts() -> None:
 @pytest.mark.parametrize("to", INTEGER)
 def test_every_compute_layer_has_a_proof(name: str, to: str) -> None:
     case = quantized(PATTERNS[name](), to)
-    found = _proofs(case)
+    proofs = _proofs(case)
     products = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
-    assert [p.layer for p in found] == [layer.name for layer in case.plan.layers.values() if layer.op in products]
-    assert all(p.holds and p.bound > 0 for p in found)
+    assert [p.layer for p in proofs] == [layer.name for layer in case.plan.layers.values() if layer.op in products]
+    assert all(p.holds and p.bound > 0 for p in proofs)
 
 
 def test_products_of_two_activations_count_their_length() -> None:
     case = quantized(models.attention(), "octavo")
-    found = {p.layer: p for p in _proofs(case)}
+    proofs = {p.layer: p for p in _proofs(case)}
     q, k = case.activations["q"], case.activations["kt"]
     reach = [max(p.grid.qmax - int(p.zero_point), int(p.zero_point) - p.grid.qmin) for p in (q, k)]
-    assert found["matmul_s"].bound == 16 * reach[0] * reach[1]
-    assert found["matmul_s"].terms is None
+    assert proofs["matmul_s"].bound == 16 * reach[0] * reach[1]
+    assert proofs["matmul_s"].terms is None
 
 
 def test_products_of_unknown_length_say_how_many_terms_fit() -> None:
     model = build([node("MatMul", ["x", "z"], "y")], {"x": [4, "K"], "z": ["K", 4]}, {"y": [4, 4]})
-    found = _proofs(quantized(model, "octavo"))[0]
-    assert found.terms is not None
-    assert found.terms * found.bound <= LIMIT < (found.terms + 1) * found.bound
-    assert found.holds
+    proof = _proofs(quantized(model, "octavo"))[0]
+    assert proof.terms is not None
+    assert proof.terms * proof.bound <= LIMIT < (proof.terms + 1) * proof.bound
+    assert proof.holds
 
 
 def test_a_layer_that_could_overflow(monkeypatch: pytest.MonkeyPatch) -> None:

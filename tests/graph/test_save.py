@@ -37,27 +37,27 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_round_trip(name: str, tmp_path: Path) -> None:
     proto, path = PATTERNS[name](), tmp_path / "été model.onnx"
     save(ir.from_proto(proto), path)
-    found = onnx.load(path)
+    loaded = onnx.load(path)
     assert _names(tmp_path) == [path.name]
-    assert [n.name for n in found.graph.node] == [n.name for n in proto.graph.node]
-    assert [n.output for n in found.graph.node] == [n.output for n in proto.graph.node]
-    assert list(found.graph.input) == list(proto.graph.input)
-    assert list(found.graph.output) == list(proto.graph.output)
-    assert found.opset_import == proto.opset_import
-    assert found.producer_name == proto.producer_name
+    assert [n.name for n in loaded.graph.node] == [n.name for n in proto.graph.node]
+    assert [n.output for n in loaded.graph.node] == [n.output for n in proto.graph.node]
+    assert list(loaded.graph.input) == list(proto.graph.input)
+    assert list(loaded.graph.output) == list(proto.graph.output)
+    assert loaded.opset_import == proto.opset_import
+    assert loaded.producer_name == proto.producer_name
     inputs = feeds(proto)
-    expected, given = run(proto, inputs), run(found, inputs)
-    assert all(np.array_equal(expected[key], given[key]) for key in expected)
+    expected, actual = run(proto, inputs), run(loaded, inputs)
+    assert all(np.array_equal(expected[key], actual[key]) for key in expected)
 
 
 def test_metadata_are_kept(tmp_path: Path) -> None:
     save(_model(), tmp_path / "m.onnx")
-    found = load(tmp_path / "m.onnx")
-    assert found.metadata_props == {"author": "somebody"}
-    assert found.graph.doc_string == "a graph"
+    loaded = load(tmp_path / "m.onnx")
+    assert loaded.metadata_props == {"author": "somebody"}
+    assert loaded.graph.doc_string == "a graph"
 
 
-def test_what_stood_there_is_replaced(tmp_path: Path) -> None:
+def test_an_existing_file_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(b"old")
     save(_model(), path)
@@ -76,9 +76,9 @@ def test_large_models_store_their_tensors_in_a_second_file(tmp_path: Path) -> No
     save(_model(), tmp_path / "m.onnx")
     assert _names(tmp_path) == ["m.onnx", "m.onnx.data"]
     assert (tmp_path / "m.onnx").stat().st_size < (tmp_path / "m.onnx.data").stat().st_size
-    found = load(tmp_path / "m.onnx")
+    loaded = load(tmp_path / "m.onnx")
     inputs = feeds(PATTERNS["residual"]())
-    assert np.array_equal(run(ir.to_proto(found), inputs)["y"], run(PATTERNS["residual"](), inputs)["y"])
+    assert np.array_equal(run(ir.to_proto(loaded), inputs)["y"], run(PATTERNS["residual"](), inputs)["y"])
 
 
 @pytest.mark.usefixtures("small_files")

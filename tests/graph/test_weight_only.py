@@ -44,10 +44,10 @@ def test_the_outputs_equal_those_of_the_dequantized_blocks(name: str) -> None:
     assert case.constants
     hat = case.prepared.clone()
     nodes = {n.name: n for n in hat.graph}
-    for (layer, index), found in case.constants.items():
+    for (layer, index), quantized_weight in case.constants.items():
         value = nodes[layer].inputs[index]
         assert value is not None
-        value.const_value = ir.tensor(dequantize(found.integers, found.params), name=value.name)
+        value.const_value = ir.tensor(dequantize(quantized_weight.integers, quantized_weight.params), name=value.name)
     inputs = feeds(case.model)
     for key, values in run(ir.to_proto(hat), inputs).items():
         np.testing.assert_allclose(run(case.proto, inputs)[key], values, rtol=1e-4, atol=1e-5)
@@ -58,13 +58,13 @@ def test_each_block_has_a_scale_and_an_error_of_at_most_half_a_step(rows: int, b
     weight = random(rows, 6) * np.linspace(0.1, 9, rows, dtype=np.float32)[:, None]
     model = build([node("MatMul", ["x", "w"], "y")], {"x": ["N", rows]}, {"y": ["N", 6]}, {"w": weight})
     case = quantized(model, target(NAME).with_block_size(block))
-    found = case.constants["matmul_y", 1]
-    assert found.params.scale.shape == (-(-rows // block), 6)
-    each = np.repeat(found.params.scale, block, axis=0)[:rows]
-    assert (np.abs(dequantize(found.integers, found.params) - weight) <= each / 2 * 1.001).all()
+    stored_weight = case.constants["matmul_y", 1]
+    assert stored_weight.params.scale.shape == (-(-rows // block), 6)
+    scale = np.repeat(stored_weight.params.scale, block, axis=0)[:rows]
+    assert (np.abs(dequantize(stored_weight.integers, stored_weight.params) - weight) <= scale / 2 * 1.001).all()
     stored = {t.name: t for t in case.proto.graph.initializer}
     assert stored["w_quantized"].data_type == onnx.TensorProto.INT4
-    assert np.array_equal(numpy_helper.to_array(stored["w_quantized"]).astype(np.int8), found.integers)
+    assert np.array_equal(numpy_helper.to_array(stored["w_quantized"]).astype(np.int8), stored_weight.integers)
     (pair,) = [n for n in case.proto.graph.node if n.op_type == "DequantizeLinear"]
     assert {a.name: a.i for a in pair.attribute} == {"axis": 0, "block_size": block}
     assert case.proto.opset_import[0].version == 21
@@ -102,20 +102,20 @@ def test_rounding_by_output_error_works_for_blocks(rung: str) -> None:
         pytest.importorskip("torch")
     model, samples = linear()
     fitted, fresh = {"x": samples["x"][:192]}, {"x": samples["x"][192:]}
-    right = run(model, fresh)["y"]
+    expected = run(model, fresh)["y"]
     errors = []
     for rungs in ("none", rung):
-        found = octavo.quantize(model, fitted, NAME, rungs=rungs, verify=False)
-        errors.append(np.square(run(ir.to_proto(found.model), fresh)["y"] - right).sum())
+        result = octavo.quantize(model, fitted, NAME, rungs=rungs, verify=False)
+        errors.append(np.square(run(ir.to_proto(result.model), fresh)["y"] - expected).sum())
     assert errors[1] < 0.2 * errors[0]
 
 
 def test_a_recipe_keeps_the_block_size(tmp_path: Path) -> None:
     model, samples = linear()
-    found = octavo.quantize(model, samples, NAME, block_size=16, verify=False)
-    found.recipe.write(tmp_path / "recipe.yaml")
+    result = octavo.quantize(model, samples, NAME, block_size=16, verify=False)
+    result.recipe.write(tmp_path / "recipe.yaml")
     again = octavo.quantize(model, samples, recipe=tmp_path / "recipe.yaml", verify=False)
-    assert ir.to_proto(again.model).SerializeToString() == ir.to_proto(found.model).SerializeToString()
+    assert ir.to_proto(again.model).SerializeToString() == ir.to_proto(result.model).SerializeToString()
     assert read_recipe(tmp_path / "recipe.yaml").weights["matmul_y"][1]["block_size"] == 16
 
 
@@ -139,5 +139,5 @@ def test_block_sizes_that_engines_do_not_support(size: int) -> None:
 
 def test_blocks_in_a_model_break_the_rules_of_other_targets() -> None:
     case = quantized(linear()[0], NAME)
-    told = list(violations(case.result, replace(target("octavo"), opset=13)))
-    assert any("blocked scales" in each for each in told)
+    messages = list(violations(case.result, replace(target("octavo"), opset=13)))
+    assert any("blocked scales" in message for message in messages)

@@ -19,8 +19,8 @@ from octavo.graph import input_specs, load, save
 from octavo.measure.compare import Comparison, compare
 
 
-def compared(first: ir.Model, second: ir.Model, given: Any) -> Comparison:
-    return compare(first, second, open_samples(given, input_specs(first)))
+def compared(first: ir.Model, second: ir.Model, source: Any) -> Comparison:
+    return compare(first, second, open_samples(source, input_specs(first)))
 
 
 @pytest.fixture
@@ -45,11 +45,11 @@ def decibels(x: NDArray[np.float32], y: NDArray[np.float32]) -> float:
 
 def test_float_against_quantized_pairs_outputs_and_layers(files: tuple[Path, Path, Any]) -> None:
     first, second, x = files
-    found = compared(load(first), load(second), x)
-    assert [(each.name, each.op, each.layer) for each in found.outputs] == [("y", "Conv", "conv_y")]
+    comparison = compared(load(first), load(second), x)
+    assert [(tensor.name, tensor.op, tensor.layer) for tensor in comparison.outputs] == [("y", "Conv", "conv_y")]
     floats, integers = (run(onnx.load(path), {"x": x})["y"] for path in (first, second))
-    assert found.outputs[0].error.sqnr_db == pytest.approx(decibels(floats, integers), abs=0.05)
-    layers = {each.name: each.error.sqnr_db for each in found.layers}
+    assert comparison.outputs[0].error.sqnr_db == pytest.approx(decibels(floats, integers), abs=0.05)
+    layers = {tensor.name: tensor.error.sqnr_db for tensor in comparison.layers}
     quantized = onnx.load(second)
     on_grid = next(n.output[0] for n in quantized.graph.node if n.op_type == "QuantizeLinear" and n.input[0] == "r")
     stored = next(n.output[0] for n in quantized.graph.node if n.op_type != "QuantizeLinear" and on_grid in n.input)
@@ -62,13 +62,13 @@ def test_float_against_quantized_pairs_outputs_and_layers(files: tuple[Path, Pat
 def test_a_model_equals_itself_everywhere(pattern: str) -> None:
     model = PATTERNS[pattern]()
     model = onnx.shape_inference.infer_shapes(model)
-    given: Arrays = {name: array[:1] for name, array in feeds(model).items()}
-    found = compared(ir.from_proto(model), ir.from_proto(model), given)
-    assert {each.name for each in found.outputs} == {value.name for value in model.graph.output}
-    assert found.layers
-    assert all(each.error.sqnr_db == 200.0 for each in (*found.outputs, *found.layers))
+    inputs: Arrays = {name: array[:1] for name, array in feeds(model).items()}
+    comparison = compared(ir.from_proto(model), ir.from_proto(model), inputs)
+    assert {tensor.name for tensor in comparison.outputs} == {value.name for value in model.graph.output}
+    assert comparison.layers
+    assert all(tensor.error.sqnr_db == 200.0 for tensor in (*comparison.outputs, *comparison.layers))
     order = {name: i for i, n in enumerate(model.graph.node) for name in n.output}
-    positions = [order[each.name] for each in found.layers]
+    positions = [order[tensor.name] for tensor in comparison.layers]
     assert positions == sorted(positions)
 
 
@@ -78,6 +78,6 @@ def test_a_change_affects_its_layer_and_later_ones() -> None:
         if tensor.name == "w2":
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(1.1), "w2"))
     first, second = (onnx.shape_inference.infer_shapes(model) for model in (first, second))
-    found = compared(ir.from_proto(first), ir.from_proto(second), feeds(first))
-    assert {each.name: each.error.sqnr_db for each in found.layers} == {"c": 200.0, "r": 200.0}
-    assert found.outputs[0].error.sqnr_db < 40
+    comparison = compared(ir.from_proto(first), ir.from_proto(second), feeds(first))
+    assert {layer.name: layer.error.sqnr_db for layer in comparison.layers} == {"c": 200.0, "r": 200.0}
+    assert comparison.outputs[0].error.sqnr_db < 40

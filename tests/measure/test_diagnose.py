@@ -20,8 +20,8 @@ NORMAL = np.random.default_rng(0).normal(size=(64, 8, 10, 10)).astype(np.float32
 
 
 def worst(model: onnx.ModelProto, calibration: Array, held_out: Array | None = None) -> Diagnosis:
-    given = calibration if held_out is None else held_out
-    result = octavo.quantize(model, calibration, "octavo", estimator="minmax", evaluate=given, threads=1)
+    evaluation = calibration if held_out is None else held_out
+    result = octavo.quantize(model, calibration, "octavo", estimator="minmax", evaluate=evaluation, threads=1)
     sqnr = [layer.sqnr_db for layer in result.layers if layer.sqnr_db is not None]
     assert result.diagnosis[0].sqnr_db == pytest.approx(min(sqnr), abs=10)
     return result.diagnosis[0]
@@ -45,19 +45,19 @@ def depthwise(sizes: Array) -> onnx.ModelProto:
 @pytest.mark.parametrize(("loud", "quiet"), [(1, 7), (4, 4), (7, 1)])
 def test_channels_a_thousand_times_smaller_are_counted(loud: int, quiet: int) -> None:
     sizes = np.array([1.0] * loud + [1e-3] * quiet, np.float32)
-    found = worst(depthwise(sizes), NORMAL)
-    assert (found.layer, found.tensor) == ("conv_y", "y")
-    assert len(found.causes) == 1
-    assert f"{quiet} of 8 channels of 'r' span fewer than 16 of 256 steps" in found.causes[0]
-    ratio = float(found.causes[0].split("the largest is ")[1].split()[0])
+    diagnosis = worst(depthwise(sizes), NORMAL)
+    assert (diagnosis.layer, diagnosis.tensor) == ("conv_y", "y")
+    assert len(diagnosis.causes) == 1
+    assert f"{quiet} of 8 channels of 'r' span fewer than 16 of 256 steps" in diagnosis.causes[0]
+    ratio = float(diagnosis.causes[0].split("the largest is ")[1].split()[0])
     assert 300 < ratio < 5000
-    assert "equalize" in found.causes[0]
+    assert "equalize" in diagnosis.causes[0]
 
 
 def test_channels_of_equal_magnitude_are_not_a_cause() -> None:
-    found = worst(depthwise(np.ones(8, np.float32)), NORMAL)
-    assert found.causes == ["no single cause: rounding of weights and activations adds up"]
-    assert found.sqnr_db > 30
+    diagnosis = worst(depthwise(np.ones(8, np.float32)), NORMAL)
+    assert diagnosis.causes == ["no single cause: rounding of weights and activations adds up"]
+    assert diagnosis.sqnr_db > 30
 
 
 def two_products(size: int = 32) -> onnx.ModelProto:
@@ -68,11 +68,11 @@ def two_products(size: int = 32) -> onnx.ModelProto:
 def test_one_huge_value_is_an_outlier() -> None:
     x = np.random.default_rng(0).normal(size=(64, 16, 32)).astype(np.float32)
     x[3, 2, 5] = 3000
-    found = worst(two_products(), x)
-    assert "outliers of 'a' reach" in found.causes[0]
-    assert "clip them with another estimator" in found.causes[0]
+    diagnosis = worst(two_products(), x)
+    assert "outliers of 'a' reach" in diagnosis.causes[0]
+    assert "clip them with another estimator" in diagnosis.causes[0]
     reach, typical = (float(part.split()[0]) for part in (
-        found.causes[0].split("reach ")[1], found.causes[0].split("below ")[1].replace(":", " ")
+        diagnosis.causes[0].split("reach ")[1], diagnosis.causes[0].split("below ")[1].replace(":", " ")
     ))  # fmt: skip
     inner = np.abs(x @ random(32, 24))
     assert reach == pytest.approx(inner.max(), rel=0.01)
@@ -81,9 +81,9 @@ def test_one_huge_value_is_an_outlier() -> None:
 
 def test_data_beyond_the_calibrated_range_are_a_cause() -> None:
     x = np.random.default_rng(0).normal(size=(64, 16, 32)).astype(np.float32)
-    found = worst(two_products(), x, 6 * x[:32])
-    share = float(found.causes[0].split("%")[0])
-    assert "lies beyond its range: calibrate on data like these" in found.causes[0]
+    diagnosis = worst(two_products(), x, 6 * x[:32])
+    share = float(diagnosis.causes[0].split("%")[0])
+    assert "lies beyond its range: calibrate on data like these" in diagnosis.causes[0]
     assert 20 < share < 80
 
 
@@ -91,8 +91,8 @@ def test_an_outlier_in_the_calibration_data_only_is_distinguished() -> None:
     x = np.random.default_rng(0).normal(size=(64, 16, 32)).astype(np.float32)
     calibration = x.copy()
     calibration[0] *= 100
-    found = worst(two_products(), calibration, x)
-    assert "the calibration samples hold outliers" in found.causes[0]
+    diagnosis = worst(two_products(), calibration, x)
+    assert "the calibration samples hold outliers" in diagnosis.causes[0]
 
 
 GRID = {name: QuantParams(UINT8, np.float32(0.02), np.int32(128)) for name in ("a", "b")}
@@ -103,26 +103,29 @@ def layer(name: str, reads: str, writes: str | None = None, role: str = "compute
 
 
 def error(sqnr: float, own: float | None = 45.0, **other: Any) -> TensorError:
-    given = {"cosine": 1.0, "clipped": 0.0, "channel_ranges": np.full(8, 2.5), "typical": 2.4, **other}
-    return TensorError(sqnr, own_sqnr_db=own, **given)
+    fields = {"cosine": 1.0, "clipped": 0.0, "channel_ranges": np.full(8, 2.5), "typical": 2.4, **other}
+    return TensorError(sqnr, own_sqnr_db=own, **fields)
 
 
 OUT = {"one_out": error(8.0, None)}
 
 
 def test_a_grid_that_is_too_coarse_needs_more_bits() -> None:
-    (found,) = diagnose([layer("one", "a")], {"a": error(12.0, 12.3), "one_out": error(11.0, None)}, GRID)
-    assert found.causes == ["the grid of 'a' alone leaves 12.3 dB: it needs more bits"]
+    (diagnosis,) = diagnose([layer("one", "a")], {"a": error(12.0, 12.3), "one_out": error(11.0, None)}, GRID)
+    assert diagnosis.causes == ["the grid of 'a' alone leaves 12.3 dB: it needs more bits"]
 
 
 def test_a_few_clipped_channels_are_distinguished_from_shifted_data() -> None:
     ranges = np.full(40, 2.0)
     ranges[[3, 17]] = 11.8, 6.0
-    few, many = (error(9.0, 9.0, clipped=0.02, channel_ranges=each, typical=2.4) for each in (ranges, ranges + 1))
-    (found,) = diagnose([layer("one", "a")], {"a": few} | OUT, GRID)
-    assert "2 of 40 channels of 'a' reach up to 11.8 and are clipped at 2.54" in found.causes[0]
-    (found,) = diagnose([layer("one", "a")], {"a": many} | OUT, GRID)
-    assert "2.0% of 'a' lies beyond its range" in found.causes[0]
+    few, many = (
+        error(9.0, 9.0, clipped=0.02, channel_ranges=channel_ranges, typical=2.4)
+        for channel_ranges in (ranges, ranges + 1)
+    )
+    (diagnosis,) = diagnose([layer("one", "a")], {"a": few} | OUT, GRID)
+    assert "2 of 40 channels of 'a' reach up to 11.8 and are clipped at 2.54" in diagnosis.causes[0]
+    (diagnosis,) = diagnose([layer("one", "a")], {"a": many} | OUT, GRID)
+    assert "2.0% of 'a' lies beyond its range" in diagnosis.causes[0]
 
 
 def test_a_layer_with_inherited_error_is_ranked_after_its_source() -> None:
@@ -137,15 +140,15 @@ def test_the_worst_come_first_and_at_most_five() -> None:
     values = [18.0, 3.0, 25.0, 9.0, 16.0, 12.0, 6.0, 40.0]
     layers = [layer(f"l{i}", "a") for i in range(len(values))]
     errors = {"a": error(60.0), **{f"l{i}_out": error(value, None) for i, value in enumerate(values)}}
-    found = diagnose(layers, errors, GRID)
-    assert [each.sqnr_db for each in found] == [3.0, 6.0, 9.0, 12.0, 16.0]
-    assert [each.layer for each in found] == ["l1", "l6", "l3", "l5", "l4"]
+    diagnoses = diagnose(layers, errors, GRID)
+    assert [diagnosis.sqnr_db for diagnosis in diagnoses] == [3.0, 6.0, 9.0, 12.0, 16.0]
+    assert [diagnosis.layer for diagnosis in diagnoses] == ["l1", "l6", "l3", "l5", "l4"]
 
 
 def test_a_good_model_reports_only_its_worst_layer() -> None:
     layers = [layer("l0", "a"), layer("l1", "a"), layer("move", "a", role="move"), layer("unknown", "a")]
     errors = {"a": error(60.0), "l0_out": error(34.0), "l1_out": error(31.0), "move_out": error(25.0)}
-    assert [each.layer for each in diagnose(layers, errors, GRID)] == ["l1"]
+    assert [diagnosis.layer for diagnosis in diagnose(layers, errors, GRID)] == ["l1"]
     assert diagnose([], {}, {}) == []
 
 

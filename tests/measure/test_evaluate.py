@@ -38,32 +38,32 @@ def pair(classes: int = 6, first: Any = same, second: Any = noisy) -> tuple[Fake
     return Fake(first, "N", classes), Fake(second, "N", classes)
 
 
-def judge(name: str | None, given: Any, engines: tuple[Fake, Fake] | None = None, **options: Any) -> MetricResult:
-    return evaluate(Evaluation(given, metric(name) if name else None), *(engines or pair()), **options)
+def evaluated(name: str | None, source: Any, engines: tuple[Fake, Fake] | None = None, **options: Any) -> MetricResult:
+    return evaluate(Evaluation(source, metric(name) if name else None), *(engines or pair()), **options)
 
 
 def test_values_and_drop_equal_those_of_scikit_learn() -> None:
-    given = data()
-    found = judge("top1", given)
-    floats = 100 * accuracy_score(given["labels"], given["x"].argmax(1))
-    ours = 100 * accuracy_score(given["labels"], noisy(given["x"]).argmax(1))
-    assert (found.float_value, found.quantized_value) == pytest.approx((floats, ours))
-    assert found.drop == pytest.approx(floats - ours)
-    assert found.drop > 0
-    assert (found.samples, found.groups, found.unit) == (60, 60, "points")
-    assert found.ci95 is not None
-    assert found.ci95[0] < found.drop < found.ci95[1]
+    arrays = data()
+    result = evaluated("top1", arrays)
+    floats = 100 * accuracy_score(arrays["labels"], arrays["x"].argmax(1))
+    quantized = 100 * accuracy_score(arrays["labels"], noisy(arrays["x"]).argmax(1))
+    assert (result.float_value, result.quantized_value) == pytest.approx((floats, quantized))
+    assert result.drop == pytest.approx(floats - quantized)
+    assert result.drop > 0
+    assert (result.samples, result.groups, result.unit) == (60, 60, "points")
+    assert result.ci95 is not None
+    assert result.ci95[0] < result.drop < result.ci95[1]
 
 
 def test_an_increase_of_an_error_metric_is_a_drop() -> None:
-    given = data() | {"target": data()["x"] + 0.1}
-    found = judge("mse", given)
-    assert found.quantized_value > found.float_value
-    assert found.drop == found.quantized_value - found.float_value
-    better = judge("mse", given, pair(first=noisy, second=same))
-    assert better.drop == -found.drop
-    assert found.ci95 is not None
-    assert found.ci95[0] > 0
+    arrays = data() | {"target": data()["x"] + 0.1}
+    result = evaluated("mse", arrays)
+    assert result.quantized_value > result.float_value
+    assert result.drop == result.quantized_value - result.float_value
+    swapped = evaluated("mse", arrays, pair(first=noisy, second=same))
+    assert swapped.drop == -result.drop
+    assert result.ci95 is not None
+    assert result.ci95[0] > 0
 
 
 def cases() -> Iterator[Any]:
@@ -74,60 +74,64 @@ def cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize("measure", cases())
 def test_results_do_not_depend_on_the_batch_size(measure: Any) -> None:
-    given = data(30)
+    arrays = data(30)
     classes = 2 if measure.name == "auc" else 6
-    given = {"x": given["x"][:, :classes], "labels": given["labels"] % classes, "target": given["x"][:, :classes] + 1}
-    rows = [{name: array[i] for name, array in given.items()} for i in range(30)]
-    parts = [{name: array[i : i + 8] for name, array in given.items()} for i in range(0, 30, 8)]
-    found = [
+    arrays = {
+        "x": arrays["x"][:, :classes],
+        "labels": arrays["labels"] % classes,
+        "target": arrays["x"][:, :classes] + 1,
+    }
+    rows = [{name: array[i] for name, array in arrays.items()} for i in range(30)]
+    parts = [{name: array[i : i + 8] for name, array in arrays.items()} for i in range(0, 30, 8)]
+    results = [
         evaluate(Evaluation(source, measure), *pair(classes), batch_size=size)
-        for source, size in ((given, 1), (given, 7), (given, 100), (rows, 32), (parts, 1), (iter(rows), 1))
+        for source, size in ((arrays, 1), (arrays, 7), (arrays, 100), (rows, 32), (parts, 1), (iter(rows), 1))
     ]
-    assert found[0].samples == 30
-    for other in found[1:]:
-        assert other.float_value == pytest.approx(found[0].float_value, rel=1e-12)
-        assert other.ci95 == pytest.approx(found[0].ci95, rel=1e-9)
+    assert results[0].samples == 30
+    for other in results[1:]:
+        assert other.float_value == pytest.approx(results[0].float_value, rel=1e-12)
+        assert other.ci95 == pytest.approx(results[0].ci95, rel=1e-9)
         assert replace(other, float_value=0, quantized_value=0, drop=0, ci95=None, warnings=[]) == replace(
-            found[0], float_value=0, quantized_value=0, drop=0, ci95=None, warnings=[]
+            results[0], float_value=0, quantized_value=0, drop=0, ci95=None, warnings=[]
         )
 
 
 def test_padding_to_a_fixed_batch_is_not_counted() -> None:
-    given = data(10)
+    arrays = data(10)
     engines = Fake(same, 4, 6), Fake(noisy, 4, 6)
-    found = judge("top1", given, engines)
-    assert found == judge("top1", given)
+    result = evaluated("top1", arrays, engines)
+    assert result == evaluated("top1", arrays)
     assert engines[0].rows == engines[1].rows == [4, 4, 4]
 
 
 def test_a_limit_takes_the_first_samples_and_their_labels() -> None:
-    given = data()
-    first = {name: array[:25] for name, array in given.items()}
-    for source in (given, [given], [{"x": x, "labels": y} for x, y in zip(*given.values(), strict=True)]):
-        assert judge("top1", source, limit=25) == judge("top1", first)
+    arrays = data()
+    first = {name: array[:25] for name, array in arrays.items()}
+    for source in (arrays, [arrays], [{"x": x, "labels": y} for x, y in zip(*arrays.values(), strict=True)]):
+        assert evaluated("top1", source, limit=25) == evaluated("top1", first)
 
 
 def test_stored_bytes_are_preprocessed() -> None:
-    given = data()
-    stored = {"x": (given["x"] * 20 + 128).clip(0, 255).astype(np.uint8), "labels": given["labels"]}
+    arrays = data()
+    stored = {"x": (arrays["x"] * 20 + 128).clip(0, 255).astype(np.uint8), "labels": arrays["labels"]}
     preprocess = Preprocess(scale=0.05, offset=-6.4)
-    expected = {"x": stored["x"] * np.float32(0.05) + np.float32(-6.4), "labels": given["labels"]}
-    assert judge("top1", stored, preprocess=preprocess) == judge("top1", expected)
+    expected = {"x": stored["x"] * np.float32(0.05) + np.float32(-6.4), "labels": arrays["labels"]}
+    assert evaluated("top1", stored, preprocess=preprocess) == evaluated("top1", expected)
 
 
 @pytest.mark.parametrize(("key", "name"), [("labels", "top1"), ("target", "agreement")])
 def test_the_default_metric_depends_on_integer_labels(key: str, name: str) -> None:
-    given = data()
-    assert judge(None, {"x": given["x"], key: given["labels"]}) == judge(name, given)
+    arrays = data()
+    assert evaluated(None, {"x": arrays["x"], key: arrays["labels"]}) == evaluated(name, arrays)
 
 
 def test_non_class_labels_need_a_metric() -> None:
     with pytest.raises(OptionError, match="`metric`"):
-        judge(None, data() | {"labels": np.ones(60)})
+        evaluated(None, data() | {"labels": np.ones(60)})
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"labels": np.ones(60)}, "one integer label per sample"),
         ({"labels": np.zeros(59, int)}, "59 rows"),
@@ -135,81 +139,81 @@ def test_non_class_labels_need_a_metric() -> None:
         ({"labels": None}, "needs an array named 'labels'"),
     ],
 )
-def test_invalid_labels_are_refused(change: dict[str, Array | None], says: str) -> None:
-    given = {name: array for name, array in (data() | change).items() if array is not None}
-    with pytest.raises(DataError, match=says):
-        judge("top1", given)
+def test_invalid_labels_are_refused(change: dict[str, Array | None], message: str) -> None:
+    arrays = {name: array for name, array in (data() | change).items() if array is not None}
+    with pytest.raises(DataError, match=message):
+        evaluated("top1", arrays)
 
 
 @pytest.mark.parametrize("name", ["mse", "psnr", "cosine", "top1", "agreement"])
 def test_equal_errors_give_a_narrow_interval(name: str) -> None:
     """The interval is of the paired difference: an inaccurate model that equals the float model has no drop."""
-    given = data(500)
-    found = judge(name, given | {"target": given["x"] + 1}, pair(first=noisy, second=noisy))
-    assert found.drop == 0
-    assert found.ci95 is not None
-    assert max(np.abs(found.ci95)) <= (0.8 if found.unit == "points" else 0.0)
+    arrays = data(500)
+    result = evaluated(name, arrays | {"target": arrays["x"] + 1}, pair(first=noisy, second=noisy))
+    assert result.drop == 0
+    assert result.ci95 is not None
+    assert max(np.abs(result.ci95)) <= (0.8 if result.unit == "points" else 0.0)
 
 
 def test_an_exact_model_has_no_error_in_either_direction() -> None:
-    found = judge("mse", data(12)["x"], pair(second=same))
-    assert (found.float_value, found.quantized_value, found.ci95, found.warnings) == (0, 0, (0, 0), [])
+    result = evaluated("mse", data(12)["x"], pair(second=same))
+    assert (result.float_value, result.quantized_value, result.ci95, result.warnings) == (0, 0, (0, 0), [])
 
 
 def test_the_warning_of_a_small_set_states_its_numbers() -> None:
-    found = judge("top1", data(12))
-    assert found.ci95 is not None
-    low, high = found.ci95
-    assert found.warnings == [
+    result = evaluated("top1", data(12))
+    assert result.ci95 is not None
+    low, high = result.ci95
+    assert result.warnings == [
         f"12 samples are too few to tell the drop from noise (95% interval {low:+.3g} to {high:+.3g} points); "
         "evaluate on more"
     ]
 
 
 def test_a_large_enough_set_gives_no_warning() -> None:
-    wrong = judge("top1", data(40), pair(second=lambda x: -x))
+    wrong = evaluated("top1", data(40), pair(second=lambda x: -x))
     assert wrong.ci95 is not None
     assert wrong.ci95[0] > 0
     assert wrong.warnings == []
-    assert judge("top1", data(2000), pair(second=same)).warnings == []
+    assert evaluated("top1", data(2000), pair(second=same)).warnings == []
 
 
 @pytest.mark.parametrize("name", ["mse", "top1"])
 def test_one_sample_gives_no_interval(name: str) -> None:
-    given = data(1) | {"target": data(1)["x"] + 1}
-    found = judge(name, given)
-    assert len(found.warnings) == 1
+    arrays = data(1) | {"target": data(1)["x"] + 1}
+    result = evaluated(name, arrays)
+    assert len(result.warnings) == 1
     if name == "mse":
-        assert found.ci95 is None
-        assert "nothing tells the drop from noise" in found.warnings[0]
+        assert result.ci95 is None
+        assert "nothing tells the drop from noise" in result.warnings[0]
     else:
-        assert found.ci95 is not None
-        assert found.ci95[1] - found.ci95[0] > 90
+        assert result.ci95 is not None
+        assert result.ci95[1] - result.ci95[0] > 90
 
 
 def test_all_wrong_is_measured_as_well() -> None:
-    given = data(50)
-    wrong = {"x": given["x"], "labels": (given["x"].argmin(1))}
-    found = judge("top1", wrong, pair(second=same))
-    assert (found.float_value, found.quantized_value, found.drop) == (0, 0, 0)
+    arrays = data(50)
+    wrong = {"x": arrays["x"], "labels": (arrays["x"].argmin(1))}
+    result = evaluated("top1", wrong, pair(second=same))
+    assert (result.float_value, result.quantized_value, result.drop) == (0, 0, 0)
 
 
 def test_calibration_samples_among_the_evaluation_samples_are_counted() -> None:
-    given = data()
+    arrays = data()
     specs = pair()[0].inputs
-    calibration = np.concatenate([given["x"][50:], data(90)["x"][:20]])
-    hashes = {each for batch in open_samples(calibration, specs).batches(8) for each in sample_hashes(batch)}
-    found = judge("top1", given, calibrated_on=hashes)
-    assert "10 of 60 evaluation samples are calibration samples too" in found.warnings[0]
-    others = judge("top1", {name: a[:50] for name, a in given.items()}, calibrated_on=hashes)
-    assert not any("calibration" in each for each in others.warnings)
+    calibration = np.concatenate([arrays["x"][50:], data(90)["x"][:20]])
+    hashes = {digest for batch in open_samples(calibration, specs).batches(8) for digest in sample_hashes(batch)}
+    result = evaluated("top1", arrays, calibrated_on=hashes)
+    assert "10 of 60 evaluation samples are calibration samples too" in result.warnings[0]
+    without_overlap = evaluated("top1", {name: a[:50] for name, a in arrays.items()}, calibrated_on=hashes)
+    assert not any("calibration" in digest for digest in without_overlap.warnings)
 
 
 @pytest.mark.parametrize("name", ["top1", "mse", "psnr"])
 def test_samples_of_a_group_count_as_one(name: str) -> None:
-    given = data(40)
-    copies = {key: np.repeat(array, 6, axis=0) for key, array in (given | {"target": given["x"] + 0.1}).items()}
-    alone, grouped = judge(name, copies), judge(name, copies | {"groups": np.repeat(np.arange(40), 6)})
+    arrays = data(40)
+    copies = {key: np.repeat(array, 6, axis=0) for key, array in (arrays | {"target": arrays["x"] + 0.1}).items()}
+    alone, grouped = evaluated(name, copies), evaluated(name, copies | {"groups": np.repeat(np.arange(40), 6)})
     assert (alone.groups, grouped.groups, grouped.samples) == (240, 40, 240)
     assert alone.ci95 is not None
     assert grouped.ci95 is not None
@@ -219,9 +223,9 @@ def test_samples_of_a_group_count_as_one(name: str) -> None:
 
 
 def test_equal_groups_still_give_an_interval_of_positive_width() -> None:
-    found = judge("top1", data(60) | {"groups": np.arange(60) // 12}, pair(second=same))
+    result = evaluated("top1", data(60) | {"groups": np.arange(60) // 12}, pair(second=same))
     bound = 100 * 1.959964**2 / (5 + 1.959964**2)
-    assert found.ci95 == pytest.approx((-bound, bound), rel=1e-6)
+    assert result.ci95 == pytest.approx((-bound, bound), rel=1e-6)
 
 
 def test_a_custom_metric_sees_the_groups_that_were_drawn() -> None:
@@ -235,24 +239,24 @@ def test_a_custom_metric_sees_the_groups_that_were_drawn() -> None:
     evaluate(Evaluation(data(10) | {"groups": groups}, custom(spread)), *pair())
     assert seen[0].tolist() == groups.tolist()
     # A group that is drawn twice counts as two groups.
-    assert {len(set(each.tolist())) for each in seen} == {3}
+    assert {len(set(ids.tolist())) for ids in seen} == {3}
 
 
 def test_few_positives_do_not_stop_auc() -> None:
     labels = np.arange(12) == 0
-    found = judge("auc", {"x": data(12, 1)["x"], "labels": labels.astype(int)}, pair(1, second=np.cos))
-    assert found.ci95 is not None
-    assert np.isfinite(found.ci95).all()
-    assert 500 < int(re.findall(r"\d+", found.method)[0]) < 800
+    result = evaluated("auc", {"x": data(12, 1)["x"], "labels": labels.astype(int)}, pair(1, second=np.cos))
+    assert result.ci95 is not None
+    assert np.isfinite(result.ci95).all()
+    assert 500 < int(re.findall(r"\d+", result.method)[0]) < 800
 
 
 @pytest.mark.parametrize("name", ["mse", "cosine", "psnr"])
-@pytest.mark.parametrize("which", ["float", "quantized"])
-def test_nan_outputs_are_refused(name: str, which: str) -> None:
+@pytest.mark.parametrize("model", ["float", "quantized"])
+def test_nan_outputs_are_refused(name: str, model: str) -> None:
     broken = pair(second=lambda x: x * np.float32(np.nan))
-    engines = broken if which == "quantized" else broken[::-1]
-    with pytest.raises(DataError, match=f"metric {name} of the {which} model is nan"):
-        judge(name, data() | {"target": data()["x"] + 1}, engines)
+    engines = broken if model == "quantized" else broken[::-1]
+    with pytest.raises(DataError, match=f"metric {name} of the {model} model is nan"):
+        evaluated(name, data() | {"target": data()["x"] + 1}, engines)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -262,9 +266,9 @@ def test_a_custom_metric_must_be_finite(bad: float) -> None:
 
 
 def test_the_bootstrap_depends_only_on_the_seed() -> None:
-    given = data() | {"target": data()["x"] + 1}
-    assert judge("cosine", given, seed=3) == judge("cosine", given, seed=3)
-    assert judge("cosine", given, seed=3).ci95 != judge("cosine", given, seed=4).ci95
+    arrays = data() | {"target": data()["x"] + 1}
+    assert evaluated("cosine", arrays, seed=3) == evaluated("cosine", arrays, seed=3)
+    assert evaluated("cosine", arrays, seed=3).ci95 != evaluated("cosine", arrays, seed=4).ci95
 
 
 def test_the_jackknife_of_large_outputs_uses_blocks() -> None:
@@ -272,10 +276,10 @@ def test_the_jackknife_of_large_outputs_uses_blocks() -> None:
     small, large = rows[:, :100], rows
     for x, method in ((small, "paired bootstrap"), (large, "paired jackknife, 20 blocks")):
         engines = pair(x.shape[1], second=lambda x: x * np.float32(0.9) + np.float32(0.02))
-        found = judge("psnr", {"x": x, "target": x + np.float32(0.1)}, engines)
-        assert found.method.startswith(method)
-        assert found.ci95 is not None
-        assert found.ci95[0] < found.drop < found.ci95[1]
+        result = evaluated("psnr", {"x": x, "target": x + np.float32(0.1)}, engines)
+        assert result.method.startswith(method)
+        assert result.ci95 is not None
+        assert result.ci95[0] < result.drop < result.ci95[1]
 
 
 def test_outputs_of_varying_length_need_a_metric_that_is_a_mean() -> None:
@@ -283,8 +287,8 @@ def test_outputs_of_varying_length_need_a_metric_that_is_a_mean() -> None:
     items = [rng.normal(size=(1, length, 6)).astype(np.float32) for length in (3, 5, 4)]
     engines = Fake(same, "N", "L", 6), Fake(noisy, "N", "L", 6)
     with_targets = [{"x": x, "target": x + 1, "groups": [i // 2]} for i, x in enumerate(items)]
-    assert judge("agreement", items, engines).samples == 3
-    assert judge("mse", with_targets, engines).groups == 2
-    for given in (items, with_targets):
+    assert evaluated("agreement", items, engines).samples == 3
+    assert evaluated("mse", with_targets, engines).groups == 2
+    for source in (items, with_targets):
         with pytest.raises(DataError, match="differ in the shape"):
-            judge("psnr", given, engines)
+            evaluated("psnr", source, engines)

@@ -38,8 +38,8 @@ def quantize(float_model: Any, evaluate: Any) -> octavo.QuantizationResult:
     return octavo.quantize(float_model, calibration, "octavo", evaluate=evaluate, verify=False, threads=1)
 
 
-def _expected(name: str, y: np.ndarray, floats: np.ndarray, given: Arrays) -> float:
-    labels, target = given["labels"], given["target"].astype(np.float64)
+def _expected(name: str, y: np.ndarray, floats: np.ndarray, arrays: Arrays) -> float:
+    labels, target = arrays["labels"], arrays["target"].astype(np.float64)
     errors = ((y.astype(np.float64) - target) ** 2).mean(1)
     return {
         "top1": lambda: 100 * np.mean(y.argmax(1) == labels),
@@ -55,16 +55,16 @@ def _expected(name: str, y: np.ndarray, floats: np.ndarray, given: Arrays) -> fl
 @pytest.mark.parametrize("name", ["top1", "top5", "auc", "mse", "psnr", "cosine", "agreement"])
 def test_each_function_computes_its_metric(name: str) -> None:
     float_model = model(CLASSES.get(name, 4))
-    given = held_out(float_model)
-    result = quantize(float_model, getattr(evaluation, name)(given))
-    found = result.metric
-    assert isinstance(found, MetricResult)
-    assert found.name == name
-    floats = run(float_model, {"x": given["x"]})["y"]
-    assert found.float_value == pytest.approx(_expected(name, floats, floats, given), rel=1e-4)
-    ours = run(ir.to_proto(result.model), {"x": given["x"]})["y"]
-    assert found.quantized_value == pytest.approx(_expected(name, ours, floats, given), rel=1e-4)
-    assert result.to_dict()["metric"]["drop"] == found.drop
+    arrays = held_out(float_model)
+    result = quantize(float_model, getattr(evaluation, name)(arrays))
+    metric = result.metric
+    assert isinstance(metric, MetricResult)
+    assert metric.name == name
+    floats = run(float_model, {"x": arrays["x"]})["y"]
+    assert metric.float_value == pytest.approx(_expected(name, floats, floats, arrays), rel=1e-4)
+    quantized = run(ir.to_proto(result.model), {"x": arrays["x"]})["y"]
+    assert metric.quantized_value == pytest.approx(_expected(name, quantized, floats, arrays), rel=1e-4)
+    assert result.to_dict()["metric"]["drop"] == metric.drop
 
 
 def test_custom_takes_a_function() -> None:
@@ -72,20 +72,20 @@ def test_custom_takes_a_function() -> None:
         return -float(np.median(np.abs(outputs["y"] - reference["target"])))
 
     float_model = model(4)
-    found = quantize(float_model, evaluation.custom(median, held_out(float_model))).metric
-    assert found is not None
-    assert found.name == "median"
-    assert found.float_value == pytest.approx(-0.05, rel=1e-3)
-    assert found.drop == found.float_value - found.quantized_value
+    metric = quantize(float_model, evaluation.custom(median, held_out(float_model))).metric
+    assert metric is not None
+    assert metric.name == "median"
+    assert metric.float_value == pytest.approx(-0.05, rel=1e-3)
+    assert metric.drop == metric.float_value - metric.quantized_value
 
 
 def test_a_path_and_bare_arrays_are_evaluated_alike(tmp_path: Path) -> None:
     float_model = model(4)
-    given = held_out(float_model)
-    np.savez(tmp_path / "eval.npz", **given)
+    arrays = held_out(float_model)
+    np.savez(tmp_path / "eval.npz", **arrays)
     stated = quantize(float_model, evaluation.top1(tmp_path / "eval.npz")).metric
-    assert stated == quantize(float_model, given).metric == quantize(float_model, str(tmp_path / "eval.npz")).metric
-    bare = quantize(float_model, given["x"]).metric
+    assert stated == quantize(float_model, arrays).metric == quantize(float_model, str(tmp_path / "eval.npz")).metric
+    bare = quantize(float_model, arrays["x"]).metric
     assert bare is not None
     assert (bare.name, bare.float_value) == ("agreement", 100.0)
 
@@ -93,4 +93,4 @@ def test_a_path_and_bare_arrays_are_evaluated_alike(tmp_path: Path) -> None:
 def test_evaluating_on_the_calibration_samples_gives_a_warning() -> None:
     calibration = np.random.default_rng(0).normal(size=(64, 12)).astype(np.float32)
     result = quantize(model(4), calibration)
-    assert any("64 of 64 evaluation samples are calibration samples too" in each for each in result.warnings)
+    assert any("64 of 64 evaluation samples are calibration samples too" in warning for warning in result.warnings)

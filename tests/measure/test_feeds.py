@@ -25,19 +25,19 @@ def test_models_run_on_them(pattern: str) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16, np.int8, np.uint8, np.int32, np.int64, np.bool_])
 def test_types_are_those_of_the_inputs(dtype: type) -> None:
-    (found,) = random_feeds(specs((1, 9), dtype=dtype), 1).values()
-    assert found.dtype == dtype
-    if found.dtype.kind == "f":
-        assert len(set(found.ravel().tolist())) > 1
+    (array,) = random_feeds(specs((1, 9), dtype=dtype), 1).values()
+    assert array.dtype == dtype
+    if array.dtype.kind == "f":
+        assert len(set(array.ravel().tolist())) > 1
     else:
-        assert (found == 1).all()
+        assert (array == 1).all()
 
 
 def test_fixed_dimensions_stay_and_others_are_filled() -> None:
-    given = specs((2, 3), ("N", "length", 8), (None, None, "length"), (5, "N"))
-    shapes = [array.shape for array in random_feeds(given, 4, {"length": 16}).values()]
+    inputs = specs((2, 3), ("N", "length", 8), (None, None, "length"), (5, "N"))
+    shapes = [array.shape for array in random_feeds(inputs, 4, {"length": 16}).values()]
     assert shapes == [(2, 3), (4, 16, 8), (4, 128, 16), (5, 128)]
-    named = [array.shape for array in random_feeds(given, 4, {"N": 7}).values()]
+    named = [array.shape for array in random_feeds(inputs, 4, {"N": 7}).values()]
     assert named == [(2, 3), (7, 128, 8), (4, 128, 128), (5, 7)]
 
 

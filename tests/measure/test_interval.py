@@ -23,42 +23,42 @@ Z = stats.norm.ppf(0.975)
 COUNTS = st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 60)).filter(lambda c: sum(c) > 0)
 
 
-def ends(lost: int, gained: int, total: int) -> tuple[float, float]:
-    found = of_proportions(lost, gained, total, 1.0).ends
-    assert found is not None
-    return found
+def ends(losses: int, gains: int, total: int) -> tuple[float, float]:
+    interval = of_proportions(losses, gains, total, 1.0).ends
+    assert interval is not None
+    return interval
 
 
-def score_statistic(lost: int, gained: int, total: int, difference: float) -> float:
+def score_statistic(losses: int, gains: int, total: int, difference: float) -> float:
     """Tango's score statistic; numerical maximum likelihood gives the nuisance parameter."""
-    same = total - lost - gained
+    same = total - losses - gains
 
     def term(count: int, probability: float) -> float:
         return count * np.log(max(probability, 1e-300)) if count else 0.0
 
     def loss(q: float) -> float:
-        return -(term(lost, q + difference) + term(gained, q) + term(same, 1 - 2 * q - difference))
+        return -(term(losses, q + difference) + term(gains, q) + term(same, 1 - 2 * q - difference))
 
     low, high = max(0.0, -difference), (1 - difference) / 2
     q = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).x
-    return (lost - gained - total * difference) / sqrt(total * (2 * q + difference - difference**2))
+    return (losses - gains - total * difference) / sqrt(total * (2 * q + difference - difference**2))
 
 
 @pytest.mark.parametrize(
-    ("lost", "gained", "total"), [(1, 7, 21), (1, 0, 44), (3, 3, 10), (12, 5, 800), (40, 10, 90), (0, 9, 9), (2, 5, 7)]
+    ("losses", "gains", "total"), [(1, 7, 21), (1, 0, 44), (3, 3, 10), (12, 5, 800), (40, 10, 90), (0, 9, 9), (2, 5, 7)]
 )
-def test_proportions_invert_the_score_test(lost: int, gained: int, total: int) -> None:
-    estimate, edge = (lost - gained) / total, 1 - 1e-9
+def test_proportions_invert_the_score_test(losses: int, gains: int, total: int) -> None:
+    estimate, edge = (losses - gains) / total, 1 - 1e-9
 
     def root(side: float) -> float:
         def distance(d: float) -> float:
-            return abs(score_statistic(lost, gained, total, d)) - Z
+            return abs(score_statistic(losses, gains, total, d)) - Z
 
         inner = estimate + 1e-9 * side
         return optimize.brentq(distance, inner, side * edge, xtol=1e-12) if abs(estimate - side) > 1e-6 else side
 
     # The numerical maximization limits the agreement.
-    assert ends(lost, gained, total) == pytest.approx((root(-1.0), root(1.0)), abs=2e-6)
+    assert ends(losses, gains, total) == pytest.approx((root(-1.0), root(1.0)), abs=2e-6)
 
 
 def test_proportions_give_the_published_interval() -> None:
@@ -68,11 +68,11 @@ def test_proportions_give_the_published_interval() -> None:
 
 @given(COUNTS)
 def test_proportions_contain_the_estimate_and_are_antisymmetric(counts: tuple[int, int, int]) -> None:
-    lost, gained, total = counts[0], counts[1], sum(counts)
-    low, high = ends(lost, gained, total)
-    assert -1 <= low <= (lost - gained) / total <= high <= 1
+    losses, gains, total = counts[0], counts[1], sum(counts)
+    low, high = ends(losses, gains, total)
+    assert -1 <= low <= (losses - gains) / total <= high <= 1
     assert low < high
-    assert ends(gained, lost, total) == pytest.approx((-high, -low), abs=1e-9)
+    assert ends(gains, losses, total) == pytest.approx((-high, -low), abs=1e-9)
 
 
 @pytest.mark.parametrize("total", [1, 2, 10, 5000])
@@ -83,9 +83,9 @@ def test_proportions_have_positive_width_at_both_extremes(total: int) -> None:
 
 
 def exact_coverage(total: int, p_lost: float, p_gained: float) -> float:
-    lost, gained = (each.ravel() for each in np.meshgrid(np.arange(total + 1), np.arange(total + 1)))
-    kept = lost + gained <= total
-    counts = np.stack([lost[kept], gained[kept], total - lost[kept] - gained[kept]], -1)
+    losses, gains = (counts_of_one.ravel() for counts_of_one in np.meshgrid(np.arange(total + 1), np.arange(total + 1)))
+    possible = losses + gains <= total
+    counts = np.stack([losses[possible], gains[possible], total - losses[possible] - gains[possible]], -1)
     chance = stats.multinomial.pmf(counts, total, [p_lost, p_gained, 1 - p_lost - p_gained])
     likely = chance > 1e-7
     truth = p_lost - p_gained
@@ -109,8 +109,8 @@ def test_the_mean_coverage_of_proportions_is_95_percent() -> None:
 
 def covers(intervals: list[tuple[float, float] | None], truth: float) -> None:
     """The number of intervals with the true value is one that has 99.9% probability for 95% intervals."""
-    assert all(each is not None for each in intervals)
-    covering = sum(each[0] <= truth <= each[1] for each in intervals if each is not None)
+    assert all(ends is not None for ends in intervals)
+    covering = sum(ends[0] <= truth <= ends[1] for ends in intervals if ends is not None)
     low, high = stats.binom.ppf([0.0005, 0.9995], len(intervals), 0.95)
     assert low <= covering <= high, f"{covering} of {len(intervals)}"
 
@@ -119,18 +119,18 @@ def covers(intervals: list[tuple[float, float] | None], truth: float) -> None:
 def test_means_cover_the_truth_for_few_samples(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interval, "_RESAMPLES", 300)
     rng, groups = np.random.default_rng(samples), Groups(None, samples)
-    found = [of_means(0.3 + rng.normal(size=samples), groups, seed).ends for seed in range(500)]
-    covers(found, 0.3)
+    intervals = [of_means(0.3 + rng.normal(size=samples), groups, seed).ends for seed in range(500)]
+    covers(intervals, 0.3)
 
 
 def test_means_of_groups_cover_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interval, "_RESAMPLES", 300)
     rng, index = np.random.default_rng(0), np.repeat(np.arange(12), 5)
-    found = [
+    intervals = [
         of_means(rng.normal(size=12)[index] + 0.3 * rng.normal(size=60), Groups(index, 60), seed).ends
         for seed in range(500)
     ]
-    covers(found, 0.0)
+    covers(intervals, 0.0)
 
 
 @pytest.mark.parametrize(("large", "samples"), [(False, 15), (True, 15), (True, 300)])
@@ -138,8 +138,8 @@ def test_scores_cover_the_truth(large: bool, samples: int, monkeypatch: pytest.M
     monkeypatch.setattr(interval, "_SCORE_RESAMPLES", 200)
     rng, groups = np.random.default_rng(samples), Groups(None, samples)
     runs = 500 if large else 250
-    found = [of_scores(mean_of(rng.normal(size=samples)), groups, large, seed).ends for seed in range(runs)]
-    covers(found, 0.0)
+    intervals = [of_scores(mean_of(rng.normal(size=samples)), groups, large, seed).ends for seed in range(runs)]
+    covers(intervals, 0.0)
 
 
 def mean_of(x: Array) -> Callable[[Array | None, Array | None], float]:
@@ -153,9 +153,9 @@ def mean_of(x: Array) -> Callable[[Array | None, Array | None], float]:
 def test_leaving_out_each_sample_gives_the_t_interval_of_a_mean(samples: int) -> None:
     x = np.random.default_rng(samples).normal(size=samples)
     expected = stats.t.interval(0.95, samples - 1, x.mean(), stats.sem(x))
-    found = of_scores(mean_of(x), Groups(None, samples), True, 0)
-    assert found.ends == pytest.approx(expected, rel=2e-4)
-    assert found.method == f"paired jackknife, {samples} blocks of {samples} samples"
+    interval = of_scores(mean_of(x), Groups(None, samples), True, 0)
+    assert interval.ends == pytest.approx(expected, rel=2e-4)
+    assert interval.method == f"paired jackknife, {samples} blocks of {samples} samples"
 
 
 @pytest.mark.parametrize("samples", [30, 3000])
@@ -164,11 +164,11 @@ def test_bootstraps_agree_with_the_t_interval_of_a_mean(samples: int) -> None:
     expected = np.array(stats.t.interval(0.95, samples - 1, x.mean(), stats.sem(x)))
     # Percentiles of 1,000 to 2,000 resamples have an error of about 4% of the half width.
     margin = 0.15 * (expected[1] - expected[0]) / 2
-    for found in (
+    for bootstrap in (
         of_means(x, Groups(None, samples), 0).ends,
         of_scores(mean_of(x), Groups(None, samples), False, 0).ends,
     ):
-        np.testing.assert_allclose(found, expected, atol=margin)
+        np.testing.assert_allclose(bootstrap, expected, atol=margin)
 
 
 def test_copies_of_a_sample_do_not_narrow_the_interval() -> None:
@@ -208,10 +208,10 @@ def test_resamples_without_a_value_are_left_out() -> None:
         return float("nan") if rare(rows, groups) == 0 else mean_of(x)(rows, groups)
 
     # The probability that a resample contains the rare sample is 1 - (5/6)^6 = 0.665.
-    found = of_scores(drop, Groups(None, 6), False, 0)
-    assert found.ends is not None
-    assert np.isfinite(found.ends).all()
-    used = int(found.method.split()[2])
+    interval = of_scores(drop, Groups(None, 6), False, 0)
+    assert interval.ends is not None
+    assert np.isfinite(interval.ends).all()
+    used = int(interval.method.split()[2])
     assert stats.binom.ppf(0.0005, 1000, 0.665) <= used <= stats.binom.ppf(0.9995, 1000, 0.665)
     # Without the rare sample the difference is undefined.
     assert of_scores(drop, Groups(None, 6), True, 0).ends is None

@@ -39,9 +39,9 @@ class Worker:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    found = Clock()
-    monkeypatch.setattr(latency, "perf_counter", found)
-    return found
+    fake = Clock()
+    monkeypatch.setattr(latency, "perf_counter", fake)
+    return fake
 
 
 def test_engines_take_turns(clock: Clock) -> None:
@@ -55,7 +55,7 @@ def test_each_engine_gets_its_feeds(clock: Clock) -> None:
         diary: list[tuple[str, Any]] = []
         latencies([Worker(clock, name, diary, 1.0) for name in "ab"], feeds, seconds=0.0, least_runs=1)
         for name, size in zip("ab", expected, strict=True):
-            assert {len(given["x"]) for each, given in diary if each == name} == {size}
+            assert {len(inputs["x"]) for engine, inputs in diary if engine == name} == {size}
 
 
 def test_median_and_quartiles_are_in_milliseconds(clock: Clock) -> None:
@@ -64,22 +64,22 @@ def test_median_and_quartiles_are_in_milliseconds(clock: Clock) -> None:
         [Worker(clock, "a", [], *times), Worker(clock, "b", [], 1.0)], {}, seconds=0.0, least_runs=10
     )
     assert (slow.runs, fast.runs) == (10, 10)
-    found = (slow.low_ms, slow.median_ms, slow.high_ms)
-    assert found == pytest.approx(np.percentile(times * 2, [25, 50, 75]))
+    figures = (slow.low_ms, slow.median_ms, slow.high_ms)
+    assert figures == pytest.approx(np.percentile(times * 2, [25, 50, 75]))
     assert (fast.low_ms, fast.median_ms, fast.high_ms) == pytest.approx((1, 1, 1))
 
 
 def test_the_first_runs_are_not_counted(clock: Clock) -> None:
     slow_start = Worker(clock, "a", [], 500.0, 500.0, *[2.0] * 50)
-    (found,) = latencies([slow_start], {}, seconds=0.0, least_runs=20)
-    assert (found.low_ms, found.median_ms, found.high_ms) == pytest.approx((2, 2, 2))
+    (timing,) = latencies([slow_start], {}, seconds=0.0, least_runs=20)
+    assert (timing.low_ms, timing.median_ms, timing.high_ms) == pytest.approx((2, 2, 2))
 
 
 @pytest.mark.parametrize(("seconds", "least", "runs"), [(0.0, 7, 7), (0.1, 7, 7), (1.0, 7, 50)])
 def test_it_runs_for_the_minimum_time_and_number(clock: Clock, seconds: float, least: int, runs: int) -> None:
-    found = latencies([Worker(clock, name, [], 10.0) for name in "ab"], {}, seconds=seconds, least_runs=least)
-    assert [each.runs for each in found] == pytest.approx([runs, runs], abs=1)
-    assert found[0].runs >= least
+    timings = latencies([Worker(clock, name, [], 10.0) for name in "ab"], {}, seconds=seconds, least_runs=least)
+    assert [timing.runs for timing in timings] == pytest.approx([runs, runs], abs=1)
+    assert timings[0].runs >= least
 
 
 def test_real_time_is_measured() -> None:
@@ -90,5 +90,5 @@ def test_real_time_is_measured() -> None:
             sleep(0.005)
             return {}
 
-    (found,) = latencies([Sleeper()], {}, seconds=0.0, least_runs=5)
-    assert 5 <= found.low_ms <= found.median_ms <= found.high_ms < 500
+    (timing,) = latencies([Sleeper()], {}, seconds=0.0, least_runs=5)
+    assert 5 <= timing.low_ms <= timing.median_ms <= timing.high_ms < 500

@@ -27,17 +27,19 @@ def samples(case: Quantized, count: int = 20) -> Arrays:
     return {s.name: rng.normal(size=(count, *s.shape[1:])).astype(np.float32) for s in specs}
 
 
-def values(case: Quantized, names: list[str], given: Arrays) -> tuple[Arrays, Arrays]:
+def values(case: Quantized, names: list[str], inputs: Arrays) -> tuple[Arrays, Arrays]:
     """The float tensors, and their dequantized counterparts computed from the quantized model."""
     proto = case.proto
     quantizers = {n.input[0]: n.output[0] for n in proto.graph.node if n.op_type == "QuantizeLinear"}
     readers = {n.input[0]: n.output[0] for n in proto.graph.node if n.op_type == "DequantizeLinear"}
-    theirs = [readers[quantizers[name]] if name in quantizers else name for name in names]
+    stored_names = [readers[quantizers[name]] if name in quantizers else name for name in names]
     known = {value.name for value in proto.graph.output}
-    extra = [name for name in dict.fromkeys(theirs) if name not in known]
+    extra = [name for name in dict.fromkeys(stored_names) if name not in known]
     proto.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in extra)
-    rounded = run(proto, given)
-    return observed(case.prepared, names, given), {one: rounded[two] for one, two in zip(names, theirs, strict=True)}
+    rounded = run(proto, inputs)
+    return observed(case.prepared, names, inputs), {
+        one: rounded[two] for one, two in zip(names, stored_names, strict=True)
+    }
 
 
 def decibels(signal: NDArray[np.float64], noise: NDArray[np.float64]) -> float:
@@ -49,10 +51,10 @@ def on_grid(x: NDArray[np.float64], params: QuantParams) -> NDArray[np.float64]:
     return (np.clip(np.rint(x / scale) + zero, params.grid.qmin, params.grid.qmax) - zero) * scale
 
 
-def compared(case: Quantized, given: Arrays) -> dict[str, TensorError]:
+def compared(case: Quantized, inputs: Arrays) -> dict[str, TensorError]:
     pairs = counterparts(case.result)
     names = dict.fromkeys([*case.plan.tensors, *(layer.result for layer in case.plan.layers.values())])
-    source = open_samples(given, input_specs(case.prepared))
+    source = open_samples(inputs, input_specs(case.prepared))
     return tensor_errors(
         case.prepared, case.result, {n: pairs.get(n, n) for n in names}, source, params=case.activations, threads=1
     )
@@ -63,12 +65,12 @@ def compared(case: Quantized, given: Arrays) -> dict[str, TensorError]:
 def test_all_statistics_equal_direct_computation(pattern: str, target: str) -> None:
     case = quantized(PATTERNS[pattern](), target)
     # 20 samples are three batches, with a smaller last one.
-    given = samples(case)
-    found = compared(case, given)
-    assert found
-    assert not set(given) & set(found)
-    floats, rounded = values(case, list(found), given)
-    for name, error in found.items():
+    inputs = samples(case)
+    results = compared(case, inputs)
+    assert results
+    assert not set(inputs) & set(results)
+    floats, rounded = values(case, list(results), inputs)
+    for name, error in results.items():
         x, y = floats[name].astype(np.float64), rounded[name].astype(np.float64)
         assert error.sqnr_db == pytest.approx(decibels(x, x - y), abs=0.02), name
         assert error.cosine == pytest.approx((x * y).sum() / np.linalg.norm(x) / np.linalg.norm(y), abs=1e-5)
@@ -91,9 +93,9 @@ def test_counterparts_are_the_tensors_on_their_grids() -> None:
     case = quantized(PATTERNS["conv_relu"](), "x86-vnni")
     pairs = counterparts(case.result)
     assert set(case.plan.tensors) - set(pairs) == {"y"}, "the name of an output stays with its dequantized form"
-    written = {value.name: n for n in case.result.graph for value in n.outputs}
+    producers = {value.name: n for n in case.result.graph for value in n.outputs}
     for name in case.plan.tensors:
-        assert written[pairs.get(name, name)].op_type == "DequantizeLinear"
+        assert producers[pairs.get(name, name)].op_type == "DequantizeLinear"
 
 
 def linear(weight: NDArray[np.float32]) -> ir.Model:
@@ -112,8 +114,8 @@ def errors(first: ir.Model, second: ir.Model, x: NDArray[np.float32], **params: 
 
 
 def test_equal_tensors_have_200_db() -> None:
-    found = errors(linear(W), linear(W), random(4, 3, 8))
-    assert (found.sqnr_db, found.cosine, found.own_sqnr_db) == (200.0, pytest.approx(1.0), None)
+    result = errors(linear(W), linear(W), random(4, 3, 8))
+    assert (result.sqnr_db, result.cosine, result.own_sqnr_db) == (200.0, pytest.approx(1.0), None)
 
 
 def test_a_tensor_of_zeros_has_the_largest_or_smallest_sqnr() -> None:
@@ -140,22 +142,22 @@ def test_infinities_of_the_float_model_are_excluded() -> None:
     """Attention masks contain minus infinity; only the other values are compared."""
     x = random(4, 3, 8)
     mask = np.where(np.arange(16) < 10, 0, -np.inf).astype(np.float32)
-    rest = errors(linear(W[:, :10]), linear(W[:, :10] * np.float32(0.9)), x)
+    finite = errors(linear(W[:, :10]), linear(W[:, :10] * np.float32(0.9)), x)
     narrow = masked(mask)
     other = masked(np.where(np.isinf(mask), np.float32(-1e30), mask))
     other.graph.initializers["w"].const_value = ir.tensor(W * np.float32(0.9), name="w")
     params = QuantParams(INT8, np.float32(0.05), np.int32(0))
-    found = errors(narrow, other, x, h=params)
-    assert found.sqnr_db == pytest.approx(rest.sqnr_db, abs=1e-3)
-    assert found.cosine == pytest.approx(rest.cosine, abs=1e-5)
-    assert found.own_sqnr_db is not None
-    assert np.isfinite([found.own_sqnr_db, found.clipped, found.typical, *found.channel_ranges]).all()
+    result = errors(narrow, other, x, h=params)
+    assert result.sqnr_db == pytest.approx(finite.sqnr_db, abs=1e-3)
+    assert result.cosine == pytest.approx(finite.cosine, abs=1e-5)
+    assert result.own_sqnr_db is not None
+    assert np.isfinite([result.own_sqnr_db, result.clipped, result.typical, *result.channel_ranges]).all()
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_non_finite_quantized_tensor_has_the_smallest_sqnr(bad: float) -> None:
-    found = errors(masked(np.zeros(16, np.float32)), masked(np.full(16, bad, np.float32)), random(4, 3, 8))
-    assert (found.sqnr_db, found.cosine) == (-100.0, 0.0)
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_non_finite_quantized_tensor_has_the_smallest_sqnr(value: float) -> None:
+    result = errors(masked(np.zeros(16, np.float32)), masked(np.full(16, value, np.float32)), random(4, 3, 8))
+    assert (result.sqnr_db, result.cosine) == (-100.0, 0.0)
 
 
 def test_typical_values_are_not_those_of_one_channel() -> None:
@@ -166,8 +168,8 @@ def test_typical_values_are_not_those_of_one_channel() -> None:
         build([node("MatMul", ["x", "w"], "h")], {"x": ["N", 256, 8]}, {"h": ["N", 256, 512]}, {"w": weight})
     )
     x = np.random.default_rng(0).normal(size=(8, 256, 8)).astype(np.float32)
-    found = errors(model, model, x)
-    assert found.typical == pytest.approx(np.quantile(np.abs(x @ weight), 0.99), rel=0.1)
+    result = errors(model, model, x)
+    assert result.typical == pytest.approx(np.quantile(np.abs(x @ weight), 0.99), rel=0.1)
 
 
 def test_reading_stops_after_enough_samples() -> None:

@@ -17,10 +17,10 @@ def test_freed_memory_still_counts() -> None:
     before = peak_rss_bytes()
     assert before >= process.memory_info().rss
     block = np.ones((before - process.memory_info().rss + size) // 8)
-    held = process.memory_info().rss
+    resident = process.memory_info().rss
     del block
     # Linux updates the page counts per thread, in batches.
-    assert peak_rss_bytes() >= held * 0.99 > before
+    assert peak_rss_bytes() >= resident * 0.99 > before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere getrusage is all there is")

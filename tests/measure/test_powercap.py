@@ -28,7 +28,7 @@ def zone(root: Path, folder: str, name: str, microjoules: int, largest: int = LA
     return path
 
 
-def found(root: Path) -> EnergyCounter:
+def counter_in(root: Path) -> EnergyCounter:
     counter = energy_counter(root)
     assert isinstance(counter, EnergyCounter), counter
     return counter
@@ -44,7 +44,7 @@ def test_packages_and_memory_count_once(root: Path) -> None:
     ]:
         zone(root, folder, name, value)
     (root / "intel-rapl").mkdir()
-    assert sorted(found(root).read()) == [300, 1_000, 4_000]
+    assert sorted(counter_in(root).read()) == [300, 1_000, 4_000]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_joules_between_two_readings_with_counter_overflow(
     root: Path, before: int, after: int, expected: float
 ) -> None:
     path = zone(root, "intel-rapl:0", "package-0", before)
-    counter = found(root)
+    counter = counter_in(root)
     first = counter.read()
     (path / "energy_uj").write_text(str(after), encoding="ascii")
     assert counter.joules(first, counter.read()) == pytest.approx(expected)
@@ -63,7 +63,7 @@ def test_joules_between_two_readings_with_counter_overflow(
 def test_counters_overflow_independently(root: Path) -> None:
     zone(root, "intel-rapl:0", "package-0", 0, largest=100)
     zone(root, "intel-rapl:0:1", "dram", 0, largest=1_000)
-    assert found(root).joules([90, 990], [10, 10]) == pytest.approx((20 + 20) * 1e-6)
+    assert counter_in(root).joules([90, 990], [10, 10]) == pytest.approx((20 + 20) * 1e-6)
 
 
 def test_a_missing_counter_is_reported(root: Path) -> None:
@@ -99,8 +99,8 @@ class Burner:
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         self.clock[0] += 0.02
         file = self.path / "energy_uj"
-        stands = int(file.read_text(encoding="ascii")) + self.microjoules
-        file.write_text(str(stands % LARGEST), encoding="ascii")
+        total = int(file.read_text(encoding="ascii")) + self.microjoules
+        file.write_text(str(total % LARGEST), encoding="ascii")
         return {}
 
 
@@ -110,4 +110,4 @@ def test_each_engine_is_charged_with_its_own_runs(root: Path, monkeypatch: pytes
     # The counter overflows during the measurement.
     path = zone(root, "intel-rapl:0", "package-0", LARGEST - 10_000)
     engines = [Burner(path, clock, 700), Burner(path, clock, 100)]
-    assert joules(engines, [{}, {}], found(root), 2.0) == pytest.approx([700e-6, 100e-6])
+    assert joules(engines, [{}, {}], counter_in(root), 2.0) == pytest.approx([700e-6, 100e-6])

@@ -17,34 +17,34 @@ IDS = st.lists(st.integers(-3, 5), min_size=1, max_size=30)
 
 @given(IDS, st.integers(0, 100))
 def test_every_drawn_group_is_complete_and_has_a_new_id(ids: list[int], seed: int) -> None:
-    given_ids = np.array(ids)
-    groups = Groups(given_ids, len(ids))
-    rows, fresh = groups.resample(np.random.default_rng(seed))
-    assert len(rows) == len(fresh)
-    drawn = {int(each): rows[fresh == each] for each in fresh}
+    old_ids = np.array(ids)
+    groups = Groups(old_ids, len(ids))
+    rows, new_ids = groups.resample(np.random.default_rng(seed))
+    assert len(rows) == len(new_ids)
+    drawn = {int(group): rows[new_ids == group] for group in new_ids}
     assert len(drawn) == groups.count == len(set(ids))
     for members in drawn.values():
-        whole = np.flatnonzero(given_ids == given_ids[members[0]])
+        whole = np.flatnonzero(old_ids == old_ids[members[0]])
         assert sorted(members.tolist()) == whole.tolist()
 
 
 @given(st.permutations([0, 0, 1, 1, 2, 2, 3, 3]), st.integers(0, 100))
 def test_groups_of_equal_size_keep_their_positions(ids: list[int], seed: int) -> None:
     """The n-th row of a group is replaced by the n-th of the group drawn for it."""
-    given_ids = np.array(ids)
-    rows, fresh = Groups(given_ids, 8).resample(np.random.default_rng(seed))
+    old_ids = np.array(ids)
+    rows, new_ids = Groups(old_ids, 8).resample(np.random.default_rng(seed))
     member = [Counter(ids[:i])[ids[i]] for i in range(8)]
     assert [member[row] for row in rows] == member
-    for each in range(4):
-        assert len({ids[row] for row in rows[given_ids == each]}) == 1
-        assert len(set(fresh[given_ids == each].tolist())) == 1
+    for group in range(4):
+        assert len({ids[row] for row in rows[old_ids == group]}) == 1
+        assert len(set(new_ids[old_ids == group].tolist())) == 1
 
 
 def test_without_groups_samples_are_drawn_individually() -> None:
     groups = Groups(None, 5)
     assert (groups.kind, groups.count) == ("samples", 5)
-    rows, fresh = groups.resample(np.random.default_rng(0))
-    assert fresh.tolist() == [0, 1, 2, 3, 4]
+    rows, new_ids = groups.resample(np.random.default_rng(0))
+    assert new_ids.tolist() == [0, 1, 2, 3, 4]
     assert set(rows.tolist()) <= set(range(5))
 
 
@@ -61,8 +61,8 @@ def test_rows_of_excluded_groups_are_removed(ids: list[int], data: st.DataObject
     groups = Groups(np.array(ids), len(ids))
     left_out = np.array(data.draw(st.lists(st.booleans(), min_size=groups.count, max_size=groups.count)))
     order = list(dict.fromkeys(ids))
-    gone = {each for each, out in zip(order, left_out, strict=True) if out}
-    assert groups.without(left_out).tolist() == [i for i, each in enumerate(ids) if each not in gone]
+    excluded = {group for group, out in zip(order, left_out, strict=True) if out}
+    assert groups.without(left_out).tolist() == [i for i, group in enumerate(ids) if group not in excluded]
 
 
 def test_groups_may_have_names() -> None:

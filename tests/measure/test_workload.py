@@ -44,27 +44,27 @@ def network() -> ir.Model:
 
 
 def test_a_float_model() -> None:
-    found = model_workload(network(), {"x": X})
-    assert (found.int8_macs, found.float_macs) == (0, CONV_MACS + DEPTHWISE_MACS + GEMM_MACS)
-    assert found.weight_bytes == WEIGHTS
+    workload = model_workload(network(), {"x": X})
+    assert (workload.int8_macs, workload.float_macs) == (0, CONV_MACS + DEPTHWISE_MACS + GEMM_MACS)
+    assert workload.weight_bytes == WEIGHTS
     # The Relu's output replaces c1; f is p with another shape.
     r1 = c2 = 4 * N * M * SIDE * SIDE
-    assert found.activation_bytes == X.nbytes + 2 * (r1 + c2 + 4 * N * M) + 4 * N * CLASSES
+    assert workload.activation_bytes == X.nbytes + 2 * (r1 + c2 + 4 * N * M) + 4 * N * CLASSES
 
 
 def test_a_quantized_model_and_its_bundle() -> None:
     quantized = octavo.quantize(network(), {"x": X}, "octavo", verify=False).model
-    found = model_workload(quantized, {"x": X})
-    assert (found.int8_macs, found.float_macs) == (CONV_MACS + DEPTHWISE_MACS + GEMM_MACS, 0)
-    assert WEIGHTS / 4 < found.weight_bytes < WEIGHTS / 2
+    workload = model_workload(quantized, {"x": X})
+    assert (workload.int8_macs, workload.float_macs) == (CONV_MACS + DEPTHWISE_MACS + GEMM_MACS, 0)
+    assert WEIGHTS / 4 < workload.weight_bytes < WEIGHTS / 2
     floats = model_workload(network(), {"x": X}).activation_bytes
     ends = X.nbytes + 4 * N * CLASSES
-    assert found.activation_bytes - ends < 0.6 * (floats - ends)
+    assert workload.activation_bytes - ends < 0.6 * (floats - ends)
 
     bundle = bundle_workload(read_bundle(compile_model(quantized, batch=N)))
     assert bundle.float_macs == 0
     # Weights are padded to multiples of eight in K.
-    assert bundle.int8_macs == pytest.approx(found.int8_macs, rel=0.02)
+    assert bundle.int8_macs == pytest.approx(workload.int8_macs, rel=0.02)
 
 
 def test_products_of_activations_are_counted() -> None:
@@ -76,8 +76,8 @@ def test_products_of_activations_are_counted() -> None:
 
 def test_an_estimate_adds_up_and_rises_with_each_part() -> None:
     work = Workload(1e9, 1e9, 1e6, 1e6)
-    found = estimate(work)
-    assert found.arithmetic == pytest.approx((0.3 + 4.6) * 1e-3)
-    assert found.weights == pytest.approx(162.5e-6)
-    assert found.activations == pytest.approx(12.5e-6)
-    assert found.total == pytest.approx(found.arithmetic + found.weights + found.activations)
+    energy = estimate(work)
+    assert energy.arithmetic == pytest.approx((0.3 + 4.6) * 1e-3)
+    assert energy.weights == pytest.approx(162.5e-6)
+    assert energy.activations == pytest.approx(12.5e-6)
+    assert energy.total == pytest.approx(energy.arithmetic + energy.weights + energy.activations)

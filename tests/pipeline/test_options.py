@@ -30,11 +30,13 @@ class TestBudget:
         assert merge_budget(None, None, None, False) == octavo.Budget()
 
     @pytest.mark.parametrize(
-        "more", [{"max_drop": 0.0}, {"rungs": "none"}, {"allow_training": True}], ids=lambda more: next(iter(more))
+        "arguments",
+        [{"max_drop": 0.0}, {"rungs": "none"}, {"allow_training": True}],
+        ids=lambda arguments: next(iter(arguments)),
     )
-    def test_both_at_once_are_refused(self, more: dict[str, Any]) -> None:
+    def test_both_at_once_are_refused(self, arguments: dict[str, Any]) -> None:
         with pytest.raises(OptionError, match="`budget` is given with `max_drop`, `rungs` or `allow_training`"):
-            quantized(budget=octavo.Budget(1.0), evaluate=samples(seed=1), **more)
+            quantized(budget=octavo.Budget(1.0), evaluate=samples(seed=1), **arguments)
 
     def test_the_ladder_runs_as_far_as_the_budget_needs(self) -> None:
         result = quantized(budget=octavo.Budget(100.0), evaluate=samples(60, seed=1))

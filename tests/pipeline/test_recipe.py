@@ -24,17 +24,17 @@ NAMES = st.text(st.characters(codec="utf-8"), min_size=1)
 
 
 @pytest.fixture(scope="module")
-def written() -> str:
+def recipe_text() -> str:
     """The recipe of `conv_relu` as text."""
     return yaml.safe_dump({"octavo_recipe": 1, **quantized().recipe.__dict__}, sort_keys=False)
 
 
 @pytest.fixture
-def edited(written: str, tmp_path: Path) -> Callable[[Edit], Path]:
+def edited(recipe_text: str, tmp_path: Path) -> Callable[[Edit], Path]:
     """Writes the recipe of `conv_relu` after an edit."""
 
     def write(edit: Edit) -> Path:
-        fields = yaml.safe_load(written)
+        fields = yaml.safe_load(recipe_text)
         edit(fields)
         path = tmp_path / "recipe.yaml"
         path.write_text(yaml.safe_dump(fields), encoding="utf-8")

@@ -25,9 +25,9 @@ from octavo.recover import Step, Verdict
 @pytest.fixture(scope="module")
 def result() -> QuantizationResult:
     """`conv_relu`, quantized, evaluated and compared layer by layer."""
-    found = quantized(evaluate=samples(seed=1), verify=True, target="octavo")
-    assert found.latency_ms is None
-    return found
+    quantization = quantized(evaluate=samples(seed=1), verify=True, target="octavo")
+    assert quantization.latency_ms is None
+    return quantization
 
 
 def strict(text: str) -> Any:
@@ -66,7 +66,7 @@ def test_its_text_is_at_most_ten_lines(result: QuantizationResult) -> None:
 
 
 def test_the_longest_text_is_at_most_ten_lines() -> None:
-    found = stated(
+    longest = stated(
         metric=metric(),
         latency_ms={"float": 2.0, "quantized": 1.0},
         left_float=[LeftFloat("softmax_y", "Softmax", "exponential")] * 3,
@@ -74,7 +74,7 @@ def test_the_longest_text_is_at_most_ten_lines() -> None:
         steps=[Step("plain", "the target's grids", True, 0.25, [0.0, 0.5], 30.0, 1.0, 1)],
         verdict=Verdict(1.0, "met", 400, None, "budget of 1 points met: top1 drops by 0.25"),
     )
-    lines = repr(found).splitlines()
+    lines = repr(longest).splitlines()
     assert len(lines) <= 10
     assert lines[0] == "QuantizationResult for x86-vnni: budget of 1 points met: top1 drops by 0.25"
     assert lines[-1] == "  2 warnings, the first: 8 samples are too few to tell the drop from noise"
@@ -106,23 +106,23 @@ def test_a_large_model_stores_its_tensors_in_a_second_file(
 def test_json_holds_every_field_and_reads_back(result: QuantizationResult, tmp_path: Path) -> None:
     result.write_json(tmp_path / "out.json")
     text = (tmp_path / "out.json").read_text(encoding="utf-8")
-    found = strict(text)
-    assert set(found) == set(result.__dict__) - {"model", "float_model", "state"}
-    assert found["recipe"]["tensors"] == result.recipe.tensors
-    assert found["metric"]["name"] == "agreement"
-    assert found["metric"]["samples"] == found["calibration_samples"] == 8
-    assert [layer["name"] for layer in found["layers"]] == ["conv_c", "conv_y"]
-    assert all(proof["holds"] and 0 < proof["bound"] < 2**31 for proof in found["proofs"])
+    parsed = strict(text)
+    assert set(parsed) == set(result.__dict__) - {"model", "float_model", "state"}
+    assert parsed["recipe"]["tensors"] == result.recipe.tensors
+    assert parsed["metric"]["name"] == "agreement"
+    assert parsed["metric"]["samples"] == parsed["calibration_samples"] == 8
+    assert [layer["name"] for layer in parsed["layers"]] == ["conv_c", "conv_y"]
+    assert all(proof["holds"] and 0 < proof["bound"] < 2**31 for proof in parsed["proofs"])
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_json_has_null_for_nan_and_infinity(number: float) -> None:
-    found = stated(
+    non_finite = stated(
         metric=metric(quantized_value=number, drop=number, ci95=(number, 0.5)),
         diagnosis=[diagnosis(sqnr_db=number)],
         latency_ms={"float": 1.0, "quantized": number},
     )
-    plain = strict(found.to_json())
+    plain = strict(non_finite.to_json())
     assert plain["metric"]["quantized"] is None
     assert plain["metric"]["drop"] is None
     assert plain["metric"]["drop_ci95"] == [None, 0.5]
@@ -137,9 +137,9 @@ def test_json_keeps_unicode_names() -> None:
 
 
 def test_json_names_the_drop_and_its_interval() -> None:
-    found = strict(stated(metric=metric()).to_json())["metric"]
-    assert (found["float"], found["quantized"], found["drop"]) == (98.5, 98.25, 0.25)
-    assert found["drop_ci95"] == [-0.125, 0.5]
+    parsed = strict(stated(metric=metric()).to_json())["metric"]
+    assert (parsed["float"], parsed["quantized"], parsed["drop"]) == (98.5, 98.25, 0.25)
+    assert parsed["drop_ci95"] == [-0.125, 0.5]
     assert strict(stated(metric=replace(metric(), ci95=None)).to_json())["metric"]["drop_ci95"] is None
 
 

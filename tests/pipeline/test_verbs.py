@@ -53,8 +53,8 @@ class TestRun:
         inputs = samples(3)
         np.save(tmp_path / "x.npy", inputs["x"])
         expected = octavo.load(folder / "int8.oct").run(inputs)["y"]
-        for given in (inputs, inputs["x"], tmp_path / "x.npy"):
-            np.testing.assert_array_equal(octavo.run(folder / "int8.oct", given, threads=2)["y"], expected)
+        for source in (inputs, inputs["x"], tmp_path / "x.npy"):
+            np.testing.assert_array_equal(octavo.run(folder / "int8.oct", source, threads=2)["y"], expected)
 
     def test_inputs_that_do_not_fit_are_refused(self, folder: Path) -> None:
         with pytest.raises(DataError, match="the model takes no input 'z'"):
@@ -65,9 +65,9 @@ class TestCompare:
     def test_models_are_compared_with_the_first(self, folder: Path, result: QuantizationResult) -> None:
         same, rounded = octavo.compare(folder / "float.onnx", conv_relu(), result.model, data=samples(seed=1))
         assert same.outputs[0].error.sqnr_db > rounded.outputs[0].error.sqnr_db > 30
-        exact, got = run(conv_relu(), samples(seed=1))["y"], run(proto(result), samples(seed=1))["y"]
-        noise = float(np.square((exact - got).astype(np.float64)).sum())
-        expected = 10 * np.log10(float(np.square(exact.astype(np.float64)).sum()) / noise)
+        reference, actual = run(conv_relu(), samples(seed=1))["y"], run(proto(result), samples(seed=1))["y"]
+        noise = float(np.square((reference - actual).astype(np.float64)).sum())
+        expected = 10 * np.log10(float(np.square(reference.astype(np.float64)).sum()) / noise)
         assert rounded.outputs[0].error.sqnr_db == pytest.approx(expected, abs=0.05)
 
     def test_one_model_is_refused(self, folder: Path) -> None:
@@ -77,18 +77,18 @@ class TestCompare:
 
 class TestBench:
     def test_models_and_bundles_are_timed_together(self, folder: Path) -> None:
-        found = octavo.bench(folder / "float.onnx", folder / "int8.oct", batch_size=2, seconds=0.01, operators=True)
-        assert [timing.native for timing in found.timings] == [False, True]
-        assert found.timings[1].size_bytes == (folder / "int8.oct").stat().st_size
-        assert all(timing.latency.median_ms > 0 for timing in found.timings)
-        assert found.timings[0].operators is None
-        assert [cost.kind for cost in found.timings[1].operators or ()].count("Conv") == 2
-        assert (found.batch_size, found.threads, found.no_counter) == (2, None, "")
+        result = octavo.bench(folder / "float.onnx", folder / "int8.oct", batch_size=2, seconds=0.01, operators=True)
+        assert [timing.native for timing in result.timings] == [False, True]
+        assert result.timings[1].size_bytes == (folder / "int8.oct").stat().st_size
+        assert all(timing.latency.median_ms > 0 for timing in result.timings)
+        assert result.timings[0].operators is None
+        assert [cost.kind for cost in result.timings[1].operators or ()].count("Conv") == 2
+        assert (result.batch_size, result.threads, result.no_counter) == (2, None, "")
 
     def test_energy_is_measured_or_work_is_counted(self, folder: Path) -> None:
-        found = octavo.bench(folder / "float.onnx", folder / "int8.oct", seconds=0.01, energy=True)
-        for timing in found.timings:
-            assert (timing.joules is None) == (timing.work is not None) == bool(found.no_counter)
+        result = octavo.bench(folder / "float.onnx", folder / "int8.oct", seconds=0.01, energy=True)
+        for timing in result.timings:
+            assert (timing.joules is None) == (timing.work is not None) == bool(result.no_counter)
 
     @pytest.mark.parametrize(
         ("names", "options", "message"),
@@ -104,10 +104,10 @@ class TestBench:
 
 class TestExplain:
     def test_a_range_is_derived_step_by_step(self) -> None:
-        found = octavo.explain((-1.0, 3.0), dtype="uint8", values=[0.5])
+        result = octavo.explain((-1.0, 3.0), dtype="uint8", values=[0.5])
         expected = derive(-1.0, 3.0, grid("uint8"), values=[0.5])
-        assert (found.derivation.steps, found.derivation.rows) == (expected.steps, expected.rows)
-        assert (found.channels, found.axis) == (None, None)
+        assert (result.derivation.steps, result.derivation.rows) == (expected.steps, expected.rows)
+        assert (result.channels, result.axis) == (None, None)
 
     def test_weights_come_from_an_array_or_a_file(self, folder: Path) -> None:
         (weights,) = [onnx.numpy_helper.to_array(t) for t in conv_relu().graph.initializer if t.name == "w2"]
@@ -136,6 +136,6 @@ class TestExplain:
 
 
 def test_inspect_takes_a_name_and_a_model_in_memory(folder: Path) -> None:
-    found = octavo.inspect(conv_relu(), "octavo")
-    assert found == octavo.inspect(folder / "float.onnx", octavo.targets.target("octavo"))
-    assert found.integer_operators == 3
+    inspection = octavo.inspect(conv_relu(), "octavo")
+    assert inspection == octavo.inspect(folder / "float.onnx", octavo.targets.target("octavo"))
+    assert inspection.integer_operators == 3

@@ -67,28 +67,28 @@ def test_another_grid_drops_the_training_of_its_tensor_only(plain: State) -> Non
 
 def test_trained_parameters_take_the_place_of_a_range(plain: State) -> None:
     params = replace(plain.activations["x"], scale=plain.activations["x"].scale * 2)
-    found = derive(plain.with_training(plain.model, {"x": params}, {}))
-    assert found.activations["x"] == params
-    assert "x" not in found.ranges
+    trained = derive(plain.with_training(plain.model, {"x": params}, {}))
+    assert trained.activations["x"] == params
+    assert "x" not in trained.ranges
 
 
 def test_a_layer_that_could_overflow_is_left_out_with_its_bound() -> None:
     terms = 140_000  # the sum of 140,000 products of 127 and at least 128 overflows int32
     nodes = [node("MatMul", ["x", "w"], "m"), node("MatMul", ["m", "v"], "y")]
     weights = {"w": np.full((terms, 4), 1 / terms, np.float32), "v": np.eye(4, dtype=np.float32)}
-    found = state(build(nodes, {"x": ["N", terms]}, {"y": ["N", 4]}, weights), {"x": random(4, terms)})
-    ((name, reason),) = found.decisions.left_out.items()
+    result = state(build(nodes, {"x": ["N", terms]}, {"y": ["N", 4]}, weights), {"x": random(4, terms)})
+    ((name, reason),) = result.decisions.left_out.items()
     assert name == "matmul_m"
-    assert name not in found.plan.layers
+    assert name not in result.plan.layers
     assert re.fullmatch(r"its accumulator could reach \d+, beyond 32 bits", reason)
-    assert all(proof.holds for proof in found.proofs)
+    assert all(proof.holds for proof in result.proofs)
 
 
 @pytest.mark.parametrize("name", ["octavo", "fbgemm"])
 def test_parameters_follow_the_rule_of_the_target(name: str) -> None:
-    found = state(network(), inputs(16), target(name))
-    tensor = found.plan.tensors["x"]
-    expected = rule(found.plan.target.rule).params_from_range(
-        *found.ranges["x"], tensor.grid, symmetric=tensor.symmetric
+    result = state(network(), inputs(16), target(name))
+    tensor = result.plan.tensors["x"]
+    expected = rule(result.plan.target.rule).params_from_range(
+        *result.ranges["x"], tensor.grid, symmetric=tensor.symmetric
     )
-    assert values(found.activations["x"]) == values(expected)
+    assert values(result.activations["x"]) == values(expected)

@@ -99,7 +99,7 @@ def test_estimators_of_the_range_sketch_are_mergeable(spec):
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_observers_round_trip_through_bytes_and_refuse_junk(spec):
+def test_observers_round_trip_through_bytes_and_refuse_invalid_bytes(spec):
     chosen = estimator(spec)
     observer = chosen.observer()
     kind = type(observer)

@@ -32,21 +32,21 @@ def test_decisions_are_stored_exactly() -> None:
         constants={("conv", 1): QuantizedConstant("w", np.arange(4, dtype=np.int8).reshape(2, 2), channels)},
         trained={"x": params},
     )
-    found = stored(Decisions, decisions)
-    assert (found.left_out, found.estimators, found.grids) == (
+    decoded = stored(Decisions, decisions)
+    assert (decoded.left_out, decoded.estimators, decoded.grids) == (
         decisions.left_out,
         decisions.estimators,
         decisions.grids,
     )
-    (constant,), (wanted,) = found.constants.values(), decisions.constants.values()
-    assert found.constants.keys() == decisions.constants.keys()
+    (constant,), (original,) = decoded.constants.values(), decisions.constants.values()
+    assert decoded.constants.keys() == decisions.constants.keys()
     assert constant.integers.dtype == np.int8
-    assert np.array_equal(constant.integers, wanted.integers)
-    for one, two in ((constant.params, channels), (found.trained["x"], params)):
-        assert (one.grid, one.axis, one.block_size) == (two.grid, two.axis, two.block_size)
-        assert one.scale.dtype == two.scale.dtype == np.float32
-        assert np.array_equal(one.scale, two.scale)
-        assert np.array_equal(one.zero_point, two.zero_point)
+    assert np.array_equal(constant.integers, original.integers)
+    for actual, expected in ((constant.params, channels), (decoded.trained["x"], params)):
+        assert (actual.grid, actual.axis, actual.block_size) == (expected.grid, expected.axis, expected.block_size)
+        assert actual.scale.dtype == expected.scale.dtype == np.float32
+        assert np.array_equal(actual.scale, expected.scale)
+        assert np.array_equal(actual.zero_point, expected.zero_point)
 
 
 @dataclass(frozen=True)

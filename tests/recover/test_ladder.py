@@ -54,9 +54,9 @@ def climbed(plain: State, figures: list[MetricResult], budget: float | None, cos
 
 
 def test_the_climb_stops_at_the_first_rung_within_the_budget(plain: State) -> None:
-    found = climbed(plain, [measured(5), measured(2), measured(0.5)], 1.0)
-    assert [step.rung for step in found.steps] == ["plain", "one", "two"]
-    assert found.state.decisions.estimators == {"x": "percentile:99"}
+    result = climbed(plain, [measured(5), measured(2), measured(0.5)], 1.0)
+    assert [step.rung for step in result.steps] == ["plain", "one", "two"]
+    assert result.state.decisions.estimators == {"x": "percentile:99"}
 
 
 def test_a_drop_within_one_standard_error_of_the_budget_climbs_on_unless_that_costs_speed(plain: State) -> None:
@@ -65,15 +65,15 @@ def test_a_drop_within_one_standard_error_of_the_budget_climbs_on_unless_that_co
 
 
 def test_a_rung_without_improvement_is_reverted(plain: State) -> None:
-    found = climbed(plain, [measured(2), measured(4), measured(2, sqnr=25), measured(2.05, sqnr=24)], None)
-    assert [step.kept for step in found.steps] == [True, False, True, False]
-    assert found.state.decisions.estimators == {"x": "percentile:99"}
+    result = climbed(plain, [measured(2), measured(4), measured(2, sqnr=25), measured(2.05, sqnr=24)], None)
+    assert [step.kept for step in result.steps] == [True, False, True, False]
+    assert result.state.decisions.estimators == {"x": "percentile:99"}
 
 
 def test_a_rung_that_changes_nothing_is_not_measured(plain: State) -> None:
     idle = Rung("idle", "", lambda state, context: Outcome(state, "nothing to do"))
-    found = climb(lambda: plain, [idle], LadderContext(lambda _: measured(2)), nothing_kept(plain))
-    assert [step.drop for step in found.steps] == [2, None]
+    result = climb(lambda: plain, [idle], LadderContext(lambda _: measured(2)), nothing_kept(plain))
+    assert [step.drop for step in result.steps] == [2, None]
 
 
 def test_finished_rungs_are_not_repeated_and_give_the_same_bytes(tmp_path: Path) -> None:
@@ -87,8 +87,8 @@ def test_finished_rungs_are_not_repeated_and_give_the_same_bytes(tmp_path: Path)
         checkpoint = LadderCheckpoint(tmp_path / "kept", key, begun.settings)
         return climb(lambda: begun, rungs, LadderContext(lambda _: next(metrics)), checkpoint)
 
-    def content(found: Climb) -> bytes:
-        return ir.to_proto(found.state.quantized).graph.SerializeToString(deterministic=True)
+    def content(result: Climb) -> bytes:
+        return ir.to_proto(result.state.quantized).graph.SerializeToString(deterministic=True)
 
     first = run()
     assert first.steps[-1].kept

@@ -13,10 +13,10 @@ from octavo.recover import judge
     [((-0.2, 0.5), "met"), ((0.51, 1.0), "not met"), ((0.1, 0.6), "cannot tell"), (None, "cannot tell")],
 )
 def test_the_verdict_follows_from_the_whole_interval(ends: tuple[float, float] | None, kind: str) -> None:
-    found = judge(metric(drop=0.25, ci95=ends), 0.5)
-    assert found.kind == kind
-    assert kind in found.sentence
-    assert (found.needed is not None) == (kind == "cannot tell" and ends is not None)
+    verdict = judge(metric(drop=0.25, ci95=ends), 0.5)
+    assert verdict.kind == kind
+    assert kind in verdict.sentence
+    assert (verdict.needed is not None) == (kind == "cannot tell" and ends is not None)
 
 
 def test_the_needed_samples_follow_from_the_width_of_the_interval() -> None:

@@ -42,24 +42,26 @@ def test_target_names_used_by_recipes_are_stable() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_target_file_loads(name: str) -> None:
-    found = target(name)
-    assert found.name == name
-    assert found.title
-    assert found.engines
-    assert found.opset >= 13
-    estimator(found.estimator)
-    assert found.compute & {"Conv", "ConvTranspose", "Gemm", "MatMul"}
-    assert found.float_output <= found.compute
-    assert not found.compute & found.carry
-    assert not found.carry & found.move
-    assert all(found.role(op) == "float" for op in found.float_operators)
-    assert all(head in found.compute | found.carry for head, _ in found.fusions)
+    loaded = target(name)
+    assert loaded.name == name
+    assert loaded.title
+    assert loaded.engines
+    assert loaded.opset >= 13
+    estimator(loaded.estimator)
+    assert loaded.compute & {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+    assert loaded.float_output <= loaded.compute
+    assert not loaded.compute & loaded.carry
+    assert not loaded.carry & loaded.move
+    assert all(loaded.role(op) == "float" for op in loaded.float_operators)
+    assert all(head in loaded.compute | loaded.carry for head, _ in loaded.fusions)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_linear_operator_is_computed_in_integers(name: str) -> None:
-    found = target(name)
-    assert found.compute >= ({"Gemm", "MatMul"} if found.weights_only else {"Conv", "ConvTranspose", "Gemm", "MatMul"})
+    loaded = target(name)
+    assert loaded.compute >= (
+        {"Gemm", "MatMul"} if loaded.weights_only else {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -87,19 +89,19 @@ def test_the_files_agree_with_the_measurements() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_width_gives_a_grid_of_that_many_bits(name: str) -> None:
-    own = target(name)
-    for bits in own.weight_widths:
-        grid = own.with_bits(weights=bits).weights
+    original = target(name)
+    for bits in original.weight_widths:
+        grid = original.with_bits(weights=bits).weights
         assert grid.qmax <= 2 ** (bits - 1) - 1
-        assert grid.bits == max(own.weights.bits, bits)
-    for bits in own.activation_widths:
-        found = own.with_bits(activations=bits)
-        for rule in (found.activations, found.second_operand):
+        assert grid.bits == max(original.weights.bits, bits)
+    for bits in original.activation_widths:
+        changed = original.with_bits(activations=bits)
+        for rule in (changed.activations, changed.second_operand):
             assert rule.grid.bits == max(bits, 8)
             assert 2 ** (bits - 1) <= rule.grid.levels <= 2**bits
-        assert found.activations.symmetric == own.activations.symmetric
-        assert found.activations.grid.signed == own.activations.grid.signed
-        assert found.with_bits(activations=own.activations.grid.bits) == own
+        assert changed.activations.symmetric == original.activations.symmetric
+        assert changed.activations.grid.signed == original.activations.grid.signed
+        assert changed.with_bits(activations=original.activations.grid.bits) == original
 
 
 def test_fewer_bits_keep_the_storage_and_the_narrower_bounds() -> None:
@@ -115,55 +117,55 @@ def test_fewer_bits_keep_the_storage_and_the_narrower_bounds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "asked", "told"),
+    ("name", "widths", "expected"),
     [
         ("x86-vnni", {"weights": 5}, "x86-vnni takes no weights of 5 bits; use 4 or 6 or 8"),
         ("nvidia-tensorrt", {"activations": 16}, "nvidia-tensorrt takes no activations of 16 bits; use 8"),
         ("fbgemm", {"weights": 4}, "fbgemm takes no weights of 4 bits; use 8"),
     ],
 )
-def test_a_bit_width_that_the_target_does_not_support(name: str, asked: dict[str, int], told: str) -> None:
+def test_a_bit_width_that_the_target_does_not_support(name: str, widths: dict[str, int], expected: str) -> None:
     with pytest.raises(TargetError) as caught:
-        target(name).with_bits(**asked)
-    assert str(caught.value) == told
+        target(name).with_bits(**widths)
+    assert str(caught.value) == expected
 
 
 def test_roles_and_reasons() -> None:
-    found = target("x86-vnni")
-    assert found.role("Conv") == "compute"
-    assert found.role("Add") == "carry"
-    assert found.role("Reshape") == "move"
-    assert found.role("Softmax") == "float"
-    assert "exponential" in found.why_float("Softmax")
-    assert found.why_float("Cosh") == "x86-vnni has no integer Cosh"
+    vnni = target("x86-vnni")
+    assert vnni.role("Conv") == "compute"
+    assert vnni.role("Add") == "carry"
+    assert vnni.role("Reshape") == "move"
+    assert vnni.role("Softmax") == "float"
+    assert "exponential" in vnni.why_float("Softmax")
+    assert vnni.why_float("Cosh") == "x86-vnni has no integer Cosh"
 
 
 def test_a_target_object_is_accepted_as_a_target() -> None:
-    found = target("octavo")
-    assert target(found) is found
+    octavo = target("octavo")
+    assert target(octavo) is octavo
 
 
 def test_a_custom_target_file_loads(tmp_path: Path) -> None:
-    found = target(str(_edited(tmp_path, 'title = "', 'title = "My own ')))
-    assert found.name == "mine"
-    assert found.title.startswith("My own ")
-    assert found.weights == target("x86-vnni").weights
+    custom = target(str(_edited(tmp_path, 'title = "', 'title = "My own ')))
+    assert custom.name == "mine"
+    assert custom.title.startswith("My own ")
+    assert custom.weights == target("x86-vnni").weights
 
 
 def test_optional_fields_have_defaults(tmp_path: Path) -> None:
     text = FILE.read_text(encoding="utf-8")
     start, end = text.index("# The second operand"), text.index("[weights]")
     lines = (text[:start] + text[end:]).splitlines()
-    kept = [line for line in lines if not line.startswith(("opset", "rule", "least_", "carry_", "bits"))]
+    required_lines = [line for line in lines if not line.startswith(("opset", "rule", "least_", "carry_", "bits"))]
     path = tmp_path / "short.toml"
-    path.write_text("\n".join(kept), encoding="utf-8")
-    found = read_target(path)
-    assert found.opset == 13
-    assert found.rule == "affine"
-    assert found.second_operand == found.activations
-    assert found.weight_axes is None
-    assert found.least_input_channels == found.least_head_weights == 0
-    assert not found.carry_depthwise
+    path.write_text("\n".join(required_lines), encoding="utf-8")
+    loaded = read_target(path)
+    assert loaded.opset == 13
+    assert loaded.rule == "affine"
+    assert loaded.second_operand == loaded.activations
+    assert loaded.weight_axes is None
+    assert loaded.least_input_channels == loaded.least_head_weights == 0
+    assert not loaded.carry_depthwise
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
@@ -212,7 +214,7 @@ def test_an_empty_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "part"),
     [
         ("opset = 13", "opsett = 13", "'opsett'"),
         ("per_channel = true", "per_chanel = true", "'per_chanel' in [weights]"),
@@ -220,10 +222,10 @@ def test_an_empty_file(tmp_path: Path) -> None:
         ("behind = true", "behind = true\nbefore = true", "'before' in [placement]"),
     ],
 )
-def test_an_unknown_field_or_section(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_an_unknown_field_or_section(tmp_path: Path, old: str, new: str, part: str) -> None:
     message = _refusal(_edited(tmp_path, old, new))
     assert "unknown" in message
-    assert told in message
+    assert part in message
 
 
 @pytest.mark.parametrize("field", ["title", "engines", "estimator", "behind", "float_output", "compute", "carry"])
@@ -269,7 +271,7 @@ def test_a_missing_field(tmp_path: Path, field: str) -> None:
         ('Erf = "Erf is a part of GELU, which stays in float"', "Erf = 1"),
     ],
 )
-def test_a_bad_value(tmp_path: Path, old: str, new: str) -> None:
+def test_an_invalid_value(tmp_path: Path, old: str, new: str) -> None:
     _refusal(_edited(tmp_path, old, new))
 
 

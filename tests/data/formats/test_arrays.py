@@ -73,7 +73,7 @@ def test_the_digest_depends_on_names_types_shapes_and_values_but_not_layouts() -
         {"x": VALUES, "labels": LABELS.astype("M8[s]")},
         {"x": VALUES[::-1], "labels": LABELS},
     ]
-    digests = {opened(each).sha256() for each in (one, *others)}
+    digests = {opened(source).sha256() for source in (one, *others)}
     assert len(digests) == len(others) + 1
     same = {"labels": LABELS.copy(), "x": np.asfortranarray(VALUES)}
     assert opened(same).sha256() == opened(one).sha256()

@@ -20,7 +20,7 @@ LABELS = np.array([0, 0, 1, 1, 1, 2, 2])
 IMAGE = (spec("image", ("N", 3, 4, 6)),)
 
 
-@pytest.fixture(params=FORMATS, ids=lambda each: each.name)
+@pytest.fixture(params=FORMATS, ids=lambda data_format: data_format.name)
 def known(request: pytest.FixtureRequest) -> Format:
     form: Format = request.param
     return form
@@ -59,8 +59,8 @@ def test_batches_hold_every_sample_in_order(known: Format, batch_size: int, tmp_
 
 
 def test_labels_belong_to_their_samples_or_are_absent(known: Format, tmp_path: Path) -> None:
-    found = labels(opened(example(known, tmp_path), IMAGE))
-    assert found is None or found.tolist() == LABELS.tolist()
+    actual = labels(opened(example(known, tmp_path), IMAGE))
+    assert actual is None or actual.tolist() == LABELS.tolist()
 
 
 def test_a_limit_keeps_the_first_samples(known: Format, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_lengths_may_vary_from_item_to_item() -> None:
     batches = list(opened(source, (IDS, MASK)).batches(32))
     assert [batch.inputs["ids"].shape for batch in batches] == [(1, n) for n in lengths]
     assert [batch.start for batch in batches] == [0, 1, 2]
-    assert len({each for batch in batches for each in sample_hashes(batch)}) == 3
+    assert len({digest for batch in batches for digest in sample_hashes(batch)}) == 3
 
 
 @pytest.mark.parametrize("form", ["generator", "reader", "data set"])

@@ -33,7 +33,7 @@ from octavo.errors import DataError
 Saver = Callable[..., None]
 
 
-def _written(folder: Path, content: bytes, name: str = "calib.npz") -> Path:
+def _file_of(folder: Path, content: bytes, name: str = "calib.npz") -> Path:
     path = folder / name
     path.write_bytes(content)
     return path
@@ -59,13 +59,13 @@ def test_an_npz_has_inputs_by_name_and_other_arrays_are_the_reference(
 
 @pytest.mark.parametrize("name", ["calib.npy", "CALIB.NPY"])
 def test_an_npy_is_the_only_input_whatever_its_name(name: str, tmp_path: Path) -> None:
-    samples = opened(_written(tmp_path, stored(VALUES), name))
+    samples = opened(_file_of(tmp_path, stored(VALUES), name))
     np.testing.assert_array_equal(inputs(samples)["x"], VALUES)
     assert samples.reference() == {}
 
 
 def test_another_byte_order_is_read(tmp_path: Path) -> None:
-    samples = opened(_written(tmp_path, stored(VALUES.astype(">f4")), "calib.npy"))
+    samples = opened(_file_of(tmp_path, stored(VALUES.astype(">f4")), "calib.npy"))
     given_back = inputs(samples)["x"]
     assert given_back.dtype == np.float32
     np.testing.assert_array_equal(given_back, VALUES)
@@ -99,7 +99,7 @@ class _Bomb:
 def test_pickled_objects_are_refused_and_never_run(name: str, tmp_path: Path) -> None:
     bomb = tmp_path / "ran"
     objects = np.array([[_Bomb(bomb)] * 3] * ROWS, object)
-    path = _written(tmp_path, archive(**{"x": stored(VALUES), name: stored(objects)}))
+    path = _file_of(tmp_path, archive(**{"x": stored(VALUES), name: stored(objects)}))
     refusal(lambda: opened(path), DataError, f"'{name}'", "calib.npz", "Python objects")
     assert not bomb.exists()
 
@@ -118,13 +118,13 @@ def test_pickled_objects_are_refused_and_never_run(name: str, tmp_path: Path) ->
         (archive(y=stored(VALUES), z=stored(VALUES)), ("'x'", "'y', 'z'")),
     ],
 )
-def test_a_bad_npz_is_refused(content: bytes, parts: tuple[str, ...], tmp_path: Path) -> None:
-    path = _written(tmp_path, content)
+def test_an_invalid_npz_is_refused(content: bytes, parts: tuple[str, ...], tmp_path: Path) -> None:
+    path = _file_of(tmp_path, content)
     refusal(lambda: opened(path).reference(), DataError, "calib.npz", *parts)
 
 
 def test_an_array_without_rows_is_refused(tmp_path: Path) -> None:
-    refusal(lambda: opened(_written(tmp_path, archive(x=stored(VALUES[:0])))), DataError, "no samples")
+    refusal(lambda: opened(_file_of(tmp_path, archive(x=stored(VALUES[:0])))), DataError, "no samples")
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
@@ -133,12 +133,12 @@ def test_a_changed_byte_is_detected(save: Saver, tmp_path: Path) -> None:
     save(stream, x=np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32))
     content = bytearray(stream.getvalue())
     content[3000] ^= 1
-    path = _written(tmp_path, bytes(content))
+    path = _file_of(tmp_path, bytes(content))
     refusal(lambda: inputs(opened(path)), DataError, "'x'", "calib.npz", "write it again")
 
 
 def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
-    path = _written(tmp_path, archive(x=stored(VALUES)))
+    path = _file_of(tmp_path, archive(x=stored(VALUES)))
     assert opened(path).sha256() == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -151,7 +151,7 @@ def test_damage_anywhere_is_read_or_refused(tmp_path_factory: pytest.TempPathFac
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), max_size=4)):
         content[place] = data.draw(st.integers(0, 255))
     end = data.draw(st.just(len(content)) | st.integers(1, len(content)))
-    path = _written(tmp_path_factory.getbasetemp(), bytes(content[:end]), "damaged.npz")
+    path = _file_of(tmp_path_factory.getbasetemp(), bytes(content[:end]), "damaged.npz")
     with read_or_refused():
         samples = opened(path)
         inputs(samples)

@@ -39,7 +39,7 @@ def test_the_last_of_two_columns_is_the_score() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scores", "labels", "says"),
+    ("scores", "labels", "message"),
     [
         (np.arange(4.0), np.zeros(4, int), "both classes"),
         (np.arange(4.0), np.ones(4, int), "both classes"),
@@ -49,6 +49,6 @@ def test_the_last_of_two_columns_is_the_score() -> None:
         (np.zeros((4, 3)), np.array([0, 1, 0, 1]), "one score"),
     ],
 )
-def test_data_without_an_roc_curve_are_refused(scores: Array, labels: Array, says: str) -> None:
-    with pytest.raises(DataError, match=says):
+def test_data_without_an_roc_curve_are_refused(scores: Array, labels: Array, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         auc(scores, labels)

@@ -69,8 +69,8 @@ def test_the_reference_itself_scores_better_than_noise(registered: Metric) -> No
 def test_arguments_are_not_changed(registered: Metric) -> None:
     before = NOISY.copy(), FLOATS.copy(), REFERENCE["labels"].copy()
     value(registered, NOISY)
-    for array, kept in zip((NOISY, FLOATS, REFERENCE["labels"]), before, strict=True):
-        np.testing.assert_array_equal(array, kept)
+    for array, copy in zip((NOISY, FLOATS, REFERENCE["labels"]), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
 
 
 @pytest.mark.parametrize("name", metric_names())

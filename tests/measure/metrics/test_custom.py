@@ -36,30 +36,30 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_receives_outputs_and_reference_by_name() -> None:
-    given: list[Any] = []
+    received: list[Any] = []
 
     def mine(outputs: dict[str, Any], reference: dict[str, Any]) -> np.float32:
-        given.extend([outputs, reference])
+        received.extend([outputs, reference])
         return np.float32(1.5)
 
-    found = custom(mine)
+    measure = custom(mine)
     outputs, reference = {"a": np.ones(2), "b": np.zeros(2)}, {"labels": np.arange(2)}
-    assert found.score is not None
-    assert found.score(outputs, reference, {}) == 1.5
-    assert given == [outputs, reference]
-    assert (found.name, found.lower_is_better) == ("mine", False)
+    assert measure.score is not None
+    assert measure.score(outputs, reference, {}) == 1.5
+    assert received == [outputs, reference]
+    assert (measure.name, measure.lower_is_better) == ("mine", False)
 
 
 def test_is_found_in_the_working_directory(folder: Path) -> None:
     (folder / "measures_of_mine.py").write_text(SOURCE)
-    found = metric("measures_of_mine:share")
-    assert found.name == "measures_of_mine:share"
-    assert found.score is not None
-    assert found.score({"y": np.arange(4)}, {"floor": np.full(4, 1)}, {}) == 0.5
+    measure = metric("measures_of_mine:share")
+    assert measure.name == "measures_of_mine:share"
+    assert measure.score is not None
+    assert measure.score({"y": np.arange(4)}, {"floor": np.full(4, 1)}, {}) == 0.5
 
 
 @pytest.mark.parametrize(
-    ("spec", "says"),
+    ("spec", "message"),
     [
         ("measures_of_nobody:share", "No module named 'measures_of_nobody'"),
         ("measures_of_mine:absent", "absent"),
@@ -71,11 +71,11 @@ def test_is_found_in_the_working_directory(folder: Path) -> None:
         ("raising:share", "division by zero"),
     ],
 )
-def test_an_import_failure_is_explained_in_one_sentence(folder: Path, spec: str, says: str) -> None:
+def test_an_import_failure_is_explained_in_one_sentence(folder: Path, spec: str, message: str) -> None:
     (folder / "measures_of_mine.py").write_text(SOURCE)
     (folder / "typing_error.py").write_text("def share(:\n")
     (folder / "raising.py").write_text("1 / 0\n")
-    with pytest.raises(OptionError, match=says) as caught:
+    with pytest.raises(OptionError, match=message) as caught:
         metric(spec)
     assert str(caught.value).startswith(f"metric {spec} ")
     assert "\n" not in str(caught.value)
@@ -86,12 +86,12 @@ def _raises(outputs: Any, reference: Any) -> float:
 
 
 @pytest.mark.parametrize(
-    ("function", "says"),
+    ("function", "message"),
     [(_raises, "KeyError: 'mask"), (lambda o, r: None, "TypeError"), (lambda o, r: np.ones(3), "TypeError")],
 )
-def test_a_failing_function_is_explained_in_one_sentence(function: Any, says: str) -> None:
+def test_a_failing_function_is_explained_in_one_sentence(function: Any, message: str) -> None:
     score = custom(function, "mine").score
     assert score is not None
-    with pytest.raises(DataError, match=f"metric mine failed with {says}") as caught:
+    with pytest.raises(DataError, match=f"metric mine failed with {message}") as caught:
         score({}, {}, {})
     assert "\n" not in str(caught.value)

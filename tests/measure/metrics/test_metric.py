@@ -11,21 +11,21 @@ from octavo.measure.metrics import metric
 
 @pytest.mark.parametrize("name", ["top1", "top5", "auc"])
 def test_missing_labels_are_an_error(name: str) -> None:
-    found = metric(name)
-    judge = found.per_sample or found.score
-    assert judge is not None
+    measure = metric(name)
+    function = measure.per_sample or measure.score
+    assert function is not None
     with pytest.raises(DataError, match=f"metric {name} needs an array named 'labels' in the evaluation data"):
-        judge({"y": np.zeros((2, 6))}, {"groups": np.arange(2)}, {})
+        function({"y": np.zeros((2, 6))}, {"groups": np.arange(2)}, {})
 
 
 @pytest.mark.parametrize("name", ["top1", "auc", "mse", "agreement"])
 def test_the_first_of_several_outputs_is_evaluated(name: str) -> None:
-    found = metric(name)
-    judge = found.per_sample or found.score
-    assert judge is not None
+    measure = metric(name)
+    function = measure.per_sample or measure.score
+    assert function is not None
     rng = np.random.default_rng(0)
     first, second, floats = rng.normal(size=(3, 20, 2))
     reference = {"labels": np.arange(20) % 2} if name != "mse" else {"target": floats}
-    alone = judge({"a": first}, reference, {"a": floats})
-    both = judge({"a": first, "b": second}, reference, {"a": floats, "b": second})
+    alone = function({"a": first}, reference, {"a": floats})
+    both = function({"a": first, "b": second}, reference, {"a": floats, "b": second})
     np.testing.assert_array_equal(alone, both)

@@ -17,11 +17,11 @@ Array = NDArray[Any]
 
 
 def value(name: str, outputs: dict[str, Array], reference: dict[str, Array], floats: dict[str, Array]) -> float:
-    found = metric(name)
-    if found.per_sample is not None:
-        return float(found.per_sample(outputs, reference, floats).mean())
-    assert found.score is not None
-    return found.score(outputs, reference, floats)
+    measure = metric(name)
+    if measure.per_sample is not None:
+        return float(measure.per_sample(outputs, reference, floats).mean())
+    assert measure.score is not None
+    return measure.score(outputs, reference, floats)
 
 
 @pytest.fixture

@@ -19,9 +19,9 @@ Array = NDArray[Any]
 
 
 def hits(name: str, scores: Array, labels: Array) -> Array:
-    found = metric(name).per_sample
-    assert found is not None
-    return found({"y": scores}, {"labels": labels}, {})
+    per_sample = metric(name).per_sample
+    assert per_sample is not None
+    return per_sample({"y": scores}, {"labels": labels}, {})
 
 
 @pytest.mark.parametrize("classes", [2, 6, 40])
@@ -55,7 +55,7 @@ def test_labels_may_be_a_column() -> None:
 
 @pytest.mark.parametrize("k", [1, 5])
 @pytest.mark.parametrize(
-    ("scores", "labels", "says"),
+    ("scores", "labels", "message"),
     [
         (np.zeros((2, 6)), np.array([0.0, 1.0]), "integer label"),
         (np.zeros((2, 6)), np.array([0, 1, 2]), "one integer label per sample"),
@@ -65,6 +65,6 @@ def test_labels_may_be_a_column() -> None:
         (np.zeros((2, 1)), np.array([0, 1]), r"shape \[2, 1\]"),
     ],
 )
-def test_invalid_labels_and_outputs_are_refused(k: int, scores: Array, labels: Array, says: str) -> None:
-    with pytest.raises(DataError, match=says):
+def test_invalid_labels_and_outputs_are_refused(k: int, scores: Array, labels: Array, message: str) -> None:
+    with pytest.raises(DataError, match=message):
         hits(f"top{k}", scores, labels)

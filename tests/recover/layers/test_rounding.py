@@ -42,9 +42,9 @@ def test_never_worse_than_nearest(size: tuple[int, int, int, int, int | None]) -
     center = np.clip(np.rint(target.center / scale), QMIN, QMAX)
     best = best_integers(target, scale, QMIN, QMAX)
     assert error(target, best, scale) <= error(target, center, scale) * (1 + 1e-9) + 1e-12
-    found = descend(target, nearest, scale, QMIN, QMAX)
-    assert error(target, found, scale) <= error(target, nearest, scale) * (1 + 1e-9) + 1e-12
-    for q in (found, best, gptq(target, scale, QMIN, QMAX)):
+    descended = descend(target, nearest, scale, QMIN, QMAX)
+    assert error(target, descended, scale) <= error(target, nearest, scale) * (1 + 1e-9) + 1e-12
+    for q in (descended, best, gptq(target, scale, QMIN, QMAX)):
         assert np.array_equal(q, np.clip(np.rint(q), QMIN, QMAX))
 
 
@@ -82,21 +82,21 @@ def test_errors_of_the_integer_input_are_compensated() -> None:
     """If the integer model halves an input, the optimal weights are twice as large."""
     rng = np.random.default_rng(0)
     x, weights = rng.normal(size=(1, 2000, 6)).astype(np.float32), rng.normal(size=(1, 3, 6))
-    found = quadratic(weights, x, x / 2, True)
-    assert found.center == pytest.approx(2 * weights, rel=0.05)
+    objective = quadratic(weights, x, x / 2, True)
+    assert objective.center == pytest.approx(2 * weights, rel=0.05)
 
 
 @given(st.integers(0, 1000), st.sampled_from([4, 16, 40]))
 def test_smaller_scales_are_chosen_per_block_if_they_reduce_the_error(seed: int, block: int) -> None:
     target, weights, scale = problem(seed, 2, 3, 40, block)
-    found = best_scales(weights, target.gram, scale, QMIN, QMAX, block)
+    chosen = best_scales(weights, target.gram, scale, QMIN, QMAX, block)
     size = np.diagonal(target.gram, axis1=1, axis2=2)[:, None, :]
     starts = np.arange(0, 40, block)
 
-    def errors(each: np.ndarray) -> np.ndarray:
-        q = np.clip(np.rint(weights / each), QMIN, QMAX)
-        return np.add.reduceat((q * each - weights) ** 2 * size, starts, axis=-1)
+    def errors(candidate: np.ndarray) -> np.ndarray:
+        q = np.clip(np.rint(weights / candidate), QMIN, QMAX)
+        return np.add.reduceat((q * candidate - weights) ** 2 * size, starts, axis=-1)
 
-    assert (errors(found) <= errors(scale)).all()
-    assert (found <= scale).all()
-    assert all(np.ptp(found[..., i : i + block], axis=-1).max() == 0 for i in starts)
+    assert (errors(chosen) <= errors(scale)).all()
+    assert (chosen <= scale).all()
+    assert all(np.ptp(chosen[..., i : i + block], axis=-1).max() == 0 for i in starts)

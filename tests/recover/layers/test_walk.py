@@ -26,12 +26,12 @@ def test_node_inputs_during_a_walk_equal_those_of_the_whole_model(pattern: str) 
         for value in node.inputs:
             if value is None or constant(value) is not None:
                 continue
-            for batch, found in zip(batches, walk.tensor(value.name or ""), strict=True):
-                given = value.name in batch
-                right = (
-                    batch[value.name] if given else Session(model, outputs=[value.name or ""]).run(batch)[value.name]
+            for batch, values in zip(batches, walk.tensor(value.name or ""), strict=True):
+                is_input = value.name in batch
+                expected = (
+                    batch[value.name] if is_input else Session(model, outputs=[value.name or ""]).run(batch)[value.name]
                 )
-                np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6)
+                np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_later_nodes_see_changed_weights_and_a_fork_keeps_its_position() -> None:
@@ -53,14 +53,14 @@ def test_later_nodes_see_changed_weights_and_a_fork_keeps_its_position() -> None
 
 def test_calibration_batches_are_limited_and_have_the_batch_size_of_the_model() -> None:
     model = prepare(ir.from_proto(states.network()))
-    taken = calibration_batches(open_samples(states.inputs(300), input_specs(model)), model)
-    assert 256 <= sum(len(each["x"]) for each in taken) <= 300
+    batches = calibration_batches(open_samples(states.inputs(300), input_specs(model)), model)
+    assert 256 <= sum(len(batch["x"]) for batch in batches) <= 300
     fixed = states.network()
     for value in (*fixed.graph.input, *fixed.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 4
     model = prepare(ir.from_proto(fixed))
-    taken = calibration_batches(open_samples(states.inputs(10), input_specs(model)), model)
-    assert {len(each["x"]) for each in taken} == {4}
+    batches = calibration_batches(open_samples(states.inputs(10), input_specs(model)), model)
+    assert {len(batch["x"]) for batch in batches} == {4}
 
 
 def test_models_with_subgraphs_are_not_walked() -> None:

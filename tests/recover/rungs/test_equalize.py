@@ -75,7 +75,7 @@ def test_with_relu6_only_channels_of_small_range_are_scaled() -> None:
     state, arrays = random_state(_relu6(factor))
     outcome = equalize(state)
     assert outcome.state is not state
-    assert "Clip" in {each.op_type for each in outcome.state.model.graph}
+    assert "Clip" in {n.op_type for n in outcome.state.model.graph}
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
     assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays) + 10
 

@@ -24,7 +24,7 @@ pytest.importorskip("torch")
 def cut(model: ir.Model) -> list[list[str]]:
     """The operator types of each block, for layers with weights."""
     layers = [n.name or "" for n in model.graph if n.op_type in ("Conv", "Gemm", "MatMul") and len(n.inputs) > 1]
-    return [[each.op_type for each in block.nodes] for block in blocks(model, layers)]
+    return [[node.op_type for node in block.nodes] for block in blocks(model, layers)]
 
 
 def test_a_depthwise_convolution_is_one_block_with_what_follows() -> None:
@@ -80,8 +80,10 @@ def test_the_error_on_unseen_samples_is_smaller_than_with_rounding_by_layers() -
 
 def test_the_same_seed_gives_the_same_integers() -> None:
     start = plain()
-    one, two = (rungs_named("reconstruct")[0].apply(start).state for _ in range(2))
-    assert all(np.array_equal(each.integers, two.constants[key].integers) for key, each in one.constants.items())
+    first, second = (rungs_named("reconstruct")[0].apply(start).state for _ in range(2))
+    assert all(
+        np.array_equal(constant.integers, second.constants[key].integers) for key, constant in first.constants.items()
+    )
 
 
 def test_blocks_without_gradients_are_rounded_layer_by_layer() -> None:

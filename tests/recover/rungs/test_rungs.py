@@ -31,15 +31,15 @@ HELD_OUT = inputs(32, seed=9)
 NARROW = dataclasses.replace(target("octavo"), weights=FOUR_BITS)
 
 
-def test_rounding_errs_less_than_nearest_on_unseen_samples() -> None:
+def test_rounding_has_a_smaller_error_than_nearest_on_unseen_samples() -> None:
     plain = state(network(), inputs(), NARROW)
-    found = round_weights(plain)
-    assert sqnr(found.state, plain, HELD_OUT) > sqnr(plain, plain, HELD_OUT) + 3
-    assert "of 3 layers rounded" in found.note
+    outcome = round_weights(plain)
+    assert sqnr(outcome.state, plain, HELD_OUT) > sqnr(plain, plain, HELD_OUT) + 3
+    assert "of 3 layers rounded" in outcome.note
     again = round_weights(plain)
     assert all(
-        np.array_equal(again.state.decisions.constants[key].integers, each.integers)
-        for key, each in found.state.decisions.constants.items()
+        np.array_equal(again.state.decisions.constants[key].integers, constant.integers)
+        for key, constant in outcome.state.decisions.constants.items()
     )
 
 
@@ -60,35 +60,35 @@ def test_a_biased_rounding_is_corrected() -> None:
     data, unseen = ({"x": np.abs(inputs(48, seed)["x"])} for seed in (0, 9))
     plain = state(model, data, NARROW)
 
-    def off(found: State) -> float:
-        apart = outputs(found.quantized, unseen) - outputs(plain.model, unseen)
-        return float(np.abs(apart.mean(axis=(0, 2, 3))).max())
+    def mean_error(quantized: State) -> float:
+        difference = outputs(quantized.quantized, unseen) - outputs(plain.model, unseen)
+        return float(np.abs(difference.mean(axis=(0, 2, 3))).max())
 
     for rung in (correct, correct_analytic):
-        assert off(rung(plain).state) < 0.1 * off(plain)
+        assert mean_error(rung(plain).state) < 0.1 * mean_error(plain)
 
 
 def test_correction_and_rounding_can_be_combined() -> None:
     """The reference remains the model before bias correction."""
     plain = state(network(), inputs(), NARROW)
-    both = round_weights(correct(plain).state).state
-    alone = round_weights(plain).state
-    assert sqnr(both, plain, HELD_OUT) > sqnr(alone, plain, HELD_OUT) - 1
+    corrected_and_rounded = round_weights(correct(plain).state).state
+    rounded = round_weights(plain).state
+    assert sqnr(corrected_and_rounded, plain, HELD_OUT) > sqnr(rounded, plain, HELD_OUT) - 1
 
 
 def test_a_range_is_chosen_by_the_layers_output() -> None:
     """A channel with zero weights may be clipped, for any error of the tensor itself."""
     model, data = network(), inputs()
     data["x"][:4, 0, 0, 0] = 500.0
-    (kernel,) = [each for each in model.graph.initializer if each.name == "w"]
+    (kernel,) = [initializer for initializer in model.graph.initializer if initializer.name == "w"]
     array = numpy_helper.to_array(kernel).copy()
     array[:, 0] = 0
     kernel.CopyFrom(numpy_helper.from_array(array, "w"))
     wide = derive(state(model, data).with_estimators({"x": "minmax"}))
-    found = search(wide)
-    assert found.state.plan.tensors["x"].estimator == "percentile:99.9"
-    assert sqnr(found.state, wide, HELD_OUT) > sqnr(wide, wide, HELD_OUT) + 6
-    assert search(found.state).state is found.state
+    outcome = search(wide)
+    assert outcome.state.plan.tensors["x"].estimator == "percentile:99.9"
+    assert sqnr(outcome.state, wide, HELD_OUT) > sqnr(wide, wide, HELD_OUT) + 6
+    assert search(outcome.state).state is outcome.state
 
 
 def test_a_sensitive_layer_gets_more_bits() -> None:
@@ -96,9 +96,9 @@ def test_a_sensitive_layer_gets_more_bits() -> None:
     model = network()
     sizes = np.logspace(-2, 1, 12, dtype=np.float32)
     factors = {"w": sizes[:, None, None, None], "b": sizes, "k": 1 / sizes[:, None, None, None]}
-    for each in model.graph.initializer:
-        array = numpy_helper.to_array(each) * factors.get(each.name, np.float32(1))
-        each.CopyFrom(numpy_helper.from_array(array.astype(np.float32), each.name))
+    for initializer in model.graph.initializer:
+        array = numpy_helper.to_array(initializer) * factors.get(initializer.name, np.float32(1))
+        initializer.CopyFrom(numpy_helper.from_array(array.astype(np.float32), initializer.name))
     plain = state(model, inputs())
     errors = own_errors(plain)
     names = list(plain.plan.layers)
@@ -106,18 +106,20 @@ def test_a_sensitive_layer_gets_more_bits() -> None:
     assert worst == names[1]
     assert sum(shares(errors).values()) == pytest.approx(1)
 
-    def choose(found: ir.Model) -> MetricResult:
-        x, y = outputs(plain.model, HELD_OUT), outputs(found, HELD_OUT)
+    def noise(candidate: ir.Model) -> MetricResult:
+        x, y = outputs(plain.model, HELD_OUT), outputs(candidate, HELD_OUT)
         drop = 100 * float(np.square(x - y).sum() / np.square(x).sum())
         return MetricResult("noise", "points", 100, 100 - drop, drop, (drop, drop), "", 32, 32)
 
-    before = choose(plain.quantized).drop
-    found = mix(plain, LadderContext(choose, before / 2))
-    assert [name for name, grid in found.state.decisions.grids.items() if grid.bits == 16] == ["r"]
-    assert found.details["pareto"][0]["layers"] == [worst]
-    assert found.details["pareto"][0]["share_of_macs"] == pytest.approx(macs(plain)[worst] / sum(macs(plain).values()))
-    more = macs(plain)[worst] / sum(macs(plain).values())
-    assert found.details["pareto"][0]["bit_operations"] == pytest.approx(1 + more)
+    before = noise(plain.quantized).drop
+    outcome = mix(plain, LadderContext(noise, before / 2))
+    assert [name for name, grid in outcome.state.decisions.grids.items() if grid.bits == 16] == ["r"]
+    assert outcome.details["pareto"][0]["layers"] == [worst]
+    assert outcome.details["pareto"][0]["share_of_macs"] == pytest.approx(
+        macs(plain)[worst] / sum(macs(plain).values())
+    )
+    share = macs(plain)[worst] / sum(macs(plain).values())
+    assert outcome.details["pareto"][0]["bit_operations"] == pytest.approx(1 + share)
     with pytest.raises(OptionError, match="`max_drop`"):
         mix(plain, LadderContext())
 
@@ -172,8 +174,8 @@ def branching() -> onnx.ModelProto:
     """Conv, then an If whose branches read the Conv's output, then Conv."""
 
     def branch(factor: str, output: str) -> onnx.GraphProto:
-        made = helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None)
-        return helper.make_graph([node("Mul", ["c", factor], output)], output, [], [made])
+        value = helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None)
+        return helper.make_graph([node("Mul", ["c", factor], output)], output, [], [value])
 
     nodes = [
         node("Conv", ["x", "w"], "c"),

@@ -43,37 +43,37 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_training_reduces_the_error_on_unseen_samples_and_has_a_note(plain: State) -> None:
-    found = train(plain)
-    assert sqnr(found.state, plain, HELD_OUT) > sqnr(plain, plain, HELD_OUT) + 2
-    assert found.state.reference is plain.reference
-    assert "dB on held-out samples; for '" in found.note
-    assert found.details["agreement_db"][found.details["best"]] > found.details["agreement_db"][0]
+    outcome = train(plain)
+    assert sqnr(outcome.state, plain, HELD_OUT) > sqnr(plain, plain, HELD_OUT) + 2
+    assert outcome.state.reference is plain.reference
+    assert "dB on held-out samples; for '" in outcome.note
+    assert outcome.details["agreement_db"][outcome.details["best"]] > outcome.details["agreement_db"][0]
     again = train(plain)
-    assert np.array_equal(outputs(again.state.quantized, HELD_OUT), outputs(found.state.quantized, HELD_OUT))
+    assert np.array_equal(outputs(again.state.quantized, HELD_OUT), outputs(outcome.state.quantized, HELD_OUT))
 
 
 def test_the_note_has_the_share_of_each_layer(plain: State) -> None:
     """A per-tensor grid on depthwise filters of very different ranges causes most of the error."""
     unequal = network()
-    kernel = next(each for each in unequal.graph.initializer if each.name == "k")
+    kernel = next(initializer for initializer in unequal.graph.initializer if initializer.name == "k")
     scales = np.logspace(-2, 0, 12, dtype=np.float32)[:, None, None, None]
     kernel.CopyFrom(numpy_helper.from_array(models.random(12, 1, 3, 3, seed=1) * scales, "k"))
-    said = needed_by(state(unequal, inputs(), target("per-tensor")))
-    assert said.startswith("'conv_d' (depthwise Conv, ")
-    assert said.split("% of the error)")[0][-2:].isdigit()
+    note = needed_by(state(unequal, inputs(), target("per-tensor")))
+    assert note.startswith("'conv_d' (depthwise Conv, ")
+    assert note.split("% of the error)")[0][-2:].isdigit()
     assert "(Conv, " in needed_by(plain) or "(depthwise Conv, " in needed_by(plain)
 
 
 def test_a_state_that_cannot_be_trained_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     proto = models.resize()
-    found = state(proto, models.feeds(proto, batch=16))
-    outcome = train(found)
-    assert outcome.state is found
+    original = state(proto, models.feeds(proto, batch=16))
+    outcome = train(original)
+    assert outcome.state is original
     assert outcome.note == "operators that are not translated to PyTorch: Resize"
-    assert train_rung.estimate_seconds(found) == 0.0
+    assert train_rung.estimate_seconds(original) == 0.0
     monkeypatch.setattr(train_rung, "find_spec", lambda name: None)
-    outcome = train(found)
-    assert outcome.state is found
+    outcome = train(original)
+    assert outcome.state is original
     assert "octavo[torch]" in outcome.note
 
 
@@ -81,41 +81,41 @@ def test_long_training_needs_permission_and_a_withheld_step_is_not_cached(plain:
     rung = dataclasses.replace(TRAIN, training_limit_seconds=0.0)
 
     def run(allow: bool) -> tuple[Any, list[str]]:
-        said: list[str] = []
+        announced: list[str] = []
 
         class Watch:
             def announce(self, line: str) -> None:
-                said.append(line)
+                announced.append(line)
 
             def start(self, stage: str, total: int | None = None) -> None: ...
             def advance(self, steps: int = 1) -> None: ...
             def done(self) -> None: ...
 
         settings = dataclasses.replace(plain.settings, progress=Watch())
-        begun = dataclasses.replace(plain, settings=settings)
+        watched = dataclasses.replace(plain, settings=settings)
 
         def measure(model: ir.Model) -> MetricResult:
             return metric(drop=5.0, ci95=(4.0, 6.0), sqnr_db=output_sqnr(model, plain, HELD_OUT))
 
         context = LadderContext(measure, allow_training=allow, training_checkpoint=tmp_path / "k" / "t")
-        return climb(lambda: begun, [rung], context, LadderCheckpoint(tmp_path / "k", "key", settings)), said
+        return climb(lambda: watched, [rung], context, LadderCheckpoint(tmp_path / "k", "key", settings)), announced
 
-    asked, said = run(False)
-    assert asked.state.decisions.trained == {}
-    assert asked.steps[-1].withheld
-    assert "not begun: it would take about" in asked.steps[-1].note
-    assert "`allow_training` allows it; it is for '" in asked.steps[-1].note
-    assert said == []
-    trained, said = run(True)
+    withheld, announced = run(False)
+    assert withheld.state.decisions.trained == {}
+    assert withheld.steps[-1].withheld
+    assert "not begun: it would take about" in withheld.steps[-1].note
+    assert "`allow_training` allows it; it is for '" in withheld.steps[-1].note
+    assert announced == []
+    trained, announced = run(True)
     assert trained.steps[-1].kept
-    assert "about" in said[0]
-    assert "it is for '" in said[0]
+    assert "about" in announced[0]
+    assert "it is for '" in announced[0]
     assert (tmp_path / "k" / "t").exists()
-    recalled, said = run(False)
+    recalled, announced = run(False)
     assert recalled.steps == trained.steps
-    assert said == []
-    one, two = (ir.to_proto(found.state.quantized).graph for found in (trained, recalled))
-    assert one.SerializeToString(deterministic=True) == two.SerializeToString(deterministic=True)
+    assert announced == []
+    first, second = (ir.to_proto(climb_result.state.quantized).graph for climb_result in (trained, recalled))
+    assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
 
 
 def test_auto_runs_train_last_and_only_if_the_budget_is_not_met(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_training_recovers_a_depthwise_network_at_four_bits(monkeypatch: pytest.
     x = (x.reshape(-1, 1, 8, 8) / 16).astype(np.float32)
     rng = np.random.default_rng(0)
     order = rng.permutation(len(x))
-    fit, held = order[:900], order[900:]
+    fit, held_out = order[:900], order[900:]
     torch.manual_seed(0)
     torch.set_num_threads(1)
     module = depthwise_separable()
@@ -177,7 +177,7 @@ def test_training_recovers_a_depthwise_network_at_four_bits(monkeypatch: pytest.
         {"input": x[fit[:400]]},
         "octavo",
         example_inputs=(torch.tensor(x[:2]),),
-        evaluate=octavo.evaluation.top1({"input": x[held], "labels": y[held]}),
+        evaluate=octavo.evaluation.top1({"input": x[held_out], "labels": y[held_out]}),
         weight_bits=4,
         activation_bits=4,
         rungs="search,equalize,smooth,correct,round,train",
@@ -193,6 +193,6 @@ def test_training_recovers_a_depthwise_network_at_four_bits(monkeypatch: pytest.
     assert after.drop is not None
     assert before.drop - after.drop >= 2 / 3 * before.drop
     with torch.no_grad():
-        ours = result.module(torch.tensor(x[held])).numpy()
-    theirs = outputs(result.model, {result.model.graph.inputs[0].name or "": x[held]})
-    assert (ours.argmax(1) == theirs.argmax(1)).mean() >= 0.999
+        trained = result.module(torch.tensor(x[held_out])).numpy()
+    converted = outputs(result.model, {result.model.graph.inputs[0].name or "": x[held_out]})
+    assert (trained.argmax(1) == converted.argmax(1)).mean() >= 0.999

@@ -62,11 +62,11 @@ def scattered(x: np.ndarray, w: np.ndarray, groups: int, strides: tuple[int, int
     return out.reshape(n, groups * per_group, *out.shape[3:])
 
 
-def weights_of(found: State, name: str) -> tuple[np.ndarray, np.ndarray]:
+def weights_of(quantized: State, name: str) -> tuple[np.ndarray, np.ndarray]:
     """A layer's weights in float and dequantized."""
-    layer = linear(next(each for each in found.model.graph if each.name == name))
+    layer = linear(next(n for n in quantized.model.graph if n.name == name))
     assert layer is not None
-    constant = found.constants[name, 1]
+    constant = quantized.constants[name, 1]
     return layer.stored, dequantize(constant.integers, constant.params)
 
 
@@ -103,12 +103,12 @@ def test_weights_return_from_every_layout(groups: int) -> None:
 
 
 @pytest.mark.parametrize("groups", GROUPS)
-def test_rounding_errs_less_than_nearest_on_unseen_samples(groups: int) -> None:
+def test_rounding_has_a_smaller_error_than_nearest_on_unseen_samples(groups: int) -> None:
     plain = state(network(groups, strides=[2, 2]), samples(1), NARROW)
-    found = round_weights(plain)
-    assert found.note == "weights of 1 of 1 layers rounded to minimize the output error"
+    outcome = round_weights(plain)
+    assert outcome.note == "weights of 1 of 1 layers rounded to minimize the output error"
     unseen = samples(9)
-    assert sqnr(found.state, plain, unseen) > sqnr(plain, plain, unseen) + 1
+    assert sqnr(outcome.state, plain, unseen) > sqnr(plain, plain, unseen) + 1
 
 
 @pytest.mark.parametrize("groups", GROUPS)
@@ -116,25 +116,25 @@ def test_rounding_errs_less_than_nearest_on_unseen_samples(groups: int) -> None:
 def test_corrected_biases_leave_no_channel_with_a_mean_error(groups: int, rung: Any) -> None:
     data = samples(1)
     plain = state(network(groups, strides=[2, 2]), data, NARROW)
-    found = rung(plain)
-    assert found.note.startswith("biases of 1 layers corrected")
+    outcome = rung(plain)
+    assert outcome.note.startswith("biases of 1 layers corrected")
     right = outputs(plain.model, data)
 
     def mean_error(ours: State) -> np.ndarray:
         return np.abs((outputs(ours.quantized, data) - right).mean(axis=(0, 2, 3), dtype=np.float64))
 
-    assert mean_error(found.state).max() < 0.2 * mean_error(plain).max()
+    assert mean_error(outcome.state).max() < 0.2 * mean_error(plain).max()
 
 
 @pytest.mark.parametrize("groups", GROUPS)
 def test_the_analytic_correction_is_the_mean_error_of_the_weights(groups: int) -> None:
     data = samples(1, count=3)
     plain = state(network(groups, strides=[2, 2]), data, NARROW)
-    found = correct_analytic(plain)
+    outcome = correct_analytic(plain)
     (name,) = plain.plan.layers
     right, ours = (scattered(data["x"], w, groups, (2, 2)) for w in weights_of(plain, name))
     expected = (right - ours).mean(axis=(0, 2, 3))
-    before, after = (linear(next(iter(each.model.graph))) for each in (plain, found.state))
+    before, after = (linear(next(iter(current.model.graph))) for current in (plain, outcome.state))
     assert before is not None
     assert after is not None
     assert before.bias is not None

@@ -185,12 +185,12 @@ def test_held_out_samples_are_not_used_for_training() -> None:
     sets: list[Any] = [{"x": x}, [x[i : i + 5] for i in range(0, 80, 5)]]
     for source in sets:
         data = examples(open_samples(source, specs), 8, fixed=False, seed=0)
-        held = {float(v) for batch in data.held_out for v in batch["x"][:, 0, 0, 0]}
+        held_out = {float(v) for batch in data.held_out for v in batch["x"][:, 0, 0, 0]}
         random = torch.Generator().manual_seed(0)
         seen = [float(v) for batch in data.epoch(random) for v in batch["x"][:, 0, 0, 0]]
-        assert held
-        assert not held & set(seen)
-        assert sorted([*seen, *held]) == list(range(80))
+        assert held_out
+        assert not held_out & set(seen)
+        assert sorted([*seen, *held_out]) == list(range(80))
         assert data.steps == len(list(data.epoch(random)))
 
 
