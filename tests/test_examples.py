@@ -62,8 +62,8 @@ def test_data_fit_the_model_and_do_not_overlap() -> None:
         assert images.dtype == np.float32
         assert images.min() == 0
         assert images.max() == 1
-    seen = {image.tobytes() for image in calibration["image"]}
-    assert not any(image.tobytes() in seen for image in evaluation["image"])
+    calibration_images = {image.tobytes() for image in calibration["image"]}
+    assert not any(image.tobytes() in calibration_images for image in evaluation["image"])
 
 
 @pytest.mark.slow
@@ -105,9 +105,9 @@ def test_sentence_encoder_finds_the_same_neighbours(tmp_path: Path) -> None:
 
 def run(script: Path, *arguments: str) -> str:
     """The output of a script, which must succeed."""
-    done = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    completed = subprocess.run([sys.executable, str(script), *arguments], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout
 
 
 def figures(printed: str) -> dict[str, float]:

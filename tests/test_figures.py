@@ -113,13 +113,13 @@ def test_mse_chooses_the_minimum_of_the_curve(grid: Any) -> None:
 
 
 def test_choices_are_the_estimators_and_lie_on_their_curves() -> None:
-    seen = RangeSketch()
-    seen.update(LONG_TAILED)
+    sketch = RangeSketch()
+    sketch.update(LONG_TAILED)
     choices = tables("tradeoff")["choices"]
     assert len(choices) == len(COMPARED) * len(ESTIMATORS)
     for row in choices:
         grid = GRIDS[row["grid"]]
-        low, high = estimator(row["estimator"]).range(seen, grid, symmetric=True)
+        low, high = estimator(row["estimator"]).range(sketch, grid, symmetric=True)
         assert row["r"] == max(-low, high)
         assert row["mse"] == mean_squared_error(row["r"], grid)
         curve = [point for point in tables("tradeoff")["curves"] if point["grid"] == row["grid"]]
@@ -127,9 +127,9 @@ def test_choices_are_the_estimators_and_lie_on_their_curves() -> None:
 
 
 def test_bins_are_those_of_the_sketch_and_contain_all_values() -> None:
-    seen = RangeSketch()
-    seen.update(SPREAD_OUT)
-    low, high, counts = seen.histogram(MANTISSA_BITS)
+    sketch = RangeSketch()
+    sketch.update(SPREAD_OUT)
+    low, high, counts = sketch.histogram(MANTISSA_BITS)
     fine, equal = tables("sketch")["log-linear"], tables("sketch")["equal"]
     np.testing.assert_array_equal(column(fine, "low"), low)
     np.testing.assert_array_equal(column(fine, "high"), high)

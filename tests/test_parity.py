@@ -59,11 +59,11 @@ def sqnr(expected: np.ndarray, actual: np.ndarray) -> float:
 def made_by_layers(result: QuantizationResult) -> Iterator[TensorReport]:
     """Activations with parameters of their own; outputs of movers share those of their inputs."""
     movers = {layer.output.tensor for layer in result.layers if layer.op in target("fbgemm").move and layer.output}
-    seen: set[str] = set()
+    owners: set[str] = set()
     for layer in result.layers:
         for report in [*layer.inputs, *([layer.output] if layer.output else [])]:
-            if report.tensor not in movers | seen:
-                seen.add(report.tensor)
+            if report.tensor not in movers | owners:
+                owners.add(report.tensor)
                 yield report
 
 

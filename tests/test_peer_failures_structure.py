@@ -64,8 +64,8 @@ def test_weights_listed_among_the_inputs(opset: int) -> None:
     model = initializer_as_input(opset)
     if opset == 7:
         listed = {value.name for value in model.graph.input}
-        rest = [tensor for tensor in model.graph.initializer if tensor.name not in listed]
-        model.graph.input.extend(helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in rest)
+        unlisted = [tensor for tensor in model.graph.initializer if tensor.name not in listed]
+        model.graph.input.extend(helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in unlisted)
         model.ir_version = 3
         onnx.checker.check_model(model)
     result = quantized(model, feeds(model, batch=SAMPLES))
@@ -214,12 +214,12 @@ def test_inputs_of_varying_length(to: str) -> None:
 def test_a_batch_of_any_size(to: str) -> None:
     """Calibrate on batches of different sizes; a sample's outputs do not depend on the rest of its batch."""
     model = conv_net()
-    whole = feeds(model, batch=SAMPLES)["x"]
-    result = quantized(model, [{"x": part} for part in np.split(whole, [1, 4, 11, 40])], to)
+    data = feeds(model, batch=SAMPLES)["x"]
+    result = quantized(model, [{"x": part} for part in np.split(data, [1, 4, 11, 40])], to)
     inputs = feeds(model, 99, 7)["x"]
     together = engine(result, {"x": inputs})["y"]
-    alone = np.concatenate([engine(result, {"x": row[None]})["y"] for row in inputs])
-    np.testing.assert_array_equal(together, alone)
+    separately = np.concatenate([engine(result, {"x": row[None]})["y"] for row in inputs])
+    np.testing.assert_array_equal(together, separately)
     assert sqnr(run(model, {"x": inputs})["y"], together) > FLOORS[to]
 
 
@@ -254,8 +254,8 @@ def test_branches_and_loops_stay_in_float_and_are_listed(to: str) -> None:
     del weights["d"]
     arrays = {name: np.asarray(value) for name, value in weights.items()}
     model = build(nodes, {"x": ["N", 4, 6, 6]}, {"y": ["N", 6, 6, 6]}, arrays)
-    both = [{"x": feeds(model, seed, 8)["x"] * np.float32(0.5 + seed % 2)} for seed in range(8)]
-    result = quantized(model, both, to)
+    batches = [{"x": feeds(model, seed, 8)["x"] * np.float32(0.5 + seed % 2)} for seed in range(8)]
+    result = quantized(model, batches, to)
     assert [layer.name for layer in result.layers] == ["conv_c", "conv_y"]
     why = {left.op: left.why for left in result.left_float}
     assert "graph of its own" in why["If"]

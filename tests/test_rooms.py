@@ -89,17 +89,17 @@ def test_every_room_has_a_level() -> None:
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_a_file_imports_only_from_lower_rooms(path: Path) -> None:
     here = room(path)
-    ours = {name.split(".")[1] for name in imports(path) if name.startswith("octavo.")}
-    seen = {other for other in ours if other in LEVEL and other != here}
-    assert {other for other in seen if LEVEL[other] >= LEVEL[here]} == set()
+    internal = {name.split(".")[1] for name in imports(path) if name.startswith("octavo.")}
+    imported = {other for other in internal if other in LEVEL and other != here}
+    assert {other for other in imported if LEVEL[other] >= LEVEL[here]} == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_packages_stay_in_their_rooms(path: Path) -> None:
     packages = {name.split(".")[0] for name in imports(path)} - {"octavo"}
     assert {name for name in packages & set(KEPT) if room(path) not in KEPT[name]} == set()
-    known = {*KEPT, "numpy", "onnx_ir", *sys.stdlib_module_names}
-    assert packages <= known, "a new dependency: say in KEPT which room may import it"
+    allowed = {*KEPT, "numpy", "onnx_ir", *sys.stdlib_module_names}
+    assert packages <= allowed, "a new dependency: say in KEPT which room may import it"
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)

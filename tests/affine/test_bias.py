@@ -47,10 +47,10 @@ def test_the_step_is_a_float32_product() -> None:
     assert quantize_bias([1.5, 2.5, -2.5], 1.0, 1.0).tolist() == [2, 2, -2]
 
 
-@pytest.mark.parametrize("bad", [3e9, -3e9, np.nan, np.inf])
-def test_a_bias_that_does_not_fit_names_its_channel(bad: float) -> None:
+@pytest.mark.parametrize("value", [3e9, -3e9, np.nan, np.inf])
+def test_a_bias_that_does_not_fit_names_its_channel(value: float) -> None:
     with pytest.raises(OverflowError, match="channel 2"):
-        quantize_bias([0.0, 1.0, bad], 1.0, np.ones(3, np.float32))
+        quantize_bias([0.0, 1.0, value], 1.0, np.ones(3, np.float32))
 
 
 def test_a_step_that_underflows_is_refused() -> None:

@@ -77,8 +77,8 @@ def test_error_is_at_most_half_a_step_inside_the_range(
     bound = step / 2 * (1 + 2.0**-35)
     assert abs(x - step * (q - int(p.zero_point))) <= bound
     # Storing the result as float32 adds half an ulp of it, 2**-24, or half the smallest subnormal.
-    back = float(fake_quantize(x, p))
-    assert abs(x - back) <= bound + abs(back) * 2.0**-24 + 2.0**-150
+    restored = float(fake_quantize(x, p))
+    assert abs(x - restored) <= bound + abs(restored) * 2.0**-24 + 2.0**-150
 
 
 @given(st.floats(allow_nan=False), small_grids)
@@ -122,8 +122,8 @@ floats = hnp.arrays(
 @given(floats, small_grids)
 def test_the_mapping_is_idempotent(x: NDArray[np.float32], grid: Grid) -> None:
     p = params_from_array(x, grid)
-    once = fake_quantize(x, p)
-    np.testing.assert_array_equal(fake_quantize(once, p), once)
+    mapped = fake_quantize(x, p)
+    np.testing.assert_array_equal(fake_quantize(mapped, p), mapped)
 
 
 @given(floats, st.data())

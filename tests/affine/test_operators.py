@@ -253,9 +253,9 @@ def test_gemm_equals_matmul_with_bias(trans_a: bool, trans_b: bool) -> None:
     a, b = integers(rng, INT8, (4, 31), False), integers(rng, INT8, (31, 6), False)
     bias = rng.integers(-9000, 9000, 6).astype(np.int32)
     expected = matmul(a, ap, b, params(INT8, scales, 0, axis=1), yp, bias)
-    right, axis = (b.T, 0) if trans_b else (b, 1)
-    left = a.T if trans_a else a
-    result = gemm(left, ap, right, params(INT8, scales, 0, axis), yp, bias, trans_a=trans_a, trans_b=trans_b)
+    rhs, axis = (b.T, 0) if trans_b else (b, 1)
+    lhs = a.T if trans_a else a
+    result = gemm(lhs, ap, rhs, params(INT8, scales, 0, axis), yp, bias, trans_a=trans_a, trans_b=trans_b)
     np.testing.assert_array_equal(result, expected)
     exact = (a.astype(np.float64) + 7) @ b * 0.03 * scales + bias * 0.03 * scales
     assert np.abs(dequantize(result, yp) - exact)[np.abs(exact) < 20].max() <= 0.1001

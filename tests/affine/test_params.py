@@ -72,9 +72,9 @@ def test_the_scale_is_the_next_float32_not_below_the_exact_one(low: float, high:
 def test_a_constant_is_mapped_to_itself(value: float, negative: bool, grid: Grid) -> None:
     constant = np.float32(-value if negative else value)
     p = params_from_array(np.full(3, constant), grid)
-    back = dequantize(quantize(constant, p), p)
+    restored = dequantize(quantize(constant, p), p)
     # The constant is a bound of its range, S (qmax - qmin), and S is within one float32 ulp of the exact scale.
-    np.testing.assert_allclose(back, constant, rtol=2.0**-22)
+    np.testing.assert_allclose(restored, constant, rtol=2.0**-22)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (1.0, -1.0), (np.float32(-0.0), 0.0)])
@@ -102,17 +102,17 @@ def test_bounds_beyond_float32_stay_finite() -> None:
     assert float(p.scale) == float(params_from_range(-LARGEST, LARGEST, INT8).scale)
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_nan_and_infinite_ranges_are_refused(bad: float) -> None:
-    for low, high in ((bad, 1.0), (-1.0, bad)):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinite_ranges_are_refused(value: float) -> None:
+    for low, high in ((value, 1.0), (-1.0, value)):
         with pytest.raises(OptionError, match="not finite"):
             params_from_range(low, high, INT8)
     with pytest.raises(OptionError, match="not finite"):
-        params_from_array([0.0, bad], INT8)
+        params_from_array([0.0, value], INT8)
     with pytest.raises(OptionError, match="not finite"):
-        params_from_array([[0.0, bad]], INT8, axis=1)
+        params_from_array([[0.0, value]], INT8, axis=1)
     with pytest.raises(OptionError, match="not finite"):
-        params_from_array([[0.0, bad]], INT8, axis=1, block_size=2)
+        params_from_array([[0.0, value]], INT8, axis=1, block_size=2)
 
 
 arrays = hnp.arrays(

@@ -58,10 +58,10 @@ def test_integers_equal_pytorchs_where_the_largest_weight_is_half_a_step_off() -
     x = np.random.default_rng(3).normal(0, 1, (500, 31)).astype(np.float32)
     params = pytorch_params(x.min(axis=1), x.max(axis=1), INT8, symmetric=True, axis=0)
     scale, zeros = torch.from_numpy(params.scale), torch.zeros(500, dtype=torch.int64)
-    theirs = torch.quantize_per_channel(torch.from_numpy(x), scale, zeros, 0, torch.qint8).int_repr().numpy()
-    assert (theirs == 127).any()
-    assert (theirs == -128).any()
-    np.testing.assert_array_equal(pytorch_quantize(x, params), theirs)
+    expected = torch.quantize_per_channel(torch.from_numpy(x), scale, zeros, 0, torch.qint8).int_repr().numpy()
+    assert (expected == 127).any()
+    assert (expected == -128).any()
+    np.testing.assert_array_equal(pytorch_quantize(x, params), expected)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -70,7 +70,7 @@ def test_integers_equal_pytorchs_per_tensor(zero_point: int) -> None:
     x = np.random.default_rng(4).normal(0, 10, (50, 31)).astype(np.float32)
     x[0, 0], x[0, 1] = 3e38, -3e38
     params = QuantParams(UINT8, np.float32(0.037), np.int32(zero_point))
-    theirs = torch.quantize_per_tensor(torch.from_numpy(x[1:]), float(params.scale), zero_point, torch.quint8)
-    ours = pytorch_quantize(x, params)
-    np.testing.assert_array_equal(ours[1:], theirs.int_repr().numpy())
-    assert (ours[0, 0], ours[0, 1]) == (255, 0)
+    expected = torch.quantize_per_tensor(torch.from_numpy(x[1:]), float(params.scale), zero_point, torch.quint8)
+    actual = pytorch_quantize(x, params)
+    np.testing.assert_array_equal(actual[1:], expected.int_repr().numpy())
+    assert (actual[0, 0], actual[0, 1]) == (255, 0)

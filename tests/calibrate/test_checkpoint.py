@@ -67,9 +67,9 @@ def test_a_flipped_bit_is_harmless_or_detected(valid, data):
 
 @given(st.data())
 def test_a_truncated_checkpoint_is_ignored(valid, data):
-    cut = data.draw(st.integers(0, len(valid) - 1))
-    assert read(valid[:cut]) == PassState()
-    zeroed = valid[:cut] + bytes(len(valid) - cut)
+    length = data.draw(st.integers(0, len(valid) - 1))
+    assert read(valid[:length]) == PassState()
+    zeroed = valid[:length] + bytes(len(valid) - length)
     assert zeroed == valid or read(zeroed) == PassState()
 
 

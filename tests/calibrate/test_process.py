@@ -88,15 +88,15 @@ def finish(folder: Path) -> None:
 
 
 def test_a_process_killed_twice_resumes(folder: Path) -> None:
-    checkpoint, seen = folder / CHECKPOINT, 0
+    checkpoint, observed_samples = folder / CHECKPOINT, 0
     for _ in range(2):
         with slow_run(folder) as child:
-            before = seen
+            before = observed_samples
             wait_for(child, lambda before=before: samples_in(checkpoint) > before)
             os.kill(child.pid, signal.SIGKILL)
             assert child.wait() == -signal.SIGKILL
-        seen = samples_in(checkpoint)
-        assert before < seen < 60
+        observed_samples = samples_in(checkpoint)
+        assert before < observed_samples < 60
         assert not (folder / "out.onnx").exists()
     finish(folder)
 
@@ -159,8 +159,8 @@ def peak(folder: Path, kind: str, count: int) -> int:
         np.save(folder / f"{count}.npy", images)
     source = f"{count}.npy" if kind == "file" else str(count)
     command = [sys.executable, "-c", MEASURED, source]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr
-    samples, most = map(int, done.stdout.split())
+    completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert completed.returncode == 0, completed.stderr
+    samples, most = map(int, completed.stdout.split())
     assert samples == count
     return most

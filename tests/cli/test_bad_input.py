@@ -236,8 +236,8 @@ def test_files_without_samples_are_refused(name: str, content: bytes, expected: 
 
 def test_a_truncated_array_file_is_refused(refused: Refused) -> None:
     np.save("bad.npy", images())
-    whole = Path("bad.npy").read_bytes()
-    Path("bad.npy").write_bytes(whole[:-100])
+    content = Path("bad.npy").read_bytes()
+    Path("bad.npy").write_bytes(content[:-100])
     assert "is truncated" in refused("quantize", "digits.onnx", "-c", "bad.npy", "-o", "out.onnx")
 
 

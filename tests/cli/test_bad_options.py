@@ -269,9 +269,9 @@ def test_an_interrupted_run_resumes(
 
 def test_a_closed_pipe_is_not_an_error(work: Path) -> None:
     command = f"'{sys.executable}' -m octavo targets | head -1"
-    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.startswith("Targets")
-    assert done.stderr == ""
+    completed = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, timeout=60)
+    assert completed.stdout.startswith("Targets")
+    assert completed.stderr == ""
 
 
 def test_errors_in_a_pipe_are_not_wrapped(work: Path) -> None:

@@ -199,8 +199,8 @@ def test_bench_takes_sizes_of_dynamic_dimensions(octavo: Octavo, work: Path) -> 
         [models.node("Reshape", ["x", "shape"], "y")], {"x": ["N", "time", 4]}, {"y": [60]}, {"shape": np.array([60])}
     )
     onnx.save(model, "model.onnx")
-    good = octavo("bench", "model.onnx", "--dim", "time=5", "--dim", "N=3", "--seconds", 0.1)
-    assert (good.code, good.err) == (0, "")
+    timed = octavo("bench", "model.onnx", "--dim", "time=5", "--dim", "N=3", "--seconds", 0.1)
+    assert (timed.code, timed.err) == (0, "")
     assert octavo("bench", "model.onnx", "--dim", "time=6", "--dim", "N=3", "--seconds", 0.1).code == 2
 
 

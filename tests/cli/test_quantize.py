@@ -318,10 +318,10 @@ def test_sub_folders_are_labels(quantize: Octavo, work: Path) -> None:
     for label in range(10):
         pictures(work / "classes" / str(label), held_out["image"][held_out["labels"] == label][:12])
     quantize("-e", "classes", "--input-scale", 0.0625, "--json", "out.json")
-    chosen = np.concatenate([np.flatnonzero(held_out["labels"] == label)[:12] for label in range(10)])
-    few = {name: array[chosen] for name, array in held_out.items()}
+    rows = np.concatenate([np.flatnonzero(held_out["labels"] == label)[:12] for label in range(10)])
+    subset = {name: array[rows] for name, array in held_out.items()}
     assert read()["metric"]["samples"] == 120
-    assert read()["metric"]["float"] == pytest.approx(accuracy("digits.onnx", few))
+    assert read()["metric"]["float"] == pytest.approx(accuracy("digits.onnx", subset))
 
 
 def test_samples_uses_the_first_n(quantize: Octavo) -> None:
@@ -354,8 +354,8 @@ def test_the_seed_changes_only_the_interval(quantize: Octavo, work: Path) -> Non
     (work / "seeded_metric.py").write_text(
         "def sure(outputs, reference):\n    return float(outputs['logits'][reference['labels'] < 5].max(1).mean())\n"
     )
-    few = {name: array[:80] for name, array in samples("eval.npz").items()}
-    np.savez("few.npz", **few)
+    subset = {name: array[:80] for name, array in samples("eval.npz").items()}
+    np.savez("few.npz", **subset)
     results = []
     for index, seed in enumerate((1, 1, 2)):
         quantize(
@@ -363,11 +363,11 @@ def test_the_seed_changes_only_the_interval(quantize: Octavo, work: Path) -> Non
             output=f"{index}.onnx",
         )
         results.append(read(f"{index}.json"))
-    first, again, other = (result["metric"] for result in results)
-    logits = onnxruntime.InferenceSession("digits.onnx").run(None, {"image": few["image"]})[0]
+    first, repeated, other = (result["metric"] for result in results)
+    logits = onnxruntime.InferenceSession("digits.onnx").run(None, {"image": subset["image"]})[0]
     assert first["name"] == "seeded_metric:sure"
-    assert first["float"] == pytest.approx(logits[few["labels"] < 5].max(1).mean())
-    assert first == again
+    assert first["float"] == pytest.approx(logits[subset["labels"] < 5].max(1).mean())
+    assert first == repeated
     assert {**other, "drop_ci95": 0} == {**first, "drop_ci95": 0}
     assert other["drop_ci95"] != first["drop_ci95"]
     assert [result["recipe"]["seed"] for result in results] == [1, 1, 2]

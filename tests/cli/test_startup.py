@@ -21,8 +21,8 @@ def test_help_imports_no_heavy_package() -> None:
         "    assert run(arguments) == 0\n"
         f"print(sorted({HEAVY | OURS!r} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert completed.stdout.splitlines()[-1] == "[]"
 
 
 def test_every_file_of_the_verbs_is_registered() -> None:

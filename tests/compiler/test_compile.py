@@ -71,8 +71,8 @@ def test_the_digits_agree_with_onnx_runtime(target: str, tmp_path: Path) -> None
 def test_real_models_agree_with_onnx_runtime(name: str, target: str, tmp_path: Path) -> None:
     """ONNX Runtime rounds some ties differently, which changes an integer by one; later layers amplify this."""
     case = real_case(name)
-    few = {key: array[:64] for key, array in case.calibration.items()}
-    model = octavo.quantize(case.model, few, target=target).model
+    subset = {key: array[:64] for key, array in case.calibration.items()}
+    model = octavo.quantize(case.model, subset, target=target).model
     native, reference = opened(tmp_path, compile_model(model)), Session(model, threads=1)
     (spec,) = native.inputs
     samples = case.evaluation[spec.name][:100].astype(np.float32)

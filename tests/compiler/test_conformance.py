@@ -84,13 +84,13 @@ def bound(model: onnx.ModelProto, inputs: list[Any], constant: Iterable[int]) ->
     """The model with the inputs of the given indices as constants."""
     result = onnx.ModelProto()
     result.CopyFrom(model)
-    graph, chosen = result.graph, [index for index in constant if index < len(inputs)]
-    for index in chosen:
+    graph, indices = result.graph, [index for index in constant if index < len(inputs)]
+    for index in indices:
         value, name = inputs[index], graph.input[index].name
         tensor = value if isinstance(value, onnx.TensorProto) else numpy_helper.from_array(np.asarray(value))
         graph.initializer.add().CopyFrom(tensor)
         graph.initializer[-1].name = name
-    for index in reversed(chosen):
+    for index in reversed(indices):
         del graph.input[index]
     return result
 

@@ -59,9 +59,9 @@ def test_it_keeps_its_metric(encoder: tuple[ir.Model, Path]) -> None:
     actual, expected = [], []
     for row in rows:
         feeds = {name: array[row : row + 1] for name, array in case.evaluation.items()}
-        (ours,), (theirs,) = native.run(feeds).values(), reference.run(feeds).values()
-        actual.append(ours)
-        expected.append(theirs)
+        (output,), (reference_output,) = native.run(feeds).values(), reference.run(feeds).values()
+        actual.append(output)
+        expected.append(reference_output)
     labels = {name: array[rows] for name, array in case.reference.items()}
     metrics = [case.metric({"y": np.concatenate(outputs)}, labels) for outputs in (actual, expected)]
     assert abs(metrics[0] - metrics[1]) <= 0.5

@@ -44,8 +44,8 @@ class One:
 
     def constant(self, array: NDArray[Any]) -> One:
         self.names.append(f"c{len(self.names)}")
-        whole = np.ascontiguousarray(array).reshape(np.shape(array))
-        self.constants.append(numpy_helper.from_array(whole, self.names[-1]))
+        contiguous = np.ascontiguousarray(array).reshape(np.shape(array))
+        self.constants.append(numpy_helper.from_array(contiguous, self.names[-1]))
         return self
 
     def params(self, params: QuantParams) -> One:
@@ -117,10 +117,10 @@ def test_qlinear_matmul(seed: int, isa: str, tmp_path: Path, monkeypatch: pytest
     rng = np.random.default_rng(seed)
     m, k, n = (int(size) for size in rng.choice([1, 2, 7, 16, 17, 65], 3))
     batch = tuple(rng.integers(1, 4, int(rng.integers(0, 3))).tolist())
-    own = batch[int(rng.integers(0, len(batch) + 1)) :]
+    rhs_batch = batch[int(rng.integers(0, len(batch) + 1)) :]
     x_params, out_params = random_params(rng), random_params(rng, 0.5)
     x = random_integers(rng, (*batch, m, k), x_params)
-    w, w_params = asymmetric_weights(rng, (*own, k, n), len(own) + 1)
+    w, w_params = asymmetric_weights(rng, (*rhs_batch, k, n), len(rhs_batch) + 1)
     one = One().input(x).params(x_params).constant(w).params(w_params).params(out_params)
     expected = affine.matmul(x, x_params, w, w_params, out_params)
     np.testing.assert_array_equal(run(one.model("QLinearMatMul", out_params.grid.dtype), tmp_path, x), expected)

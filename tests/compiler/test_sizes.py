@@ -140,9 +140,9 @@ def test_more_shapes_than_the_cache_holds_still_run(digits: ir.Model, tmp_path: 
     session = opened(tmp_path, compile_model(digits))
     rng = np.random.default_rng(0)
     images = rng.normal(size=(40, 1, 8, 8)).astype(np.float32)
-    whole = np.asarray(session(images))
+    expected = np.asarray(session(images))
     for batch in rng.permutation(np.arange(1, 41)).tolist() * 2:
-        np.testing.assert_array_equal(session(images[:batch]), whole[:batch])
+        np.testing.assert_array_equal(session(images[:batch]), expected[:batch])
 
 
 def test_inconsistent_sizes_are_refused(tmp_path: Path) -> None:

@@ -109,9 +109,9 @@ def test_threads_change_no_bit(build: Any, shape: tuple[int, int], threads: int,
     model = Qdq()
     build(model, *shape)
     path = model.bundle(tmp_path / "m.oct")
-    alone, several = NativeSession(path), NativeSession(path, threads=threads)
-    dims = [dim for dim in alone.inputs[0].shape if isinstance(dim, int)]
+    single, multiple = NativeSession(path), NativeSession(path, threads=threads)
+    dims = [dim for dim in single.inputs[0].shape if isinstance(dim, int)]
     for seed in range(3):
         x = np.random.default_rng(seed).normal(size=dims, scale=4).astype(np.float32)
-        for actual, expected in zip(run_repeatedly(several, x), alone(x), strict=True):
+        for actual, expected in zip(run_repeatedly(multiple, x), single(x), strict=True):
             np.testing.assert_array_equal(actual, expected)

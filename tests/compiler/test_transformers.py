@@ -122,10 +122,12 @@ class Head:
             model.result(shares, "uint8")
         y = model.node("MatMul", [model.dequantized(shares, SHARES), turned[2]], "y")
         out = random_params(rng)
-        back = model.node("Transpose", [model.dequantized(model.quantized(y, out), out)], "back", perm=[0, 2, 1, 3])
+        merged_heads = model.node(
+            "Transpose", [model.dequantized(model.quantized(y, out), out)], "back", perm=[0, 2, 1, 3]
+        )
         merged = model.constant("merged", np.array([0, 0, heads * depth]))
-        back = model.node("Reshape", [back, merged], "flat")
-        model.result(model.quantized(back, out), out.grid.dtype)
+        merged_heads = model.node("Reshape", [merged_heads, merged], "flat")
+        model.result(model.quantized(merged_heads, out), out.grid.dtype)
 
 
 @each_isa
@@ -133,14 +135,14 @@ class Head:
 def test_attention(seed: int, isa: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Fused, it has the integers of its parts, and those of ONNX Runtime up to one step."""
     monkeypatch.setenv("OCTAVO_ISA", isa)
-    whole, parts = Head(seed, parts=False), Head(seed, parts=True)
-    assert kinds(whole.model)["Attention"] == 1
-    assert kinds(whole.model).keys() <= {"Attention", "Expand"}
+    one_operator, parts = Head(seed, parts=False), Head(seed, parts=True)
+    assert kinds(one_operator.model)["Attention"] == 1
+    assert kinds(one_operator.model).keys() <= {"Attention", "Expand"}
     assert kinds(parts.model)["Attention"] == 0
-    fused = whole.model.run(tmp_path, *whole.inputs)
+    fused = one_operator.model.run(tmp_path, *one_operator.inputs)
     of_parts = NativeSession(parts.model.bundle(tmp_path / "parts.oct"))(*parts.inputs)[1]
     np.testing.assert_array_equal(fused, of_parts)
-    (expected,) = reference(whole.model, *whole.inputs)
+    (expected,) = reference(one_operator.model, *one_operator.inputs)
     assert np.abs(fused.astype(int) - expected.astype(int)).max() <= 1
 
 
@@ -388,8 +390,8 @@ def test_softmax_along_any_axis(axis: int, seed: int, tmp_path: Path) -> None:
     expected = reference(model, x)
     np.testing.assert_allclose(actual[0], expected[0], 1e-5, 1e-7)
     np.testing.assert_array_equal(actual[1], affine.quantize(actual[0], SHARES))
-    (alone,) = (NativeSession(quantized_softmax(axis).bundle(tmp_path / "alone.oct"))(x),)
-    np.testing.assert_array_equal(alone, actual[1])
+    (separate,) = (NativeSession(quantized_softmax(axis).bundle(tmp_path / "alone.oct"))(x),)
+    np.testing.assert_array_equal(separate, actual[1])
 
 
 def quantized_softmax(axis: int) -> Qdq:

@@ -104,9 +104,9 @@ def test_rows_before_the_damage_are_read() -> None:
     st.integers(0, len(stored(VALUES))),
     st.booleans(),
 )
-def test_damage_anywhere_is_read_or_refused(changes: list[tuple[int, int]], length: int, cut: bool) -> None:
+def test_damage_anywhere_is_read_or_refused(changes: list[tuple[int, int]], length: int, truncated: bool) -> None:
     content = bytearray(stored(VALUES))
     for place, value in changes:
         content[place] = value
     with read_or_refused():
-        _read(bytes(content[:length] if cut else content))
+        _read(bytes(content[:length] if truncated else content))

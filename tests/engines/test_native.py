@@ -151,18 +151,18 @@ def test_threads_share_a_session_at_several_sizes(tmp_path: Path) -> None:
     model.result(model.node("Relu", [model.input("x", ("length",))], "y"), "float32")
     path = tmp_path / "m.oct"
     path.write_bytes(compile_model(ir.from_proto(model.proto()), dims={"length": (1, 5000)}))
-    native, wrong = octavo.load(path), []
+    native, failed_seeds = octavo.load(path), []
 
     def work(seed: int) -> None:
         rng = np.random.default_rng(seed)
         for _ in range(300):
             x = rng.normal(size=rng.choice([7, 4999])).astype(np.float32)
             if not np.array_equal(native(x), np.maximum(x, 0)):
-                wrong.append(seed)
+                failed_seeds.append(seed)
 
     programs = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
     for program in programs:
         program.start()
     for program in programs:
         program.join()
-    assert not wrong
+    assert not failed_seeds

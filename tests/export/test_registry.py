@@ -27,46 +27,46 @@ def model() -> ir.Model:
 
 
 def test_names_and_suffixes_are_unique() -> None:
-    names = [known.name for known in FORMATS]
-    suffixes = [suffix for known in FORMATS for suffix in known.suffixes]
+    names = [output_format.name for output_format in FORMATS]
+    suffixes = [suffix for output_format in FORMATS for suffix in output_format.suffixes]
     assert len(set(names)) == len(names)
     assert len(set(suffixes)) == len(suffixes)
     assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in suffixes)
 
 
-@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
-def test_a_format_is_chosen_by_suffix_or_name(known: Format, model: ir.Model, tmp_path: Path) -> None:
-    named = export_model(model, tmp_path / "named.bin", known.name)
+@pytest.mark.parametrize("output_format", FORMATS, ids=lambda output_format: output_format.name)
+def test_a_format_is_chosen_by_suffix_or_name(output_format: Format, model: ir.Model, tmp_path: Path) -> None:
+    named = export_model(model, tmp_path / "named.bin", output_format.name)
     assert named.stat().st_size > 0
-    for suffix in known.suffixes:
-        assert find_format(f"model{suffix}") is known
-        assert find_format(f"MODEL{suffix.upper()}") is known
+    for suffix in output_format.suffixes:
+        assert find_format(f"model{suffix}") is output_format
+        assert find_format(f"MODEL{suffix.upper()}") is output_format
         assert export_model(model, tmp_path / f"chosen{suffix}").read_bytes() == named.read_bytes()
 
 
-@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
-def test_a_format_does_not_modify_the_model(known: Format, model: ir.Model, tmp_path: Path) -> None:
+@pytest.mark.parametrize("output_format", FORMATS, ids=lambda output_format: output_format.name)
+def test_a_format_does_not_modify_the_model(output_format: Format, model: ir.Model, tmp_path: Path) -> None:
     before = ir.to_proto(model).SerializeToString()
-    known.write(model, tmp_path / "out")
+    output_format.write(model, tmp_path / "out")
     assert ir.to_proto(model).SerializeToString() == before
 
 
-@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
-def test_an_existing_file_is_replaced_only_if_asked(known: Format, model: ir.Model, tmp_path: Path) -> None:
+@pytest.mark.parametrize("output_format", FORMATS, ids=lambda output_format: output_format.name)
+def test_an_existing_file_is_replaced_only_if_asked(output_format: Format, model: ir.Model, tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_bytes(b"old")
     with pytest.raises(OptionError, match="exists"):
-        export_model(model, path, known.name)
+        export_model(model, path, output_format.name)
     assert path.read_bytes() == b"old"
-    export_model(model, path, known.name, overwrite=True)
+    export_model(model, path, output_format.name, overwrite=True)
     assert path.read_bytes() != b"old"
 
 
-@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
-def test_a_refused_model_leaves_no_file(known: Format, tmp_path: Path) -> None:
+@pytest.mark.parametrize("output_format", FORMATS, ids=lambda output_format: output_format.name)
+def test_a_refused_model_leaves_no_file(output_format: Format, tmp_path: Path) -> None:
     float_model = models.build([models.node("Cos", ["x"], "y")], {"x": [2]}, {"y": [2]})
     try:
-        known.write(ir.from_proto(float_model), tmp_path / "out")
+        output_format.write(ir.from_proto(float_model), tmp_path / "out")
     except ModelError:
         assert list(tmp_path.iterdir()) == []
     else:

@@ -123,11 +123,11 @@ def test_no_float_copies_of_integer_weights_are_left(case: Quantized) -> None:
 
 def test_the_float_model_is_not_modified() -> None:
     case = quantized(models.residual(), "octavo")
-    again = quantized(models.residual(), "octavo")
+    repeated = quantized(models.residual(), "octavo")
     assert ir.to_proto(case.prepared).SerializeToString(deterministic=True) == ir.to_proto(
-        again.prepared
+        repeated.prepared
     ).SerializeToString(deterministic=True)
-    assert case.proto.SerializeToString(deterministic=True) == again.proto.SerializeToString(deterministic=True)
+    assert case.proto.SerializeToString(deterministic=True) == repeated.proto.SerializeToString(deterministic=True)
 
 
 def test_metadata_are_kept() -> None:
@@ -445,8 +445,8 @@ def test_any_chain_on_any_target(steps: list[str], to: str, data: st.DataObject)
     """Every plan can be placed; the model is valid, follows the rules of the target, and runs."""
     model = chain(steps, data.draw(st.sets(st.integers(1, len(steps)), max_size=2)))
     exclude = data.draw(st.sets(st.sampled_from([n.name for n in model.graph.node]), max_size=2))
-    left = {n.name for n in prepare(ir.from_proto(model)).graph}
-    case = quantized(model, to, sorted(exclude & left))
+    names = {n.name for n in prepare(ir.from_proto(model)).graph}
+    case = quantized(model, to, sorted(exclude & names))
     onnx.checker.check_model(case.proto, full_check=True)
     assert list(case.proto.graph.output) == list(model.graph.output)
     assert list(violations(case.result, case.plan.target)) == []

@@ -23,11 +23,11 @@ def test_every_node_is_a_layer_or_fused_or_left_with_a_reason(name: str, to: str
     prepared = prepare(ir.from_proto(PATTERNS[name]()))
     plan = make_plan(prepared, target(to))
     fused = [tail for layer in plan.layers.values() for tail in layer.fused]
-    left = [left.name for left in plan.left_float]
-    placed = [*plan.layers, *fused, *left]
+    operator = [operator.name for operator in plan.left_float]
+    placed = [*plan.layers, *fused, *operator]
     assert sorted(placed) == sorted(n.name or "" for n in prepared.graph)
-    assert all(left.why and left.op for left in plan.left_float)
-    assert not any("\n" in left.why for left in plan.left_float)
+    assert all(operator.why and operator.op for operator in plan.left_float)
+    assert not any("\n" in operator.why for operator in plan.left_float)
 
 
 @pytest.mark.parametrize("name", PATTERNS)
@@ -65,8 +65,8 @@ def test_plans_are_consistent(name: str, to: str) -> None:
 )
 def test_exclusion_by_name_type_and_expression(pattern: str, excluded: list[str]) -> None:
     plan = planned(models.conv_relu(), exclude=[pattern])
-    left = {left.name: left.why for left in plan.left_float if left.op == "Conv"}
-    assert left == dict.fromkeys(excluded, f"excluded by '{pattern}'")
+    reasons = {reasons.name: reasons.why for reasons in plan.left_float if reasons.op == "Conv"}
+    assert reasons == dict.fromkeys(excluded, f"excluded by '{pattern}'")
     assert not set(plan.layers) & set(excluded)
 
 

@@ -233,12 +233,12 @@ def test_pads_of_other_axes_or_that_crop(pads: list[int]) -> None:
     assert prepared_ops(nodes, weights, IMAGE, {"y": [batch, 6, 6 + pads[2], 6 + pads[3]]}) == ["Pad", "Conv"]
 
 
-@pytest.mark.parametrize(("auto_pad", "left"), [("SAME_UPPER", ["Pad", "Conv"]), ("VALID", ["Conv"])])
-def test_a_pad_in_front_of_automatic_padding(auto_pad: str, left: list[str]) -> None:
+@pytest.mark.parametrize(("auto_pad", "expected"), [("SAME_UPPER", ["Pad", "Conv"]), ("VALID", ["Conv"])])
+def test_a_pad_in_front_of_automatic_padding(auto_pad: str, expected: list[str]) -> None:
     nodes = [node("Pad", ["x", "pads"], "p"), node("Conv", ["p", "w"], "y", auto_pad=auto_pad)]
     weights = {"pads": np.array([0, 0, 1, 0, 0, 0, 0, 1], np.int64), "w": random(6, 4, 2, 2)}
     size = 7 if auto_pad == "SAME_UPPER" else 6
-    assert prepared_ops(nodes, weights, None, {"y": [1, 6, size, size]}) == left
+    assert prepared_ops(nodes, weights, None, {"y": [1, 6, size, size]}) == expected
 
 
 def test_a_pad_with_two_readers() -> None:
@@ -369,8 +369,8 @@ def test_a_dropout_whose_mask_is_read() -> None:
     assert op_types(prepared(model)) == ["Conv", "Dropout"]
 
 
-@pytest.mark.parametrize(("training", "left"), [(True, ["Conv", "Dropout"]), (False, ["Conv"])])
-def test_a_dropout_that_may_train(training: bool, left: list[str]) -> None:
+@pytest.mark.parametrize(("training", "expected"), [(True, ["Conv", "Dropout"]), (False, ["Conv"])])
+def test_a_dropout_that_may_train(training: bool, expected: list[str]) -> None:
     nodes = [node("Conv", ["x", "w"], "c"), node("Dropout", ["c", "ratio", "training"], "y")]
     weights = {"w": POINT["w"], "ratio": models.ONE * 0, "training": np.array(training)}
-    assert prepared_ops(nodes, weights) == left
+    assert prepared_ops(nodes, weights) == expected

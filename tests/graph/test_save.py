@@ -85,9 +85,9 @@ def test_large_models_store_their_tensors_in_a_second_file(tmp_path: Path) -> No
 def test_a_large_model_can_overwrite_itself(tmp_path: Path) -> None:
     path, inputs = tmp_path / "m.onnx", feeds(PATTERNS["residual"]())
     save(_model(), path)
-    again = ir.load(path)
-    assert isinstance(again.graph.initializers["w1"].const_value, ir.ExternalTensor)
-    save(again, path)
+    loaded = ir.load(path)
+    assert isinstance(loaded.graph.initializers["w1"].const_value, ir.ExternalTensor)
+    save(loaded, path)
     assert _names(tmp_path) == ["m.onnx", "m.onnx.data"]
     assert np.array_equal(run(ir.to_proto(load(path)), inputs)["y"], run(PATTERNS["residual"](), inputs)["y"])
 

@@ -101,12 +101,12 @@ def test_rounding_by_output_error_works_for_blocks(rung: str) -> None:
     if rung == "reconstruct":
         pytest.importorskip("torch")
     model, samples = linear()
-    fitted, fresh = {"x": samples["x"][:192]}, {"x": samples["x"][192:]}
-    expected = run(model, fresh)["y"]
+    calibration, unseen = {"x": samples["x"][:192]}, {"x": samples["x"][192:]}
+    expected = run(model, unseen)["y"]
     errors = []
     for rungs in ("none", rung):
-        result = octavo.quantize(model, fitted, NAME, rungs=rungs, verify=False)
-        errors.append(np.square(run(ir.to_proto(result.model), fresh)["y"] - expected).sum())
+        result = octavo.quantize(model, calibration, NAME, rungs=rungs, verify=False)
+        errors.append(np.square(run(ir.to_proto(result.model), unseen)["y"] - expected).sum())
     assert errors[1] < 0.2 * errors[0]
 
 
@@ -114,8 +114,8 @@ def test_a_recipe_keeps_the_block_size(tmp_path: Path) -> None:
     model, samples = linear()
     result = octavo.quantize(model, samples, NAME, block_size=16, verify=False)
     result.recipe.write(tmp_path / "recipe.yaml")
-    again = octavo.quantize(model, samples, recipe=tmp_path / "recipe.yaml", verify=False)
-    assert ir.to_proto(again.model).SerializeToString() == ir.to_proto(result.model).SerializeToString()
+    repeated = octavo.quantize(model, samples, recipe=tmp_path / "recipe.yaml", verify=False)
+    assert ir.to_proto(repeated.model).SerializeToString() == ir.to_proto(result.model).SerializeToString()
     assert read_recipe(tmp_path / "recipe.yaml").weights["matmul_y"][1]["block_size"] == 16
 
 

@@ -60,5 +60,5 @@ def only_sentence(text: str) -> str:
 def process(*arguments: object, **options: Any) -> Ended:
     """Run a command in a separate process and capture its output."""
     command = [sys.executable, "-m", "octavo", *(str(argument) for argument in arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
-    return Ended(done.returncode, done.stdout, done.stderr)
+    completed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
+    return Ended(completed.returncode, completed.stdout, completed.stderr)

@@ -24,9 +24,9 @@ def samples(count: int = 8, seed: int = 0) -> Arrays:
 
 def quantized(model: Any = None, calibration: Any = None, target: str = TARGET, **options: Any) -> QuantizationResult:
     """`octavo.quantize` of `conv_relu` or another model, by default without layer errors and timing."""
-    chosen = {"verify": False, "threads": 1, **options}
+    arguments = {"verify": False, "threads": 1, **options}
     return octavo.quantize(
-        conv_relu() if model is None else model, samples() if calibration is None else calibration, target, **chosen
+        conv_relu() if model is None else model, samples() if calibration is None else calibration, target, **arguments
     )
 
 

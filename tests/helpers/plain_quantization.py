@@ -53,11 +53,11 @@ def quantized(model: onnx.ModelProto, to: str | Target, exclude: Sequence[str] =
 
 def ranges(prepared: ir.Model, plan: Plan, model: onnx.ModelProto) -> dict[str, QuantParams]:
     """The quantization parameters of all tensors of the plan, from their minimum and maximum."""
-    seen = [observed(prepared, plan.sources, feeds(model, seed)) for seed in SEEDS]
+    runs = [observed(prepared, plan.sources, feeds(model, seed)) for seed in SEEDS]
     derive = rule(plan.target.rule).params_from_range
     params_by_tensor = {}
     for name, tensor in plan.tensors.items():
-        values = [outputs[tensor.source] for outputs in seen]
+        values = [outputs[tensor.source] for outputs in runs]
         low, high = min(v.min() for v in values), max(v.max() for v in values)
         params_by_tensor[name] = derive(low, high, tensor.grid, symmetric=tensor.symmetric)
     return params_by_tensor

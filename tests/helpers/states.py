@@ -45,13 +45,13 @@ def inputs(count: int = 48, seed: int = 0) -> Arrays:
 
 def state(model: onnx.ModelProto, samples: Arrays, to: Target | None = None, **options: Any) -> State:
     """The plain state of a model for a target (`octavo` by default), calibrated on the samples."""
-    chosen = to or target("octavo")
+    selected = to or target("octavo")
     prepared = prepare(ir.from_proto(model))
 
     def plan(prepared: ir.Model, left_float: Mapping[str, str]) -> Plan:
-        return make_plan(prepared, chosen, (), left_float)
+        return make_plan(prepared, selected, (), left_float)
 
-    return begin(Settings(chosen, open_samples(samples, input_specs(prepared)), plan, threads=1, **options), prepared)
+    return begin(Settings(selected, open_samples(samples, input_specs(prepared)), plan, threads=1, **options), prepared)
 
 
 def random_state(model: onnx.ModelProto, to: str = "arm-neon", per_channel: bool = True) -> tuple[State, Arrays]:

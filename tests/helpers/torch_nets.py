@@ -100,8 +100,8 @@ class Faulty(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        good = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
-        self.stages = nn.ModuleList([good, nn.Sequential(nn.Linear(4, 4), Branching())])
+        exportable = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+        self.stages = nn.ModuleList([exportable, nn.Sequential(nn.Linear(4, 4), Branching())])
 
     def forward(self, x):
         for stage in self.stages:

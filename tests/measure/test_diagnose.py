@@ -118,13 +118,13 @@ def test_a_grid_that_is_too_coarse_needs_more_bits() -> None:
 def test_a_few_clipped_channels_are_distinguished_from_shifted_data() -> None:
     ranges = np.full(40, 2.0)
     ranges[[3, 17]] = 11.8, 6.0
-    few, many = (
+    few_clipped, shifted = (
         error(9.0, 9.0, clipped=0.02, channel_ranges=channel_ranges, typical=2.4)
         for channel_ranges in (ranges, ranges + 1)
     )
-    (diagnosis,) = diagnose([layer("one", "a")], {"a": few} | OUT, GRID)
+    (diagnosis,) = diagnose([layer("one", "a")], {"a": few_clipped} | OUT, GRID)
     assert "2 of 40 channels of 'a' reach up to 11.8 and are clipped at 2.54" in diagnosis.causes[0]
-    (diagnosis,) = diagnose([layer("one", "a")], {"a": many} | OUT, GRID)
+    (diagnosis,) = diagnose([layer("one", "a")], {"a": shifted} | OUT, GRID)
     assert "2.0% of 'a' lies beyond its range" in diagnosis.causes[0]
 
 

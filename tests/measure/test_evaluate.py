@@ -171,10 +171,10 @@ def test_the_warning_of_a_small_set_states_its_numbers() -> None:
 
 
 def test_a_large_enough_set_gives_no_warning() -> None:
-    wrong = evaluated("top1", data(40), pair(second=lambda x: -x))
-    assert wrong.ci95 is not None
-    assert wrong.ci95[0] > 0
-    assert wrong.warnings == []
+    result = evaluated("top1", data(40), pair(second=lambda x: -x))
+    assert result.ci95 is not None
+    assert result.ci95[0] > 0
+    assert result.warnings == []
     assert evaluated("top1", data(2000), pair(second=same)).warnings == []
 
 
@@ -193,8 +193,8 @@ def test_one_sample_gives_no_interval(name: str) -> None:
 
 def test_all_wrong_is_measured_as_well() -> None:
     arrays = data(50)
-    wrong = {"x": arrays["x"], "labels": (arrays["x"].argmin(1))}
-    result = evaluated("top1", wrong, pair(second=same))
+    mislabeled = {"x": arrays["x"], "labels": (arrays["x"].argmin(1))}
+    result = evaluated("top1", mislabeled, pair(second=same))
     assert (result.float_value, result.quantized_value, result.drop) == (0, 0, 0)
 
 
@@ -213,12 +213,12 @@ def test_calibration_samples_among_the_evaluation_samples_are_counted() -> None:
 def test_samples_of_a_group_count_as_one(name: str) -> None:
     arrays = data(40)
     copies = {key: np.repeat(array, 6, axis=0) for key, array in (arrays | {"target": arrays["x"] + 0.1}).items()}
-    alone, grouped = evaluated(name, copies), evaluated(name, copies | {"groups": np.repeat(np.arange(40), 6)})
-    assert (alone.groups, grouped.groups, grouped.samples) == (240, 40, 240)
-    assert alone.ci95 is not None
+    ungrouped, grouped = evaluated(name, copies), evaluated(name, copies | {"groups": np.repeat(np.arange(40), 6)})
+    assert (ungrouped.groups, grouped.groups, grouped.samples) == (240, 40, 240)
+    assert ungrouped.ci95 is not None
     assert grouped.ci95 is not None
     assert "40 groups" in grouped.method
-    ratio = (grouped.ci95[1] - grouped.ci95[0]) / (alone.ci95[1] - alone.ci95[0])
+    ratio = (grouped.ci95[1] - grouped.ci95[0]) / (ungrouped.ci95[1] - ungrouped.ci95[0])
     assert ratio == pytest.approx(6**0.5, rel=0.15)
 
 
@@ -229,17 +229,17 @@ def test_equal_groups_still_give_an_interval_of_positive_width() -> None:
 
 
 def test_a_custom_metric_sees_the_groups_that_were_drawn() -> None:
-    seen: list[Array] = []
+    received: list[Array] = []
 
     def spread(outputs: dict[str, Array], reference: dict[str, Array]) -> float:
-        seen.append(reference["groups"])
+        received.append(reference["groups"])
         return float(outputs["y"].mean())
 
     groups = np.repeat([5, 5, 8, 2, 2], 2)
     evaluate(Evaluation(data(10) | {"groups": groups}, custom(spread)), *pair())
-    assert seen[0].tolist() == groups.tolist()
+    assert received[0].tolist() == groups.tolist()
     # A group that is drawn twice counts as two groups.
-    assert {len(set(ids.tolist())) for ids in seen} == {3}
+    assert {len(set(ids.tolist())) for ids in received} == {3}
 
 
 def test_few_positives_do_not_stop_auc() -> None:
@@ -259,10 +259,10 @@ def test_nan_outputs_are_refused(name: str, model: str) -> None:
         evaluated(name, data() | {"target": data()["x"] + 1}, engines)
 
 
-@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_custom_metric_must_be_finite(bad: float) -> None:
-    with pytest.raises(DataError, match=f"metric mine of the float model is {bad}"):
-        evaluate(Evaluation(data(), custom(lambda o, r: bad, "mine")), *pair())
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_custom_metric_must_be_finite(value: float) -> None:
+    with pytest.raises(DataError, match=f"metric mine of the float model is {value}"):
+        evaluate(Evaluation(data(), custom(lambda o, r: value, "mine")), *pair())
 
 
 def test_the_bootstrap_depends_only_on_the_seed() -> None:

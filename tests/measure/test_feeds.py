@@ -42,8 +42,8 @@ def test_fixed_dimensions_stay_and_others_are_filled() -> None:
 
 
 def test_they_depend_only_on_the_seed() -> None:
-    first, again, other = (random_feeds(specs((8,)), 1, seed=seed)["x0"] for seed in (1, 1, 2))
-    assert first.tolist() == again.tolist() != other.tolist()
+    first, repeated, other = (random_feeds(specs((8,)), 1, seed=seed)["x0"] for seed in (1, 1, 2))
+    assert first.tolist() == repeated.tolist() != other.tolist()
 
 
 def test_an_unknown_dimension_is_named() -> None:

@@ -173,10 +173,10 @@ def test_bootstraps_agree_with_the_t_interval_of_a_mean(samples: int) -> None:
 
 def test_copies_of_a_sample_do_not_narrow_the_interval() -> None:
     x, copies = np.random.default_rng(0).normal(size=60), 9
-    alone = of_means(x, Groups(None, 60), 0).ends
+    ungrouped = of_means(x, Groups(None, 60), 0).ends
     naive = of_means(np.repeat(x, copies), Groups(None, 60 * copies), 0).ends
     grouped = of_means(np.repeat(x, copies), Groups(np.repeat(np.arange(60), copies), 60 * copies), 0).ends
-    assert grouped == pytest.approx(alone, rel=1e-9)
+    assert grouped == pytest.approx(ungrouped, rel=1e-9)
     assert naive is not None
     assert grouped is not None
     assert (grouped[1] - grouped[0]) / (naive[1] - naive[0]) == pytest.approx(3.0, rel=0.1)
@@ -185,8 +185,8 @@ def test_copies_of_a_sample_do_not_narrow_the_interval() -> None:
 def test_the_interval_depends_only_on_the_seed() -> None:
     x, groups = np.random.default_rng(0).normal(size=40), Groups(None, 40)
     for large in (False, True):
-        first, again, other = (of_scores(mean_of(x), groups, large, seed).ends for seed in (1, 1, 2))
-        assert first == again
+        first, repeated, other = (of_scores(mean_of(x), groups, large, seed).ends for seed in (1, 1, 2))
+        assert first == repeated
         assert first != other
     assert of_means(x, groups, 1) == of_means(x, groups, 1) != of_means(x, groups, 2)
 

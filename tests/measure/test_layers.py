@@ -33,8 +33,8 @@ def values(case: Quantized, names: list[str], inputs: Arrays) -> tuple[Arrays, A
     quantizers = {n.input[0]: n.output[0] for n in proto.graph.node if n.op_type == "QuantizeLinear"}
     readers = {n.input[0]: n.output[0] for n in proto.graph.node if n.op_type == "DequantizeLinear"}
     stored_names = [readers[quantizers[name]] if name in quantizers else name for name in names]
-    known = {value.name for value in proto.graph.output}
-    extra = [name for name in dict.fromkeys(stored_names) if name not in known]
+    output_names = {value.name for value in proto.graph.output}
+    extra = [name for name in dict.fromkeys(stored_names) if name not in output_names]
     proto.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in extra)
     rounded = run(proto, inputs)
     return observed(case.prepared, names, inputs), {

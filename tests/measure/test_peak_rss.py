@@ -27,7 +27,7 @@ def test_freed_memory_still_counts() -> None:
 def test_memory_of_the_parent_process_does_not_count() -> None:
     block = np.ones(1 << 27, np.uint8)
     code = "from octavo.measure.peak_rss import peak_rss_bytes; print(peak_rss_bytes())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    here = psutil.Process().memory_info().rss
-    assert here > block.nbytes
-    assert 0 < int(done.stdout) < here
+    completed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    own_peak = psutil.Process().memory_info().rss
+    assert own_peak > block.nbytes
+    assert 0 < int(completed.stdout) < own_peak

@@ -21,11 +21,11 @@ def test_every_drawn_group_is_complete_and_has_a_new_id(ids: list[int], seed: in
     groups = Groups(old_ids, len(ids))
     rows, new_ids = groups.resample(np.random.default_rng(seed))
     assert len(rows) == len(new_ids)
-    drawn = {int(group): rows[new_ids == group] for group in new_ids}
-    assert len(drawn) == groups.count == len(set(ids))
-    for members in drawn.values():
-        whole = np.flatnonzero(old_ids == old_ids[members[0]])
-        assert sorted(members.tolist()) == whole.tolist()
+    rows_by_id = {int(group): rows[new_ids == group] for group in new_ids}
+    assert len(rows_by_id) == groups.count == len(set(ids))
+    for members in rows_by_id.values():
+        complete = np.flatnonzero(old_ids == old_ids[members[0]])
+        assert sorted(members.tolist()) == complete.tolist()
 
 
 @given(st.permutations([0, 0, 1, 1, 2, 2, 3, 3]), st.integers(0, 100))

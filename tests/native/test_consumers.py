@@ -73,8 +73,8 @@ def outputs_from(
     programs: Built, program: str, path: Path, inputs: list[np.ndarray], folder: Path, isa: str = ""
 ) -> bytes:
     (folder / "inputs.raw").write_bytes(b"".join(array.tobytes() for array in inputs))
-    done = programs.run(program, path, folder / "inputs.raw", folder / "outputs.raw", isa=isa)
-    assert (done.returncode, done.stderr) == (0, "")
+    completed = programs.run(program, path, folder / "inputs.raw", folder / "outputs.raw", isa=isa)
+    assert (completed.returncode, completed.stderr) == (0, "")
     return (folder / "outputs.raw").read_bytes()
 
 
@@ -89,8 +89,8 @@ def test_program_without_exceptions_opens_and_gets_errors(
 ) -> None:
     assert programs.run("without_exceptions", models["digits"]).stdout == "image\n"
     (tmp_path / "broken.oct").write_bytes(models["digits"].read_bytes()[:-64])
-    done = programs.run("without_exceptions", tmp_path / "broken.oct")
-    assert (done.returncode, done.stdout) == (2, "the bundle is damaged: file size differs from the header\n")
+    completed = programs.run("without_exceptions", tmp_path / "broken.oct")
+    assert (completed.returncode, completed.stdout) == (2, "the bundle is damaged: file size differs from the header\n")
 
 
 @pytest.mark.parametrize("isa", ["scalar", "neon", "neon_dotprod", "neon_i8mm"])
@@ -107,8 +107,8 @@ def test_c_example_runs_on_aarch64(models: dict[str, Path], tmp_path: Path) -> N
     scores = octavo.load(models["digits"])(image)
     assert isinstance(scores, np.ndarray)
     for isa in ("neon", "neon_dotprod", "neon_i8mm"):
-        done = Built(AARCH64).run("classify", models["digits"], tmp_path / "image.raw", isa=isa)
-        assert done.stdout == f"{scores.argmax()} {scores.max():.6f}\n"
+        completed = Built(AARCH64).run("classify", models["digits"], tmp_path / "image.raw", isa=isa)
+        assert completed.stdout == f"{scores.argmax()} {scores.max():.6f}\n"
 
 
 def test_library_is_small_and_exports_only_octavo_h(programs: Built) -> None:

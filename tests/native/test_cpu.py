@@ -36,10 +36,10 @@ def test_environment_variable_selects_a_set(isa):
 
 
 def test_unknown_set_is_refused_in_one_sentence():
-    done = forced("mmx")
-    assert done.returncode != 0
-    assert done.stderr.startswith("OCTAVO_ISA: there is no instruction set 'mmx'; use one of scalar")
-    assert len(done.stderr.strip().splitlines()) == 1
+    completed = forced("mmx")
+    assert completed.returncode != 0
+    assert completed.stderr.startswith("OCTAVO_ISA: there is no instruction set 'mmx'; use one of scalar")
+    assert len(completed.stderr.strip().splitlines()) == 1
 
 
 def test_unsupported_set_is_refused_in_one_sentence():

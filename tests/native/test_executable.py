@@ -15,9 +15,9 @@ pytestmark = pytest.mark.slow
 
 def passing(*command: str | Path) -> list[str]:
     """The instruction sets that the executable tested."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    return completed.stdout.split()
 
 
 def test_every_supported_set_under_sanitizers() -> None:

@@ -66,8 +66,8 @@ def test_long_array_of_typical_values(isa):
 @each_isa
 @given(params=mappings(), size=st.integers(0, 300))
 def test_dequantize(isa, params, size):
-    whole = np.arange(params.grid.qmin, params.grid.qmax + 1).astype(params.grid.numpy_dtype)
-    q = np.resize(whole, size)
+    all_integers = np.arange(params.grid.qmin, params.grid.qmax + 1).astype(params.grid.numpy_dtype)
+    q = np.resize(all_integers, size)
     assert np.array_equal(dequantize(isa, q, params), affine.dequantize(q, params))
 
 

@@ -96,8 +96,8 @@ def test_float_output(isa, m, n, k, data):
 def test_accumulators_at_the_int32_bound(isa, dtype, a, b):
     """The largest K that does not overflow, with every partial sum at its extreme."""
     k = (2**31 - 1) // abs(a * b)
-    left, right = np.full((7, k), a, dtype), np.full((k, 3), b, np.int8)
-    sums = run(kernels(isa).product(right, dtype == np.int8, 0), left, 3, np.int32)
+    lhs, rhs = np.full((7, k), a, dtype), np.full((k, 3), b, np.int8)
+    sums = run(kernels(isa).product(rhs, dtype == np.int8, 0), lhs, 3, np.int32)
     assert np.array_equal(sums, np.full((7, 3), k * a * b))
 
 

@@ -142,8 +142,8 @@ def test_corrupted_tables_are_refused_or_harmless(
 def test_runs_do_not_allocate(long_bundle: Path, encoder: Path) -> None:
     program = built(RELEASE, "octavo_allocations")
     for arguments in ((long_bundle, "1"), (long_bundle, "3"), (encoder, "2", "fixed")):
-        done = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
-        at_opening, at_first, when_known = (int(count) for count in done.stdout.split())
+        completed = subprocess.run([program, *arguments], capture_output=True, text=True, check=True)
+        at_opening, at_first, when_known = (int(count) for count in completed.stdout.split())
         assert at_opening > 0
         assert at_first > 0 or "fixed" in arguments
         assert when_known == 0
@@ -154,19 +154,19 @@ def test_threads_do_not_race(bundle: Path, long_bundle: Path) -> None:
     program = built(RACES, "octavo_threads")
     environment = {"TSAN_OPTIONS": "die_after_fork=0"}
     for path in (bundle, long_bundle):
-        done = subprocess.run([program, path], env=environment, capture_output=True, text=True, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
+        completed = subprocess.run([program, path], env=environment, capture_output=True, text=True, check=False)
+        assert (completed.returncode, completed.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("threads", [2, 3, 7])
 def test_results_do_not_depend_on_threads(wide_bundle: Path, threads: int) -> None:
     with np.load(ROOT / "examples" / "digits" / "eval.npz") as file:
         images = file["image"][:WIDE]
-    alone, several = octavo.load(wide_bundle), octavo.load(wide_bundle, threads=threads)
-    assert several.memory_bytes > alone.memory_bytes
+    single, multiple = octavo.load(wide_bundle), octavo.load(wide_bundle, threads=threads)
+    assert multiple.memory_bytes > single.memory_bytes
     for _ in range(5):  # until the workers are awake
-        several(-images)
-    np.testing.assert_array_equal(several(images), alone(images))
+        multiple(-images)
+    np.testing.assert_array_equal(multiple(images), single(images))
 
 
 def test_invalid_number_of_threads_is_refused(bundle: Path) -> None:
@@ -181,7 +181,7 @@ def test_c_example_recognizes_a_digit(bundle: Path, tmp_path: Path) -> None:
     image.tofile(tmp_path / "image.raw")
     expected = octavo.load(bundle)(image)
     program = built(RELEASE, "classify")
-    done = subprocess.run([program, bundle, tmp_path / "image.raw"], capture_output=True, text=True, check=True)
-    assert int(done.stdout.split()[0]) == expected.argmax()
+    completed = subprocess.run([program, bundle, tmp_path / "image.raw"], capture_output=True, text=True, check=True)
+    assert int(completed.stdout.split()[0]) == expected.argmax()
     missing = subprocess.run([program, "none.oct", "image.raw"], capture_output=True, text=True, check=False)
     assert (missing.returncode, missing.stderr) == (2, "none.oct cannot be opened: No such file or directory\n")

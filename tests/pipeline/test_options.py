@@ -25,8 +25,8 @@ def resolved(budget: octavo.Budget | None = None, **options: Any) -> Options:
 
 class TestBudget:
     def test_an_object_and_arguments_are_the_same(self) -> None:
-        whole = octavo.Budget(0.5, "equalize,correct", allow_training=True)
-        assert merge_budget(None, 0.5, "equalize,correct", True) == merge_budget(whole, None, None, False) == whole
+        budget = octavo.Budget(0.5, "equalize,correct", allow_training=True)
+        assert merge_budget(None, 0.5, "equalize,correct", True) == merge_budget(budget, None, None, False) == budget
         assert merge_budget(None, None, None, False) == octavo.Budget()
 
     @pytest.mark.parametrize(

@@ -67,9 +67,9 @@ def test_the_digest_of_a_model_covers_its_external_data(tmp_path: Path) -> None:
 
 def test_the_digest_of_a_model_in_memory_is_that_of_its_serialization() -> None:
     model = conv_relu()
-    first, again = quantized(model).sha256["model"], quantized(model).sha256["model"]
+    first, repeated = quantized(model).sha256["model"], quantized(model).sha256["model"]
     model.graph.initializer[0].raw_data = bytes(len(model.graph.initializer[0].raw_data))
-    assert first == again != quantized(model).sha256["model"]
+    assert first == repeated != quantized(model).sha256["model"]
 
 
 def test_the_digest_of_data_depends_on_the_samples_only(tmp_path: Path) -> None:

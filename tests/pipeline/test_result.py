@@ -131,9 +131,9 @@ def test_json_has_null_for_nan_and_infinity(number: float) -> None:
 
 
 def test_json_keeps_unicode_names() -> None:
-    left = LeftFloat('/层/"Conv"\n', "Conv", "excluded by 'été'")
-    assert strict(stated(left_float=[left]).to_json())["left_float"] == [left.__dict__]
-    assert "/层/" in stated(left_float=[left]).to_json()
+    operator = LeftFloat('/层/"Conv"\n', "Conv", "excluded by 'été'")
+    assert strict(stated(left_float=[operator]).to_json())["left_float"] == [operator.__dict__]
+    assert "/层/" in stated(left_float=[operator]).to_json()
 
 
 def test_json_names_the_drop_and_its_interval() -> None:

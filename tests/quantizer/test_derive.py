@@ -50,13 +50,13 @@ def test_a_draft_drops_what_was_derived(plain: State) -> None:
 
 def test_another_model_drops_observers_and_what_was_chosen_for_its_weights(plain: State) -> None:
     constants = {key: QuantizedConstant(c.tensor, c.integers, c.params) for key, c in plain.constants.items()}
-    chosen = plain.with_estimators({"x": "minmax"}).with_constants(constants)
-    draft = chosen.with_model(plain.model.clone())
+    decided = plain.with_estimators({"x": "minmax"}).with_constants(constants)
+    draft = decided.with_model(plain.model.clone())
     assert draft.decisions == Decisions(estimators={"x": "minmax"})
     assert draft.calibration.observers == {}
     assert draft.reference is draft.model
-    biased = chosen.with_biases(plain.model.clone())
-    assert biased.decisions == chosen.decisions
+    biased = decided.with_biases(plain.model.clone())
+    assert biased.decisions == decided.decisions
     assert biased.reference is plain.reference
 
 

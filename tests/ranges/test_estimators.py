@@ -24,10 +24,10 @@ GRIDS = [(UINT8, False), (Grid("uint8", 0, 127), False), (INT8.narrow(), True), 
 
 
 def range_of(spec, values, grid=UINT8, symmetric=False):
-    chosen = estimator(spec)
-    observer = chosen.observer()
+    range_estimator = estimator(spec)
+    observer = range_estimator.observer()
     observer.update(np.asarray(values, np.float32))
-    return chosen.range(observer, grid, symmetric)
+    return range_estimator.range(observer, grid, symmetric)
 
 
 def squared_error(values, low, high, grid, symmetric=False):
@@ -81,11 +81,11 @@ def test_every_range_is_finite_and_ordered(spec, values, kind):
 @pytest.mark.parametrize("spec", MERGEABLE)
 @pytest.mark.parametrize("name", ["normal", "relu", "outlier"])
 def test_merged_parts_give_the_range_of_the_whole(spec, name):
-    chosen = estimator(spec)
-    whole, merged, rest = chosen.observer(), chosen.observer(), chosen.observer()
-    for observer, values in ((whole, DATA[name]), (merged, DATA[name][:1000]), (rest, DATA[name][1000:])):
+    range_estimator = estimator(spec)
+    complete, merged, remainder = range_estimator.observer(), range_estimator.observer(), range_estimator.observer()
+    for observer, values in ((complete, DATA[name]), (merged, DATA[name][:1000]), (remainder, DATA[name][1000:])):
         observer.update(values)
-    assert chosen.range(merged.merge(rest), UINT8, False) == chosen.range(whole, UINT8, False)
+    assert range_estimator.range(merged.merge(remainder), UINT8, False) == range_estimator.range(complete, UINT8, False)
 
 
 @pytest.mark.parametrize("spec", ["moving_average", "fbgemm_histogram"])
@@ -100,19 +100,19 @@ def test_estimators_of_the_range_sketch_are_mergeable(spec):
 
 @pytest.mark.parametrize("spec", SPECS)
 def test_observers_round_trip_through_bytes_and_refuse_invalid_bytes(spec):
-    chosen = estimator(spec)
-    observer = chosen.observer()
+    range_estimator = estimator(spec)
+    observer = range_estimator.observer()
     kind = type(observer)
     for values in (np.float32([]), DATA["normal"], DATA["relu"]):
         observer.update(values)
         data = observer.to_bytes()
         restored = kind.from_bytes(data)
         assert restored.to_bytes() == data
-        assert chosen.range(restored, UINT8, False) == chosen.range(observer, UINT8, False)
+        assert range_estimator.range(restored, UINT8, False) == range_estimator.range(observer, UINT8, False)
     noun = re.findall("[A-Z][a-z]+", kind.__name__)[-1].lower()  # RangeSketch -> sketch
-    for junk in (b"", b"OCT", data[:-1], data + b"\0", b"XXXX" + data[4:], b"\xff" * len(data)):
+    for invalid in (b"", b"OCT", data[:-1], data + b"\0", b"XXXX" + data[4:], b"\xff" * len(data)):
         with pytest.raises(ValueError, match=noun):
-            kind.from_bytes(junk)
+            kind.from_bytes(invalid)
 
 
 @given(hnp.arrays(np.float32, st.integers(1, 100), elements=st.floats(-(2.0**99), 2.0**99, width=32)))
@@ -139,8 +139,8 @@ def test_percentile_equals_numpy_within_a_bin(name, percent):
 def test_mse_is_within_two_percent_of_a_grid_search(name, grid_symmetric):
     grid, symmetric = grid_symmetric
     values = DATA[name][-20_000:]
-    chosen = squared_error(values, *range_of("mse", values, grid, symmetric), grid, symmetric)
-    assert chosen <= 1.02 * least_error(values, grid, symmetric)
+    error = squared_error(values, *range_of("mse", values, grid, symmetric), grid, symmetric)
+    assert error <= 1.02 * least_error(values, grid, symmetric)
 
 
 def least_error(values, grid, symmetric):
@@ -162,8 +162,8 @@ def least_error(values, grid, symmetric):
 @pytest.mark.parametrize("kind", ["outlier", "skewed"])
 def test_mse_finds_asymmetric_bounds_on_few_levels(kind):
     values = DATA["skewed"] if kind == "skewed" else np.append(DATA["normal"], np.float32(30))
-    chosen = squared_error(values, *range_of("mse", values, UINT4), UINT4)
-    assert chosen <= 1.02 * least_error(values, UINT4, False)
+    error = squared_error(values, *range_of("mse", values, UINT4), UINT4)
+    assert error <= 1.02 * least_error(values, UINT4, False)
 
 
 def test_mse_of_a_subsample_is_near_that_of_all_values():
@@ -171,8 +171,8 @@ def test_mse_of_a_subsample_is_near_that_of_all_values():
     observer = estimator("mse").observer()
     observer.update(values, stride=11)
     low, high = estimator("mse").range(observer, UINT8, False)
-    whole = range_of("mse", values)
-    assert squared_error(values, low, high, UINT8) <= 1.02 * squared_error(values, *whole, UINT8)
+    full_range = range_of("mse", values)
+    assert squared_error(values, low, high, UINT8) <= 1.02 * squared_error(values, *full_range, UINT8)
 
 
 def test_mse_keeps_a_single_outlier_if_that_has_the_least_error():
@@ -208,8 +208,8 @@ def test_entropy_equals_the_plain_search(name):
     plain = [plain_divergence(counts, width, levels) for width in widths]
     threshold = max(abs(end) for end in range_of("entropy", values))
     # The sketch has other bins than the plain search, so the optimum may move, but not its divergence.
-    chosen = min(range(len(plain)), key=lambda i: abs(widths[i] * largest / 2048 - threshold))
-    assert plain[chosen] <= min(plain) * 1.1 + 1e-4
+    index = min(range(len(plain)), key=lambda i: abs(widths[i] * largest / 2048 - threshold))
+    assert plain[index] <= min(plain) * 1.1 + 1e-4
 
 
 def plain_divergence(counts, width, levels):
@@ -223,8 +223,8 @@ def plain_divergence(counts, width, levels):
     if quantized.sum() == 0:
         return np.inf
     p, q = reference / reference.sum(), quantized / quantized.sum()
-    seen = p > 0
-    return float(np.sum(p[seen] * np.log(p[seen] / np.maximum(q[seen], 1e-9))))
+    occupied = p > 0
+    return float(np.sum(p[occupied] * np.log(p[occupied] / np.maximum(q[occupied], 1e-9))))
 
 
 def test_entropy_is_robust_to_the_zeros_of_relu():
@@ -242,14 +242,14 @@ def test_entropy_keeps_a_uniform_distribution_and_clips_a_tail():
 
 @pytest.mark.parametrize("spec", [spec for spec in SPECS if spec != "fbgemm_histogram"])  # searches step by step
 def test_choosing_a_range_loops_over_neither_values_nor_bins(spec):
-    few, many = executed_lines(spec, DATA["normal"][:200]), executed_lines(spec, DATA["normal"])
-    assert many <= 1.1 * few < 6000
+    lines_for_200, lines_for_all = executed_lines(spec, DATA["normal"][:200]), executed_lines(spec, DATA["normal"])
+    assert lines_for_all <= 1.1 * lines_for_200 < 6000
 
 
 def executed_lines(spec, values):
     """The number of Python lines executed while the estimator chooses a range for these values."""
-    chosen = estimator(spec)
-    observer = chosen.observer()
+    range_estimator = estimator(spec)
+    observer = range_estimator.observer()
     observer.update(values.astype(np.float32))
     lines = 0
 
@@ -261,7 +261,7 @@ def executed_lines(spec, values):
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        chosen.range(observer, UINT8, False)
+        range_estimator.range(observer, UINT8, False)
     finally:
         sys.settrace(before)
     return lines

@@ -32,25 +32,25 @@ def batches(kind, count, size, seed=0):
     return [(KINDS[kind](random, size) * scale * random.uniform(0.5, 1.5)).astype(np.float32) for _ in range(count)]
 
 
-def both(name, theirs, data):
-    chosen = estimator(name)
-    observer = chosen.observer()
+def observed_by_both(name, reference, data):
+    range_estimator = estimator(name)
+    observer = range_estimator.observer()
     for batch in data:
-        theirs(torch.from_numpy(batch))
+        reference(torch.from_numpy(batch))
         observer.update(batch)
-    scale, zero_point = theirs.calculate_qparams()
-    low, high = chosen.range(observer, HALF, False)
-    ours = pytorch_params(low, high, HALF)
-    return observer, (float(ours.scale), int(ours.zero_point)), (scale.item(), zero_point.item())
+    scale, zero_point = reference.calculate_qparams()
+    low, high = range_estimator.range(observer, HALF, False)
+    params = pytorch_params(low, high, HALF)
+    return observer, (float(params.scale), int(params.zero_point)), (scale.item(), zero_point.item())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("count", "size"), [(1, 20_000), (3, 7), (5, 5_000), (8, 20_000)])
 def test_fbgemm_histogram_equals_pytorch(kind, count, size):
-    theirs = observers.HistogramObserver(reduce_range=True)
-    observer, ours, expected = both("fbgemm_histogram", theirs, batches(kind, count, size))
-    assert np.array_equal(observer.bins, theirs.histogram.numpy())
-    assert ours == expected
+    reference = observers.HistogramObserver(reduce_range=True)
+    observer, actual, expected = observed_by_both("fbgemm_histogram", reference, batches(kind, count, size))
+    assert np.array_equal(observer.bins, reference.histogram.numpy())
+    assert actual == expected
 
 
 EDGES = {
@@ -70,32 +70,32 @@ EDGES = {
 
 @pytest.mark.parametrize("name", EDGES)
 def test_fbgemm_histogram_equals_pytorch_in_edge_cases(name):
-    theirs = observers.HistogramObserver(reduce_range=True)
+    reference = observers.HistogramObserver(reduce_range=True)
     data = [np.array(batch, np.float32) for batch in EDGES[name]]
-    _, ours, expected = both("fbgemm_histogram", theirs, data)
-    assert ours == expected
+    _, actual, expected = observed_by_both("fbgemm_histogram", reference, data)
+    assert actual == expected
 
 
 def test_fbgemm_histogram_keeps_a_range_too_wide_for_float32():
-    chosen = estimator("fbgemm_histogram")
-    observer = chosen.observer()
+    range_estimator = estimator("fbgemm_histogram")
+    observer = range_estimator.observer()
     observer.update(np.array([-3e38, 3e38], np.float32))
-    assert chosen.range(observer, HALF, False) == pytest.approx((-3e38, 3e38))
+    assert range_estimator.range(observer, HALF, False) == pytest.approx((-3e38, 3e38))
 
 
 def test_fbgemm_histogram_ignores_nan():
-    chosen = estimator("fbgemm_histogram")
-    clean, dirty = chosen.observer(), chosen.observer()
+    range_estimator = estimator("fbgemm_histogram")
+    without_nan, with_nan = range_estimator.observer(), range_estimator.observer()
     values = batches("normal", 1, 1000)[0]
-    clean.update(values)
-    dirty.update(np.append(values, np.float32(np.nan)))
-    assert dirty.to_bytes() == clean.to_bytes()
+    without_nan.update(values)
+    with_nan.update(np.append(values, np.float32(np.nan)))
+    assert with_nan.to_bytes() == without_nan.to_bytes()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("count", [1, 2, 10])
 def test_moving_average_equals_pytorch(kind, count):
-    theirs = observers.MovingAverageMinMaxObserver(reduce_range=True)
-    observer, ours, expected = both("moving_average", theirs, batches(kind, count, 500))
-    assert (observer.low, observer.high) == (theirs.min_val.item(), theirs.max_val.item())
-    assert ours == expected
+    reference = observers.MovingAverageMinMaxObserver(reduce_range=True)
+    observer, actual, expected = observed_by_both("moving_average", reference, batches(kind, count, 500))
+    assert (observer.low, observer.high) == (reference.min_val.item(), reference.max_val.item())
+    assert actual == expected

@@ -115,20 +115,20 @@ def test_random_bytes_are_refused(data):
 
 @given(FINITE, st.data())
 def test_a_damaged_sketch_is_refused_or_consistent(values, data):
-    good = bytearray(sketch_of(values).to_bytes())
-    good[data.draw(st.integers(0, len(good) - 1))] ^= data.draw(st.integers(1, 255))
+    content = bytearray(sketch_of(values).to_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
     try:
-        sketch = RangeSketch.from_bytes(bytes(good))
+        sketch = RangeSketch.from_bytes(bytes(content))
     except ValueError:
         return
     assert sketch.min <= sketch.max
     assert bool(np.all(sketch.histogram()[2] > 0))
 
 
-@pytest.mark.parametrize("cut", [0, 3, 40, -1])
-def test_a_truncated_sketch_is_refused(cut):
+@pytest.mark.parametrize("length", [0, 3, 40, -1])
+def test_a_truncated_sketch_is_refused(length):
     with pytest.raises(ValueError, match="range sketch"):
-        RangeSketch.from_bytes(sketch_of(np.arange(9, dtype=np.float32)).to_bytes()[:cut])
+        RangeSketch.from_bytes(sketch_of(np.arange(9, dtype=np.float32)).to_bytes()[:length])
 
 
 def test_bounds_that_contradict_the_counts_are_refused():

@@ -92,12 +92,12 @@ def test_finished_rungs_are_not_repeated_and_give_the_same_bytes(tmp_path: Path)
 
     first = run()
     assert first.steps[-1].kept
-    again = run(figures=[])
-    assert content(again) == content(first)
-    assert again.steps == first.steps
-    for cut in (0, 100):
+    repeated = run(figures=[])
+    assert content(repeated) == content(first)
+    assert repeated.steps == first.steps
+    for length in (0, 100):
         arrays = tmp_path / "kept" / "4.npz"
-        arrays.write_bytes(arrays.read_bytes()[:cut])
+        arrays.write_bytes(arrays.read_bytes()[:length])
         assert content(run(figures=[measured(5, 5)])) == content(first)
     (tmp_path / "kept" / "2.json").write_text("{", encoding="utf-8")
     with pytest.raises(StopIteration):

@@ -65,19 +65,19 @@ def test_a_failed_write_keeps_the_existing_file(
 
 
 def test_text_is_synced_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, seen = tmp_path / "recipe.yaml", []
+    path, calls = tmp_path / "recipe.yaml", []
     sync, replace = os.fsync, os.replace
 
     def syncing(descriptor: int) -> None:
         sync(descriptor)
-        seen.append(("sync", os.fstat(descriptor).st_size, path.exists()))
+        calls.append(("sync", os.fstat(descriptor).st_size, path.exists()))
 
     def renaming(source: Path, target: Path) -> None:
-        seen.append(("rename", source.stat().st_size, path.exists()))
+        calls.append(("rename", source.stat().st_size, path.exists()))
         replace(source, target)
 
     monkeypatch.setattr(os, "fsync", syncing)
     monkeypatch.setattr(os, "replace", renaming)
     write_text(path, TEXT)
     size = len(TEXT.encode())
-    assert seen == [("sync", size, False), ("rename", size, False)]
+    assert calls == [("sync", size, False), ("rename", size, False)]

@@ -74,13 +74,13 @@ def test_another_byte_order_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["calib.npy", "calib.npz"])
 def test_memory_is_independent_of_the_file_size(name: str, tmp_path: Path) -> None:
     path, rows = tmp_path / name, 4096
-    whole = np.zeros((rows, 1024), np.float32)
-    np.save(path, whole) if name.endswith("y") else np.savez_compressed(path, x=whole)
+    array = np.zeros((rows, 1024), np.float32)
+    np.save(path, array) if name.endswith("y") else np.savez_compressed(path, x=array)
     tracemalloc.start()
     try:
         samples = opened(path, (spec(shape=("N", 1024)),))
         assert sum(batch.size for batch in samples.batches(16)) == rows
-        assert tracemalloc.get_traced_memory()[1] < whole.nbytes // 16
+        assert tracemalloc.get_traced_memory()[1] < array.nbytes // 16
     finally:
         tracemalloc.stop()
 

@@ -26,6 +26,6 @@ def test_the_first_of_several_outputs_is_evaluated(name: str) -> None:
     rng = np.random.default_rng(0)
     first, second, floats = rng.normal(size=(3, 20, 2))
     reference = {"labels": np.arange(20) % 2} if name != "mse" else {"target": floats}
-    alone = function({"a": first}, reference, {"a": floats})
-    both = function({"a": first, "b": second}, reference, {"a": floats, "b": second})
-    np.testing.assert_array_equal(alone, both)
+    of_one = function({"a": first}, reference, {"a": floats})
+    of_two = function({"a": first, "b": second}, reference, {"a": floats, "b": second})
+    np.testing.assert_array_equal(of_one, of_two)

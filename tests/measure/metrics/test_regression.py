@@ -77,9 +77,9 @@ def test_without_a_reference_the_float_model_is_the_reference(pair: tuple[Array,
 @pytest.mark.parametrize("name", ["mse", "psnr", "cosine"])
 def test_a_reference_of_another_shape_is_refused(pair: tuple[Array, Array], name: str) -> None:
     x, y = pair
-    for wrong in (x.transpose(0, 2, 3, 1), x[:, :2], np.arange(6)):
+    for target in (x.transpose(0, 2, 3, 1), x[:, :2], np.arange(6)):
         with pytest.raises(DataError, match="make them equal"):
-            value(name, {"y": y}, {"target": wrong}, {})
+            value(name, {"y": y}, {"target": target}, {})
 
 
 def test_axes_of_size_one_are_ignored() -> None:

@@ -21,14 +21,14 @@ from octavo.targets import target
 pytest.importorskip("torch")
 
 
-def cut(model: ir.Model) -> list[list[str]]:
+def block_types(model: ir.Model) -> list[list[str]]:
     """The operator types of each block, for layers with weights."""
     layers = [n.name or "" for n in model.graph if n.op_type in ("Conv", "Gemm", "MatMul") and len(n.inputs) > 1]
     return [[node.op_type for node in block.nodes] for block in blocks(model, layers)]
 
 
 def test_a_depthwise_convolution_is_one_block_with_what_follows() -> None:
-    assert cut(prepare(ir.from_proto(states.network()))) == [["Conv", "Relu"], ["Conv", "Relu", "Conv"]]
+    assert block_types(prepare(ir.from_proto(states.network()))) == [["Conv", "Relu"], ["Conv", "Relu", "Conv"]]
 
 
 def test_a_residual_block_is_one_block_and_a_softmax_at_the_end_is_in_none() -> None:
@@ -47,7 +47,7 @@ def test_a_residual_block_is_one_block_and_a_softmax_at_the_end_is_in_none() -> 
     weights = {"a": random(6, 4, 3, 3), "b": random(6, 6, 3, 3), "w": random(6, 5)}
     model = prepare(ir.from_proto(build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 5]}, weights)))
     residual = ["Conv", "Relu", "Conv", "Add", "GlobalAveragePool", "Flatten"]
-    assert cut(model) == [["Conv", "Relu"], residual, ["Gemm"]]
+    assert block_types(model) == [["Conv", "Relu"], residual, ["Gemm"]]
 
 
 def test_masks_do_not_join_blocks() -> None:
@@ -62,7 +62,7 @@ def test_masks_do_not_join_blocks() -> None:
     weights = {"table": random(10, 6), "a": random(6, 6), "b": random(6, 6, seed=1)}
     types = {"ids": 7, "mask": 7}
     proto = build(nodes, {"ids": ["N", 4], "mask": ["N", 4, 1]}, {"y": ["N", 4, 6]}, weights, input_types=types)
-    assert cut(prepare(ir.from_proto(proto))) == [["Cast", "MatMul", "Mul"], ["MatMul", "Mul"]]
+    assert block_types(prepare(ir.from_proto(proto))) == [["Cast", "MatMul", "Mul"], ["MatMul", "Mul"]]
 
 
 def plain(bits: int = 4) -> State:
@@ -72,10 +72,10 @@ def plain(bits: int = 4) -> State:
 
 
 def test_the_error_on_unseen_samples_is_smaller_than_with_rounding_by_layers() -> None:
-    start, fresh = plain(), states.inputs(64, seed=5)
+    start, unseen = plain(), states.inputs(64, seed=5)
     learnt, by_layers = (rungs_named(name)[0].apply(start) for name in ("reconstruct", "round"))
     assert learnt.note.startswith("rounding learned for")
-    assert states.sqnr(learnt.state, start, fresh) > states.sqnr(by_layers.state, start, fresh) + 0.1
+    assert states.sqnr(learnt.state, start, unseen) > states.sqnr(by_layers.state, start, unseen) + 0.1
 
 
 def test_the_same_seed_gives_the_same_integers() -> None:

@@ -36,9 +36,9 @@ def test_rounding_has_a_smaller_error_than_nearest_on_unseen_samples() -> None:
     outcome = round_weights(plain)
     assert sqnr(outcome.state, plain, HELD_OUT) > sqnr(plain, plain, HELD_OUT) + 3
     assert "of 3 layers rounded" in outcome.note
-    again = round_weights(plain)
+    repeated = round_weights(plain)
     assert all(
-        np.array_equal(again.state.decisions.constants[key].integers, constant.integers)
+        np.array_equal(repeated.state.decisions.constants[key].integers, constant.integers)
         for key, constant in outcome.state.decisions.constants.items()
     )
 
@@ -157,8 +157,8 @@ def test_a_layer_is_the_product_of_its_rows_and_weights(attributes: dict[str, ob
     rows = sample_rows(layer, [x], seed=0, most=10**9)
     y = Session(plain.model).run({"x": x})["y"]
     assert layer.bias is not None
-    ours = (rows @ layer.matrix.transpose(0, 2, 1)).transpose(0, 2, 1).reshape(6, -1) + layer.bias[:, None]
-    np.testing.assert_allclose(ours, np.moveaxis(y, 1, 0).reshape(6, -1), rtol=1e-4, atol=1e-4)
+    product = (rows @ layer.matrix.transpose(0, 2, 1)).transpose(0, 2, 1).reshape(6, -1) + layer.bias[:, None]
+    np.testing.assert_allclose(product, np.moveaxis(y, 1, 0).reshape(6, -1), rtol=1e-4, atol=1e-4)
     assert np.array_equal(layer.from_matrix(layer.to_matrix(weights["w"])), weights["w"])
 
 

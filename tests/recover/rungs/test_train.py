@@ -48,8 +48,8 @@ def test_training_reduces_the_error_on_unseen_samples_and_has_a_note(plain: Stat
     assert outcome.state.reference is plain.reference
     assert "dB on held-out samples; for '" in outcome.note
     assert outcome.details["agreement_db"][outcome.details["best"]] > outcome.details["agreement_db"][0]
-    again = train(plain)
-    assert np.array_equal(outputs(again.state.quantized, HELD_OUT), outputs(outcome.state.quantized, HELD_OUT))
+    repeated = train(plain)
+    assert np.array_equal(outputs(repeated.state.quantized, HELD_OUT), outputs(outcome.state.quantized, HELD_OUT))
 
 
 def test_the_note_has_the_share_of_each_layer(plain: State) -> None:

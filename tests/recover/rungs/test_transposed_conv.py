@@ -80,9 +80,9 @@ def test_a_transposed_conv_is_the_product_of_its_rows_and_weights(groups: int, a
     assert layer.bias is not None
     x = samples(4, count=2)["x"]
     rows = sample_rows(layer, [x], seed=0, most=10**9)
-    ours = (rows @ layer.matrix.transpose(0, 2, 1)).transpose(0, 2, 1).reshape(6, -1) + layer.bias[:, None]
+    product = (rows @ layer.matrix.transpose(0, 2, 1)).transpose(0, 2, 1).reshape(6, -1) + layer.bias[:, None]
     y = Session(ir.from_proto(model)).run({"x": x})["y"]
-    np.testing.assert_allclose(ours, np.moveaxis(y, 1, 0).reshape(6, -1), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(product, np.moveaxis(y, 1, 0).reshape(6, -1), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("groups", GROUPS)
@@ -118,10 +118,10 @@ def test_corrected_biases_leave_no_channel_with_a_mean_error(groups: int, rung: 
     plain = state(network(groups, strides=[2, 2]), data, NARROW)
     outcome = rung(plain)
     assert outcome.note.startswith("biases of 1 layers corrected")
-    right = outputs(plain.model, data)
+    reference = outputs(plain.model, data)
 
-    def mean_error(ours: State) -> np.ndarray:
-        return np.abs((outputs(ours.quantized, data) - right).mean(axis=(0, 2, 3), dtype=np.float64))
+    def mean_error(quantized: State) -> np.ndarray:
+        return np.abs((outputs(quantized.quantized, data) - reference).mean(axis=(0, 2, 3), dtype=np.float64))
 
     assert mean_error(outcome.state).max() < 0.2 * mean_error(plain).max()
 
@@ -132,8 +132,8 @@ def test_the_analytic_correction_is_the_mean_error_of_the_weights(groups: int) -
     plain = state(network(groups, strides=[2, 2]), data, NARROW)
     outcome = correct_analytic(plain)
     (name,) = plain.plan.layers
-    right, ours = (scattered(data["x"], w, groups, (2, 2)) for w in weights_of(plain, name))
-    expected = (right - ours).mean(axis=(0, 2, 3))
+    exact, rounded = (scattered(data["x"], w, groups, (2, 2)) for w in weights_of(plain, name))
+    expected = (exact - rounded).mean(axis=(0, 2, 3))
     before, after = (linear(next(iter(current.model.graph))) for current in (plain, outcome.state))
     assert before is not None
     assert after is not None
@@ -148,11 +148,11 @@ def test_own_errors_are_those_of_the_integer_output(groups: int) -> None:
     plain = state(network(groups, strides=[2, 2]), data, NARROW)
     (name,) = plain.plan.layers
     stored, integers = weights_of(plain, name)
-    right = scattered(data["x"], stored, groups, (2, 2))
-    ours = scattered(fake_quantize(data["x"], plain.activations["x"]), integers, groups, (2, 2))
-    apart = ours - right
-    apart -= apart.mean(axis=(0, 2, 3), keepdims=True)
-    expected = float(np.square(apart).sum() / np.square(right).sum())
+    exact = scattered(data["x"], stored, groups, (2, 2))
+    rounded = scattered(fake_quantize(data["x"], plain.activations["x"]), integers, groups, (2, 2))
+    difference = rounded - exact
+    difference -= difference.mean(axis=(0, 2, 3), keepdims=True)
+    expected = float(np.square(difference).sum() / np.square(exact).sum())
     assert own_errors(plain) == pytest.approx({name: expected}, rel=1e-3)
     assert shares(own_errors(plain)) == {name: 1.0}
     assert macs(plain) == {name: 4 * 7 * 8 * (6 // groups) * 3 * 2}

@@ -34,12 +34,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pages")
     error = TensorError(30.0, 0.99, None, 0.0, np.zeros(0), 0.0)
     tensors = [ComparedTensor(name, "Conv", name, error) for name in ("first", "second", ATTACK)]
-    both = plain([Comparison(tensors[:1], tensors[1:])] * 2)
+    comparisons = plain([Comparison(tensors[:1], tensors[1:])] * 2)
     texts = {
         "digits": result_page(digits(), "digits.int8.onnx"),
         "attacked": result_page(attacked(), ATTACK),
         "large": result_page(large(200), "large"),
-        "comparison": comparison_page("float.onnx", ["one.onnx", "two.onnx"], both, ["3 MB", "1 MB", "1 MB"]),
+        "comparison": comparison_page("float.onnx", ["one.onnx", "two.onnx"], comparisons, ["3 MB", "1 MB", "1 MB"]),
     }
     for name, page in texts.items():
         (folder / f"{name}.html").write_text(page, encoding="utf-8")

@@ -148,9 +148,11 @@ def test_every_pattern_has_a_page(pattern: str, target: str, estimator: str | No
 
 def test_work_and_size_of_the_page_are_linear_in_the_layers() -> None:
     vega()  # read before anything is counted
-    few, many = large(50), large(200)
-    assert calls_of(lambda: result_page(many, "large")) < 4.5 * calls_of(lambda: result_page(few, "large"))
-    assert len(result_page(many, "large").encode()) < 3e6
+    small_result, large_result = large(50), large(200)
+    assert calls_of(lambda: result_page(large_result, "large")) < 4.5 * calls_of(
+        lambda: result_page(small_result, "large")
+    )
+    assert len(result_page(large_result, "large").encode()) < 3e6
 
 
 def calls_of(attempt: Callable[[], Any]) -> int:

@@ -38,18 +38,20 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> StringIO:
 
 def test_without_a_terminal_nothing_is_printed() -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ("FORCE_COLOR", "TTY_COMPATIBLE")}
-    done = subprocess.run([sys.executable, "-c", WORK], capture_output=True, text=True, check=True, env=environment)
-    assert (done.stdout, done.stderr) == ("done\n", "")
+    completed = subprocess.run(
+        [sys.executable, "-c", WORK], capture_output=True, text=True, check=True, env=environment
+    )
+    assert (completed.stdout, completed.stderr) == ("done\n", "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_on_a_terminal_bars_are_drawn_on_stderr_only() -> None:
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     chunks: list[bytes] = []
 
     def read() -> None:
         try:
-            while chunk := os.read(ours, 65536):
+            while chunk := os.read(controller, 65536):
                 chunks.append(chunk)
         except OSError:  # the other end is closed
             return
@@ -57,14 +59,14 @@ def test_on_a_terminal_bars_are_drawn_on_stderr_only() -> None:
     reader = threading.Thread(target=read)
     reader.start()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "80"}
-    done = subprocess.run(
-        [sys.executable, "-c", WORK], stdout=subprocess.PIPE, stderr=theirs, text=True, check=True, env=environment
+    completed = subprocess.run(
+        [sys.executable, "-c", WORK], stdout=subprocess.PIPE, stderr=terminal, text=True, check=True, env=environment
     )
-    os.close(theirs)
+    os.close(terminal)
     reader.join()
-    os.close(ours)
+    os.close(controller)
     text = b"".join(chunks).decode()
-    assert done.stdout == "done\n"
+    assert completed.stdout == "done\n"
     assert "time" in text
     assert text.rstrip().endswith("\x1b[2K"), "the bar is wiped at the end"
 

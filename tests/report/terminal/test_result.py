@@ -75,23 +75,23 @@ def test_larger_and_slower_models() -> None:
 
 
 def test_operators_in_float_are_counted_by_reason() -> None:
-    left = [LeftFloat(f"softmax_{i}", "Softmax", "it needs [an] exponential") for i in range(3)]
+    left_float = [LeftFloat(f"softmax_{i}", "Softmax", "it needs [an] exponential") for i in range(3)]
     why = "its input '{}' is float (from Conv 'c'), so integers would only add rounding"
-    left += [LeftFloat(f"relu_{name}", "Relu", why.format(name)) for name in "ab"]
+    left_float += [LeftFloat(f"relu_{name}", "Relu", why.format(name)) for name in "ab"]
     why = "its input 'x (1)' is float (from Clip 'p (q)'), and a depthwise Conv gains nothing from integers"
-    left.append(LeftFloat("conv", "Conv", why))
-    text = shown(left_float=left)
+    left_float.append(LeftFloat("conv", "Conv", why))
+    text = shown(left_float=left_float)
     assert "6 operators left in float:" in text
     assert "  3 Softmax: it needs [an] exponential" in text
     assert "  2 Relu: its input is float, so integers would only add rounding" in text
     assert "  1 Conv: its input is float, and a depthwise Conv gains nothing from integers" in text
-    assert "1 operator left in float:" in shown(left_float=left[:1])
+    assert "1 operator left in float:" in shown(left_float=left_float[:1])
     assert "nothing is left in float" in shown(left_float=[])
 
 
 def test_further_reasons_are_counted() -> None:
-    left = [LeftFloat(f"n{i}", "Op", f"reason {i}") for i in range(20)]
-    text = shown(left_float=left)
+    left_float = [LeftFloat(f"n{i}", "Op", f"reason {i}") for i in range(20)]
+    text = shown(left_float=left_float)
     assert "and 8 more reasons; --json lists all" in text
     assert text.count("Op: reason") == 12
 
@@ -136,9 +136,9 @@ def test_a_real_result_is_not_cut(width: int) -> None:
 
 def test_rungs_are_listed_and_the_verdict_is_last() -> None:
     kept_step = Step("equalize", "3 pairs [equalized]", True, 0.25, [-0.5, 1.0], 24.8, 2.6, 1)
-    back = Step("round", "weights of 2 layers rounded", False, 0.5, [-0.5, 1.5], 23.3, 3.5, 1)
-    idle = Step("smooth", "nothing to smooth", False, None, None, None, 0.0, 1)
-    text = shown(steps=[kept_step, back, idle], verdict=judge(metric(), 0.5))
+    reverted_step = Step("round", "weights of 2 layers rounded", False, 0.5, [-0.5, 1.5], 23.3, 3.5, 1)
+    idle_step = Step("smooth", "nothing to smooth", False, None, None, None, 0.0, 1)
+    text = shown(steps=[kept_step, reverted_step, idle_step], verdict=judge(metric(), 0.5))
     first, second, third = rows(text, "Rungs tried")
     assert first == ["equalize", "+0.25", "24.8 dB", "2.6", "3 pairs [equalized]"]
     assert second == ["round", "+0.50", "23.3 dB", "3.5", "weights of 2 layers rounded; no improvement, discarded"]

@@ -41,7 +41,7 @@ class Layer:
     """Random operands of a layer, as integers and as PyTorch's quantized tensors."""
 
     def __init__(
-        self, x: tuple[int, ...], w: tuple[int, ...], zeros: tuple[int, int], per_channel: bool, whole: bool
+        self, x: tuple[int, ...], w: tuple[int, ...], zeros: tuple[int, int], per_channel: bool, bias_on_step: bool
     ) -> None:
         random = np.random.default_rng([*x, *w, *zeros, per_channel])
         channels = w[:1] if per_channel else ()
@@ -55,7 +55,7 @@ class Layer:
         step = np.broadcast_to(bias_scale(self.x_params.scale, w_scale), w[:1])
         bias = random.normal(size=w[:1]) * spread / 4
         # fbgemm adds biases in float; multiples of the accumulator's step are the same in int32.
-        self.bias = (np.rint(bias / step) * step if whole else bias).astype(np.float32)
+        self.bias = (np.rint(bias / step) * step if bias_on_step else bias).astype(np.float32)
         self.bias_integers = quantize_bias(self.bias, self.x_params.scale, step / self.x_params.scale)
 
     def tensors(self) -> tuple[Any, Any, Any, float, int]:
@@ -92,21 +92,21 @@ def assert_same(layer: Layer, actual: NDArray[Any], expected: NDArray[Any], exac
 ZEROS = [(0, 0), (64, 128), (127, 255), (3, 17)]
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["whole bias", "any bias"])
+@pytest.mark.parametrize("bias_on_step", [True, False], ids=["whole bias", "any bias"])
 @pytest.mark.parametrize("per_channel", [False, True], ids=["per tensor", "per channel"])
 @pytest.mark.parametrize("zeros", ZEROS)
 @pytest.mark.parametrize("size", [(1, 1, 7), (5, 33, 17), (64, 129, 31)])
 def test_linear(
-    engine: str, size: tuple[int, int, int], zeros: tuple[int, int], per_channel: bool, whole: bool
+    engine: str, size: tuple[int, int, int], zeros: tuple[int, int], per_channel: bool, bias_on_step: bool
 ) -> None:
     rows, depth, width = size
-    layer = Layer((rows * 40, depth), (width, depth), zeros, per_channel, whole)
+    layer = Layer((rows * 40, depth), (width, depth), zeros, per_channel, bias_on_step)
     x, w, bias, scale, zero_point = layer.tensors()
     packed = torch.ops.quantized.linear_prepack(w, bias)
     expected = gemm(
         layer.x, layer.x_params, layer.w, layer.w_params, layer.out_params, layer.bias_integers, trans_b=True
     )
-    exact = whole and engine == "fbgemm"
+    exact = bias_on_step and engine == "fbgemm"
     actual = torch.ops.quantized.linear(x, packed, scale, zero_point).int_repr().numpy()
     assert_same(layer, actual, expected, exact)
     if zeros[1] < 200:
@@ -137,14 +137,14 @@ CONVOLUTIONS = {
 }
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["whole bias", "any bias"])
+@pytest.mark.parametrize("bias_on_step", [True, False], ids=["whole bias", "any bias"])
 @pytest.mark.parametrize("per_channel", [False, True], ids=["per tensor", "per channel"])
 @pytest.mark.parametrize("zeros", ZEROS)
 @pytest.mark.parametrize("kind", CONVOLUTIONS)
-def test_conv2d(engine: str, kind: str, zeros: tuple[int, int], per_channel: bool, whole: bool) -> None:
+def test_conv2d(engine: str, kind: str, zeros: tuple[int, int], per_channel: bool, bias_on_step: bool) -> None:
     shape, kernel, window = CONVOLUTIONS[kind]
     attributes = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1], "groups": 1, **window}
-    layer = Layer(shape, kernel, zeros, per_channel, whole)
+    layer = Layer(shape, kernel, zeros, per_channel, bias_on_step)
     x, w, bias, scale, zero_point = layer.tensors()
     packed = torch.ops.quantized.conv2d_prepack(w, bias, *attributes.values())
     expected = conv(
@@ -152,7 +152,7 @@ def test_conv2d(engine: str, kind: str, zeros: tuple[int, int], per_channel: boo
         strides=attributes["stride"], pads=2 * attributes["padding"], dilations=attributes["dilation"],
         group=attributes["groups"],
     )  # fmt: skip
-    exact = whole and engine == "fbgemm"
+    exact = bias_on_step and engine == "fbgemm"
     assert_same(layer, torch.ops.quantized.conv2d(x, packed, scale, zero_point).int_repr().numpy(), expected, exact)
     if zeros[1] < 200:
         with_relu = torch.ops.quantized.conv2d_relu
@@ -167,7 +167,7 @@ def test_conv2d(engine: str, kind: str, zeros: tuple[int, int], per_channel: boo
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[octavo.QuantizationResult, Any]:
+def quantized_by_both(tmp_path_factory: pytest.TempPathFactory) -> tuple[octavo.QuantizationResult, Any]:
     module = converting.seeded(converting.Chain, bias=False)
     batches = [converting.images(seed) for seed in range(6)]
     model = converting.in_onnx(module, batches[0], tmp_path_factory.mktemp("float"))
@@ -176,8 +176,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[octavo.QuantizationR
     return result, converting.by_fx(module, batches)
 
 
-def test_the_target_chooses_the_parameters_of_pytorch(both: tuple[octavo.QuantizationResult, Any]) -> None:
-    result, module = both
+def test_the_target_chooses_the_parameters_of_pytorch(quantized_by_both: tuple[octavo.QuantizationResult, Any]) -> None:
+    result, module = quantized_by_both
     layers = {layer.weights[0].tensor.removesuffix(".weight"): layer for layer in result.layers if layer.weights}
     assert set(layers) == {"conv1", "conv2", "conv3", "fc"}
     first = layers["conv1"].inputs[0]
@@ -196,8 +196,8 @@ def test_the_target_chooses_the_parameters_of_pytorch(both: tuple[octavo.Quantiz
         assert np.array_equal(stored, reference.weight().int_repr().numpy())
 
 
-def test_the_target_computes_the_integers_of_pytorch(both: tuple[octavo.QuantizationResult, Any]) -> None:
-    result, module = both
+def test_the_target_computes_the_integers_of_pytorch(quantized_by_both: tuple[octavo.QuantizationResult, Any]) -> None:
+    result, module = quantized_by_both
     samples = [(converting.images(seed, (64, *converting.SHAPE[1:])),) for seed in range(100, 110)]
     agreement = verify(result.model, module, samples)
     assert agreement.compared == 10 * 64 * 5

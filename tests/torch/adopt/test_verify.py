@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWa
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[ir.Model, Any]:
+def converted() -> tuple[ir.Model, Any]:
     module = converting.by_hand([converting.images()], bias=False)
     return from_quantized(module, (converting.images(),)), module
 
@@ -40,15 +40,15 @@ def shifted(model: ir.Model, steps: int) -> ir.Model:
     return other
 
 
-def test_the_same_model_agrees(both: tuple[ir.Model, Any]) -> None:
-    agreement = verify(*both, [(converting.images(seed),) for seed in range(3)], target=target("fbgemm"))
+def test_the_same_model_agrees(converted: tuple[ir.Model, Any]) -> None:
+    agreement = verify(*converted, [(converting.images(seed),) for seed in range(3)], target=target("fbgemm"))
     assert agreement.holds
     assert agreement.compared == 60
 
 
 @pytest.mark.parametrize(("steps", "holds"), [(1, True), (3, False)])
-def test_differences_are_in_quantization_steps(both: tuple[ir.Model, Any], steps: int, holds: bool) -> None:
-    model, module = both
+def test_differences_are_in_quantization_steps(converted: tuple[ir.Model, Any], steps: int, holds: bool) -> None:
+    model, module = converted
     unshifted = verify(model, module, [(converting.images(),)])
     assert (unshifted.equal, unshifted.worst) == (1.0, 0.0)
     agreement = verify(shifted(model, steps), module, [(converting.images(),)])
@@ -68,8 +68,8 @@ class Float(torch.nn.Module):
         return self.module(x) + self.error
 
 
-def test_the_step_of_float_outputs_is_1_255th_of_their_range(both: tuple[ir.Model, Any]) -> None:
-    model, module = both
+def test_the_step_of_float_outputs_is_1_255th_of_their_range(converted: tuple[ir.Model, Any]) -> None:
+    model, module = converted
     in_float = model.clone()
     node = in_float.graph.outputs[0].producer()
     assert node is not None
@@ -84,8 +84,8 @@ def test_the_step_of_float_outputs_is_1_255th_of_their_range(both: tuple[ir.Mode
     )
 
 
-def test_invalid_arguments_are_errors(both: tuple[ir.Model, Any]) -> None:
-    model, module = both
+def test_invalid_arguments_are_errors(converted: tuple[ir.Model, Any]) -> None:
+    model, module = converted
     with pytest.raises(DataError, match="no samples"):
         verify(model, module, [])
     with pytest.raises(DataError, match="a sample has 2 arrays but the model takes 1"):

@@ -101,8 +101,8 @@ def test_training_stops_without_improvement(state: State) -> None:
 
 
 def test_resuming_after_an_interruption_gives_the_same_weights(state: State, tmp_path: Path) -> None:
-    whole, parts = trainable(state), trainable(state)
-    full = finetune(whole, states.inputs(64), epochs=6, threads=1)
+    uninterrupted, resumed = trainable(state), trainable(state)
+    full = finetune(uninterrupted, states.inputs(64), epochs=6, threads=1)
 
     class StopError(Exception):
         pass
@@ -124,13 +124,13 @@ def test_resuming_after_an_interruption_gives_the_same_weights(state: State, tmp
     before, distillation._CHECKPOINT_SECONDS = distillation._CHECKPOINT_SECONDS, 0.0
     try:
         with pytest.raises(StopError):
-            finetune(parts, states.inputs(64), epochs=6, threads=1, checkpoint=tmp_path / "c", progress=Watch())
+            finetune(resumed, states.inputs(64), epochs=6, threads=1, checkpoint=tmp_path / "c", progress=Watch())
     finally:
         distillation._CHECKPOINT_SECONDS = before
-    parts = trainable(state)
-    rest = finetune(parts, states.inputs(64), epochs=6, threads=1, checkpoint=tmp_path / "c")
-    assert rest.agreement_db == full.agreement_db
-    assert same(weights(whole), weights(parts))
+    resumed = trainable(state)
+    remainder = finetune(resumed, states.inputs(64), epochs=6, threads=1, checkpoint=tmp_path / "c")
+    assert remainder.agreement_db == full.agreement_db
+    assert same(weights(uninterrupted), weights(resumed))
     # A training with other settings does not resume from it, and a damaged file is ignored.
     other = finetune(trainable(state), states.inputs(64), epochs=2, threads=1, checkpoint=tmp_path / "c")
     assert other.epochs == 2
@@ -166,8 +166,8 @@ def test_resuming_after_sigkill_gives_the_same_weights(tmp_path: Path) -> None:
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL, "training ended before the kill"
     assert start("part", "part.npz").wait() == 0
-    with np.load(tmp_path / "whole.npz") as whole, np.load(tmp_path / "part.npz") as part:
-        assert same(dict(whole), dict(part))
+    with np.load(tmp_path / "whole.npz") as expected, np.load(tmp_path / "part.npz") as actual:
+        assert same(dict(expected), dict(actual))
 
 
 def test_training_takes_batches_of_integers_and_variable_lengths() -> None:
@@ -187,10 +187,10 @@ def test_held_out_samples_are_not_used_for_training() -> None:
         data = examples(open_samples(source, specs), 8, fixed=False, seed=0)
         held_out = {float(v) for batch in data.held_out for v in batch["x"][:, 0, 0, 0]}
         random = torch.Generator().manual_seed(0)
-        seen = [float(v) for batch in data.epoch(random) for v in batch["x"][:, 0, 0, 0]]
+        trained_on = [float(v) for batch in data.epoch(random) for v in batch["x"][:, 0, 0, 0]]
         assert held_out
-        assert not held_out & set(seen)
-        assert sorted([*seen, *held_out]) == list(range(80))
+        assert not held_out & set(trained_on)
+        assert sorted([*trained_on, *held_out]) == list(range(80))
         assert data.steps == len(list(data.epoch(random)))
 
 

@@ -133,9 +133,9 @@ def test_inputs_by_position_and_name() -> None:
     network = trainable(states.state(states.network(), states.inputs()))
     x = torch.tensor(states.inputs(2)["x"])
     assert torch.equal(network(x), network(x=x))
-    for wrong in ((), (x, x)):
+    for arguments in ((), (x, x)):
         with pytest.raises(DataError, match="the network takes x, but got"):
-            network(*wrong)
+            network(*arguments)
 
 
 def test_unsupported_operators_are_named() -> None:
