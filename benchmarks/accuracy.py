@@ -30,9 +30,9 @@ def measure(case: Case) -> dict[str, Any]:
     calibration = own_lengths(case.calibration)
     choosing, judging = parts(case)
     tools: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as folder:
         for tool, quantize in {LADDER: climber(choosing), **TOOLS, **ACCURATE}.items():
-            output = Path(place) / f"{tool}.onnx"
+            output = Path(folder) / f"{tool}.onnx"
             try:
                 quantize(case.model, calibration, output)
                 tools[tool] = figures(evaluate(judging, Session(case.model), Session(output)))
@@ -57,8 +57,8 @@ def climber(choosing: Evaluation) -> Tool:
     """Octavo with a budget of one point; it splits `choosing` into a selection and a judging set."""
 
     def quantize(model: Path, calibration: Calibration, output: Path) -> None:
-        found = octavo.quantize(model, calibration, TARGET, evaluate=choosing, max_drop=1.0, verify=False)
-        found.save(output)
+        result = octavo.quantize(model, calibration, TARGET, evaluate=choosing, max_drop=1.0, verify=False)
+        result.save(output)
 
     return quantize
 
@@ -76,9 +76,9 @@ def figures(metric: MetricResult) -> dict[str, Any]:
 
 def row(result: dict[str, Any]) -> list[str]:
     """One row of the table."""
-    own = next(tool for tool in result["tools"].values() if "float" in tool)
+    float_run = next(tool for tool in result["tools"].values() if "float" in tool)
     name = f"{result['case']} (hard)" if result["hard"] else result["case"]
-    return [name, f"{own['float']:.2f}", *(cell(tool) for tool in result["tools"].values())]
+    return [name, f"{float_run['float']:.2f}", *(cell(tool) for tool in result["tools"].values())]
 
 
 def cell(tool: dict[str, Any]) -> str:
@@ -90,13 +90,13 @@ def cell(tool: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    chosen = parser(__doc__).parse_args()
+    arguments = parser(__doc__).parse_args()
     quiet()
-    results = [measure(case) for case in selected(chosen)]
+    results = [measure(case) for case in selected(arguments)]
     if results:
         print(markdown(["case", "float", LADDER, *TOOLS, *ACCURATE], [row(result) for result in results]))
         print(f"\n{machine_line()}")
-    write_json(chosen.json, results)
+    write_json(arguments.json, results)
 
 
 if __name__ == "__main__":

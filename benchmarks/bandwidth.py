@@ -51,13 +51,13 @@ def copy(buffers: Buffers) -> Run:
 
 
 def octavo_quantize(buffers: Buffers, isa: str) -> Run:
-    found = kernels(isa)
-    return lambda: found.quantize(buffers.x, SCALE, ZERO_POINT, 0, 255, buffers.to_q)
+    kernel_set = kernels(isa)
+    return lambda: kernel_set.quantize(buffers.x, SCALE, ZERO_POINT, 0, 255, buffers.to_q)
 
 
 def octavo_dequantize(buffers: Buffers, isa: str) -> Run:
-    found = kernels(isa)
-    return lambda: found.dequantize_u8(buffers.q, SCALE, ZERO_POINT, buffers.to_x)
+    kernel_set = kernels(isa)
+    return lambda: kernel_set.dequantize_u8(buffers.q, SCALE, ZERO_POINT, buffers.to_x)
 
 
 def onnxruntime_quantize(buffers: Buffers) -> Run:
@@ -114,14 +114,14 @@ def measure(megabytes: int, isa: str, seconds: float) -> list[dict[str, Any]]:
         "dequantize onnxruntime": onnxruntime_dequantize(buffers),
         "dequantize torch": torch_dequantize(buffers),
     }
-    taken: dict[str, list[float]] = {name: [] for name in runs}
+    seconds_by_run: dict[str, list[float]] = {name: [] for name in runs}
     for run in runs.values():
         run()
     until = time.perf_counter() + seconds
-    while time.perf_counter() < until or len(taken["copy"]) < 5:
+    while time.perf_counter() < until or len(seconds_by_run["copy"]) < 5:
         for name, run in runs.items():
-            taken[name].append(timed(run))
-    return [figures(name, taken, buffers.x.size, isa) for name in ("quantize", "dequantize")]
+            seconds_by_run[name].append(timed(run))
+    return [figures(name, seconds_by_run, buffers.x.size, isa) for name in ("quantize", "dequantize")]
 
 
 def timed(run: Run) -> float:
@@ -131,26 +131,28 @@ def timed(run: Run) -> float:
     return time.perf_counter() - start
 
 
-def figures(name: str, taken: dict[str, list[float]], count: int, isa: str) -> dict[str, Any]:
+def figures(name: str, seconds_by_run: dict[str, list[float]], count: int, isa: str) -> dict[str, Any]:
     """The figures of one operator."""
-    own, copied = taken[name], taken["copy"]
+    octavo_seconds, copy_seconds = seconds_by_run[name], seconds_by_run["copy"]
     return {
         "kernel": name,
         "isa": isa,
-        "rounds": len(own),
-        "milliseconds": float(np.median(own)) * 1e3,
-        "gigabytes_a_second": MAPPED * count / float(np.median(own)) / 1e9,
-        "copy_gigabytes_a_second": COPIED * count / float(np.median(copied)) / 1e9,
-        "of_copy": MAPPED / COPIED * float(np.median(np.divide(copied, own))),
-        "ratios": {peer: float(np.median(np.divide(taken[f"{name} {peer}"], own))) for peer in PEERS},
+        "rounds": len(octavo_seconds),
+        "milliseconds": float(np.median(octavo_seconds)) * 1e3,
+        "gigabytes_a_second": MAPPED * count / float(np.median(octavo_seconds)) / 1e9,
+        "copy_gigabytes_a_second": COPIED * count / float(np.median(copy_seconds)) / 1e9,
+        "of_copy": MAPPED / COPIED * float(np.median(np.divide(copy_seconds, octavo_seconds))),
+        "ratios": {
+            peer: float(np.median(np.divide(seconds_by_run[f"{name} {peer}"], octavo_seconds))) for peer in PEERS
+        },
     }
 
 
-def row(found: dict[str, Any]) -> list[str]:
+def row(result: dict[str, Any]) -> list[str]:
     """One row of the table."""
-    speeds = [f"{found[name]:.1f}" for name in ("gigabytes_a_second", "copy_gigabytes_a_second")]
-    ratios = [f"{found['ratios'][peer]:.2f}" for peer in PEERS]
-    return [found["kernel"], f"{found['milliseconds']:.2f}", *speeds, f"{found['of_copy']:.2f}", *ratios]
+    speeds = [f"{result[name]:.1f}" for name in ("gigabytes_a_second", "copy_gigabytes_a_second")]
+    ratios = [f"{result['ratios'][peer]:.2f}" for peer in PEERS]
+    return [result["kernel"], f"{result['milliseconds']:.2f}", *speeds, f"{result['of_copy']:.2f}", *ratios]
 
 
 def main() -> None:
@@ -162,14 +164,15 @@ def main() -> None:
     )
     options.add_argument("--seconds", type=float, default=10.0, help="how long to time; default 10")
     options.add_argument("--json", type=Path, help="write all figures to this file")
-    chosen = options.parse_args()
+    arguments = options.parse_args()
     warnings.filterwarnings("ignore", "torch.quantize_per_tensor")
     torch.set_num_threads(1)
-    results = measure(chosen.megabytes, chosen.isa, chosen.seconds)
+    results = measure(arguments.megabytes, arguments.isa, arguments.seconds)
     headers = ["kernel", "Octavo ms", "GB/s", "copy GB/s", "of copy", *(f"{name} ÷" for name in PEERS)]
-    print(markdown(headers, [row(found) for found in results]))
-    print(f"\n{chosen.megabytes} MB of floats, {chosen.isa}, one thread; PyTorch {torch.__version__}; {machine_line()}")
-    write_json(chosen.json, results)
+    print(markdown(headers, [row(result) for result in results]))
+    versions = f"PyTorch {torch.__version__}; {machine_line()}"
+    print(f"\n{arguments.megabytes} MB of floats, {arguments.isa}, one thread; {versions}")
+    write_json(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ _NETWORK_SAMPLES = 8
 
 
 @dataclass(frozen=True)
-class Given:
+class Workload:
     """The file of a float model, and samples."""
 
     name: str
@@ -52,28 +52,28 @@ class Given:
     samples: Arrays
 
 
-def of_network(network: Network, folder: Path) -> Given:
+def of_network(network: Network, folder: Path) -> Workload:
     """Write the network's float model into the folder, with random samples."""
     path = folder / f"{network.name}.onnx"
     ir.save(network.model(), path)
-    return Given(network.name, path, {"input": network.samples(_NETWORK_SAMPLES)})
+    return Workload(network.name, path, {"input": network.samples(_NETWORK_SAMPLES)})
 
 
-def of_case(place: Path, name: str) -> Given:
+def of_case(cases_folder: Path, name: str) -> Workload:
     """The float model of a case with its calibration samples."""
-    case = load_case(place, name)
-    return Given(name, case.model, case.calibration)
+    case = load_case(cases_folder, name)
+    return Workload(name, case.model, case.calibration)
 
 
 class Work:
     """The prepared model, the names of the observed tensors, and samples."""
 
-    def __init__(self, given: Given, count: int) -> None:
-        self.path = given.model
-        self.model: ir.Model = prepare(load(given.model))
+    def __init__(self, case: Workload, count: int) -> None:
+        self.path = case.model
+        self.model: ir.Model = prepare(load(case.model))
         plan = make_plan(self.model, target(TARGET))
-        self.observers = {name: estimator(each.estimator).observer for name, each in plan.tensors.items()}
-        self.samples: Arrays = repeated(given.samples, count)
+        self.observers = {name: estimator(tensor.estimator).observer for name, tensor in plan.tensors.items()}
+        self.samples: Arrays = repeated(case.samples, count)
 
     def forward(self) -> object:
         return bare_forward(self.path, self.samples)
@@ -92,29 +92,29 @@ class Work:
         )
 
 
-def measure(given: Given, count: int, seconds: float) -> dict[str, Any]:
+def measure(case: Workload, count: int, seconds: float) -> dict[str, Any]:
     """The seconds of each pass, and their ratios to plain inference."""
-    fewest = len(next(iter(given.samples.values())))
-    each = timed(lambda: bare_forward(given.model, given.samples)) / fewest
-    count = max(fewest, min(count, int(_LONGEST_FORWARD / each)))
-    work = Work(given, count)
+    fewest = len(next(iter(case.samples.values())))
+    seconds_per_sample = timed(lambda: bare_forward(case.model, case.samples)) / fewest
+    count = max(fewest, min(count, int(_LONGEST_FORWARD / seconds_per_sample)))
+    work = Work(case, count)
     runs: dict[str, Callable[[], object]] = {
         "forward": work.forward,
         "outputs": work.outputs,
         "pass": work.calibration,
     }
-    taken: dict[str, list[float]] = {name: [] for name in runs}
+    seconds_by_run: dict[str, list[float]] = {name: [] for name in runs}
     until = time.perf_counter() + seconds
-    while len(taken["pass"]) < 3 or time.perf_counter() < until:
+    while len(seconds_by_run["pass"]) < 3 or time.perf_counter() < until:
         for name, run in runs.items():
-            taken[name].append(timed(run))
-    ratios = {name: quartiles(taken[name], taken["forward"]) for name in ("outputs", "pass")}
+            seconds_by_run[name].append(timed(run))
+    ratios = {name: quartiles(seconds_by_run[name], seconds_by_run["forward"]) for name in ("outputs", "pass")}
     return {
-        "case": given.name,
+        "case": case.name,
         "samples": count,
-        "rounds": len(taken["pass"]),
+        "rounds": len(seconds_by_run["pass"]),
         "tensors": len(work.observers),
-        "seconds": {name: float(np.median(each)) for name, each in taken.items()},
+        "seconds": {name: float(np.median(durations)) for name, durations in seconds_by_run.items()},
         "ratios": ratios,
     }
 
@@ -126,9 +126,9 @@ def timed(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def quartiles(taken: list[float], forward: list[float]) -> list[float]:
+def quartiles(durations: list[float], forward: list[float]) -> list[float]:
     """The quartiles of the ratio over the rounds."""
-    return [float(each) for each in np.quantile(np.divide(taken, forward), [0.25, 0.5, 0.75])]
+    return [float(quantile) for quantile in np.quantile(np.divide(durations, forward), [0.25, 0.5, 0.75])]
 
 
 def row(figures: dict[str, Any]) -> list[str]:
@@ -144,16 +144,16 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--samples", type=int, default=MANY, help=f"of each case; default {MANY:,}")
     options.add_argument("--seconds", type=float, default=10.0, help="how long to time each case; default 10")
-    chosen = options.parse_args()
+    arguments = options.parse_args()
     quiet()
     with tempfile.TemporaryDirectory() as folder:
-        given = selected(chosen, partial(of_network, folder=Path(folder)), of_case)
-        results = [measure(each, chosen.samples, chosen.seconds) for each in given]
+        cases = selected(arguments, partial(of_network, folder=Path(folder)), of_case)
+        results = [measure(case, arguments.samples, arguments.seconds) for case in cases]
     if results:
         headers = ["case", "samples", "tensors", "forward ms", "outputs ÷ forward", "pass ÷ forward"]
         print(markdown(headers, [row(figures) for figures in results]))
         print(f"\n{machine_line()}")
-    write_json(chosen.json, results)
+    write_json(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -38,48 +38,48 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     return options
 
 
-def folder(chosen: Path | None) -> Path | None:
+def folder(option: Path | None) -> Path | None:
     """The folder of the cases: `chosen`, else $OCTAVO_CASES, else next to the repository; None if absent."""
-    place = chosen or Path(os.environ.get("OCTAVO_CASES", BESIDE))
-    return place if (place / "cases.py").is_file() else None
+    path = option or Path(os.environ.get("OCTAVO_CASES", BESIDE))
+    return path if (path / "cases.py").is_file() else None
 
 
-def names(place: Path) -> list[str]:
+def names(cases_folder: Path) -> list[str]:
     """The names of all cases."""
-    return list(_module(place).CASES)
+    return list(_module(cases_folder).CASES)
 
 
-def load(place: Path, name: str) -> Case:
+def load(cases_folder: Path, name: str) -> Case:
     """Load a case. Raises ImportError or SystemExit if a package that it needs is missing."""
-    case: Case = _module(place).load(name)
+    case: Case = _module(cases_folder).load(name)
     return case
 
 
 def selected(options: argparse.Namespace) -> Iterator[Case]:
     """Load the selected cases one at a time; print skipped ones and the reason on stderr."""
-    place = folder(options.cases)
-    if place is None:
+    cases_folder = folder(options.cases)
+    if cases_folder is None:
         print("skipped: no cases found; name their folder with --cases or OCTAVO_CASES", file=sys.stderr)
         return
-    known = names(place)
+    known = names(cases_folder)
     unknown = [name for name in options.names if name not in known]
     if unknown:
         raise SystemExit(f"unknown case {unknown[0]}; there are {', '.join(known)}")
     for name in options.names or known:
         try:
-            case = load(place, name)
+            case = load(cases_folder, name)
         except (ImportError, SystemExit) as error:
             print(f"skipped {name}: {error}", file=sys.stderr)
             continue
         yield case
 
 
-def _module(place: Path) -> ModuleType:
+def _module(cases_folder: Path) -> ModuleType:
     name = "octavo_cases"
     if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, place / "cases.py")
+        spec = importlib.util.spec_from_file_location(name, cases_folder / "cases.py")
         if spec is None or spec.loader is None:
-            raise ImportError(f"{place / 'cases.py'} cannot be imported")
+            raise ImportError(f"{cases_folder / 'cases.py'} cannot be imported")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # dataclasses look up their module while it is executed
         spec.loader.exec_module(module)

@@ -17,7 +17,7 @@ HELD_TO_AVX2 = {
 }
 
 
-def begin_with(wanted: Mapping[str, str], module: str) -> None:
+def begin_with(variables: Mapping[str, str], module: str) -> None:
     """Re-execute the module with these variables, unless they are already set."""
-    if any(os.environ.get(name) != value for name, value in wanted.items()):
-        os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], {**os.environ, **wanted})
+    if any(os.environ.get(name) != value for name, value in variables.items()):
+        os.execve(sys.executable, [sys.executable, "-m", module, *sys.argv[1:]], {**os.environ, **variables})

@@ -54,8 +54,8 @@ class Operands:
 
 def peak(isa: str) -> Run:
     """The instruction set's dot product on registers alone; `dots` returns the number of multiply-adds."""
-    found = kernels(isa)
-    return lambda: found.dots(PEAK_ROUNDS)
+    kernel_set = kernels(isa)
+    return lambda: kernel_set.dots(PEAK_ROUNDS)
 
 
 def octavo(operands: Operands, isa: str) -> Run:
@@ -146,13 +146,13 @@ def measure(shape: tuple[int, int, int], isa: str, seconds: float) -> dict[str, 
             rounds[name].append(timed(run, repeats[name]))
     work, top = float(np.prod(shape)), kernels(isa).dots(PEAK_ROUNDS)
     ratios = {name: float(np.median(np.divide(rounds[name], rounds["octavo"]))) for name in PEERS}
-    own = float(np.median(rounds["octavo"]))
+    octavo_seconds = float(np.median(rounds["octavo"]))
     return {
         "shape": shape,
         "isa": isa,
         "rounds": len(rounds["octavo"]),
-        "milliseconds": own * 1e3,
-        "gops": 2 * work / own / 1e9,
+        "milliseconds": octavo_seconds * 1e3,
+        "gops": 2 * work / octavo_seconds / 1e9,
         "peak_gops": 2 * top / float(np.median(rounds["peak"])) / 1e9,
         "of_peak": work / top * float(np.median(np.divide(rounds["peak"], rounds["octavo"]))),
         "ratios": ratios,
@@ -185,8 +185,8 @@ def row(figures: dict[str, Any]) -> list[str]:
     """One row of the table."""
     ratios = [figures["best_int8"], figures["best_fp32"], *(figures["ratios"][name] for name in PEERS)]
     name, share = "×".join(map(str, figures["shape"])), f"{figures['of_peak']:.0%}"
-    own = [f"{figures['milliseconds']:.3f}", f"{figures['gops']:.0f}", share]
-    return [name, *own, *(f"{ratio:.2f}" for ratio in ratios)]
+    octavo_cells = [f"{figures['milliseconds']:.3f}", f"{figures['gops']:.0f}", share]
+    return [name, *octavo_cells, *(f"{ratio:.2f}" for ratio in ratios)]
 
 
 def shape_of(text: str) -> tuple[int, int, int]:
@@ -203,15 +203,15 @@ def main() -> None:
     )
     options.add_argument("--seconds", type=float, default=4.0, help="how long to time each shape; default 4")
     options.add_argument("--json", type=Path, help="write all figures to this file")
-    chosen = options.parse_args()
-    begin_with(ONE_THREAD | (HELD_TO_AVX2 if chosen.isa == "avx2" else {}), "benchmarks.gemm")
+    arguments = options.parse_args()
+    begin_with(ONE_THREAD | (HELD_TO_AVX2 if arguments.isa == "avx2" else {}), "benchmarks.gemm")
     warnings.filterwarnings("ignore", "torch.quantize_per_tensor")
     torch.set_num_threads(1)
-    results = [measure(shape, chosen.isa, chosen.seconds) for shape in chosen.shapes]
+    results = [measure(shape, arguments.isa, arguments.seconds) for shape in arguments.shapes]
     headers = ["M×N×K", "Octavo ms", "GOPS", "of peak", "best INT8 ÷", "best FP32 ÷", *(f"{name} ÷" for name in PEERS)]
     print(markdown(headers, [row(figures) for figures in results]))
-    print(f"\n{chosen.isa}; one thread; PyTorch {torch.__version__}; {machine_line()}")
-    write_json(chosen.json, results)
+    print(f"\n{arguments.isa}; one thread; PyTorch {torch.__version__}; {machine_line()}")
+    write_json(arguments.json, results)
 
 
 if __name__ == "__main__":

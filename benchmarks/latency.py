@@ -95,15 +95,15 @@ def measure(network: Prepared, threads: int, seconds: float) -> dict[str, Any]:
             except RuntimeError as error:
                 refused[name] = str(error)
         times = rounds(engines, seconds)
-    found = {name: against(times, name) for name in times}
+    figures = {name: against(times, name) for name in times}
     return {
         "network": network.name,
         "threads": threads,
         "rounds": max(map(len, times.values()), default=0),
-        "engines": found,
+        "engines": figures,
         "models": models,
         "refused": refused,
-        **best(found),
+        **best(figures),
     }
 
 
@@ -146,24 +146,24 @@ def against(times: Mapping[str, list[float]], name: str) -> dict[str, Any]:
     return figures
 
 
-def best(found: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def best(engines: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """The fastest engine of a kind, and the ratio to it."""
-    chosen: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     for kind, peers in (("int8", INT8), ("fp32", FP32)):
-        ran = [name for name in peers if name in found]
+        ran = [name for name in peers if name in engines]
         if ran:
-            name = min(ran, key=lambda each: float(found[each]["milliseconds"]))
-            chosen |= {f"best_{kind}": name, f"best_{kind}_ratio": found[name].get("ratio")}
-    return chosen
+            name = min(ran, key=lambda engine: float(engines[engine]["milliseconds"]))
+            figures |= {f"best_{kind}": name, f"best_{kind}_ratio": engines[name].get("ratio")}
+    return figures
 
 
 def row(figures: dict[str, Any]) -> list[str]:
     """One row of the table."""
     engines = figures["engines"]
-    own = engines.get("octavo")
-    milliseconds = "refused" if own is None else f"{own['milliseconds']:.3f}"
+    octavo_figures = engines.get("octavo")
+    milliseconds = "refused" if octavo_figures is None else f"{octavo_figures['milliseconds']:.3f}"
     ratio = figures.get("best_int8_ratio")
-    cells = [cell(engines.get(name), own is not None) for name in (*INT8, *FP32)]
+    cells = [cell(engines.get(name), octavo_figures is not None) for name in (*INT8, *FP32)]
     return [
         figures["network"],
         str(figures["threads"]),
@@ -187,24 +187,24 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="of each engine; default 1 2")
     options.add_argument("--seconds", type=float, default=12.0, help="how long to time each network; default 12")
-    chosen = options.parse_args()
+    arguments = options.parse_args()
     quiet()
     results = []
-    for network in prepared(chosen):
-        results += [measure(network, threads, chosen.seconds) for threads in chosen.threads]
+    for network in prepared(arguments):
+        results += [measure(network, threads, arguments.seconds) for threads in arguments.threads]
     if results:
         headers = ["network", "threads", "Octavo ms", "best INT8 ÷", *(f"{name} ÷" for name in (*INT8, *FP32))]
         print(markdown(headers, [row(figures) for figures in results]))
-        for complaint in complaints(results):
-            print(complaint)
+        for message in error_messages(results):
+            print(message)
         print(f"\nBatch 1; {machine_line()}")
-    write_json(chosen.json, results)
+    write_json(arguments.json, results)
 
 
-def complaints(results: list[dict[str, Any]]) -> list[str]:
+def error_messages(results: list[dict[str, Any]]) -> list[str]:
     """The distinct error messages of the engines that failed."""
-    said = [f"\n{each['network']}, {name}: {why}" for each in results for name, why in each["refused"].items()]
-    return list(dict.fromkeys(said))
+    messages = [f"\n{r['network']}, {name}: {why}" for r in results for name, why in r["refused"].items()]
+    return list(dict.fromkeys(messages))
 
 
 if __name__ == "__main__":

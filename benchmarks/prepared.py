@@ -67,16 +67,18 @@ def selected(
     options: argparse.Namespace, of_network: Callable[[Network], T], of_case: Callable[[Path, str], T]
 ) -> Iterator[T]:
     """The networks and cases selected by the options, by default all; prints skipped ones and the reason on stderr."""
-    place = folder(options.cases)
-    if place is None:
+    cases_folder = folder(options.cases)
+    if cases_folder is None:
         print("no cases found: name their folder with --cases or OCTAVO_CASES", file=sys.stderr)
-    known = [*NETWORKS, *(names(place) if place else ())]
+    known = [*NETWORKS, *(names(cases_folder) if cases_folder else ())]
     unknown = [name for name in options.names if name not in known]
     if unknown:
         raise SystemExit(f"unknown network or case {unknown[0]}; there are {', '.join(known)}")
     for name in options.names or known:
         try:
-            yield of_network(NETWORKS[name]) if name in NETWORKS or place is None else of_case(place, name)
+            yield (
+                of_network(NETWORKS[name]) if name in NETWORKS or cases_folder is None else of_case(cases_folder, name)
+            )
         except (ImportError, SystemExit) as error:
             print(f"skipped {name}: {error}", file=sys.stderr)
 
@@ -87,9 +89,9 @@ def of_network(network: Network) -> Prepared:
     return _made(network.name, network.model, calibration, {"input": calibration[:1]}, "minmax")
 
 
-def of_case(place: Path, name: str) -> Prepared:
+def of_case(cases_folder: Path, name: str) -> Prepared:
     """The case quantized with its calibration samples; timed on its first evaluation sample."""
-    case = load(place, name)
+    case = load(cases_folder, name)
     feeds = {key: array[:1] for key, array in case.evaluation.items()}
     return _made(name, lambda: ir.load(case.model), case.calibration, feeds, None)
 
@@ -101,26 +103,26 @@ def _made(
     feeds: Arrays,
     estimator: str | None,
 ) -> Prepared:
-    made = Prepared(name, _cache() / name)
-    if not made.feeds.exists():
-        made.folder.mkdir(parents=True, exist_ok=True)
+    files = Prepared(name, _cache() / name)
+    if not files.feeds.exists():
+        files.folder.mkdir(parents=True, exist_ok=True)
         model = make()
-        ir.save(model, made.float_model)
+        ir.save(model, files.float_model)
         for target in (OWN, PEERS):
             result = octavo.quantize(model, calibration, target, estimator=estimator, verify=False)
-            result.save(made.quantized(target), overwrite=True)
+            result.save(files.quantized(target), overwrite=True)
         # Last: its presence marks the other files as complete.
-        np.savez(made.feeds, **feeds)
-    return Prepared(name, made.folder, _refused(made, feeds))
+        np.savez(files.feeds, **feeds)
+    return Prepared(name, files.folder, _refused(files, feeds))
 
 
-def _refused(made: Prepared, feeds: Arrays) -> str | None:
+def _refused(files: Prepared, feeds: Arrays) -> str | None:
     """Write the bundle; the compiler's message if it refuses the model, else None."""
-    model = ir.load(made.quantized(OWN))
+    model = ir.load(files.quantized(OWN))
     for value in model.graph.inputs:
         value.shape = ir.Shape(feeds[value.name or ""].shape)
     try:
-        made.bundle.write_bytes(compile_model(model))
+        files.bundle.write_bytes(compile_model(model))
     except ModelError as error:
         return str(error)
     return None
@@ -129,11 +131,11 @@ def _refused(made: Prepared, feeds: Arrays) -> str | None:
 def _cache() -> Path:
     """A cache folder keyed by the hash of all sources that the files depend on; removes older ones."""
     digest = hashlib.sha256()
-    for place in (ROOT / "src", ROOT / "benchmarks" / "networks", Path(__file__)):
-        for source in sorted(place.rglob("*.*") if place.is_dir() else [place]):
+    for root in (ROOT / "src", ROOT / "benchmarks" / "networks", Path(__file__)):
+        for source in sorted(root.rglob("*.*") if root.is_dir() else [root]):
             if source.suffix in (".py", ".toml"):
                 digest.update(source.read_bytes())
-    found = CACHE / digest.hexdigest()[:16]
-    for older in CACHE.glob("*") if not found.exists() else ():
+    folder = CACHE / digest.hexdigest()[:16]
+    for older in CACHE.glob("*") if not folder.exists() else ():
         shutil.rmtree(older)
-    return found
+    return folder

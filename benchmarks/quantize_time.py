@@ -34,62 +34,64 @@ NOISE = 0.01  # of the standard deviation of the samples
 def measure(case: Case, repeats: int) -> dict[str, Any]:
     """All figures of one case; None for a tool that fails."""
     with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        samples = place / "calib.npz"
+        folder = Path(name)
+        samples = folder / "calib.npz"
         np.savez(samples, **case.calibration)
         rounds: list[dict[str, dict[str, float] | None]] = []
         for _ in range(repeats):
-            rounds.append({tool: run(tool, case.model, samples, place) for tool in ("octavo", *PEERS)})
-        few, *many = (with_samples(case, count, place) for count in (FEW, *[MANY] * repeats))
-    ours = [own for each in rounds if (own := each["octavo"])]
-    if len(ours) < repeats:
-        raise SystemExit(f"octavo failed on {case.name}; run it by hand to see why")
+            rounds.append({tool: run(tool, case.model, samples, folder) for tool in ("octavo", *PEERS)})
+        few, *many = (with_samples(case, count, folder) for count in (FEW, *[MANY] * repeats))
+    octavo_runs = [octavo_run for outcomes in rounds if (octavo_run := outcomes["octavo"])]
+    if len(octavo_runs) < repeats:
+        raise SystemExit(f"octavo failed on {case.name}; run it separately to see the error")
     return {
         "case": case.name,
-        "seconds": median(own["seconds"] for own in ours),
-        "peak_bytes": median(own["peak_bytes"] for own in ours),
-        "pass_over_forward": median(each["calibrate_seconds"] / each["forward_seconds"] for each in many),
+        "seconds": median(octavo_run["seconds"] for octavo_run in octavo_runs),
+        "peak_bytes": median(octavo_run["peak_bytes"] for octavo_run in octavo_runs),
+        "pass_over_forward": median(outcomes["calibrate_seconds"] / outcomes["forward_seconds"] for outcomes in many),
         "peers": {tool: against(rounds, tool) for tool in PEERS},
-        "memory_many_over_few": median(each["peak_bytes"] for each in many) / few["peak_bytes"],
+        "memory_many_over_few": median(outcomes["peak_bytes"] for outcomes in many) / few["peak_bytes"],
         "rounds": rounds,
     }
 
 
-def run(tool: str, model: Path, samples: Path, place: Path) -> dict[str, float] | None:
+def run(tool: str, model: Path, samples: Path, folder: Path) -> dict[str, float] | None:
     """One quantization in a separate process; None if it fails, with the last line of its error on stderr."""
-    output = place / f"{tool}.onnx"
+    output = folder / f"{tool}.onnx"
     output.unlink(missing_ok=True)
     command = [sys.executable, "-m", "benchmarks.quantize_run", tool, *map(str, (model, samples, output))]
-    found = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=place, env=found, capture_output=True, text=True, check=False)
-    if done.returncode:
-        complaint = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        print(f"{tool} failed on {model}: {complaint[-1]}", file=sys.stderr)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    completed = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        error_lines = completed.stderr.strip().splitlines() or [f"exit code {completed.returncode}"]
+        print(f"{tool} failed on {model}: {error_lines[-1]}", file=sys.stderr)
         return None
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    figures: dict[str, float] = json.loads(completed.stdout.splitlines()[-1])
     return figures
 
 
 def against(rounds: list[dict[str, dict[str, float] | None]], tool: str) -> dict[str, float] | None:
     """Median seconds, peak memory and ratios of one peer; None if it failed."""
-    pairs = [(peer, own) for each in rounds if (peer := each[tool]) and (own := each["octavo"])]
+    pairs = [
+        (peer, octavo_run) for outcomes in rounds if (peer := outcomes[tool]) and (octavo_run := outcomes["octavo"])
+    ]
     if not pairs:
         return None
     return {
         "seconds": median(peer["seconds"] for peer, _ in pairs),
         "peak_bytes": median(peer["peak_bytes"] for peer, _ in pairs),
-        "seconds_over_octavo": median(peer["seconds"] / own["seconds"] for peer, own in pairs),
-        "peak_over_octavo": median(peer["peak_bytes"] / own["peak_bytes"] for peer, own in pairs),
+        "seconds_over_octavo": median(peer["seconds"] / octavo_run["seconds"] for peer, octavo_run in pairs),
+        "peak_over_octavo": median(peer["peak_bytes"] / octavo_run["peak_bytes"] for peer, octavo_run in pairs),
     }
 
 
-def with_samples(case: Case, count: int, place: Path) -> dict[str, float]:
+def with_samples(case: Case, count: int, folder: Path) -> dict[str, float]:
     """Octavo's figures with `count` samples."""
-    samples = place / f"calib{count}.npz"
+    samples = folder / f"calib{count}.npz"
     np.savez(samples, **repeated(case.calibration, count))
-    figures = run("octavo", case.model, samples, place)
+    figures = run("octavo", case.model, samples, folder)
     if figures is None:
-        raise SystemExit(f"octavo failed on {case.name} with {count} samples; run it by hand to see why")
+        raise SystemExit(f"octavo failed on {case.name} with {count} samples; run it separately to see the error")
     return figures
 
 
@@ -122,14 +124,14 @@ def row(figures: dict[str, Any]) -> list[str]:
 def main() -> None:
     options = parser(__doc__)
     options.add_argument("--repeats", type=int, default=5, help="rounds; default 5")
-    chosen = options.parse_args()
-    results = [measure(case, chosen.repeats) for case in selected(chosen)]
+    arguments = options.parse_args()
+    results = [measure(case, arguments.repeats) for case in selected(arguments)]
     headers = ["case", "Octavo", "ORT MinMax ÷", "ORT Entropy ÷", "ORT Percentile ÷", "pass / forward"]
     headers += ["Octavo peak", "MinMax ÷", "Entropy ÷", "Percentile ÷", "3,000 / 300 samples"]
     if results:
         print(markdown(headers, [row(figures) for figures in results]))
-        print(f"\nMedians of {chosen.repeats} rounds; {machine_line()}")
-    write_json(chosen.json, results)
+        print(f"\nMedians of {arguments.repeats} rounds; {machine_line()}")
+    write_json(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ COMPARED = ("octavo", "ort-default", "ort-minmax")
 def measure(case: Case, batch: int, threads: int, seconds: float) -> dict[str, Any]:
     """Milliseconds of the float model, and of each tool's model with its ratio to float."""
     sessions = {"float": Session(case.model, threads=threads)}
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as folder:
         for tool in COMPARED:
-            output = Path(place) / f"{tool}.onnx"
+            output = Path(folder) / f"{tool}.onnx"
             TOOLS[tool](case.model, case.calibration, output)
             sessions[tool] = Session(output, threads=threads, saturate=True)
     feeds = {name: array[:batch] for name, array in case.evaluation.items()}
@@ -63,14 +63,14 @@ def main() -> None:
     options.add_argument("--batch", type=int, default=1, help="samples a run; default 1")
     options.add_argument("--threads", type=int, default=1, help="threads of ONNX Runtime; default 1")
     options.add_argument("--seconds", type=float, default=10.0, help="how long to time each case; default 10")
-    chosen = options.parse_args()
+    arguments = options.parse_args()
     quiet()
-    results = [measure(case, chosen.batch, chosen.threads, chosen.seconds) for case in selected(chosen)]
+    results = [measure(case, arguments.batch, arguments.threads, arguments.seconds) for case in selected(arguments)]
     if results:
         headers = ["case", "float ms", "Octavo ms", *(f"{tool}: speedup" for tool in COMPARED)]
         print(markdown(headers, [row(figures) for figures in results]))
-        print(f"\nBatch {chosen.batch}, {chosen.threads} thread(s); {machine_line()}")
-    write_json(chosen.json, results)
+        print(f"\nBatch {arguments.batch}, {arguments.threads} thread(s); {machine_line()}")
+    write_json(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -29,11 +29,11 @@ def main() -> None:
     """Measure and print one line."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--json", type=Path, default=None, help="write the figures there")
-    chosen = options.parse_args()
+    arguments = options.parse_args()
     figures = measured()
     print(json.dumps(figures))
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(figures, indent=2), encoding="utf-8")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(figures, indent=2), encoding="utf-8")
 
 
 def measured() -> dict[str, float]:
@@ -45,11 +45,11 @@ def measured() -> dict[str, float]:
     quantized = perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         size = result.report(Path(folder) / "report.html").stat().st_size
-    drawn = perf_counter()
+    reported = perf_counter()
     return {
         "quantize_seconds": quantized - start,
-        "report_seconds": drawn - quantized,
-        "share": (drawn - quantized) / (quantized - start),
+        "report_seconds": reported - quantized,
+        "share": (reported - quantized) / (quantized - start),
         "report_bytes": size,
         "bundle_seconds_once": bundling,
     }
@@ -58,13 +58,13 @@ def measured() -> dict[str, float]:
 def network() -> onnx.ModelProto:
     """A chain of 200 convolutions, each followed by Relu, with random weights."""
     rng, nodes, weights = np.random.default_rng(1), [], []
-    for place in range(_LAYERS):
+    for index in range(_LAYERS):
         array = (rng.normal(size=(_CHANNELS, _CHANNELS, 3, 3)) / np.sqrt(4.5 * _CHANNELS)).astype(np.float32)
-        weights.append(numpy_helper.from_array(array, f"weight{place}"))
-        nodes.append(helper.make_node("Conv", [f"x{place}", f"weight{place}"], [f"c{place}"], pads=[1] * 4))
-        nodes.append(helper.make_node("Relu", [f"c{place}"], [f"x{place + 1}"]))
+        weights.append(numpy_helper.from_array(array, f"weight{index}"))
+        nodes.append(helper.make_node("Conv", [f"x{index}", f"weight{index}"], [f"c{index}"], pads=[1] * 4))
+        nodes.append(helper.make_node("Relu", [f"c{index}"], [f"x{index + 1}"]))
     shape = ["N", _CHANNELS, _SIDE, _SIDE]
-    ends = [helper.make_tensor_value_info(f"x{place}", TensorProto.FLOAT, shape) for place in (0, _LAYERS)]
+    ends = [helper.make_tensor_value_info(f"x{index}", TensorProto.FLOAT, shape) for index in (0, _LAYERS)]
     graph = helper.make_graph(nodes, "deep", ends[:1], ends[1:], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 

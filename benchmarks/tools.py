@@ -71,11 +71,11 @@ def quantize_nncf(preset: str) -> Tool:
         import nncf
         import onnx
 
-        found = onnx.load(model)
+        proto = onnx.load(model)
         items = calibration if isinstance(calibration, list) else list(batches(calibration, 1))
-        kind = nncf.ModelType.TRANSFORMER if len(found.graph.input) > 1 else None
+        kind = nncf.ModelType.TRANSFORMER if len(proto.graph.input) > 1 else None
         quantized = nncf.quantize(
-            found,
+            proto,
             nncf.Dataset(items),
             model_type=kind,
             fast_bias_correction=preset == "default",
@@ -94,10 +94,10 @@ def quantize_aimet(equalize: bool) -> Tool:
         from aimet_onnx import QuantizationSimModel
         from aimet_onnx.cross_layer_equalization import equalize_model
 
-        found = onnx.load(model)
+        proto = onnx.load(model)
         if equalize:
-            equalize_model(found)
-        simulated = QuantizationSimModel(found)
+            equalize_model(proto)
+        simulated = QuantizationSimModel(proto)
         simulated.compute_encodings(calibration if isinstance(calibration, list) else batches(calibration, 1))
         onnx.save(simulated.to_onnx_qdq(), output)
 

@@ -30,13 +30,13 @@ def main() -> None:
     options = cases.parser(__doc__)
     options.add_argument("--bits", type=int, default=4, choices=(4, 8), help="of weights and activations")
     options.add_argument("--rungs", default=_RUNGS, help="what is tried before training")
-    chosen = options.parse_args()
+    arguments = options.parse_args()
     rows = []
-    for case in cases.selected(chosen):
-        rows.append({"case": case.name, **measured(case, chosen.bits, chosen.rungs)})
+    for case in cases.selected(arguments):
+        rows.append({"case": case.name, **measured(case, arguments.bits, arguments.rungs)})
         print(json.dumps(rows[-1]), flush=True)
-    if chosen.json is not None:
-        chosen.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
 
 
 def measured(case: cases.Case, bits: int, rungs: str) -> dict[str, Any]:
@@ -78,18 +78,18 @@ def forward_against_integers(case: cases.Case, result: QuantizationResult) -> di
 
     network = octavo.torch.trainable(result.state)
     session, name = Session(result.model), next(iter(result.model.graph.outputs)).name or ""
-    ours, theirs = [], []
+    trained, converted = [], []
     count = len(next(iter(case.evaluation.values())))
     for start in range(0, count, _AT_ONCE):
         part = {key: array[start : start + _AT_ONCE] for key, array in case.evaluation.items()}
         with torch.no_grad():
-            ours.append(network(**{key: torch.tensor(array) for key, array in part.items()}).numpy())
-        theirs.append(session.run(part)[name])
-    one, two = np.concatenate(ours), np.concatenate(theirs)
-    scale = max((float(each.scale) for each in result.state.activations.values()), default=1.0)
+            trained.append(network(**{key: torch.tensor(array) for key, array in part.items()}).numpy())
+        converted.append(session.run(part)[name])
+    trained_outputs, converted_outputs = np.concatenate(trained), np.concatenate(converted)
+    scale = max((float(params.scale) for params in result.state.activations.values()), default=1.0)
     return {
-        "same_top1": float((one.argmax(-1) == two.argmax(-1)).mean()),
-        "largest_difference": float(np.abs(one - two).max()),
+        "same_top1": float((trained_outputs.argmax(-1) == converted_outputs.argmax(-1)).mean()),
+        "largest_difference": float(np.abs(trained_outputs - converted_outputs).max()),
         "largest_step": scale,
     }
 

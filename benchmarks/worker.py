@@ -68,12 +68,12 @@ def median_run(run: Run, seconds: float) -> float:
     begin = time.perf_counter()
     while time.perf_counter() - begin < _WARM_UP * seconds:
         run()
-    taken: list[float] = []
-    while len(taken) < _LEAST_RUNS or time.perf_counter() - begin < seconds:
+    durations: list[float] = []
+    while len(durations) < _LEAST_RUNS or time.perf_counter() - begin < seconds:
         start = time.perf_counter()
         run()
-        taken.append(time.perf_counter() - start)
-    return float(np.median(taken)) * 1e3
+        durations.append(time.perf_counter() - start)
+    return float(np.median(durations)) * 1e3
 
 
 def main() -> None:

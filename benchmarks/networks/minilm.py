@@ -45,9 +45,9 @@ class Layer(nn.Module):
 def make() -> nn.Module:
     """Random weights, small enough that attention does not collapse to one token."""
     module = nn.Sequential(*(Layer() for _ in range(_LAYERS)))
-    for each in module.modules():
-        if isinstance(each, nn.Linear):
-            nn.init.xavier_normal_(each.weight)
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            nn.init.xavier_normal_(layer.weight)
     return module
 
 

@@ -48,8 +48,8 @@ def make() -> nn.Module:
     layers: list[nn.Module] = [*convolution(3, _FIRST, 3, 2), nn.ReLU6()]
     channels = _FIRST
     for expansion, outputs, blocks, stride in _STAGES:
-        for place in range(blocks):
-            layers.append(InvertedResidual(channels, outputs, stride if place == 0 else 1, expansion))
+        for index in range(blocks):
+            layers.append(InvertedResidual(channels, outputs, stride if index == 0 else 1, expansion))
             channels = outputs
     layers += [*convolution(channels, _LAST, 1), nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return nn.Sequential(*layers, nn.Linear(_LAST, _CLASSES))

@@ -44,7 +44,7 @@ class Network:
 @torch.no_grad()
 def settle(module: nn.Module, samples: torch.Tensor) -> None:
     """Set the batch norm statistics from samples, so that activations neither vanish nor explode."""
-    norms = [each for each in module.modules() if isinstance(each, nn.BatchNorm2d)]
+    norms = [layer for layer in module.modules() if isinstance(layer, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0
     if norms:

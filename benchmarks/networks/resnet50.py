@@ -41,8 +41,8 @@ def make() -> nn.Module:
     layers: list[nn.Module] = [convolution(3, 64, 7, 2), nn.ReLU(), nn.MaxPool2d(3, 2, padding=1)]
     channels = 64
     for width, blocks, stride in _STAGES:
-        for place in range(blocks):
-            layers.append(Bottleneck(channels, width, stride if place == 0 else 1))
+        for index in range(blocks):
+            layers.append(Bottleneck(channels, width, stride if index == 0 else 1))
             channels = width * _EXPANSION
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, _CLASSES))
 
