@@ -116,8 +116,8 @@ def conv_transpose(
     extra = list(output_padding or [0] * rank)
     full = _scatter(centred(x, x_params), centred(w, w_params), strides, extra, dilations, group)
     cut = list(pads or [0] * (2 * rank))
-    kept = [slice(None)] * 2 + [slice(cut[i], full.shape[i + 2] - cut[i + rank]) for i in range(rank)]
-    return _finished(full[tuple(kept)], bias, x_params, (w, w_params, 1), out_params)
+    cropped = [slice(None)] * 2 + [slice(cut[i], full.shape[i + 2] - cut[i + rank]) for i in range(rank)]
+    return _finished(full[tuple(cropped)], bias, x_params, (w, w_params, 1), out_params)
 
 
 def _finished(

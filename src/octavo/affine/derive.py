@@ -129,13 +129,13 @@ def _reach_steps(params: QuantParams) -> list[Step]:
 
 def _row(value: float, params: QuantParams) -> Row:
     q = quantize(value, params)
-    back = float(dequantize(q, params))
+    restored = float(dequantize(q, params))
     scale = float(params.scale)
     clipped = not np.isnan(value) and float(unclipped(value, params)) != float(q)
     bounded = not clipped and not np.isnan(value)
     with np.errstate(over="ignore"):
         quotient = float(np.float64(value) / scale)
-    return Row(value, quotient, int(q), back, back - value, scale / 2 if bounded else None, clipped)
+    return Row(value, quotient, int(q), restored, restored - value, scale / 2 if bounded else None, clipped)
 
 
 def _text(number: float) -> str:

@@ -95,5 +95,5 @@ def windows(x: Longs, kernel: Sequence[int], strides: Sequence[int] | None, dila
     if len(span) != rank or any(r > n for r, n in zip(span, x.shape[2:], strict=True)):
         raise OptionError(f"a kernel that spans {span} does not fit the padded input {x.shape[2:]}")
     view = np.lib.stride_tricks.sliding_window_view(x, span, axis=tuple(range(2, rank + 2)))
-    taken = [slice(None, None, step) for step in (*steps, *gaps)]
-    return np.asarray(view[(slice(None), slice(None), *taken)])
+    strided = [slice(None, None, step) for step in (*steps, *gaps)]
+    return np.asarray(view[(slice(None), slice(None), *strided)])

@@ -18,16 +18,16 @@ def check_outputs(outputs: Sequence[Path | None], inputs: Sequence[Path | None],
         overwrite: allow outputs that exist.
 
     Raises:
-        OptionError: an output cannot be written.
+        OptionError: an output cannot be paths.
     """
     read = [path for path in inputs if path is not None and path.exists()]
-    written: set[Path] = set()
+    paths: set[Path] = set()
     for path in (path for path in outputs if path is not None):
         if path.exists() and any(path.samefile(other) for other in read):
             raise OptionError(f"{path} is an input of this command; choose another output")
-        if path.resolve() in written:
+        if path.resolve() in paths:
             raise OptionError(f"{path} is the path of two outputs; choose another path for one of them")
-        written.add(path.resolve())
+        paths.add(path.resolve())
         _check_output(path, overwrite)
 
 

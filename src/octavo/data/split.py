@@ -27,10 +27,10 @@ def split(samples: SampleSet, share: float, seed: int = 0) -> tuple[SampleSet, S
             "the evaluation data can be read only once, but are split into a selection and a judging set; give a list, "
             "a file, or an iterable that can be iterated again"
         )
-    chosen = _draw(samples, share, seed)
-    if chosen.all() or not chosen.any():
-        raise DataError(f"{len(chosen)} evaluation samples are too few for a selection and a judging set; give more")
-    return samples.derived(_Part(samples, chosen)), samples.derived(_Part(samples, ~chosen))
+    in_first = _draw(samples, share, seed)
+    if in_first.all() or not in_first.any():
+        raise DataError(f"{len(in_first)} evaluation samples are too few for a selection and a judging set; give more")
+    return samples.derived(_Part(samples, in_first)), samples.derived(_Part(samples, ~in_first))
 
 
 def _draw(samples: SampleSet, share: float, seed: int) -> NDArray[np.bool_]:
@@ -40,8 +40,8 @@ def _draw(samples: SampleSet, share: float, seed: int) -> NDArray[np.bool_]:
     if groups is None:
         return _random_mask(count, share, rng)
     _, inverse = np.unique(groups.reshape(len(groups), -1)[:, 0], return_inverse=True)
-    chosen: NDArray[np.bool_] = _random_mask(int(inverse.max(initial=-1)) + 1, share, rng)[inverse]
-    return chosen
+    mask: NDArray[np.bool_] = _random_mask(int(inverse.max(initial=-1)) + 1, share, rng)[inverse]
+    return mask
 
 
 def _random_mask(count: int, share: float, rng: np.random.Generator) -> NDArray[np.bool_]:

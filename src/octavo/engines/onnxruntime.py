@@ -97,7 +97,7 @@ class Session:
         Raises:
             DataError: ONNX Runtime rejects the inputs, or the run fails.
         """
-        if self._last is not None and self._last.again(feeds):
+        if self._last is not None and self._last.rerun(feeds):
             return self._last.results
         try:
             results = dict(zip(self._names, self._session.run(self._names, dict(feeds)), strict=True))
@@ -118,7 +118,7 @@ class _Last:
         for name, array in results.items():
             self._binding.bind_ortvalue_output(name, onnxruntime.OrtValue.ortvalue_from_numpy(array))
 
-    def again(self, feeds: Mapping[str, NDArray[Any]]) -> bool:
+    def rerun(self, feeds: Mapping[str, NDArray[Any]]) -> bool:
         """Run into the same buffers; False where input or output shapes differ."""
         if self._shapes != {name: array.shape for name, array in feeds.items()}:
             return False

@@ -53,9 +53,9 @@ def export_model(
         ModelError: the format cannot represent the model.
         OptionError: there is no such format, or the file exists or cannot be written.
     """
-    chosen = find_format(path, format)
+    output_format = find_format(path, format)
     output = new_path(path, overwrite)
-    chosen.write(model, output)
+    output_format.write(model, output)
     return output
 
 

@@ -63,8 +63,8 @@ def summed_axes(node: ir.Node, index: int, rank: int) -> tuple[int, ...]:
         return (rank - 1,)
     if node.op_type == "MatMul":
         return (rank - 2,)
-    kept = output_axis(node, index, rank)
-    return tuple(axis for axis in range(rank) if axis != kept)
+    channel_axis = output_axis(node, index, rank)
+    return tuple(axis for axis in range(rank) if axis != channel_axis)
 
 
 def stores_transposed(op: str) -> bool:

@@ -82,13 +82,13 @@ class _Placer:
         """Tensors that integer layers write as integers; all their readers then read the dequantized tensor."""
         if not self.plan.target.behind:
             return set()
-        written: set[str] = set()
+        names: set[str] = set()
         for layer in self.plan.layers.values():
             if layer.role == "move":
-                written.update(value.name or "" for value in self.nodes[layer.name].outputs)
+                names.update(value.name or "" for value in self.nodes[layer.name].outputs)
             elif layer.output is not None and self.plan.target.writes_integers(layer.op, bool(layer.fused)):
-                written.add(layer.output)
-        return written
+                names.add(layer.output)
+        return names
 
     def _place_activation(self, name: str) -> None:
         value = self.values[name]

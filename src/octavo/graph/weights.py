@@ -56,7 +56,7 @@ def quantize_constants(
     model: ir.Model,
     plan: Plan,
     activations: Mapping[str, QuantParams],
-    given: Mapping[tuple[str, int], QuantizedConstant] | None = None,
+    chosen_weights: Mapping[tuple[str, int], QuantizedConstant] | None = None,
 ) -> Constants:
     """Quantize every constant of the plan's layers.
 
@@ -67,8 +67,8 @@ def quantize_constants(
         model: the prepared float model.
         plan: its plan.
         activations: parameters of every tensor in `plan.tensors`.
-        given: weights whose scale and integers are already chosen, in the layout of the model's array; they are
-            kept unless their scale has to be increased.
+        chosen_weights: weights whose scale and integers are already chosen, in the layout of the model's array;
+            they are kept unless their scale has to be increased.
 
     Returns:
         The integers by (layer name, input index).
@@ -80,7 +80,7 @@ def quantize_constants(
     constants: Constants = {}
     for layer in plan.layers.values():
         for weight in layer.weights:
-            known = (given or {}).get((layer.name, weight.index))
+            known = (chosen_weights or {}).get((layer.name, weight.index))
             constants.update(_quantize_layer(plan, nodes[layer.name], layer, weight, activations, known))
     return constants
 

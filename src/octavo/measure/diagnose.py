@@ -71,8 +71,8 @@ def diagnose(
     Layers are ordered by the SQNR of their own input and output grids; the SQNR of the output, which includes inherited
     errors, counts with 10 dB more.
     """
-    found = [layer for layer in layers if layer.result in errors and layer.role != "move"]
-    ordered = sorted(found, key=lambda layer: _rank(layer, errors))
+    measured = [layer for layer in layers if layer.result in errors and layer.role != "move"]
+    ordered = sorted(measured, key=lambda layer: _rank(layer, errors))
     poor = [layer for layer in ordered if errors[layer.result].sqnr_db < _POOR_DB]
     return [_diagnosis(layer, errors, activations, evidence) for layer in (poor or ordered[:1])[:_WORST]]
 

@@ -71,14 +71,14 @@ def of_integers(integers: NDArray[Any], params: QuantParams) -> Histogram:
     """
     grid = params.grid
     width = -(-grid.levels // _LEVELS)
-    found = np.bincount(
+    counts = np.bincount(
         (integers.astype(np.int64).reshape(-1) - grid.qmin) // width, minlength=-(-grid.levels // width)
     )
-    ends = grid.qmin - 0.5, grid.qmin - 0.5 + width * found.size
+    ends = grid.qmin - 0.5, grid.qmin - 0.5 + width * counts.size
     if params.axis is None:
         scale, zero_point = float(params.scale), int(params.zero_point)
         ends = scale * (ends[0] - zero_point), scale * (ends[1] - zero_point)
-    return Histogram(*ends, _rounded(found / max(integers.size, 1)), integers=params.axis is not None)
+    return Histogram(*ends, _rounded(counts / max(integers.size, 1)), integers=params.axis is not None)
 
 
 def channels(low: Doubles, high: Doubles) -> Channels:
@@ -99,8 +99,8 @@ def channels_of(array: NDArray[np.float32], axis: int) -> Channels:
 def rounding_sqnr_db(array: NDArray[np.float32], integers: NDArray[Any], params: QuantParams) -> float:
     """10 log10(sum w^2 / sum (w - S (q - Z))^2) of an array w and its quantized values q."""
     error = array - dequantize(integers, params)
-    flat, lost = array.reshape(-1), error.reshape(-1)
-    return decibels(float(np.dot(flat, flat)), float(np.dot(lost, lost)))
+    flat, flat_error = array.reshape(-1), error.reshape(-1)
+    return decibels(float(np.dot(flat, flat)), float(np.dot(flat_error, flat_error)))
 
 
 def _edges(params: QuantParams, low: float, high: float) -> Doubles:
@@ -119,10 +119,10 @@ def _shares(low: Doubles, high: Doubles, counts: NDArray[np.int64], edges: Doubl
     total = np.cumsum(counts)
     places = np.stack([low, np.maximum(high, np.nextafter(low, np.inf))], axis=1).reshape(-1)
     below = np.stack([total - counts, total], axis=1).reshape(-1)
-    found = np.interp(edges, places, below)
+    cumulative = np.interp(edges, places, below)
     # All values are within the outer edges, up to rounding.
-    found[0], found[-1] = 0, total[-1]
-    return _rounded(np.diff(found) / total[-1])
+    cumulative[0], cumulative[-1] = 0, total[-1]
+    return _rounded(np.diff(cumulative) / total[-1])
 
 
 def _rounded(values: Doubles) -> list[float]:

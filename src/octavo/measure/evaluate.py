@@ -171,10 +171,10 @@ def _judge(metric: Metric, job: _Job, groups: Groups, seed: int) -> tuple[tuple[
 
 
 def _check_finite(metric: Metric, values: tuple[float, float]) -> None:
-    for value, which in zip(values, ("float", "quantized"), strict=True):
+    for value, model in zip(values, ("float", "quantized"), strict=True):
         if not isfinite(value):
             raise DataError(
-                f"metric {metric.name} of the {which} model is {value}; look for NaN and infinity in its outputs "
+                f"metric {metric.name} of the {model} model is {value}; look for NaN and infinity in its outputs "
                 "and in the reference, or choose another `metric`"
             )
 
@@ -184,10 +184,10 @@ def _interval_of_means(
 ) -> Interval:
     worse = second - first if metric.lower_is_better else first - second
     two_valued = metric.unit == "points" and bool(np.isin(np.concatenate([first, second]), (0.0, 100.0)).all())
-    lost, gained = int((worse > 0).sum()), int((worse < 0).sum())
+    losses, gains = int((worse > 0).sum()), int((worse < 0).sum())
     # Where no sample differs, a bootstrap over groups has no variance: count each group as one sample.
-    if two_valued and (groups.kind == "samples" or (lost == gained == 0 and groups.count > 1)):
-        return of_proportions(lost, gained, groups.count, 100.0, groups.kind)
+    if two_valued and (groups.kind == "samples" or (losses == gains == 0 and groups.count > 1)):
+        return of_proportions(losses, gains, groups.count, 100.0, groups.kind)
     return of_means(worse, groups, seed)
 
 
@@ -198,13 +198,13 @@ class _Drop:
         self.metric, self.outputs, self.reference = metric, outputs, reference
 
     def __call__(self, rows: NDArray[np.int64] | None, groups: NDArray[np.int64] | None) -> float:
-        chosen = [_rows(arrays, rows) for arrays in (*self.outputs, self.reference)]
-        if groups is not None and "groups" in chosen[2]:
-            chosen[2]["groups"] = groups
+        selected = [_rows(arrays, rows) for arrays in (*self.outputs, self.reference)]
+        if groups is not None and "groups" in selected[2]:
+            selected[2]["groups"] = groups
         assert self.metric.score is not None
         try:
-            first = self.metric.score(chosen[0], chosen[2], chosen[0])
-            second = self.metric.score(chosen[1], chosen[2], chosen[0])
+            first = self.metric.score(selected[0], selected[2], selected[0])
+            second = self.metric.score(selected[1], selected[2], selected[0])
         except DataError:  # undefined on this resample, for example without one of the classes
             return nan
         return second - first if self.metric.lower_is_better else first - second

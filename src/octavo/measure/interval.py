@@ -54,8 +54,8 @@ def of_means(differences: Doubles, groups: Groups, seed: int) -> Interval:
     rng = np.random.default_rng(seed)
     means = np.empty(_RESAMPLES)
     for i in range(_RESAMPLES):
-        chosen = rng.integers(0, groups.count, groups.count)
-        means[i] = sums[chosen].sum() / sizes[chosen].sum()
+        drawn = rng.integers(0, groups.count, groups.count)
+        means[i] = sums[drawn].sum() / sizes[drawn].sum()
     ends = _ends(means, float(differences.mean()), groups.count)
     return Interval(ends, f"paired bootstrap, {_RESAMPLES} resamples of {groups.count} {groups.kind}")
 

@@ -42,7 +42,7 @@ def latencies(
         seconds: approximate duration of all rounds.
         least_runs: minimum number of rounds.
     """
-    return [_summary(taken) for taken in rounds(engines, feeds, seconds, least_runs, progress)]
+    return [_summary(milliseconds) for milliseconds in rounds(engines, feeds, seconds, least_runs, progress)]
 
 
 def rounds(
@@ -62,15 +62,15 @@ def rounds(
     times: list[list[float]] = [[] for _ in engines]
     begin = perf_counter()
     while len(times[0]) < least_runs or perf_counter() - begin < seconds:
-        for engine, inputs, taken in zip(engines, inputs_of, times, strict=True):
+        for engine, inputs, milliseconds in zip(engines, inputs_of, times, strict=True):
             start = perf_counter()
             engine.run(inputs)
-            taken.append((perf_counter() - start) * 1e3)
+            milliseconds.append((perf_counter() - start) * 1e3)
         watch.advance()
     watch.done()
     return times
 
 
-def _summary(taken: list[float]) -> Latency:
-    low, median, high = np.quantile(taken, [0.25, 0.5, 0.75])
-    return Latency(float(median), float(low), float(high), len(taken))
+def _summary(milliseconds: list[float]) -> Latency:
+    low, median, high = np.quantile(milliseconds, [0.25, 0.5, 0.75])
+    return Latency(float(median), float(low), float(high), len(milliseconds))

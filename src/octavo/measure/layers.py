@@ -50,7 +50,7 @@ class TensorError:
 
 def counterparts(quantized: ir.Model) -> dict[str, str]:
     """Names of the dequantized tensors of a QDQ model, by the name of the float tensor."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for node in quantized.graph:
         if node.op_type != "DequantizeLinear" or node.inputs[0] is None:
             continue
@@ -60,8 +60,8 @@ def counterparts(quantized: ir.Model) -> dict[str, str]:
         # Rows gathered from a quantized table have no QuantizeLinear.
         source = put_on_grid(producer) if producer.op_type == "QuantizeLinear" else node.inputs[0]
         if source is not None:
-            found.setdefault(source.name or "", node.outputs[0].name or "")
-    return found
+            names.setdefault(source.name or "", node.outputs[0].name or "")
+    return names
 
 
 def tensor_errors(
@@ -149,9 +149,9 @@ class _Sums:
         if magnitude.ndim < 2:
             return
         channel = 1 if magnitude.ndim > 3 else magnitude.ndim - 1
-        found = magnitude.max(axis=tuple(i for i in range(magnitude.ndim) if i != channel)).astype(np.float64)
-        same = self.channels.shape == found.shape
-        self.channels = np.maximum(self.channels, found) if same else found
+        largest = magnitude.max(axis=tuple(i for i in range(magnitude.ndim) if i != channel)).astype(np.float64)
+        same = self.channels.shape == largest.shape
+        self.channels = np.maximum(self.channels, largest) if same else largest
 
     def result(self) -> TensorError:
         both = float(np.sqrt(self.signal * self.other))

@@ -48,8 +48,8 @@ class EnergyCounter:
     def joules(self, before: Sequence[int], after: Sequence[int]) -> float:
         """Energy between two readings with at most one wrap-around between them."""
         rows = zip(self._zones, before, after, strict=True)
-        taken = [end - start if end >= start else end - start + zone.largest for zone, start, end in rows]
-        return sum(taken) * _MICRO
+        microjoules = [end - start if end >= start else end - start + zone.largest for zone, start, end in rows]
+        return sum(microjoules) * _MICRO
 
 
 def energy_counter(root: Path = POWERCAP) -> EnergyCounter | str:
@@ -82,12 +82,12 @@ def joules(
         counter: counts the whole processor, other programs and idle power included.
         seconds: approximate duration of all turns.
     """
-    taken: list[list[float]] = [[] for _ in engines]
+    joules_by_engine: list[list[float]] = [[] for _ in engines]
     until = perf_counter() + seconds
-    while len(taken[0]) < _MIN_TURNS or perf_counter() < until:
-        for engine, inputs, turns in zip(engines, feeds, taken, strict=True):
+    while len(joules_by_engine[0]) < _MIN_TURNS or perf_counter() < until:
+        for engine, inputs, turns in zip(engines, feeds, joules_by_engine, strict=True):
             turns.append(_turn(engine, inputs, counter))
-    return [median(turns) for turns in taken]
+    return [median(turns) for turns in joules_by_engine]
 
 
 def _turn(engine: Engine, feeds: Mapping[str, NDArray[Any]], counter: EnergyCounter) -> float:

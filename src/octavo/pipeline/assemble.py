@@ -64,6 +64,6 @@ def assemble(measured: Measured) -> QuantizationResult:
 def _recipe(quantized: Quantized) -> Recipe:
     """The decisions, and the rungs that were kept: following the recipe gives the same model."""
     options, state = quantized.prepared.options, quantized.state
-    kept = [step.rung for step in quantized.steps if step.kept and step.rung not in _NOT_RUNGS]
+    rungs = [step.rung for step in quantized.steps if step.kept and step.rung not in _NOT_RUNGS]
     raised = [re.escape(name) for name, why in state.decisions.left_out.items() if why == RAISED]
-    return replace(Recipe.of(state.plan, [*options.exclude, *raised], options.seed), rungs=kept)
+    return replace(Recipe.of(state.plan, [*options.exclude, *raised], options.seed), rungs=rungs)

@@ -127,7 +127,7 @@ def bench(
     feeds = [random_feeds(engine.inputs, batch_size, dims) for engine in engines]
     measured = latencies(engines, feeds, seconds=seconds, progress=progress)
     costs = [_operators(*row) if operators else None for row in zip(engines, feeds, measured, strict=True)]
-    taken, works, no_counter = _energy(paths, engines, feeds, seconds) if energy else ([], [], "")
+    energies, works, no_counter = _energy(paths, engines, feeds, seconds) if energy else ([], [], "")
     timings = [
         Timing(
             path,
@@ -135,7 +135,7 @@ def bench(
             sizes[i],
             measured[i],
             costs[i],
-            taken[i] if taken else None,
+            energies[i] if energies else None,
             works[i] if works else None,
             estimate(works[i]) if works else None,
         )

@@ -84,14 +84,14 @@ def inspect(model: OnnxSource, target: str | Target = "auto", exclude: Sequence[
         TargetError: the target is unknown.
         OptionError: an exclusion matches nothing.
     """
-    chosen = find_target(target)
+    selected = find_target(target)
     loaded, _ = read_model(model)
     prepared = prepare(loaded)
-    plan = make_plan(prepared, chosen, exclude)
+    plan = make_plan(prepared, selected, exclude)
     proofs = {proof.layer: proof for proof in _proofs(prepared, plan)}
     stored = tensor_bytes(prepared)
     return Inspection(
-        target=chosen.name,
+        target=selected.name,
         opset=loaded.opset_imports.get("", 0),
         inputs=input_specs(loaded),
         outputs=output_specs(loaded),

@@ -65,8 +65,8 @@ def _costs(model: ir.Model, samples: SampleSet, batch: int, seconds: float) -> l
         path.write_bytes(content)
         session = NativeSession(path)
         feeds = smallest_run(session, samples)
-        once = sum(cost.milliseconds for cost in session.time_operators(feeds, 1)) * 1e-3
-        runs = min(int(seconds / once) if once > 0 else _MOST_RUNS, _MOST_RUNS)
+        seconds_per_run = sum(cost.milliseconds for cost in session.time_operators(feeds, 1)) * 1e-3
+        runs = min(int(seconds / seconds_per_run) if seconds_per_run > 0 else _MOST_RUNS, _MOST_RUNS)
         return session.time_operators(feeds, max(runs, 1))
 
 

@@ -21,6 +21,6 @@ def total(*parts: Seconds) -> dict[str, float]:
     """Sum the seconds of each stage; stages stay in the order in which they first ran."""
     seconds: dict[str, float] = {}
     for part in parts:
-        for stage, taken in part.items():
-            seconds[stage] = seconds.get(stage, 0.0) + taken
+        for stage, duration in part.items():
+            seconds[stage] = seconds.get(stage, 0.0) + duration
     return seconds

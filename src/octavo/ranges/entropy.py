@@ -78,10 +78,10 @@ def _divergence(counts: Doubles, widths: Integers, levels: int) -> Doubles:
     of each level only. The clipped mass is a separate term.
     """
     total, occupied = counts.sum(), counts > 0
-    kept, members = _exclusive_sums(counts), _exclusive_sums(occupied.astype(np.float64))
+    running_counts, members = _exclusive_sums(counts), _exclusive_sums(occupied.astype(np.float64))
     starts = np.arange(levels + 1) * widths[:, None] // levels
-    sums, sizes = np.diff(kept[starts]), np.diff(members[starts])
-    inside = kept[widths]
+    sums, sizes = np.diff(running_counts[starts]), np.diff(members[starts])
+    inside = running_counts[widths]
     q = sums / np.maximum(sizes, 1.0) / np.maximum(inside, 1.0)[:, None]
     last = widths - 1
     clipped = total - inside

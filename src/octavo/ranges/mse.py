@@ -53,8 +53,8 @@ class _Density:
         last = first + self.steps
         summed = _area(self.edges / step[:, None], first[:, None], last[:, None]) @ self.weights * step
         points = self.points / step[:, None]
-        apart = points - np.clip(np.rint(points), first[:, None], last[:, None])
-        total: Doubles = (summed + (apart * apart) @ self.masses) * step * step
+        errors = points - np.clip(np.rint(points), first[:, None], last[:, None])
+        total: Doubles = (summed + (errors * errors) @ self.masses) * step * step
         return total
 
 

@@ -170,7 +170,7 @@ def native_line(result: Plain) -> str:
 
 def spent(result: Plain) -> str:
     """Seconds by stage, and peak memory."""
-    seconds = ", ".join(f"{stage} {taken:.1f}" for stage, taken in result["seconds"].items())
+    seconds = ", ".join(f"{stage} {duration:.1f}" for stage, duration in result["seconds"].items())
     return f"{sum(result['seconds'].values()):.1f} s ({seconds}); peak memory {size(result['peak_rss_bytes'])}"
 
 
@@ -199,7 +199,7 @@ def _metric(metric: Plain) -> Figure:
     if metric["drop_ci95"] is not None:
         interval = "95% interval " + " to ".join(f"{_number(end):+{form}}" for end in metric["drop_ci95"])
     samples = number_of(metric["samples"], "sample")
-    before, after, drop = (f"{_number(metric[which]):{form}}" for which in ("float", "quantized", "drop"))
+    before, after, drop = (f"{_number(metric[model]):{form}}" for model in ("float", "quantized", "drop"))
     return Figure(metric["name"], before, after, f"drop {drop}{unit} ({interval}; {samples})")
 
 

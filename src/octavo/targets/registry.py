@@ -35,10 +35,10 @@ def target(
     Raises:
         TargetError: the target is unknown, its file is not valid, or it does not accept a width.
     """
-    found = name if isinstance(name, Target) else _named(name)
+    selected = name if isinstance(name, Target) else _named(name)
     if weight_bits is not None or activation_bits is not None:
-        found = found.with_bits(weight_bits, activation_bits)
-    return found if block_size is None else found.with_block_size(block_size)
+        selected = selected.with_bits(weight_bits, activation_bits)
+    return selected if block_size is None else selected.with_block_size(block_size)
 
 
 def _named(name: str) -> Target:

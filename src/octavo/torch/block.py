@@ -42,14 +42,14 @@ class Biased:
         tensor: name of the bias tensor that the node reads.
         value: current bias, shape (channels,).
         output: name of the layer's output in the quantized model; channels are axis 1.
-        right: name of the same output in `Batch.wanted`.
+        reference: name of the same output in `Batch.references`.
     """
 
     layer: str
     tensor: str
     value: NDArray[np.float32]
     output: str
-    right: str
+    reference: str
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,14 @@ class Batch:
 
     Attributes:
         inputs: tensors that the block's nodes read, with their values in the quantized model.
-        wanted: reference values, from the float model, of the block's outputs and of the outputs of layers in
+        references: reference values, from the float model, of the block's outputs and of the outputs of layers in
             `Task.biases`.
         weight: importance of each element of a block output, same shape; 1 for outputs without an entry.
         size: number of samples; an array whose first axis has another size is not split into samples.
     """
 
     inputs: Arrays
-    wanted: Arrays
+    references: Arrays
     weight: Arrays
     size: int
 
@@ -76,7 +76,7 @@ class Task:
 
     Attributes:
         nodes: nodes of the quantized model, in topological order.
-        exits: maps names of block outputs in `Batch.wanted` to their names in the quantized model.
+        exits: maps names of block outputs in `Batch.references` to their names in the quantized model.
         weights: weights whose rounding may change.
         biases: biases to correct, in topological order.
         steps: optimizer steps.

@@ -153,9 +153,9 @@ class Lowering:
 
 def like(tensor: Tensor, name: str, dtype: np.dtype | type | None = None, params: QuantParams | None = None) -> Tensor:
     """A new tensor with the shape and layout of `tensor`."""
-    made = new_tensor(name, tensor.dtype if dtype is None else dtype, tensor.shape, params)
-    made.channels_last = tensor.channels_last
-    return made
+    result = new_tensor(name, tensor.dtype if dtype is None else dtype, tensor.shape, params)
+    result.channels_last = tensor.channels_last
+    return result
 
 
 def check_dtype(tensor: Tensor, *dtypes: np.dtype | type) -> None:

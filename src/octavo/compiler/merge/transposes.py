@@ -47,8 +47,8 @@ def _merge_operand(operation: Operation, index: int, transpose: Operation) -> bo
         operation.attributes |= {"b_k_stride": row, "b_n_stride": column}
     sizes = operation.integers("batch_size")[-(len(steps) - 2) :] if len(steps) > 2 else []
     # Zero along broadcast axes.
-    kept = [step if own == size else 0 for own, size, step in zip(tensor.shape, sizes, steps, strict=False)]
-    _set_batch_strides(operation, "ab"[index], kept)
+    batch_strides = [step if own == size else 0 for own, size, step in zip(tensor.shape, sizes, steps, strict=False)]
+    _set_batch_strides(operation, "ab"[index], batch_strides)
     return True
 
 

@@ -19,14 +19,14 @@ def agreement() -> Metric:
 
 
 def _agree(outputs: Arrays, reference: Arrays, floats: Arrays) -> Doubles:
-    ours, theirs = only_output(outputs), only_output(floats)
-    if ours.ndim == 2 and ours.shape[1] > 1:
-        return np.where(ours.argmax(1) == theirs.argmax(1), 100.0, 0.0)
-    if ours[0].size == 1:
-        return _relative(ours.reshape(-1).astype(np.float64), theirs.reshape(-1).astype(np.float64))
-    return cosines(ours, theirs) * 100.0
+    quantized, float_output = only_output(outputs), only_output(floats)
+    if quantized.ndim == 2 and quantized.shape[1] > 1:
+        return np.where(quantized.argmax(1) == float_output.argmax(1), 100.0, 0.0)
+    if quantized[0].size == 1:
+        return _relative(quantized.reshape(-1).astype(np.float64), float_output.reshape(-1).astype(np.float64))
+    return cosines(quantized, float_output) * 100.0
 
 
-def _relative(ours: Doubles, theirs: Doubles) -> Doubles:
-    size = np.maximum(np.abs(theirs), np.finfo(np.float32).tiny)
-    return np.maximum(100.0 * (1.0 - np.abs(ours - theirs) / size), 0.0)
+def _relative(quantized: Doubles, reference: Doubles) -> Doubles:
+    size = np.maximum(np.abs(reference), np.finfo(np.float32).tiny)
+    return np.maximum(100.0 * (1.0 - np.abs(quantized - reference) / size), 0.0)

@@ -44,13 +44,13 @@ def cosines(x: NDArray[Any], y: NDArray[Any]) -> Doubles:
 
 
 def _expected(outputs: Arrays, reference: Arrays, floats: Arrays) -> NDArray[Any]:
-    name, ours = next(iter(outputs.items()))
+    name, output = next(iter(outputs.items()))
     target = next((reference[n] for n in (name, *_NAMES) if n in reference), None)
     if target is None:
         return only_output(floats)
-    if _without_unit_axes(target) != _without_unit_axes(ours):
+    if _without_unit_axes(target) != _without_unit_axes(output):
         raise DataError(
-            f"the reference has shape {list(target.shape)} but output '{name}' {list(ours.shape)}; make them equal"
+            f"the reference has shape {list(target.shape)} but output '{name}' {list(output.shape)}; make them equal"
         )
     return target
 

@@ -109,8 +109,8 @@ def block_batches(
     exits = [*dict.fromkeys(value.name or "" for value in (*block.exits, *outputs))]
     dtypes = {name: ir.DataType.from_numpy(array.dtype) for name, array in expected[0].items()}
     session = Session(extract(state.reference, block.nodes, dtypes, exits), threads=state.settings.threads)
-    wanted = {value.name or "" for value in block.exits}
-    counts = [{name: array for name, array in batch.items() if name in wanted} for batch in weights]
+    exit_names = {value.name or "" for value in block.exits}
+    counts = [{name: array for name, array in batch.items() if name in exit_names} for batch in weights]
     return _split(
         [
             Batch(inputs, session.run(floats), count, len(floats[entry]))
@@ -152,12 +152,12 @@ def _importance(
 
 def _tensors(walk: Walk, nodes: Sequence[ir.Node]) -> list[dict[str, NDArray[Any]]]:
     """The tensors that the nodes read and do not write, per batch."""
-    written = {value for node in nodes for value in node.outputs}
+    produced = {value for node in nodes for value in node.outputs}
     read = dict.fromkeys(
         value.name or ""
         for node in nodes
         for value in node.inputs
-        if value is not None and value not in written and constant(value) is None
+        if value is not None and value not in produced and constant(value) is None
     )
     columns = {name: walk.tensor(name) for name in read}
     count = len(next(iter(columns.values())))
@@ -166,12 +166,16 @@ def _tensors(walk: Walk, nodes: Sequence[ir.Node]) -> list[dict[str, NDArray[Any
 
 def _split(batches: Sequence[Batch]) -> tuple[list[Batch], list[Batch]]:
     """Split into samples to fit and held-out samples; batches of equal shapes are concatenated first."""
-    whole = _joined(batches)
-    if len(whole) > 1:
-        return [b for i, b in enumerate(whole) if i % _HELD_OUT], whole[::_HELD_OUT]
-    rows = np.arange(whole[0].size)
-    held = rows % _HELD_OUT == 0
-    return ([_some(whole[0], rows[~held])], [_some(whole[0], rows[held])]) if held.sum() < len(rows) else (whole, [])
+    joined = _joined(batches)
+    if len(joined) > 1:
+        return [b for i, b in enumerate(joined) if i % _HELD_OUT], joined[::_HELD_OUT]
+    rows = np.arange(joined[0].size)
+    is_held_out = rows % _HELD_OUT == 0
+    return (
+        ([_some(joined[0], rows[~is_held_out])], [_some(joined[0], rows[is_held_out])])
+        if is_held_out.sum() < len(rows)
+        else (joined, [])
+    )
 
 
 def _joined(batches: Sequence[Batch]) -> list[Batch]:
@@ -180,22 +184,22 @@ def _joined(batches: Sequence[Batch]) -> list[Batch]:
     if len(shapes) > 1 or any(not a.ndim or len(a) != batch.size for batch in batches for a in _arrays(batch)):
         return list(batches)
 
-    def together(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    def concatenated(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    inputs, wanted = together([b.inputs for b in batches]), together([b.wanted for b in batches])
-    return [Batch(inputs, wanted, together([b.weight for b in batches]), sum(b.size for b in batches))]
+    inputs, references = concatenated([b.inputs for b in batches]), concatenated([b.references for b in batches])
+    return [Batch(inputs, references, concatenated([b.weight for b in batches]), sum(b.size for b in batches))]
 
 
 def _arrays(batch: Batch) -> list[NDArray[Any]]:
-    return [*batch.inputs.values(), *batch.wanted.values(), *batch.weight.values()]
+    return [*batch.inputs.values(), *batch.references.values(), *batch.weight.values()]
 
 
 def _some(batch: Batch, rows: NDArray[np.intp]) -> Batch:
-    def taken(part: Arrays) -> Arrays:
+    def select_rows(part: Arrays) -> Arrays:
         return {name: array[rows] for name, array in part.items()}
 
-    return Batch(taken(batch.inputs), taken(batch.wanted), taken(batch.weight), len(rows))
+    return Batch(select_rows(batch.inputs), select_rows(batch.references), select_rows(batch.weight), len(rows))
 
 
 def _counterpart(model: ir.Model, value: ir.Value) -> str:

@@ -69,19 +69,19 @@ def _pieces(model: ir.Model, nodes: Sequence[ir.Node], layers: Collection[str]) 
 def _cuts(model: ir.Model, nodes: Sequence[ir.Node]) -> list[tuple[int, ir.Value]]:
     """The positions between nodes where a single activation is alive, with that activation."""
     last: dict[ir.Value, int] = {}
-    for place, node in enumerate(nodes):
-        last.update({value: place for value in node.inputs if value is not None})
+    for position, node in enumerate(nodes):
+        last.update({value: position for value in node.inputs if value is not None})
     alive = {value for value in model.graph.inputs if _is_float(value) and value in last}
     flowing = set(alive)
     cuts = [(0, next(iter(alive)))] if len(alive) == 1 else []
-    for place, node in enumerate(nodes):
+    for position, node in enumerate(nodes):
         if any(value in flowing for value in node.inputs) or _is_lookup(node):
-            made = {value for value in node.outputs if _is_float(value)}
-            flowing |= made
-            alive |= made
-        alive = {value for value in alive if last.get(value, -1) > place}
+            produced = {value for value in node.outputs if _is_float(value)}
+            flowing |= produced
+            alive |= produced
+        alive = {value for value in alive if last.get(value, -1) > position}
         if len(alive) == 1:
-            cuts.append((place + 1, next(iter(alive))))
+            cuts.append((position + 1, next(iter(alive))))
     return cuts
 
 
@@ -98,8 +98,8 @@ def _block(model: ir.Model, nodes: Sequence[ir.Node], entry: ir.Value, layers: C
 
 def _joined(first: Block, second: Block) -> Block:
     inside = {*first.nodes, *second.nodes}
-    kept = [v for v in first.exits if v.is_graph_output() or any(use.node not in inside for use in v.uses())]
-    return Block(first.nodes + second.nodes, first.entry, (*kept, *second.exits), (*first.layers, *second.layers))
+    exits = [v for v in first.exits if v.is_graph_output() or any(use.node not in inside for use in v.uses())]
+    return Block(first.nodes + second.nodes, first.entry, (*exits, *second.exits), (*first.layers, *second.layers))
 
 
 def _without_softmax(block: Block) -> Block:

@@ -84,14 +84,14 @@ def _transposed_windows(layer: Linear, x: Floats) -> Floats:
     extra = int_list(layer.node, "output_padding", [0] * rank)
     cuts = _transposed_pads(layer.node, x.shape[2:], spans, strides, extra)
     borders = [
-        (span - 1 - begin, span - 1 - end + more) for span, (begin, end), more in zip(spans, cuts, extra, strict=True)
+        (span - 1 - begin, span - 1 - end + added) for span, (begin, end), added in zip(spans, cuts, extra, strict=True)
     ]
     padded = np.pad(spread, [(0, 0), (0, 0), *((max(low, 0), max(high, 0)) for low, high in borders)])
-    kept = [
+    crops = [
         slice(max(-low, 0), size - max(-high, 0))
         for (low, high), size in zip(borders, padded.shape[2:], strict=True)
     ]  # fmt: skip
-    view = _view(padded[(slice(None), slice(None), *kept)], spans, [1] * rank, dilations)
+    view = _view(padded[(slice(None), slice(None), *crops)], spans, [1] * rank, dilations)
     return np.flip(view, axis=tuple(range(2 + rank, 2 + 2 * rank)))
 
 
@@ -130,10 +130,10 @@ def _transposed_pads(
     is_same = mode in ("SAME_UPPER", "SAME_LOWER")
     if not is_same and "output_shape" not in node.attributes:
         return _explicit_pads(node, len(spans))
-    wanted = int_list(node, "output_shape", [size * step for size, step in zip(sizes, strides, strict=True)])
+    output_shape = int_list(node, "output_shape", [size * step for size, step in zip(sizes, strides, strict=True)])
     totals = [
-        max((size - 1) * step + more + span - out, 0)
-        for size, step, more, span, out in zip(sizes, strides, extra, spans, wanted[-len(spans) :], strict=True)
+        max((size - 1) * step + added + span - out, 0)
+        for size, step, added, span, out in zip(sizes, strides, extra, spans, output_shape[-len(spans) :], strict=True)
     ]
     return [_split(total, mode if is_same else "SAME_LOWER") for total in totals]
 

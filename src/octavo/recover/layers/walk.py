@@ -74,13 +74,13 @@ class Walk:
         return [live[name] for live in self._live]
 
     def _run(self, nodes: list[ir.Node], stop: int) -> None:
-        written = {value.name: value for node in nodes for value in node.outputs if value.name}
-        wanted = [name for name in written if self._last_read.get(name, -1) >= stop]
-        read = {value.name for node in nodes for value in _reads(node)} - written.keys()
+        produced = {value.name: value for node in nodes for value in node.outputs if value.name}
+        names = [name for name in produced if self._last_read.get(name, -1) >= stop]
+        read = {value.name for node in nodes for value in _reads(node)} - produced.keys()
         inputs = [name for name in self._live[0] if name in read]
-        if wanted:
+        if names:
             dtypes = {name: ir.DataType.from_numpy(self._live[0][name].dtype) for name in inputs}
-            session = Session(extract(self._model, nodes, dtypes, wanted), threads=self._threads)
+            session = Session(extract(self._model, nodes, dtypes, names), threads=self._threads)
             for live in self._live:
                 live.update(session.run({name: live[name] for name in inputs}))
         self._position = stop

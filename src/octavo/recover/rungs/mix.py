@@ -35,8 +35,8 @@ def mix(state: State, context: LadderContext) -> Outcome:
     useful = [name for name in ranked if measured[name] > 0]
     if not useful:
         return Outcome(state, "raising any single layer does not reduce the output error")
-    now, then = (bit_operations(made, counts) for made in (state, raised(state, useful)))
-    order = sorted(useful, key=lambda name: -measured[name] / max(then[name] - now[name], 1.0))
+    bit_ops, bit_ops_raised = (bit_operations(s, counts) for s in (state, raised(state, useful)))
+    order = sorted(useful, key=lambda name: -measured[name] / max(bit_ops_raised[name] - bit_ops[name], 1.0))
     curve = _Curve(state, order, counts, context.measure)
     best = curve.fewest(context.budget)
     details: dict[str, Any] = {"pareto": curve.points(), "sensitivity": measured, "proxy": estimated}

@@ -105,12 +105,12 @@ class _Reconstruction:
         floats, integers = (walk.fork() for walk in self.walks)
         for name in block.layers:
             layer, node = self.state.plan.layers[name], self.nodes[name]
-            here = visit(layer, self.floats[name], node, floats, integers, self.model, self.state.settings.seed)
-            better = best_rounding(self.state, here)
+            visited = visit(layer, self.floats[name], node, floats, integers, self.model, self.state.settings.seed)
+            better = best_rounding(self.state, visited)
             if better is None:
                 continue
             self.constants[name, 1], bias = better
-            here.change(here.linear.to_matrix(dequantize(better[0].integers, better[0].params)), bias)
+            visited.change(visited.linear.to_matrix(dequantize(better[0].integers, better[0].params)), bias)
             if bias is not None:
                 self.biases[name] = bias
 
@@ -119,15 +119,15 @@ class _Reconstruction:
             name: self.constants.get((name, 1)) or self.state.constants[name, 1].as_in_model() for name in block.layers
         }
         task = block_task(self.state, block, self.model, constants, self.steps, self.rows)
-        fitted, held = block_batches(self.state, block, self.model, self.walks, self.weights)
-        if not held:
+        fitted, held_out = block_batches(self.state, block, self.model, self.walks, self.weights)
+        if not held_out:
             return
         before = [weight.integers for weight in task.weights]
         first = octavo.torch.corrected_biases(task, fitted, before)
         learned = octavo.torch.learn_rounding(task, fitted, first)
         second = octavo.torch.corrected_biases(task, fitted, learned)
-        error_before = octavo.torch.block_error(task, held, before, first)
-        is_better = octavo.torch.block_error(task, held, learned, second) < error_before
+        error_before = octavo.torch.block_error(task, held_out, before, first)
+        is_better = octavo.torch.block_error(task, held_out, learned, second) < error_before
         self.learned += is_better
         chosen = learned if is_better else before
         for name, q in zip(block.layers, chosen, strict=True):
@@ -135,7 +135,7 @@ class _Reconstruction:
             integers = np.ascontiguousarray(to_stored_layout(self.state, name, q)).astype(constant.integers.dtype)
             self.constants[name, 1] = replace(constant, integers=integers)
             self._replace(name, 1, to_stored_layout(self.state, name, dequantize(integers, constant.params)))
-        final = octavo.torch.corrected_biases(task, [*fitted, *held], chosen)
+        final = octavo.torch.corrected_biases(task, [*fitted, *held_out], chosen)
         for bias in task.biases:
             self.biases[bias.layer] = final[bias.tensor]
             self._replace(bias.layer, 2, final[bias.tensor])

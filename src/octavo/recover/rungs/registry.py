@@ -32,14 +32,14 @@ def rungs_named(names: str | Sequence[str]) -> list[Rung]:
     Raises:
         OptionError: there is no such rung.
     """
-    wanted = [part.strip() for part in names.split(",")] if isinstance(names, str) else list(names)
-    if wanted == [AUTO]:
+    requested = [part.strip() for part in names.split(",")] if isinstance(names, str) else list(names)
+    if requested == [AUTO]:
         return list(_RUNGS)
-    if wanted == [NONE]:
+    if requested == [NONE]:
         return []
     known = {rung.name: rung for rung in (*_RUNGS, *_VARIANTS)}
-    unknown = [name for name in wanted if name not in known]
+    unknown = [name for name in requested if name not in known]
     if unknown:
         raise OptionError(f"there is no rung '{unknown[0]}'; use {AUTO}, {NONE}, or some of {', '.join(known)}")
     order = {rung.name: place for place, rung in enumerate(_RUNGS)}
-    return [known[name] for name in sorted(dict.fromkeys(wanted), key=lambda name: order[name.partition(":")[0]])]
+    return [known[name] for name in sorted(dict.fromkeys(requested), key=lambda name: order[name.partition(":")[0]])]

@@ -65,21 +65,23 @@ def best_rounding(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats
     """The integers and the bias of a layer; None where those of the state have the smaller error on held-out rows."""
     layer, name = visit.linear, visit.layer.name
     before = state.constants[name, 1]
-    held = np.arange(visit.x.shape[1]) % _HELD_OUT == 0
-    if held.all():
+    is_held_out = np.arange(visit.x.shape[1]) % _HELD_OUT == 0
+    if is_held_out.all():
         return None
     centered = layer.takes_bias
     weights = layer.matrix.astype(np.float64)
     # As in GPTQ, the weights of a MatMul do not compensate the error of its input, which in transformers is too large.
     x = visit.x if centered else visit.x_hat
-    fitted = quadratic(weights, x[:, ~held], visit.x_hat[:, ~held], centered)
+    fitted = quadratic(weights, x[:, ~is_held_out], visit.x_hat[:, ~is_held_out], centered)
     params = before.params
     if before.transposed and params.axis is not None:
         params = replace(params, axis=1 - params.axis)
     integers = _integers(layer, params, fitted)
-    now = layer.to_matrix(before.integers.T if before.transposed else before.integers)
-    old, new = (_held_out(layer, x, visit.x_hat, q * _scales(p, layer), held) for q, p in ((now, params), integers))
-    if new >= old:
+    current = layer.to_matrix(before.integers.T if before.transposed else before.integers)
+    old_error, new_error = (
+        _held_out(layer, x, visit.x_hat, q * _scales(p, layer), is_held_out) for q, p in ((current, params), integers)
+    )
+    if new_error >= old_error:
         return None
     q, new_params = integers
     constant = QuantizedConstant(before.tensor, layer.from_matrix(q).astype(new_params.grid.numpy_dtype), new_params)
@@ -97,11 +99,11 @@ def _integers(layer: Linear, params: QuantParams, target: Quadratic) -> tuple[Do
         scale = best_scales(target.center, target.gram, scale, grid.qmin, grid.qmax, params.block_size or terms)
     q = best_integers(target, scale, grid.qmin, grid.qmax)
     for _ in range(_REFITS if narrow and params.block_size is None else 0):
-        tried = refit(target, q, scale)
-        again = descend(target, q, tried, grid.qmin, grid.qmax)
-        if error(target, again, tried) >= error(target, q, scale):
+        refitted = refit(target, q, scale)
+        descended = descend(target, q, refitted, grid.qmin, grid.qmax)
+        if error(target, descended, refitted) >= error(target, q, scale):
             break
-        q, scale = again, tried
+        q, scale = descended, refitted
     return q, params if not has_own_scales else replace(params, scale=_stored(layer, params, scale))
 
 
@@ -121,12 +123,12 @@ def _stored(layer: Linear, params: QuantParams, scale: Doubles) -> Floats:
     return np.take(firsts, np.arange(0, firsts.shape[axis], params.block_size), axis=axis).astype(np.float32)
 
 
-def _held_out(layer: Linear, x: Floats, x_hat: Floats, weights: Doubles, held: NDArray[np.bool_]) -> float:
+def _held_out(layer: Linear, x: Floats, x_hat: Floats, weights: Doubles, is_held_out: NDArray[np.bool_]) -> float:
     """Squared error of the output on held-out rows, with the bias corrected on the others."""
-    apart = x_hat @ weights.astype(np.float32).transpose(0, 2, 1) - x @ layer.matrix.transpose(0, 2, 1)
+    difference = x_hat @ weights.astype(np.float32).transpose(0, 2, 1) - x @ layer.matrix.transpose(0, 2, 1)
     if layer.takes_bias:
-        apart = apart - apart[:, ~held].mean(axis=1, keepdims=True)
-    return float(np.square(apart[:, held]).sum(dtype=np.float64))
+        difference = difference - difference[:, ~is_held_out].mean(axis=1, keepdims=True)
+    return float(np.square(difference[:, is_held_out]).sum(dtype=np.float64))
 
 
 ROUND = Rung(

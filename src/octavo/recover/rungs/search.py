@@ -35,9 +35,9 @@ def search(state: State) -> Outcome:
     costs = _costs(state)
     chosen: dict[str, str] = {}
     for source, by_spec in costs.items():
-        now = state.plan.tensors[source].estimator if source in state.plan.tensors else ""
+        current = state.plan.tensors[source].estimator if source in state.plan.tensors else ""
         best = min(by_spec, key=lambda spec: by_spec[spec])
-        if best != now and by_spec[best] < (1 - _GAIN) * by_spec.get(now, np.inf):
+        if best != current and by_spec[best] < (1 - _GAIN) * by_spec.get(current, np.inf):
             chosen[source] = best
     if not chosen:
         return Outcome(state, f"no estimator gives a better range for any of {len(costs)} tensors")
@@ -95,8 +95,8 @@ class _Reader:
         if self.linear is not None:
             return sample_rows(self.linear, batches, seed, _ROWS)
         values = np.concatenate([batch.reshape(-1) for batch in batches]).astype(np.float32, copy=False)
-        chosen = np.random.default_rng(seed).integers(0, values.size, min(values.size, 1 << 16))
-        return values[chosen].reshape(1, -1, 1)
+        indices = np.random.default_rng(seed).integers(0, values.size, min(values.size, 1 << 16))
+        return values[indices].reshape(1, -1, 1)
 
     def cost(self, rows: Floats, params: QuantParams) -> float:
         """The relative squared error of the output for an input with these parameters."""

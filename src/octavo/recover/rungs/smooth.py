@@ -83,8 +83,8 @@ def _sites(state: State, model: ir.Model) -> list[_Site]:
 
 
 def _folds(state: State, value: ir.Value, readers: list[Reader]) -> bool:
-    alone = len(value.uses()) == len(readers) and not value.is_graph_output()
-    return alone and _into_producer(state, value, np.ones(readers[0].layer.inputs)) is not None
+    read_by_these_only = len(value.uses()) == len(readers) and not value.is_graph_output()
+    return read_by_these_only and _into_producer(state, value, np.ones(readers[0].layer.inputs)) is not None
 
 
 def _into_producer(state: State, value: ir.Value, factor: Doubles) -> list[Edit] | None:

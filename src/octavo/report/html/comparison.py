@@ -33,10 +33,10 @@ def comparison_page(first: str, others: Sequence[str], comparisons: Sequence[Pla
         for name, error in zip(names, row.errors, strict=True)
         if error is not None
     ]
-    drawn = {}
+    figures = {}
     if lines:
         description = f"SQNR of {len(rows)} tensors in graph order for {', '.join(names)}"
-        drawn["comparison"] = chart(charts.comparison(names, lines), description)
+        figures["comparison"] = chart(charts.comparison(names, lines), description)
     return rendered(
         "comparison.html",
         first=first,
@@ -44,10 +44,10 @@ def comparison_page(first: str, others: Sequence[str], comparisons: Sequence[Pla
         sizes=sizes,
         outputs=[row for row in rows if row.output],
         rows=rows,
-        charts=drawn,
+        charts=figures,
         decibels=decibels,
         color=color,
-        contents={"charts": drawn, "layers": [], "tensors": {}, "templates": {}},
+        contents={"charts": figures, "layers": [], "tensors": {}, "templates": {}},
         vega=vega(),
     )
 

@@ -40,25 +40,25 @@ def rendered(template: str, **contents: Any) -> str:
     return _environment().get_template(template).render(**contents)
 
 
-def chart(drawn: Any, description: str) -> dict[str, Any]:
+def chart(figure: Any, description: str) -> dict[str, Any]:
     """The Vega-Lite specification of an Altair chart, as wide as its container, with an alternative text."""
-    sized = drawn.properties(width="container", autosize={"type": "fit-x", "contains": "padding"})
+    sized = figure.properties(width="container", autosize={"type": "fit-x", "contains": "padding"})
     return {**sized.to_dict(), "config": _CONFIG, "description": description}
 
 
 @cache
 def _environment() -> Environment:
-    made = Environment(
+    environment = Environment(
         loader=PackageLoader("octavo.report.html"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["json"] = _json
-    made.filters["code"] = _code
-    made.globals["file"] = _file
-    return made
+    environment.filters["json"] = _json
+    environment.filters["code"] = _code
+    environment.globals["file"] = _file
+    return environment
 
 
 def _json(value: Any) -> Markup:

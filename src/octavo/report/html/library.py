@@ -36,14 +36,14 @@ def vega() -> str:
         bundler: Any = importlib.import_module("vl_convert")
     except ImportError:
         raise DependencyError("vl-convert-python, which carries Vega,", "report") from None
-    kept = _cache() / f"vega-{bundler.__version__}.js"
+    cache_file = _cache() / f"vega-{bundler.__version__}.js"
     try:
-        return kept.read_text(encoding="utf-8")
+        return cache_file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         bundle = str(bundler.javascript_bundle())
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        write_text(kept, bundle)
+        cache_file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(cache_file, bundle)
     except (OSError, OptionError):
         # Without a writable cache the next call bundles again.
         pass

@@ -29,11 +29,11 @@ def result_page(result: Plain, title: str) -> str:
     Raises:
         DependencyError: the plotting library is not installed.
     """
-    drawn, tensor = _charts(result), altair().NamedData("tensor")
+    figures, tensor = _charts(result), altair().NamedData("tensor")
     contents = {
         "layers": layer_panels(result),
         "tensors": tensor_panels(result),
-        "charts": drawn,
+        "charts": figures,
         "templates": {
             "values": chart(charts.histogram_of(tensor, integers=False), ""),
             "integers": chart(charts.histogram_of(tensor, integers=True), ""),
@@ -49,7 +49,7 @@ def result_page(result: Plain, title: str) -> str:
         cells=strip(result),
         legend=legend(),
         rows=_rows(result),
-        charts=drawn,
+        charts=figures,
         contents=contents,
         vega=vega(),
     )
@@ -68,27 +68,27 @@ def legend() -> list[tuple[str, str]]:
 
 def _charts(result: Plain) -> dict[str, Any]:
     """The charts by section; sections without data have none."""
-    drawn: dict[str, Any] = {}
+    figures: dict[str, Any] = {}
     metric, measured = result["metric"], [layer for layer in result["layers"] if layer["sqnr_db"] is not None]
     if metric is not None and metric["drop"] is not None:
         budget = None if result["verdict"] is None else result["verdict"]["budget"]
-        drawn["drop"] = chart(charts.drop(metric, budget), f"{metric['name']}: {summary.figures(result)[0].note}")
+        figures["drop"] = chart(charts.drop(metric, budget), f"{metric['name']}: {summary.figures(result)[0].note}")
     if measured:
         worst = min(measured, key=lambda layer: layer["sqnr_db"])
         description = (
             f"SQNR of {len(measured)} layers in graph order; lowest is {worst['name']}, {decibels(worst['sqnr_db'])}"
         )
-        drawn["layers"] = chart(charts.layers(result), description)
+        figures["layers"] = chart(charts.layers(result), description)
     shares = [layer for layer in result["layers"] if layer["share"] is not None]
     if shares:
         largest = max(shares, key=lambda layer: layer["share"])
         description = f"Shares of the output error; the largest is that of {largest['name']}, {largest['share']:.0%}"
-        drawn["sensitivity"] = chart(charts.sensitivity(result), description)
+        figures["sensitivity"] = chart(charts.sensitivity(result), description)
     points = pareto_points(result)
     if points:
         description = f"Drop against bit operations at {len(points)} sets of layers with more bits"
-        drawn["pareto"] = chart(charts.pareto(points), description)
-    return drawn
+        figures["pareto"] = chart(charts.pareto(points), description)
+    return figures
 
 
 def _rows(result: Plain) -> list[dict[str, Any]]:

@@ -29,10 +29,10 @@ def show_operators(console: Console, name: str, costs: Sequence[Plain]) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     ranked = sorted(costs, key=lambda cost: -cost["milliseconds"])
     for cost in ranked[:_SHOWN]:
-        taken = cost["milliseconds"]
+        milliseconds = cost["milliseconds"]
         label = f"[bold]{cost['kind']}[/] {escape(cost['name'])}"
         gops = "" if cost["gops"] is None else short(cost["gops"])
-        table.add_row(label, f"{taken / total:.1%}", short(taken), size(cost["bytes"]), gops)
+        table.add_row(label, f"{milliseconds / total:.1%}", short(milliseconds), size(cost["bytes"]), gops)
     rest = sum(cost["milliseconds"] for cost in ranked[_SHOWN:])
     if len(ranked) > _SHOWN:
         others = number_of(len(ranked) - _SHOWN, "other operator")

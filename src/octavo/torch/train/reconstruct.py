@@ -95,7 +95,7 @@ def corrected_biases(
         shift, count = np.zeros(bias.value.shape), 0
         until = replace(task, nodes=task.nodes[: places[bias.output] + 1])
         for batch, values in _runs(until, batches, weights, biases):
-            error = (batch.wanted[bias.right] - values[bias.output]).double()
+            error = (batch.references[bias.reference] - values[bias.output]).double()
             shift += error.mean(dim=[axis for axis in range(error.ndim) if axis != 1]).numpy() * batch.size
             count += batch.size
         biases[bias.tensor] = (bias.value + shift / count).astype(np.float32)
@@ -107,7 +107,7 @@ class _Selection:
     """Some samples of a batch, as tensors."""
 
     inputs: dict[str, Tensor]
-    wanted: dict[str, Tensor]
+    references: dict[str, Tensor]
     weight: dict[str, Tensor]
     size: int
 
@@ -163,7 +163,7 @@ def _rounding_penalty(variables: Sequence[Tensor], progress: float) -> Tensor:
 def _error(task: Task, values: Mapping[str, Tensor], batch: _Selection) -> Tensor:
     total = torch.zeros(())
     for reference, output in task.exits.items():
-        squares = (values[output] - batch.wanted[reference]).square()
+        squares = (values[output] - batch.references[reference]).square()
         total = total + (squares * batch.weight.get(reference, 1.0)).mean()
     return total
 
@@ -177,8 +177,8 @@ def _selections(task: Task, batches: Sequence[Batch], random: torch.Generator) -
 
 
 def _select(batch: Batch, rows: NDArray[np.intp]) -> _Selection:
-    inputs, wanted, weight = (
+    inputs, references, weight = (
         {name: torch.tensor(a[rows] if a.ndim and len(a) == batch.size else a) for name, a in arrays.items()}
-        for arrays in (batch.inputs, batch.wanted, batch.weight)
+        for arrays in (batch.inputs, batch.references, batch.weight)
     )
-    return _Selection(inputs, wanted, weight, len(rows))
+    return _Selection(inputs, references, weight, len(rows))
