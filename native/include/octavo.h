@@ -1,8 +1,8 @@
 /* Octavo's runtime: run a bundle (.oct) that `octavo compile` wrote. Plain C, no dependency.
  *
- * Every call that can fail gives a status, and where `error` is not null fills it in; nothing is thrown and nothing
- * is printed. A model is immutable once open, so threads may share it: each runs a session of its own. One session,
- * and octavo_run, which uses the model's own session, serve one call at a time.
+ * Every call that can fail returns a status, and describes the error in `error` if it is not null. Nothing is thrown or
+ * printed. An open model is immutable, so threads may share it, each with a separate session. A session is not
+ * thread-safe, nor is octavo_run, which uses a session inside the model.
  * Nothing is allocated while a session runs. The same inputs give the same outputs, bit for bit, on any number of
  * threads.
  */
@@ -49,14 +49,14 @@ typedef enum octavo_dtype {
 } octavo_dtype;
 
 typedef struct octavo_tensor {
-  const char* name; /* lives as long as the model */
+  const char* name; /* valid as long as the model */
   octavo_dtype dtype;
   uint32_t rank;
   int64_t shape[OCTAVO_MAX_RANK];
   size_t size; /* in bytes; elements in row-major order, without gaps */
 } octavo_tensor;
 
-/* Memory of the caller's, aligned for its element type; inputs and outputs must not overlap. */
+/* Memory of the caller, aligned for its element type; inputs and outputs must not overlap. */
 typedef struct octavo_input {
   const void* data;
   size_t size; /* in bytes */
@@ -76,7 +76,7 @@ OCTAVO_API octavo_status octavo_open(const char* path, octavo_model** model, oct
 /* A bundle in memory, aligned to 64 bytes, which must outlive the model and not change. */
 OCTAVO_API octavo_status octavo_open_memory(const void* data, size_t size, octavo_model** model, octavo_error* error);
 
-/* After all its sessions. A null model is ignored. */
+/* Must be called after all sessions are closed. A null model is ignored. */
 OCTAVO_API void octavo_close(octavo_model* model);
 
 OCTAVO_API size_t octavo_input_count(const octavo_model* model);
@@ -84,8 +84,8 @@ OCTAVO_API size_t octavo_output_count(const octavo_model* model);
 OCTAVO_API octavo_status octavo_input_info(const octavo_model* model, size_t index, octavo_tensor* info);
 OCTAVO_API octavo_status octavo_output_info(const octavo_model* model, size_t index, octavo_tensor* info);
 
-/* How long an axis of an input or output may be. A bundle can leave sizes open, such as the batch or the length of a
- * sequence; the shapes above are those that it was compiled at, and octavo_session_resize fits a session to others. */
+/* The possible lengths of an axis of an input or output. A bundle can leave sizes dynamic, such as the batch or the
+ * length of a sequence. The shapes above are those that it was compiled at; octavo_session_resize selects others. */
 typedef struct octavo_axis {
   const char* name; /* of the size that it has; "" where it follows from sizes in another way; null where it is fixed */
   int64_t least;    /* 0 where it follows from sizes in another way */
@@ -95,23 +95,23 @@ typedef struct octavo_axis {
 OCTAVO_API octavo_status octavo_input_axis(const octavo_model* model, size_t index, size_t axis, octavo_axis* info);
 OCTAVO_API octavo_status octavo_output_axis(const octavo_model* model, size_t index, size_t axis, octavo_axis* info);
 
-/* Bytes that a session of one thread holds: the arena of the memory plan, and scratch of the kernels. */
+/* Bytes that a session of one thread allocates: the arena, and scratch memory of the kernels. */
 OCTAVO_API size_t octavo_session_bytes(const octavo_model* model);
 
-/* `inputs` and `outputs` are arrays of as many as the model has, in its order. */
+/* `inputs` and `outputs` are arrays with one entry per input and output of the model, in its order. */
 OCTAVO_API octavo_status octavo_run(octavo_model* model, const octavo_input* inputs, const octavo_output* outputs,
                                     octavo_error* error);
 
-/* How a session works. Set all of it to zero, then `size`, then what shall differ: later versions add fields. */
+/* Options of a session. Zero-initialize, set `size`, then change fields: later versions add fields. */
 typedef struct octavo_session_options {
   size_t size;      /* sizeof(octavo_session_options) */
-  uint32_t threads; /* that share each operator's work, the one that calls among them; at most 256, 0 stands for 1 */
+  uint32_t threads; /* that share the work of each operator, including the caller; at most 256, 0 means 1 */
 } octavo_session_options;
 
 /* A session of one thread. */
 OCTAVO_API octavo_status octavo_session_open(const octavo_model* model, octavo_session** session, octavo_error* error);
-/* Its threads are started here and end with it; they sleep between runs. Null options stand for the usual ones. In a
- * child that fork() made, an inherited session runs on one thread. */
+/* Starts the threads, which end with the session and sleep between runs. Null options are the defaults. In a child
+ * process of fork(), an inherited session runs on one thread. */
 OCTAVO_API octavo_status octavo_session_open_with(const octavo_model* model, const octavo_session_options* options,
                                                   octavo_session** session, octavo_error* error);
 typedef struct octavo_shape {
@@ -119,23 +119,23 @@ typedef struct octavo_shape {
   int64_t dims[OCTAVO_MAX_RANK];
 } octavo_shape;
 
-/* Fits a session to inputs of these shapes, of which there are as many as the model has. The first time, operators are
- * checked, memory is planned and more of it taken if it is needed; for the last sixteen shapes that is kept, and
- * nothing is allocated. Where shapes do not fit, the session stays as it was. */
+/* Resizes a session to inputs of these shapes, one per input of the model. For new shapes, operators are checked and
+ * memory is planned and, if needed, allocated; the plans of the last sixteen shapes are cached, and reusing one
+ * allocates nothing. On an error the session is unchanged. */
 OCTAVO_API octavo_status octavo_session_resize(octavo_session* session, const octavo_shape* inputs,
                                                octavo_error* error);
-/* At the shapes that the session is fitted to. */
+/* The tensors at the current shapes of the session. */
 OCTAVO_API octavo_status octavo_session_input_info(const octavo_session* session, size_t index, octavo_tensor* info);
 OCTAVO_API octavo_status octavo_session_output_info(const octavo_session* session, size_t index, octavo_tensor* info);
 
-/* Bytes that it holds; each thread has scratch of its own. */
+/* Bytes that the session allocates, including the scratch memory of every thread. */
 OCTAVO_API size_t octavo_session_memory(const octavo_session* session);
 OCTAVO_API octavo_status octavo_session_run(octavo_session* session, const octavo_input* inputs,
                                             const octavo_output* outputs, octavo_error* error);
 
-/* What a session's operators cost, in the order in which they run. */
+/* The cost of an operator of a session; operators are in the order in which they run. */
 typedef struct octavo_operator {
-  const char* name; /* lives as long as the model, as does the kind */
+  const char* name; /* valid as long as the model, like the kind */
   const char* kind;
   uint64_t runs;          /* that were timed */
   uint64_t nanoseconds;   /* of all of them */
@@ -143,8 +143,8 @@ typedef struct octavo_operator {
   uint64_t multiply_adds; /* of a run's product or convolution; 0 for others */
 } octavo_operator;
 
-/* Begins to time each operator, counting from zero, as octavo_session_resize does too; or ends it. A session that is
- * not timed looks at no clock. */
+/* Starts timing each operator, from zero, or stops it; octavo_session_resize resets the times. Without timing, no clock
+ * is read. */
 OCTAVO_API octavo_status octavo_session_time(octavo_session* session, int on, octavo_error* error);
 OCTAVO_API size_t octavo_operator_count(const octavo_session* session);
 OCTAVO_API octavo_status octavo_operator_info(const octavo_session* session, size_t index, octavo_operator* info);

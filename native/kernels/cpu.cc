@@ -13,7 +13,7 @@ namespace {
 
 enum Register { kEax, kEbx, kEcx, kEdx };
 
-// Where CPUID reports a feature: Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E.
+// The CPUID bit of a feature: Intel SDM volume 2A, CPUID; AMD APM volume 3, appendix E.
 struct CpuidBit {
   CpuFeatures feature;
   unsigned leaf, subleaf;
@@ -69,7 +69,7 @@ CpuFeatures available() {
 
 #else
 
-// Without an auxiliary vector, only what every processor of the architecture has is assumed.
+// Without an auxiliary vector, assume the baseline of the architecture.
 bool saves_registers(CpuFeatures) { return true; }
 CpuFeatures available() { return 0; }
 

@@ -1,4 +1,4 @@
-// Which of the compiled instruction sets runs.
+// Selection among the compiled instruction sets.
 #pragma once
 
 #include <span>
@@ -10,16 +10,16 @@
 
 namespace octavo {
 
-// All that were compiled in; a later one is preferred to an earlier.
+// All compiled instruction sets, in ascending order of preference.
 std::span<const Kernels* const> compiled();
 
-// Those of them that this processor can run.
+// The compiled instruction sets that this processor supports.
 std::vector<const Kernels*> runnable();
 
-// The one of that name; null, and one sentence in `error`, if it is unknown or cannot run here.
+// The instruction set of this name; null, with one sentence in `error`, if it is unknown or not supported.
 const Kernels* find(std::string_view name, std::string& error);
 
-// The one that OCTAVO_ISA names, or without it the best that can run here. Null and a sentence as for `find`.
+// The instruction set named by OCTAVO_ISA, by default the best supported one. On failure as `find`.
 const Kernels* chosen(std::string& error);
 
 }  // namespace octavo

@@ -23,8 +23,8 @@ std::size_t count_bins(const float* x, std::size_t first, std::size_t end, std::
 
 std::size_t count_finite_bins(const float* x, std::size_t first, std::size_t end, std::size_t stride,
                               std::int64_t* bins) {
-  // Behind a ReLU many values are zero, and each would wait for the count of the one before it: so those of four values
-  // count in bins of their own, which no finite value has.
+  // After a ReLU many values are zero, and incrementing one bin repeatedly is limited by store-to-load latency. The
+  // zeros among four values therefore count in separate bins, which no finite value has.
   std::int64_t* zeros = bins + kExponent;
   std::size_t i = first;
   for (; i + (kTogether - 1) * stride < end; i += kTogether * stride) {

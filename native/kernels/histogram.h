@@ -8,7 +8,7 @@ namespace octavo {
 
 inline constexpr std::size_t kBins = 1 << 16;
 
-// Counts the finite ones of x[first], x[first + stride], ... before x[end]; gives the index that would come next.
+// Counts the finite values among x[first], x[first + stride], ... before x[end]; returns the index after the last.
 std::size_t count_bins(const float* x, std::size_t first, std::size_t end, std::size_t stride, std::int64_t* bins);
 // The same where all are finite.
 std::size_t count_finite_bins(const float* x, std::size_t first, std::size_t end, std::size_t stride,

@@ -73,7 +73,7 @@ struct Gemm {
   std::size_t c_stride;      // elements from row to row
 };
 
-// How a window moves over an image.
+// The geometry of a window.
 struct Stride2d {
   std::size_t kernel_h, kernel_w;
   std::size_t stride_h, stride_w;
@@ -241,9 +241,9 @@ struct PixelRow {
 
 struct Kernels {
   const char* name;
-  CpuFeatures features;  // that the processor must have
+  CpuFeatures features;  // required of the processor
 
-  // Bytes of either sign: a grid's integers have the same low eight bits whichever type holds them.
+  // For signed and unsigned bytes: the integers of a grid have the same low eight bits in both.
   void (*quantize)(const float* x, std::size_t count, const Mapping& mapping, std::uint8_t* q);
   void (*dequantize_u8)(const std::uint8_t* q, std::size_t count, const Mapping& mapping, float* x);
   void (*dequantize_s8)(const std::int8_t* q, std::size_t count, const Mapping& mapping, float* x);
@@ -255,7 +255,7 @@ struct Kernels {
   void (*gemm)(const Gemm& gemm, void* scratch);
   std::size_t (*gemm_scratch)(std::size_t m, std::size_t k);
 
-  // As for gemm; `rows` may be fewer than those that the scratch is for.
+  // As for gemm; `rows` may be fewer than the scratch was sized for.
   void (*conv)(const Conv& conv, void* scratch);
   std::size_t (*conv_scratch)(const Conv& conv);
   void (*depthwise)(const Depthwise& depthwise, void* scratch);
@@ -268,7 +268,7 @@ struct Kernels {
   // Into panels(n) * panel_bytes(k) bytes, and the columns' sums into 16 * panels(n) integers.
   void (*pack_rhs)(const RhsSource& right, std::int8_t* packed, std::int32_t* sums);
 
-  // Of float32. Every instruction set gives the same bits: nothing is fused, and sums are made in one order.
+  // On float32. Bit-identical on every instruction set: no fused multiply-add, and a fixed order of sums.
   void (*apply)(Function function, float a, float b, const float* x, std::size_t count, float* y);
   void (*combine)(Arithmetic arithmetic, const Pair& pair);
   float (*row_sum)(const float* x, std::size_t count);
@@ -279,7 +279,7 @@ struct Kernels {
 
   void (*look_up)(const std::uint8_t* x, std::size_t count, const std::uint8_t* table, std::uint8_t* y);
 
-  // The peak of the instruction that gemm stands on: rounds of it on registers alone; gives the multiply-adds made.
+  // Peak rate of the dot instruction of gemm: `rounds` of it on registers alone; returns the number of multiply-adds.
   std::uint64_t (*dots)(std::uint64_t rounds);
 };
 

@@ -18,7 +18,7 @@ Memory allocate(std::size_t size) {
   const std::size_t alignment = huge > 0 ? kHugePage : kAlignment;
   Memory memory(static_cast<std::byte*>(std::aligned_alloc(alignment, rounded_up(size, alignment))));
 #ifdef MADV_HUGEPAGE
-  // Where the advice is not taken, the memory is as good.
+  // The result is usable even if the kernel ignores the advice.
   if (memory != nullptr && huge > 0) madvise(memory.get(), huge, MADV_HUGEPAGE);
 #endif
   return memory;

@@ -41,7 +41,7 @@ octavo_status report(octavo_error* error, octavo_status code, const char* messag
 
 octavo_status done(octavo_error* error) { return report(error, OCTAVO_OK, ""); }
 
-// What `work` gives; and a status for what it throws.
+// The status of `work`; exceptions become a status.
 template <class Work>
 octavo_status guarded(octavo_error* error, const Work& work) noexcept {
   try {
@@ -78,7 +78,7 @@ octavo_status describe(const Model& model, const std::vector<std::uint32_t>& slo
   return OCTAVO_OK;
 }
 
-// What a program of an earlier or later version asks for; of a later one, only what this one knows may be set.
+// Reads the options of a program built for an earlier or later version; fields unknown to this version must be zero.
 octavo_status read_options(const octavo_session_options* given, octavo_session_options& known, octavo_error* error) {
   if (given == nullptr) return OCTAVO_OK;
   if (given->size < offsetof(octavo_session_options, threads) + sizeof(given->threads)) {
@@ -109,7 +109,7 @@ octavo_status describe_axis(const Model& model, const std::vector<std::uint32_t>
   return OCTAVO_OK;
 }
 
-// Takes the pointers over if every tensor has its memory; else names the first that has not.
+// Copies the pointers if every buffer fits its tensor; else reports the first that does not.
 template <class Buffer, class Pointer>
 octavo_status take(const Model& model, const std::vector<std::uint32_t>& slots, const Buffer* given, Pointer* taken,
                    octavo_error* error) {

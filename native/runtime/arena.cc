@@ -36,7 +36,7 @@ std::vector<Lifetime> lifetimes(std::span<const OperatorRecord> operators, std::
   return found;
 }
 
-// The lowest offset at which no buffer lies that is needed at the same time; `placed` ascends.
+// The lowest offset that overlaps no buffer of an overlapping lifetime; `placed` is sorted by offset.
 std::uint64_t lowest(const Lifetime& life, const std::vector<const Lifetime*>& placed) {
   std::uint64_t offset = 0;
   for (const Lifetime* other : placed) {

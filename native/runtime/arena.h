@@ -1,4 +1,4 @@
-// The arena plan at other dynamic sizes than those that the bundle was compiled at.
+// Arena planning for dynamic sizes other than those that the bundle was compiled at.
 #pragma once
 
 #include <span>

@@ -6,7 +6,7 @@
 namespace octavo {
 namespace {
 
-// Eight bytes a step: table t holds what a byte becomes t bytes later.
+// Slicing-by-8: table t holds the CRC of a byte followed by t zero bytes.
 using Tables = std::array<std::array<std::uint32_t, 256>, 8>;
 
 constexpr Tables make_tables() {

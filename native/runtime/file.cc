@@ -35,7 +35,7 @@ MappedFile::~MappedFile() {
 }
 
 bool MappedFile::open(const char* path, std::string& error) {
-  // A pipe would otherwise be waited for.
+  // Opening a pipe would otherwise block.
   const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
     error = std::strerror(errno);

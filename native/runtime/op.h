@@ -63,13 +63,13 @@ class Call : public View {
   // OpKind::scratch bytes. Within `parallel`, use the scratch that the body receives.
   std::byte* scratch() const { return workspace_.scratch; }
 
-  // How many parts run at a time, and into how many parts to cut work worth `parts` of them.
+  // The number of parts that run concurrently, and the number to split a job worth `parts` into.
   std::size_t threads() const { return workspace_.pool.threads(); }
   std::size_t cut(std::size_t parts) const { return workspace_.pool.cut(parts); }
 
-  // Calls body(part, scratch) for each part below `parts`, several at a time, and returns when all are done. `scratch`
-  // is that of the thread: as many bytes as OpKind::scratch says, and holds nothing from one part to the next. Parts
-  // share out elements of the output, never a sum, so that their number and order do not show in the result.
+  // Calls body(part, scratch) for each part below `parts`, concurrently, and returns when all are done. `scratch` is
+  // the scratch memory of the thread, OpKind::scratch bytes; its content is undefined at the start of a part. Parts
+  // divide the elements of the output, never a sum, so the result depends on neither their number nor their order.
   template <class Body>
   void parallel(std::size_t parts, const Body& body) const {
     workspace_.pool.run(parts, [&](std::size_t part, std::size_t thread) {
@@ -84,9 +84,9 @@ class Call : public View {
   const Workspace& workspace_;
 };
 
-// `check` sees a View whose tensors and indices are sound, and judges how they fit each other: null, or what is
-// wrong. `run` may then trust all of it. `scratch` is what each thread needs, in bytes; `multiply_adds` are those of
-// the mathematics.
+// `check` receives a View whose tensors and indices are valid, and returns null if they are consistent, else the fault.
+// `run` relies on it. `scratch` returns the bytes that each thread needs; `multiply_adds` the number in the definition
+// of the operator.
 struct OpKind {
   schema::Signature schema;
   const char* (*check)(const View& view);
@@ -97,7 +97,7 @@ struct OpKind {
 
 inline void Call::run() const { op_.kind->run(*this); }
 
-// Null for a number that no kind has.
+// Null for an unknown number.
 const OpKind* kind_of(std::uint16_t number);
 
 }  // namespace octavo

@@ -71,7 +71,7 @@ class NoSignals {
 class WorkerPool {
  public:
   WorkerPool() = default;
-  // Where a thread cannot be started, the destructor stops those that were.
+  // If a thread cannot be started, the destructor stops those that were.
   explicit WorkerPool(std::size_t workers) : WorkerPool() {
     const NoSignals none;
     workers_.reserve(workers);
@@ -89,13 +89,13 @@ class WorkerPool {
 
   bool is_forked() const { return getpid() != owner_; }
 
-  // Workers that come late find no part untaken, and are not waited for.
+  // Workers that arrive late find no part left, and are not waited for.
   void share(std::size_t parts, const void* context, Body body) {
     job_.body = body;
     job_.context = context;
     job_.parts = static_cast<std::uint32_t>(parts);
     job_.done.store(0, std::memory_order_relaxed);
-    // The first part is the caller's.
+    // The caller takes the first part.
     const std::uint64_t last = job_.open.load(std::memory_order_relaxed);
     job_.open.store((last & ~(kJob - 1)) + kJob + job_.parts - 1, std::memory_order_release);
     body(context, 0, 0);
@@ -143,7 +143,7 @@ class WorkerPool {
   // Including the caller.
   std::size_t awake() const { return workers_.size() + 1 - sleeping_.load(std::memory_order_relaxed); }
 
-  // Whether the caller is, or was last time, busy for long, and has not woken a worker meanwhile.
+  // Whether the caller is busy for long, in this run or the last one, and has not woken a worker recently.
   bool is_worth_waking(Clock::time_point now) const {
     return now - woke_ > kBusy && (took_ > kBusy || now - busy_since_ > kBusy);
   }
@@ -185,7 +185,7 @@ class WorkerPool {
     }
   }
 
-  // Whether another job arrives before the patience ends; while more jobs may follow, it does not end.
+  // Waits for another job; false after a time limit, which does not apply while more jobs may follow.
   bool finds_more() {
     const auto needed = [this] { return untaken(job_.open) != 0 || stop_; };
     if (spin(needed, kMoment)) return true;
@@ -235,10 +235,10 @@ class WorkerPool {
   std::atomic<bool> waiting_{false};      // the caller
   std::atomic<bool> stop_{false};
 
-  // The caller's own.
+  // Used by the caller only.
   Clock::time_point busy_since_, began_, ended_, tried_, woke_;
   Clock::duration took_{0};
-  bool is_shared_ = false, is_helped_ = false;  // since it tried
+  bool is_shared_ = false, is_helped_ = false;  // since the last attempt
   bool is_alone_ = false;
   std::vector<std::thread> workers_;
 };

@@ -21,13 +21,13 @@ class Pool {
 
   std::size_t threads() const { return threads_; }
 
-  // Into how many parts to cut a job that is worth `parts`, at most threads(): fewer where too few threads would help
-  // at present, for parts that all fall to the caller take longer than the whole.
+  // The number of parts to split a job worth `parts` into, at most threads(): fewer if too few workers are awake, since
+  // many parts on the calling thread alone take longer than a single one.
   std::size_t cut(std::size_t parts) { return parts < 2 || threads_ < 2 ? parts : helped(parts); }
 
-  // Calls body(part, thread) for each part below `parts`, of which there are fewer than 2^32, and returns when all are
-  // done: in any order, several at a time, `thread` being below threads() and not shared by parts that run at a time.
-  // The body throws nothing and runs no job of its own. One caller at a time. Allocates nothing.
+  // Calls body(part, thread) for each part below `parts` (fewer than 2^32), concurrently and in any order, and returns
+  // when all are done. `thread` is below threads(); concurrent parts have different ones. The body must not throw or
+  // run a job itself. One caller at a time. Allocates nothing.
   template <class Body>
   void run(std::size_t parts, const Body& body) {
     if (parts < 2 || threads_ < 2) {
@@ -39,7 +39,7 @@ class Pool {
     });
   }
 
-  // From the first cut until it is said that there are no more jobs for now, workers that are awake stay so.
+  // From the first split until the end of the run, workers that are awake do not go to sleep.
   void rest() {
     if (is_busy_) end();
   }

@@ -16,8 +16,8 @@
 namespace octavo {
 namespace schema {
 
-// How an attribute's 64-bit integer is read: as it is, as 0 or 1, as the bits of a float32, or as the number of a name,
-// counted from 1.
+// How an attribute's 64-bit integer is interpreted: as an integer, as 0 or 1, as the bits of a float32, or as the
+// number of a name, counted from 1.
 enum class Type : std::uint8_t { kInteger, kBoolean, kReal, kChoice };
 
 // How often an attribute is stored. The layout is: single values and per-axis lists in the order of the schema, then
@@ -101,11 +101,11 @@ struct Operator {
   }
 };
 
-// What a run needs of an operator's schema; without the names of its attributes, which only tools print.
+// The part of an operator's schema that a run needs; attribute names are for tools only.
 struct Signature {
   std::string_view name;
   unsigned flags;
-  std::uint8_t single, lists, record, residual;  // how many attributes of each repeat
+  std::uint8_t single, lists, record, residual;  // number of attributes of each kind of repeat
 
   constexpr Signature(const Operator& op)
       : name(op.name),
@@ -137,17 +137,17 @@ inline constexpr std::string_view kIntegerFunctions[] = {"Add", "Sub", "Mul", "D
 // The bounds of the output's grid.
 #define OCTAVO_BOUNDS integer("qmin"), integer("qmax")
 #define OCTAVO_KERNEL integer("kernel_h"), integer("kernel_w")
-// How a window moves over an image.
+// The geometry of a window.
 #define OCTAVO_WINDOW                                                                                       \
   integer("stride_h"), integer("stride_w"), integer("pad_top"), integer("pad_left"), integer("pad_bottom"), \
       integer("pad_right"), integer("dilation_h"), integer("dilation_w")
-// Where the products of a transposed convolution are added.
+// The geometry of a transposed convolution.
 #define OCTAVO_SCATTER                                                                                                \
   integer("group"), OCTAVO_KERNEL, integer("stride_h"), integer("stride_w"), integer("pad_top"), integer("pad_left"), \
       integer("dilation_h"), integer("dilation_w")
 // A tensor as (outer, length, inner): the operator works along `length`.
 #define OCTAVO_AXES integer("outer"), integer("length"), integer("inner")
-// The same with scales that differ: 0 one for all, 1 one for each place along `length`, 2 one for each block of them.
+// The same with several scales: 0 a single one, 1 one per position along `length`, 2 one per block of positions.
 #define OCTAVO_BLOCKS OCTAVO_AXES, integer("sharing"), integer("block")
 // A unary function and its two parameters.
 #define OCTAVO_FUNCTION choice("function", kFunctions), real("alpha"), real("beta")

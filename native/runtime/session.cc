@@ -19,7 +19,8 @@ bool refuse(const Tensor& tensor, int axis, const std::string& takes, std::int64
   return false;
 }
 
-// What the length of an input's axis tells of the sizes. False, and one sentence in `error`, if it cannot be so long.
+// Sets the size that the length of an input's axis determines. On an invalid length returns false with one sentence in
+// `error`.
 bool take_length(const Model& model, std::uint32_t slot, int axis, std::int64_t length, Sizes& sizes,
                  std::string& error) {
   const Tensor& tensor = model.tensors[slot];
@@ -53,7 +54,7 @@ bool take_shape(const Model& model, std::uint32_t slot, const Shape& shape, Size
   return true;
 }
 
-// The sizes of a model, as its inputs tell them.
+// The dynamic sizes that the input shapes determine.
 Sizes sizes_of(const Model& model) {
   Sizes sizes{};
   for (const std::uint32_t slot : model.inputs) {
@@ -125,7 +126,7 @@ void Session::attach(const Model& model) {
   if (size > bytes_) {
     Memory larger = allocate(size);
     if (larger == nullptr) throw std::bad_alloc();
-    // A bundle whose operators read what none wrote gives the same result each time, too.
+    // Zeroed, so that operators of an untrusted bundle that read unwritten memory are deterministic too.
     std::memset(larger.get(), 0, aligned(model.arena_bytes));
     memory_ = std::move(larger);
     bytes_ = size;
@@ -133,7 +134,7 @@ void Session::attach(const Model& model) {
   for (std::size_t i = 0; i < data_.size(); ++i) {
     const Tensor& tensor = model.tensors[i];
     if (tensor.place == Place::kArena) data_[i] = memory_.get() + tensor.offset;
-    // Never written through: an operator's result lies elsewhere.
+    // Never written: a constant is no operator's output.
     if (tensor.is_constant()) data_[i] = const_cast<std::byte*>(model.file.data()) + model.payload + tensor.offset;
   }
   workspace_.scratch = memory_.get() + aligned(model.arena_bytes);

@@ -23,7 +23,7 @@ const char* check(const View& view) {
              : "qmin and qmax out of range of the type";
 }
 
-// A piece of a row of an operand; a broadcast value is repeated.
+// Part of a row of an operand; a broadcast value is repeated.
 const std::uint8_t* piece(const Call& call, std::size_t operand, std::int64_t at, std::int64_t step, std::int64_t count,
                           std::uint8_t* repeated) {
   const std::uint8_t* from = call.read<std::uint8_t>(operand) + at;

@@ -27,7 +27,7 @@ const char* check(const View& view) {
                                                                             : "qmin and qmax out of range of the type";
 }
 
-// How many of the kernel's positions along an axis lie inside the input or, where it counts, its padding.
+// The number of kernel positions along an axis inside the input or, if padding is counted, inside the padding.
 std::int64_t counted(const Range& found, std::int64_t start, std::int64_t size, std::int64_t dilation, std::int64_t end,
                      bool with_padding) {
   return with_padding ? inside(0, size, dilation, end - start).last : found.last - found.first;

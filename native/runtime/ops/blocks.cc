@@ -6,7 +6,7 @@
 namespace octavo {
 
 Blocks blocks_of(const View& view) {
-  // Both operators store them alike, and first.
+  // Both operators store these attributes first and in the same order.
   constexpr const schema::Operator& kSchema = schema::QuantizeBlocks;
   return {view.attribute(kSchema["outer"]), view.attribute(kSchema["length"]), view.attribute(kSchema["inner"]),
           view.attribute(kSchema["sharing"]), view.attribute(kSchema["block"])};

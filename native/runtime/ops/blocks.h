@@ -1,5 +1,5 @@
 // Scales and zero points along an axis, as tensors that are constant or computed while the model runs. The data have
-// the shape (outer, length, inner), with one scale in all, one for each position along `length`, or one for each
+// the shape (outer, length, inner), with a single scale, one for each position along `length`, or one for each
 // `block` of positions (and each outer and inner index).
 #pragma once
 

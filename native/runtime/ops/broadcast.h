@@ -43,8 +43,8 @@ class Rows {
   std::int64_t steps_[kMaxRank] = {};
 };
 
-// Values of the result that lie `step` from each other in the operand, from any multiple of `length` on: whole rows,
-// and several of them where the operand is as long as the result along all of their axes, or has length 1.
+// The longest runs of the result, starting at multiples of `length`, whose values are `step` apart in the operand: one
+// row, or several where the operand has the length of the result, or length 1, along all of their axes.
 struct Run {
   std::int64_t length, step;
 };

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kGroup = schema::Conv["group"], kPlanar = schema::Conv["planar"];
 constexpr GemmAttributes kGemm = gemm_attributes(schema::Conv);
 constexpr std::int64_t kManyPositions = 512;
-constexpr std::size_t kTogether = 4;  // panels that kernels take at a time
+constexpr std::size_t kTogether = 4;  // panels that kernels process together
 
 struct Shape {
   Image in, out;

@@ -39,7 +39,7 @@ struct Layer {
   std::int64_t channels, width;  // of each group: input and output channels
 };
 
-// Adds what one line of the kernel, in the columns inside the image, gives at one position of one group.
+// Accumulates one row of the kernel, for the columns inside the image, at one position of one group.
 void add_line(const Call& call, const Layer& layer, const float* line, const Range& columns, const float* weights,
               float* to) {
   const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };

@@ -1,4 +1,4 @@
-// Integer GEMM with constant weights, as convolution and matrix multiplication share it. Inputs: activation, packed
+// Integer GEMM with constant weights, shared by convolution and matrix multiplication. Inputs: activation, packed
 // weights (kernels/packing.h), and sum, bias and multiplier of each column; an optional sixth input is a residual that
 // is added to the requantized result.
 #pragma once
@@ -14,7 +14,7 @@ inline std::int64_t last_dim(const Tensor& tensor) { return tensor.rank == 0 ? 1
 // Without the residual.
 inline constexpr std::size_t kGemmInputs = 5;
 
-// Where an operator stores the bounds of its output's grid and, where a residual is added, the grid of the product.
+// The attribute indices of the output grid's bounds and, if a residual is added, of the grid of the product.
 struct GemmAttributes {
   std::size_t low, high;
   std::size_t product_scale = 0, product_zero_point = 0, product_low = 0, product_high = 0;
@@ -26,7 +26,7 @@ consteval GemmAttributes gemm_attributes(const schema::Operator& op) {
           op["product_qmin"], op["product_qmax"]};
 }
 
-// Whether inputs and attributes are those of a product with or without a residual: null, or what is wrong.
+// Checks the number of inputs and attributes, with or without a residual: null, or the fault.
 const char* check_gemm_inputs(const View& view, const schema::Operator& op);
 
 // Checks that the constants are those of `groups` (k, n) matrices, and the types, bounds and residual.

@@ -28,7 +28,7 @@ void run_on(const Call& call) {
   const Tensor &in = call.in(0), &out = call.out();
   const int last = in.rank - 1;
   const auto before = call.per_axis(kBefore, static_cast<std::size_t>(in.rank));
-  const std::int64_t value = call.attribute(before.size());  // behind the list
+  const std::int64_t value = call.attribute(before.size());  // after the list
   std::fill_n(call.write<T>(), out.count, static_cast<T>(value));
   const T* from = call.read<T>(0);
   for (std::int64_t row = 0; row < in.count / in.dims[last]; ++row, from += in.dims[last]) {

@@ -10,7 +10,7 @@ struct Grid {
 };
 
 // The bounds are integers, so clipping before rounding gives the same result as after it. Adding and subtracting
-// kRounder rounds half to even, and is done to many sums at once.
+// kRounder rounds half to even, and vectorizes.
 inline std::uint8_t requantize(std::int32_t sum, float multiplier, const Grid& grid) {
   constexpr float kRounder = 0x1.8p23f;
   const float scaled = static_cast<float>(sum) * multiplier;

@@ -11,7 +11,7 @@ namespace octavo {
 struct Scatter {
   std::int64_t groups, kernel_h, kernel_w, stride_h, stride_w, top, left, dilation_h, dilation_w;
 
-  // ConvTranspose and ConvTransposeFloat store these attributes alike, and first.
+  // ConvTranspose and ConvTransposeFloat store these attributes first and in the same order.
   explicit Scatter(const View& view)
       : groups(view.attribute(kSchema["group"])),
         kernel_h(view.attribute(kSchema["kernel_h"])),
@@ -38,7 +38,7 @@ struct Scatter {
   static constexpr const schema::Operator& kSchema = schema::ConvTransposeFloat;
 };
 
-// Whether images, groups and attributes fit each other: null, or what is wrong.
+// Checks that images, groups and attributes are consistent: null, or the fault.
 inline const char* check_scatter(const View& view) {
   const Tensor &x = view.in(0), &y = view.out();
   if (x.rank != 4 || y.rank != 4 || x.dims[0] != y.dims[0]) return "tensors must be images (rank 4)";

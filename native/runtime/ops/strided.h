@@ -1,4 +1,4 @@
-// Strided copies: an output whose elements lie in the input at regular steps along each axis.
+// Strided copies: an output whose elements have constant strides in the input along each axis.
 #pragma once
 
 #include <algorithm>
@@ -8,18 +8,18 @@
 namespace octavo {
 
 struct Walk {
-  std::int64_t begin;            // where the first element lies
+  std::int64_t begin;            // offset of the first element
   std::int64_t steps[kMaxRank];  // to the next along each axis of the result
 };
 
-// Elements from one to the next along an axis.
+// The stride of an axis, in elements.
 inline std::int64_t stride(const Tensor& tensor, std::int64_t axis) {
   std::int64_t found = 1;
   for (auto i = axis + 1; i < tensor.rank; ++i) found *= tensor.dims[i];
   return found;
 }
 
-// The axes of a walk, those that go on where the one behind them ends put together, and the result's steps along them.
+// The axes of the iteration, contiguous ones merged, and the strides of the result along them.
 class Path {
  public:
   Path(const Walk& walk, const Tensor& result) {
@@ -35,7 +35,7 @@ class Path {
   std::int64_t step(int i) const { return steps_[i]; }
   std::int64_t out(int i) const { return out_[i]; }
 
-  // The axis along which neighbours of the input lie, beside the innermost; 0 if there is none.
+  // The axis other than the innermost along which the input is contiguous; 0 if there is none.
   int neighbours() const {
     for (int i = 1; i < rank_ && steps_[0] != 1; ++i) {
       if (steps_[i] == 1) return i;
@@ -70,7 +70,7 @@ void gather_row(const T* from, std::int64_t step, std::int64_t count, T* to) {
   }
 }
 
-// The innermost axis and another along which neighbours lie, in tiles that the nearest memory holds.
+// Copies the innermost axis and another, contiguous one in tiles that fit the L1 cache.
 template <class T>
 void gather_tiles(const T* from, const Path& path, int other, T* to) {
   constexpr std::int64_t kTile = 16;

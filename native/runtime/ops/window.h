@@ -48,7 +48,7 @@ Window window_of(const View& view) {
 
 inline constexpr std::int64_t kMostPlaces = 1 << 24;
 
-// How many places a kernel of `size` has along an axis of `in`; 0 if a number is out of bounds.
+// The number of window positions along an axis of length `in`; 0 if a number is out of bounds.
 inline std::int64_t places(std::int64_t in, std::int64_t size, std::int64_t stride, std::int64_t dilation,
                            std::int64_t begin, std::int64_t end) {
   for (const std::int64_t positive : {size, stride, dilation}) {
@@ -59,8 +59,8 @@ inline std::int64_t places(std::int64_t in, std::int64_t size, std::int64_t stri
   return room < 0 ? 0 : room / stride + 1;
 }
 
-// Whether the window's places are the output's, both of `in.n` samples. Padding costs a bundle nothing, so that the
-// work is bounded by more than the sizes of tensors; the bound also keeps products of these numbers within 64 bits.
+// Whether the window positions match the shape of the output, both with `in.n` samples. Padding takes no bytes in the
+// bundle, so the work needs a bound besides the tensor sizes; it also keeps products of these numbers within 64 bits.
 inline bool fits(const Window& w, const Image& in, const Image& out) {
   constexpr double kMostSteps = 0x1p44;
   const double area = static_cast<double>(w.kernel_h) * static_cast<double>(w.kernel_w);
@@ -90,7 +90,7 @@ struct Range {
 };
 
 inline Range inside(std::int64_t start, std::int64_t size, std::int64_t dilation, std::int64_t in) {
-  if (start >= 0 && start + (size - 1) * dilation < in) return {0, size};  // mostly; divisions take long
+  if (start >= 0 && start + (size - 1) * dilation < in) return {0, size};  // the usual case, without divisions
   const std::int64_t first = start >= 0 ? 0 : (-start + dilation - 1) / dilation;
   const std::int64_t beyond = start >= in ? 0 : (in - start + dilation - 1) / dilation;
   const std::int64_t last = beyond < size ? beyond : size;

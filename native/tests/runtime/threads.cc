@@ -56,7 +56,7 @@ void test_waking() {
   require(pool.cut(kThreads) == 1, "one job wakes those that sleep");
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   for (std::atomic<bool> helped = false; !helped;) {
-    require(std::chrono::steady_clock::now() < until, "nobody wakes");
+    require(std::chrono::steady_clock::now() < until, "no worker wakes up");
     pool.run(pool.cut(kThreads), [&](std::size_t, std::size_t thread) {
       if (thread != 0) helped = true;
     });
