@@ -36,17 +36,17 @@ void require(bool holds, const char* message) {
 }
 
 std::vector<std::string> names(std::span<const Kernels* const> sets) {
-  std::vector<std::string> found;
-  for (const Kernels* set : sets) found.emplace_back(set->name);
-  return found;
+  std::vector<std::string> names;
+  for (const Kernels* set : sets) names.emplace_back(set->name);
+  return names;
 }
 
 // The kernels of an instruction set; an empty name selects the best supported one.
 const Kernels& kernels_of(const std::string& name) {
   std::string error;
-  const Kernels* found = name.empty() ? chosen(error) : find(name, error);
-  require(found != nullptr, error.c_str());
-  return *found;
+  const Kernels* kernels = name.empty() ? chosen(error) : find(name, error);
+  require(kernels != nullptr, error.c_str());
+  return *kernels;
 }
 
 void quantize(const Kernels& kernels, Read<float> x, float scale, int zero_point, int low, int high,
@@ -91,13 +91,13 @@ using OperatorRow = std::tuple<int, std::string, bool, std::vector<AttributeRow>
 
 std::vector<OperatorRow> operators() {
   std::vector<OperatorRow> rows;
-  for (const schema::Operator* each : kSchema) {
+  for (const schema::Operator* op : kSchema) {
     std::vector<AttributeRow> attributes;
-    for (const schema::Attribute& attribute : each->attributes()) {
+    for (const schema::Attribute& attribute : op->attributes()) {
       attributes.emplace_back(attribute.name, static_cast<int>(attribute.type), static_cast<int>(attribute.repeat),
                               std::vector<std::string>(attribute.choices.begin(), attribute.choices.end()));
     }
-    rows.emplace_back(each->number, each->name, (each->flags & schema::kTakes16Bit) != 0, std::move(attributes));
+    rows.emplace_back(op->number, op->name, (op->flags & schema::kTakes16Bit) != 0, std::move(attributes));
   }
   return rows;
 }
@@ -120,12 +120,12 @@ std::unique_ptr<Product> product(const Kernels& kernels, ReadMatrix<std::int8_t>
   const std::size_t n = b.shape(1);
   require(!b_zero || b_zero->size() == n, "b_zero needs one value a column");
   require(!bias || bias->size() == n, "bias needs one value a column");
-  auto made = std::make_unique<Product>(kernels, b.data(), b.shape(0), n);
-  made->gemm().a_signed = a_signed;
-  made->gemm().a_zero = a_zero;
-  if (b_zero) made->set_b_zero(b_zero->data());
-  if (bias) made->set_bias(bias->data());
-  return made;
+  auto product = std::make_unique<Product>(kernels, b.data(), b.shape(0), n);
+  product->gemm().a_signed = a_signed;
+  product->gemm().a_zero = a_zero;
+  if (b_zero) product->set_b_zero(b_zero->data());
+  if (bias) product->set_bias(bias->data());
+  return product;
 }
 
 void set_output(Product& product, Output output, Read<float> multiplier) {

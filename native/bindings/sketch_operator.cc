@@ -45,12 +45,12 @@ class Kernel {
   void compute(ort::Context* context) const {
     const Tensor x = input(context, 0), samples = input(context, 1);
     if (samples.count != 2) throw Failure{api_.create_status(ort::kInvalidArgument, "samples are not two numbers")};
-    const auto* given = static_cast<const std::int64_t*>(samples.data);
-    if (given[0] < 0 || given[1] < given[0]) {
+    const auto* counts = static_cast<const std::int64_t*>(samples.data);
+    if (counts[0] < 0 || counts[1] < counts[0]) {
       throw Failure{api_.create_status(ort::kInvalidArgument, "fewer samples ran than count")};
     }
     sketches_->take(static_cast<std::size_t>(tensor_), static_cast<const float*>(x.data), x.count, x.first,
-                    {static_cast<std::size_t>(given[0]), static_cast<std::size_t>(given[1])});
+                    {static_cast<std::size_t>(counts[0]), static_cast<std::size_t>(counts[1])});
     const std::int64_t one = 1;
     ort::Value* size = nullptr;
     succeed(api_.output(context, 0, &one, 1, &size));
@@ -100,8 +100,8 @@ ort::Status* create(const ort::Operator*, const ort::Api* api, const ort::Info* 
 }
 
 ort::Status* compute(void* kernel, ort::Context* context) {
-  const Kernel& made = *static_cast<const Kernel*>(kernel);
-  return to_status(made.api(), [&] { made.compute(context); });
+  const Kernel& self = *static_cast<const Kernel*>(kernel);
+  return to_status(self.api(), [&] { self.compute(context); });
 }
 
 const ort::Operator sketch{

@@ -18,7 +18,7 @@ std::map<std::int64_t, std::weak_ptr<Sketches>>& registry() {
 
 std::int64_t Sketches::publish() {
   const std::lock_guard lock(registry_mutex);
-  std::erase_if(registry(), [](const auto& each) { return each.second.expired(); });
+  std::erase_if(registry(), [](const auto& entry) { return entry.second.expired(); });
   static std::int64_t last = 0;
   registry()[++last] = weak_from_this();
   return last;
@@ -57,8 +57,8 @@ void Sketches::take(std::size_t tensor, const float* x, std::size_t count, std::
 
 std::shared_ptr<Sketches> published(std::int64_t number) {
   const std::lock_guard lock(registry_mutex);
-  const auto found = registry().find(number);
-  return found == registry().end() ? nullptr : found->second.lock();
+  const auto entry = registry().find(number);
+  return entry == registry().end() ? nullptr : entry->second.lock();
 }
 
 }  // namespace octavo

@@ -78,8 +78,8 @@ CpuFeatures available() { return 0; }
 }  // namespace
 
 bool has_features(CpuFeatures features) {
-  static const CpuFeatures found = available();  // CPUID takes microseconds on a virtual machine
-  return (found & features) == features && saves_registers(features);
+  static const CpuFeatures supported = available();  // CPUID takes microseconds on a virtual machine
+  return (supported & features) == features && saves_registers(features);
 }
 
 }  // namespace octavo

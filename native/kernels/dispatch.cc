@@ -28,11 +28,11 @@ std::string comma_separated(std::span<const Kernels* const> sets) {
 std::span<const Kernels* const> compiled() { return kCompiled; }
 
 std::vector<const Kernels*> runnable() {
-  std::vector<const Kernels*> found;
+  std::vector<const Kernels*> supported;
   for (const Kernels* set : kCompiled) {
-    if (has_features(set->features)) found.push_back(set);
+    if (has_features(set->features)) supported.push_back(set);
   }
-  return found;
+  return supported;
 }
 
 const Kernels* find(std::string_view name, std::string& error) {
@@ -49,9 +49,9 @@ const Kernels* find(std::string_view name, std::string& error) {
 const Kernels* chosen(std::string& error) {
   const char* forced = std::getenv("OCTAVO_ISA");
   if (forced == nullptr || *forced == '\0') return runnable().back();
-  const Kernels* found = find(forced, error);
-  if (found == nullptr) error = "OCTAVO_ISA: " + error;
-  return found;
+  const Kernels* kernels = find(forced, error);
+  if (kernels == nullptr) error = "OCTAVO_ISA: " + error;
+  return kernels;
 }
 
 }  // namespace octavo

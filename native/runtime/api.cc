@@ -54,14 +54,14 @@ octavo_status guarded(octavo_error* error, const Work& work) noexcept {
 }
 
 // Reads the bundle into the model, which `model` then owns.
-octavo_status finish_opening(std::unique_ptr<octavo_model> made, std::span<const std::byte> bytes, octavo_model** model,
-                             octavo_error* error) {
+octavo_status finish_opening(std::unique_ptr<octavo_model> opened, std::span<const std::byte> bytes,
+                             octavo_model** model, octavo_error* error) {
   std::string fault;
-  made->kernels = chosen(fault);
-  if (made->kernels == nullptr) return report(error, OCTAVO_ARGUMENT, fault.c_str());
-  if (!read_bundle(bytes, *made->kernels, made->model, fault)) return report(error, OCTAVO_BUNDLE, fault.c_str());
-  made->own = new octavo_session(*made, 1);
-  *model = made.release();
+  opened->kernels = chosen(fault);
+  if (opened->kernels == nullptr) return report(error, OCTAVO_ARGUMENT, fault.c_str());
+  if (!read_bundle(bytes, *opened->kernels, opened->model, fault)) return report(error, OCTAVO_BUNDLE, fault.c_str());
+  opened->own = new octavo_session(*opened, 1);
+  *model = opened.release();
   return done(error);
 }
 
@@ -79,16 +79,17 @@ octavo_status describe(const Model& model, const std::vector<std::uint32_t>& slo
 }
 
 // Reads the options of a program built for an earlier or later version; fields unknown to this version must be zero.
-octavo_status read_options(const octavo_session_options* given, octavo_session_options& known, octavo_error* error) {
-  if (given == nullptr) return OCTAVO_OK;
-  if (given->size < offsetof(octavo_session_options, threads) + sizeof(given->threads)) {
+octavo_status read_options(const octavo_session_options* options, octavo_session_options& known, octavo_error* error) {
+  if (options == nullptr) return OCTAVO_OK;
+  if (options->size < offsetof(octavo_session_options, threads) + sizeof(options->threads)) {
     return report(error, OCTAVO_ARGUMENT, "the size of the session's options is not set");
   }
-  const auto* bytes = reinterpret_cast<const char*>(given);
-  if (std::any_of(bytes + std::min(given->size, sizeof(known)), bytes + given->size, [](char c) { return c != 0; })) {
+  const auto* bytes = reinterpret_cast<const char*>(options);
+  if (std::any_of(bytes + std::min(options->size, sizeof(known)), bytes + options->size,
+                  [](char c) { return c != 0; })) {
     return report(error, OCTAVO_ARGUMENT, "the session's options ask for what this version does not know");
   }
-  std::memcpy(&known, given, std::min(given->size, sizeof(known)));
+  std::memcpy(&known, options, std::min(options->size, sizeof(known)));
   if (known.threads <= kMaxThreads) return OCTAVO_OK;
   return report(error, OCTAVO_ARGUMENT, "a session has at most 256 threads");
 }
@@ -111,21 +112,21 @@ octavo_status describe_axis(const Model& model, const std::vector<std::uint32_t>
 
 // Copies the pointers if every buffer fits its tensor; else reports the first that does not.
 template <class Buffer, class Pointer>
-octavo_status take(const Model& model, const std::vector<std::uint32_t>& slots, const Buffer* given, Pointer* taken,
-                   octavo_error* error) {
-  if (given == nullptr && !slots.empty()) return report(error, OCTAVO_ARGUMENT, "inputs or outputs are null");
+octavo_status take(const Model& model, const std::vector<std::uint32_t>& slots, const Buffer* buffers,
+                   Pointer* pointers, octavo_error* error) {
+  if (buffers == nullptr && !slots.empty()) return report(error, OCTAVO_ARGUMENT, "inputs or outputs are null");
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const Tensor& tensor = model.tensors[slots[i]];
-    if (given[i].data == nullptr || given[i].size != tensor.bytes) {
+    if (buffers[i].data == nullptr || buffers[i].size != tensor.bytes) {
       char message[sizeof(octavo_error::message)];
       std::snprintf(message, sizeof(message), "'%.100s' takes %zu bytes and was given %zu%s", tensor.name, tensor.bytes,
-                    given[i].size, given[i].data == nullptr ? " at null" : "");
+                    buffers[i].size, buffers[i].data == nullptr ? " at null" : "");
       return report(error, OCTAVO_ARGUMENT, message);
     }
-    if (reinterpret_cast<std::uintptr_t>(given[i].data) % size_of(tensor.dtype) != 0) {
+    if (reinterpret_cast<std::uintptr_t>(buffers[i].data) % size_of(tensor.dtype) != 0) {
       return report(error, OCTAVO_ARGUMENT, "an input or output is not aligned for its type");
     }
-    taken[i] = given[i].data;
+    pointers[i] = buffers[i].data;
   }
   return OCTAVO_OK;
 }
@@ -139,11 +140,11 @@ octavo_status octavo_open(const char* path, octavo_model** model, octavo_error* 
   return guarded(error, [&] {
     if (path == nullptr || model == nullptr) return report(error, OCTAVO_ARGUMENT, "path or model is null");
     *model = nullptr;
-    auto made = std::make_unique<octavo_model>();
+    auto opened = std::make_unique<octavo_model>();
     std::string fault;
-    if (!made->file.open(path, fault)) return report(error, OCTAVO_FILE, fault.c_str());
-    const auto bytes = made->file.bytes();
-    return finish_opening(std::move(made), bytes, model, error);
+    if (!opened->file.open(path, fault)) return report(error, OCTAVO_FILE, fault.c_str());
+    const auto bytes = opened->file.bytes();
+    return finish_opening(std::move(opened), bytes, model, error);
   });
 }
 

@@ -20,20 +20,20 @@ bool in_arena(const TensorRecord& tensor) { return tensor.place == static_cast<s
 
 std::vector<Lifetime> lifetimes(std::span<const OperatorRecord> operators, std::span<const std::uint32_t> operands,
                                 const std::vector<TensorRecord>& tensors) {
-  std::vector<Lifetime> found(tensors.size(), {operators.size(), 0});
+  std::vector<Lifetime> lifetimes(tensors.size(), {operators.size(), 0});
   for (const TensorRecord& tensor : tensors) {
-    if (in_arena(tensor)) found[tensor.buffer].bytes = std::max(found[tensor.buffer].bytes, tensor.bytes);
+    if (in_arena(tensor)) lifetimes[tensor.buffer].bytes = std::max(lifetimes[tensor.buffer].bytes, tensor.bytes);
   }
   for (std::size_t number = 0; number < operators.size(); ++number) {
     const OperatorRecord& op = operators[number];
     for (const std::uint32_t operand : operands.subspan(op.first_operand, op.inputs + std::size_t{op.outputs})) {
       if (!in_arena(tensors[operand])) continue;
-      Lifetime& life = found[tensors[operand].buffer];
+      Lifetime& life = lifetimes[tensors[operand].buffer];
       life.first = std::min(life.first, number);
       life.last = number;
     }
   }
-  return found;
+  return lifetimes;
 }
 
 // The lowest offset that overlaps no buffer of an overlapping lifetime; `placed` is sorted by offset.

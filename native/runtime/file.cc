@@ -21,8 +21,8 @@ std::span<const std::byte> map(int file, std::string& error) {
     error = "it is empty";
   } else {
     const auto size = static_cast<std::size_t>(status.st_size);
-    void* found = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
-    if (found != MAP_FAILED) return {static_cast<const std::byte*>(found), size};
+    void* mapping = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
+    if (mapping != MAP_FAILED) return {static_cast<const std::byte*>(mapping), size};
     error = std::strerror(errno);
   }
   return {};

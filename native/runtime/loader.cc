@@ -153,14 +153,14 @@ class Reader {
   }
 
   bool read_slots(const Table& where, Place place, std::vector<std::uint32_t>& slots) {
-    const auto found = table<std::uint32_t>(where);
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      if (found[i] >= model_.tensors.size()) return fail("an input or output index is out of bounds");
-      const Tensor& tensor = model_.tensors[found[i]];
+    const auto indices = table<std::uint32_t>(where);
+    for (std::size_t i = 0; i < indices.size(); ++i) {
+      if (indices[i] >= model_.tensors.size()) return fail("an input or output index is out of bounds");
+      const Tensor& tensor = model_.tensors[indices[i]];
       if (tensor.place != place || tensor.offset != i)
         return fail("an input or output table entry does not match its tensor");
     }
-    slots.assign(found.begin(), found.end());
+    slots.assign(indices.begin(), indices.end());
     return true;
   }
 
@@ -255,10 +255,10 @@ class Reader {
       if (!bounds || name(size.name) == nullptr) return fail("a dynamic size has an invalid name or bounds");
       model_.sizes.push_back({name(size.name), size.least, size.most});
     }
-    for (const VaryingRecord& each : model_.varying) {
-      const bool dim = each.what == kVaryingDim && each.index < records_.size() &&
-                       each.axis < records_[each.index].rank && records_[each.index].buffer < records_.size();
-      if (!dim && (each.what != kVaryingAttribute || each.index >= attributes_.size())) {
+    for (const VaryingRecord& varying : model_.varying) {
+      const bool dim = varying.what == kVaryingDim && varying.index < records_.size() &&
+                       varying.axis < records_[varying.index].rank && records_[varying.index].buffer < records_.size();
+      if (!dim && (varying.what != kVaryingAttribute || varying.index >= attributes_.size())) {
         return fail("a varying number has an invalid target");
       }
     }
@@ -284,11 +284,11 @@ class Reader {
         return fail("a dynamic size is not an input axis or is out of its bounds");
       }
     }
-    for (const VaryingRecord& each : model_.varying) {
+    for (const VaryingRecord& varying : model_.varying) {
       std::int64_t value = 0;
       const std::int64_t stored =
-          each.what == kVaryingDim ? records_[each.index].dims[each.axis] : attributes_[each.index];
-      if (!evaluate(each, sizes, value) || value != stored)
+          varying.what == kVaryingDim ? records_[varying.index].dims[varying.axis] : attributes_[varying.index];
+      if (!evaluate(varying, sizes, value) || value != stored)
         return fail("a stored number differs from its polynomial in the dynamic sizes");
     }
     return true;
@@ -311,20 +311,20 @@ class Reader {
   }
 
   // Evaluates all varying numbers at these sizes and plans the arena again.
-  bool evaluate(std::span<const std::int64_t> given) {
+  bool evaluate(std::span<const std::int64_t> values) {
     std::int64_t sizes[kMaxSizes] = {};
-    std::copy(given.begin(), given.end(), sizes);
+    std::copy(values.begin(), values.end(), sizes);
     own_records_.assign(records_.begin(), records_.end());
     model_.attributes.assign(attributes_.begin(), attributes_.end());
-    for (const VaryingRecord& each : model_.varying) {
+    for (const VaryingRecord& varying : model_.varying) {
       std::int64_t value = 0;
-      if (!evaluate(each, sizes, value)) return fail("int64 overflow");
-      if (each.what == kVaryingAttribute) {
-        model_.attributes[each.index] = value;
+      if (!evaluate(varying, sizes, value)) return fail("int64 overflow");
+      if (varying.what == kVaryingAttribute) {
+        model_.attributes[varying.index] = value;
         continue;
       }
       if (value < 1 || value > static_cast<std::int64_t>(kMaxBytes)) return fail("a tensor is empty or too large");
-      own_records_[each.index].dims[each.axis] = static_cast<std::uint32_t>(value);
+      own_records_[varying.index].dims[varying.axis] = static_cast<std::uint32_t>(value);
     }
     for (TensorRecord& record : own_records_) {
       const std::uint64_t bytes = bytes_of(record);
@@ -369,9 +369,10 @@ bool read_bundle_at(std::span<const std::int64_t> sizes, std::span<const std::by
 }
 
 std::uint32_t size_of_axis(const Model& model, std::uint32_t tensor, int axis) {
-  for (const VaryingRecord& each : model.varying) {
-    if (each.what != kVaryingDim || each.index != tensor || each.axis != static_cast<std::uint32_t>(axis)) continue;
-    const std::int64_t *c = each.coefficients, *end = c + std::size(each.coefficients);
+  for (const VaryingRecord& varying : model.varying) {
+    if (varying.what != kVaryingDim || varying.index != tensor || varying.axis != static_cast<std::uint32_t>(axis))
+      continue;
+    const std::int64_t *c = varying.coefficients, *end = c + std::size(varying.coefficients);
     const bool plain = std::count(c, end, 0) == end - c - 1 && c[3] + c[1] == 1;
     return !plain ? kMaxSizes : c[3] == 1 ? 0 : 1;
   }

@@ -67,9 +67,9 @@ struct Operator {
     return {list, count};
   }
   constexpr std::size_t count(Repeat repeat) const {
-    std::size_t found = 0;
-    for (const Attribute& attribute : attributes()) found += attribute.repeat == repeat;
-    return found;
+    std::size_t total = 0;
+    for (const Attribute& attribute : attributes()) total += attribute.repeat == repeat;
+    return total;
   }
 
   // Where a single value is stored. An unknown name, or one behind a per-axis list, does not compile.

@@ -107,11 +107,11 @@ const Model* Session::model_at(const Sizes& sizes, std::string& error) {
     plans_.splice(plans_.begin(), plans_, plan);
     return &plan->model;
   }
-  std::list<Plan> made(1);
-  made.front().sizes = sizes;
+  std::list<Plan> plans(1);
+  plans.front().sizes = sizes;
   const std::span open(sizes.data(), compiled_.sizes.size());
-  if (!read_bundle_at(open, compiled_.file, kernels_, made.front().model, error)) return nullptr;
-  plans_.splice(plans_.begin(), made);
+  if (!read_bundle_at(open, compiled_.file, kernels_, plans.front().model, error)) return nullptr;
+  plans_.splice(plans_.begin(), plans);
   if (plans_.size() > kMostPlans) {
     auto oldest = std::prev(plans_.end());
     if (&oldest->model == model_) --oldest;
@@ -148,8 +148,8 @@ void Session::attach(const Model& model) {
 void Session::run(const void* const* inputs, void* const* outputs) {
   for (const std::uint32_t i : outer_) {
     const Tensor& tensor = model_->tensors[i];
-    void* given = tensor.place == Place::kInput ? const_cast<void*>(inputs[tensor.offset]) : outputs[tensor.offset];
-    data_[i] = static_cast<std::byte*>(given);
+    void* buffer = tensor.place == Place::kInput ? const_cast<void*>(inputs[tensor.offset]) : outputs[tensor.offset];
+    data_[i] = static_cast<std::byte*>(buffer);
   }
   if (nanoseconds_.empty()) {
     for (const Call& call : calls_) call.run();

@@ -15,10 +15,10 @@ std::vector<std::uint8_t> any_bytes(Random& random, std::size_t count) {
 
 void test_look_up(const Kernels& kernels, Random& random, int round) {
   const auto table = any_bytes(random, 256), x = any_bytes(random, static_cast<std::size_t>(random.between(0, 200)));
-  std::vector<std::uint8_t> found(x.size()), expected;
-  kernels.look_up(x.data(), x.size(), table.data(), found.data());
+  std::vector<std::uint8_t> actual(x.size()), expected;
+  kernels.look_up(x.data(), x.size(), table.data(), actual.data());
   for (const std::uint8_t value : x) expected.push_back(table[value]);
-  check_same(found, expected, kernels.name, "look_up", round);
+  check_same(actual, expected, kernels.name, "look_up", round);
 }
 
 void test_add_pixels(const Kernels& kernels, Random& random, int round) {
@@ -26,15 +26,15 @@ void test_add_pixels(const Kernels& kernels, Random& random, int round) {
   const auto pixels = static_cast<std::size_t>(random.between(0, 9)), step = channels + pixels % 3;
   const bool is_signed = random.between(0, 1) == 1;
   const auto x = any_bytes(random, pixels == 0 ? 0 : (pixels - 1) * step + channels);
-  std::vector<std::int32_t> found(channels);
-  for (std::int32_t& sum : found) sum = random.between(-1'000'000, 1'000'000);
-  std::vector<std::int32_t> expected = found;
-  kernels.add_pixels({x.data(), is_signed, step, pixels, channels}, found.data());
+  std::vector<std::int32_t> actual(channels);
+  for (std::int32_t& sum : actual) sum = random.between(-1'000'000, 1'000'000);
+  std::vector<std::int32_t> expected = actual;
+  kernels.add_pixels({x.data(), is_signed, step, pixels, channels}, actual.data());
   for (std::size_t i = 0; i < pixels * channels; ++i) {
     const std::uint8_t byte = x[i / channels * step + i % channels];
     expected[i % channels] += is_signed ? static_cast<std::int8_t>(byte) : byte;
   }
-  check_same(found, expected, kernels.name, "add_pixels", round);
+  check_same(actual, expected, kernels.name, "add_pixels", round);
 }
 
 void test_pack_right(const Kernels& kernels, Random& random, int round) {
@@ -47,12 +47,12 @@ void test_pack_right(const Kernels& kernels, Random& random, int round) {
   std::vector<std::int8_t> flipped;
   for (const std::uint8_t byte : b) flipped.push_back(static_cast<std::int8_t>(byte ^ flip));
 
-  std::vector<std::int8_t> found(panels(n) * panel_bytes(k)), expected(found.size());
+  std::vector<std::int8_t> actual(panels(n) * panel_bytes(k)), expected(actual.size());
   std::vector<std::int32_t> sums(panels(n) * kPanelColumns), expected_sums(sums.size());
   const auto k_step = static_cast<std::ptrdiff_t>(k_stride), n_step = static_cast<std::ptrdiff_t>(n_stride);
-  kernels.pack_rhs({b.data(), k, n, k_step, n_step, flip}, found.data(), sums.data());
+  kernels.pack_rhs({b.data(), k, n, k_step, n_step, flip}, actual.data(), sums.data());
   pack_panels(flipped.data(), k, n, k_step, n_step, expected.data(), expected_sums.data());
-  check_same(found, expected, kernels.name, "pack_rhs", round);
+  check_same(actual, expected, kernels.name, "pack_rhs", round);
   check_same(sums, expected_sums, kernels.name, "pack_rhs's sums", round);
 }
 

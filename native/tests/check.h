@@ -52,10 +52,11 @@ class Scratch {
 
 // Exits with a message unless both have the same bytes.
 template <class T>
-void check_same(const std::vector<T>& found, const std::vector<T>& expected, const char* isa, const char* what,
+void check_same(const std::vector<T>& actual, const std::vector<T>& expected, const char* isa, const char* what,
                 int round) {
-  const bool sized = found.size() == expected.size();
-  if (sized && (found.empty() || std::memcmp(found.data(), expected.data(), found.size() * sizeof(T)) == 0)) return;
+  const bool same_size = actual.size() == expected.size();
+  if (same_size && (actual.empty() || std::memcmp(actual.data(), expected.data(), actual.size() * sizeof(T)) == 0))
+    return;
   std::fprintf(stderr, "%s: %s differs from scalar in round %d\n", isa, what, round);
   std::exit(1);
 }

@@ -145,11 +145,11 @@ void in_two_parts(Work work, Random& random, std::size_t rows, const Run& run, c
 
 template <class T, class Work, class Run, class Size>
 std::vector<T> result_of(const Case& c, Work work, Output output, Random& random, const Run& run, const Size& bytes) {
-  std::vector<T> found(c.out_h * c.out_w * c.n);
+  std::vector<T> result(c.out_h * c.out_w * c.n);
   work.product.output = output;
-  work.product.c = found.data();
+  work.product.c = result.data();
   in_two_parts(work, random, c.out_h, run, bytes);
-  return found;
+  return result;
 }
 
 template <class Work, class Run, class Size>
@@ -213,8 +213,8 @@ void test_conv(const Kernels& kernels, const Kernels& scalar, Random& random, in
   for (auto& byte : other) byte = static_cast<std::uint8_t>(random.between(0, 255));
   const Residual residual = random_residual(random, other);
   conv.product.residual = &residual;
-  const auto found = result_of<std::uint8_t>(c, conv, Output::kResidual, random, kernels.conv, kernels.conv_scratch);
-  check_same(found, with_residual(scalar, conv.product, plain_bytes(c, plain_floats(c, false))), kernels.name,
+  const auto actual = result_of<std::uint8_t>(c, conv, Output::kResidual, random, kernels.conv, kernels.conv_scratch);
+  check_same(actual, with_residual(scalar, conv.product, plain_bytes(c, plain_floats(c, false))), kernels.name,
              "conv with an residual", round);
 }
 

@@ -51,10 +51,10 @@ void test_functions(const Kernels& kernels, const Kernels& scalar, Random& rando
   const float a = random.real(-2.0f, 0.0f), b = random.real(0.0f, 2.0f);
   const auto count = static_cast<std::size_t>(random.between(1, 300));
   const Floats x = floats(random, count, false), bias = floats(random, count, true);
-  Floats found(count), expected(count);
-  kernels.apply(function, a, b, x.data(), count, found.data());
+  Floats actual(count), expected(count);
+  kernels.apply(function, a, b, x.data(), count, actual.data());
   scalar.apply(function, a, b, x.data(), count, expected.data());
-  check_same(with_canonical_nans(found), with_canonical_nans(expected), kernels.name, "apply", round);
+  check_same(with_canonical_nans(actual), with_canonical_nans(expected), kernels.name, "apply", round);
 
   const Mapping mapping = any_mapping(random);
   std::vector<std::uint8_t> q(count), reference(count);
@@ -69,10 +69,10 @@ void test_arithmetic(const Kernels& kernels, const Kernels& scalar, Random& rand
   const auto count = static_cast<std::size_t>(random.between(1, 100));
   const Floats a = floats(random, count, false), b = floats(random, count, false);
   const auto a_step = static_cast<std::size_t>(random.between(0, 1)), b_step = 1 - a_step * random.between(0, 1);
-  Floats found(count), expected(count);
-  kernels.combine(how, {a.data(), a_step, b.data(), b_step, count, found.data()});
+  Floats actual(count), expected(count);
+  kernels.combine(how, {a.data(), a_step, b.data(), b_step, count, actual.data()});
   scalar.combine(how, {a.data(), a_step, b.data(), b_step, count, expected.data()});
-  check_same(with_canonical_nans(found), with_canonical_nans(expected), kernels.name, "combine", round);
+  check_same(with_canonical_nans(actual), with_canonical_nans(expected), kernels.name, "combine", round);
   check_same(Floats{kernels.row_sum(bounded(a).data(), count)}, {scalar.row_sum(bounded(a).data(), count)},
              kernels.name, "row_sum", round);
   check_same(Floats{kernels.row_max(bounded(a).data(), count)}, {scalar.row_max(bounded(a).data(), count)},
@@ -121,8 +121,8 @@ void test_layer_norm(const Kernels& kernels, const Kernels& scalar, Random& rand
     norm.q = to_bytes ? q.data() : nullptr;
     set.layer_norm(norm);
   };
-  const std::size_t held = (rows < kRowsTogether ? kRowsTogether : rows) * size;
-  Floats y(held), reference(held);
+  const std::size_t size_of_y = (rows < kRowsTogether ? kRowsTogether : rows) * size;
+  Floats y(size_of_y), reference(size_of_y);
   std::vector<std::uint8_t> q(x.size()), q_reference(x.size());
   run(kernels, y, q);
   run(scalar, reference, q_reference);

@@ -38,10 +38,10 @@ void test_mapping(const Kernels& kernels, const Kernels& scalar, Random& random,
   std::vector<float> x(static_cast<std::size_t>(random.between(0, 200)));
   const int rarity = random.pick({10, 300});
   for (float& value : x) value = any_float(random, mapping, rarity);
-  std::vector<std::uint8_t> found(x.size()), expected(x.size());
-  kernels.quantize(x.data(), x.size(), mapping, found.data());
+  std::vector<std::uint8_t> actual(x.size()), expected(x.size());
+  kernels.quantize(x.data(), x.size(), mapping, actual.data());
   scalar.quantize(x.data(), x.size(), mapping, expected.data());
-  check_same(found, expected, kernels.name, "quantize", round);
+  check_same(actual, expected, kernels.name, "quantize", round);
 
   std::vector<float> back(x.size()), reference(x.size());
   const auto* bytes = reinterpret_cast<const std::int8_t*>(expected.data());

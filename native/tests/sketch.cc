@@ -20,11 +20,11 @@ struct Update {
 
 Update update(const Kernels& kernels, const std::vector<float>& x, std::size_t stride) {
   Ends ends{kInfinity, -kInfinity, 0, 0};
-  Update found{{}, {}, std::vector<std::int64_t>(kBins)};
-  kernels.sketch(x.data(), x.size(), stride, ends, found.bins.data());
-  found.ends = {ends.low, ends.high};
-  found.counts = {ends.nans, ends.infs};
-  return found;
+  Update result{{}, {}, std::vector<std::int64_t>(kBins)};
+  kernels.sketch(x.data(), x.size(), stride, ends, result.bins.data());
+  result.ends = {ends.low, ends.high};
+  result.counts = {ends.nans, ends.infs};
+  return result;
 }
 
 }  // namespace
@@ -37,10 +37,10 @@ void test_sketch(const Kernels& kernels, const Kernels& scalar, Random& random, 
     x[random.next() % x.size()] = random.pick({std::nanf(""), kInfinity, -kInfinity, -0.0f, 3e38f, -3e38f});
   }
   const auto stride = static_cast<std::size_t>(random.pick({1, 3, 17, 5001}));
-  const Update found = update(kernels, x, stride), expected = update(scalar, x, stride);
-  check_same(found.ends, expected.ends, kernels.name, "the sketch's ends", round);
-  check_same(found.counts, expected.counts, kernels.name, "the sketch's counts", round);
-  check_same(found.bins, expected.bins, kernels.name, "the sketch's histogram", round);
+  const Update actual = update(kernels, x, stride), expected = update(scalar, x, stride);
+  check_same(actual.ends, expected.ends, kernels.name, "the sketch's ends", round);
+  check_same(actual.counts, expected.counts, kernels.name, "the sketch's counts", round);
+  check_same(actual.bins, expected.bins, kernels.name, "the sketch's histogram", round);
 }
 
 }  // namespace octavo::tests

@@ -28,9 +28,9 @@ const char* check(const View& view) {
 }
 
 // The number of kernel positions along an axis inside the input or, if padding is counted, inside the padding.
-std::int64_t counted(const Range& found, std::int64_t start, std::int64_t size, std::int64_t dilation, std::int64_t end,
-                     bool with_padding) {
-  return with_padding ? inside(0, size, dilation, end - start).last : found.last - found.first;
+std::int64_t counted(const Range& positions, std::int64_t start, std::int64_t size, std::int64_t dilation,
+                     std::int64_t end, bool with_padding) {
+  return with_padding ? inside(0, size, dilation, end - start).last : positions.last - positions.first;
 }
 
 constexpr std::int64_t kPiece = 256;  // channels whose sums are held at a time

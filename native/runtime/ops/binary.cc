@@ -46,10 +46,10 @@ void run(const Call& call) {
             static_cast<std::size_t>(b_run.step),
             static_cast<std::size_t>(length),
             call.write<float>()};
-  const std::int64_t each = row_length(result);
+  const std::int64_t row_size = row_length(result);
   for (std::int64_t at = 0; at < result.count; at += length, pair.c += length) {
-    pair.a = call.read<float>(0) + a.begin(at / each);
-    pair.b = call.read<float>(1) + b.begin(at / each);
+    pair.a = call.read<float>(0) + a.begin(at / row_size);
+    pair.b = call.read<float>(1) + b.begin(at / row_size);
     combine(call, pair);
   }
 }

@@ -53,12 +53,12 @@ inline Run run_of(const Tensor& operand, const Tensor& result) {
   std::int64_t length = 1;
   bool single = true, whole = true;
   for (int i = 1; i <= result.rank; ++i) {
-    const std::int64_t wanted = result.dims[result.rank - i];
+    const std::int64_t size = result.dims[result.rank - i];
     const std::int64_t dim = i <= operand.rank ? operand.dims[operand.rank - i] : 1;
-    if (!(whole && dim == wanted) && !(single && dim == 1)) break;
-    whole = whole && dim == wanted;
+    if (!(whole && dim == size) && !(single && dim == 1)) break;
+    whole = whole && dim == size;
     single = single && dim == 1;
-    length *= wanted;
+    length *= size;
   }
   return {length, whole ? 1 : 0};
 }

@@ -19,8 +19,8 @@ const char* check(const View& view) {
 }
 
 template <class T>
-bool compare(std::int64_t which, T a, T b) {
-  switch (which) {
+bool compare(std::int64_t comparison, T a, T b) {
+  switch (comparison) {
     case kEqual:
       return a == b;
     case kLess:

@@ -82,7 +82,7 @@ void run(const Call& call) {
   Layer layer{image_of(call.in(0)), image_of(call.out()), window(call), 0, 0};
   layer.channels = layer.in.c / call.attribute(kGroup);
   layer.width = layer.out.c / call.attribute(kGroup);
-  const std::int64_t each = layer.in.h * layer.in.w * layer.in.c;
+  const std::int64_t sample_size = layer.in.h * layer.in.w * layer.in.c;
   const auto lines = static_cast<std::size_t>(layer.out.n * layer.out.h);
   const std::size_t work = static_cast<std::size_t>(multiply_adds(call)) * kStepWork;
   share(call, lines, work, [&](std::size_t first, std::size_t last, std::byte*) {
@@ -90,7 +90,7 @@ void run(const Call& call) {
       const std::int64_t y = line % layer.out.h * layer.window.stride_h - layer.window.top;
       float* to = call.write<float>() + line * layer.out.w * layer.out.c;
       for (std::int64_t x = 0; x < layer.out.w; ++x, to += layer.out.c) {
-        run_position(call, layer, call.read<float>(0) + line / layer.out.h * each, y,
+        run_position(call, layer, call.read<float>(0) + line / layer.out.h * sample_size, y,
                      x * layer.window.stride_w - layer.window.left, to);
       }
     }

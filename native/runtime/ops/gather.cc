@@ -33,8 +33,8 @@ void run_by(const Call& call) {
   std::byte* to = call.write<std::byte>();
   for (std::int64_t i = 0; i < outer; ++i, from += static_cast<std::size_t>(size) * bytes) {
     for (std::int64_t j = 0; j < count; ++j, to += bytes) {
-      const std::int64_t given = call.read<T>(1)[j];
-      const std::int64_t index = std::clamp<std::int64_t>(given < 0 ? given + size : given, 0, size - 1);
+      const std::int64_t stored = call.read<T>(1)[j];
+      const std::int64_t index = std::clamp<std::int64_t>(stored < 0 ? stored + size : stored, 0, size - 1);
       std::memcpy(to, from + static_cast<std::size_t>(index) * bytes, bytes);
     }
   }

@@ -28,10 +28,10 @@ const char* check(const View& view) {
 }
 
 template <class T>
-T combine(std::int64_t which, T a, T b) {
+T combine(std::int64_t function, T a, T b) {
   using Wrapping = std::make_unsigned_t<T>;
   const auto x = static_cast<Wrapping>(a), y = static_cast<Wrapping>(b);
-  switch (which) {
+  switch (function) {
     case kAdd:
       return static_cast<T>(x + y);
     case kSub:
@@ -48,8 +48,8 @@ T combine(std::int64_t which, T a, T b) {
   }
 }
 
-bool combine_bools(std::int64_t which, bool a, bool b) {
-  return which == kAnd ? a && b : which == kOr ? a || b : a != b;
+bool combine_bools(std::int64_t function, bool a, bool b) {
+  return function == kAnd ? a && b : function == kOr ? a || b : a != b;
 }
 
 template <class T>

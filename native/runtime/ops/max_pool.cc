@@ -40,9 +40,9 @@ struct Lanes {
   Vector values = Vector{} + std::numeric_limits<T>::lowest();
 
   void raise(const T* from) {
-    Vector found;
-    std::memcpy(&found, from, sizeof found);
-    values = found > values ? found : values;
+    Vector loaded;
+    std::memcpy(&loaded, from, sizeof loaded);
+    values = loaded > values ? loaded : values;
   }
   void store(T* to) const { std::memcpy(to, &values, sizeof values); }
 };

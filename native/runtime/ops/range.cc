@@ -52,7 +52,7 @@ const char* check_zero_point(const View& view) {
 void run_zero_point(const Call& call) {
   const float* range = call.read<float>(0);
   // An untrusted bundle may hold a range that Range never produces.
-  const float found = -range[0] / scale_of(range), place = found > 0 ? std::min(kSteps, found) : 0;
+  const float quotient = -range[0] / scale_of(range), place = quotient > 0 ? std::min(kSteps, quotient) : 0;
   *call.write<std::uint8_t>() = static_cast<std::uint8_t>(std::nearbyint(place));
 }
 

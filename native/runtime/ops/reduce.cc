@@ -42,8 +42,8 @@ float fold_row(const Call& call, const float* from, std::int64_t count) {
 
 void run(const Call& call) {
   const Slices s = slices_of<schema::ReduceFloat>(call);
-  const std::int64_t which = call.attribute(kFunction);
-  const Arithmetic how = which == kMax ? Arithmetic::kMax : which == kMin ? Arithmetic::kMin : Arithmetic::kAdd;
+  const std::int64_t function = call.attribute(kFunction);
+  const Arithmetic how = function == kMax ? Arithmetic::kMax : function == kMin ? Arithmetic::kMin : Arithmetic::kAdd;
   for (std::int64_t i = 0; i < s.outer; ++i) {
     const float* from = call.read<float>(0) + i * s.middle * s.inner;
     float* to = call.write<float>() + i * s.inner;
@@ -56,7 +56,7 @@ void run(const Call& call) {
   const auto count = static_cast<std::size_t>(call.out().count);
   const float size = static_cast<float>(s.middle);
   float* to = call.write<float>();
-  if (which == kMean) call.kernels.combine(Arithmetic::kDiv, {to, 1, &size, 0, count, to});
+  if (function == kMean) call.kernels.combine(Arithmetic::kDiv, {to, 1, &size, 0, count, to});
 }
 
 }  // namespace

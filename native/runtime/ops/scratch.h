@@ -13,9 +13,9 @@ class Scratch {
 
   template <class T>
   T* take(std::size_t count) {
-    auto* taken = reinterpret_cast<T*>(next_);
+    auto* block = reinterpret_cast<T*>(next_);
     next_ += aligned(count * sizeof(T));
-    return taken;
+    return block;
   }
   std::byte* rest() const { return next_; }
 

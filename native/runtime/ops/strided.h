@@ -14,9 +14,9 @@ struct Walk {
 
 // The stride of an axis, in elements.
 inline std::int64_t stride(const Tensor& tensor, std::int64_t axis) {
-  std::int64_t found = 1;
-  for (auto i = axis + 1; i < tensor.rank; ++i) found *= tensor.dims[i];
-  return found;
+  std::int64_t elements = 1;
+  for (auto i = axis + 1; i < tensor.rank; ++i) elements *= tensor.dims[i];
+  return elements;
 }
 
 // The axes of the iteration, contiguous ones merged, and the strides of the result along them.

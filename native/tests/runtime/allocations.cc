@@ -33,14 +33,14 @@ constexpr std::int64_t kLong = 100000, kShort = 70000;
 template <class Buffer, class Info>
 std::vector<Buffer> buffers(const octavo_session* session, std::size_t count, const Info& info,
                             std::vector<std::vector<std::int64_t>>& storage) {
-  std::vector<Buffer> found;
+  std::vector<Buffer> buffers;
   for (std::size_t i = 0; i < count; ++i) {
     octavo_tensor tensor;
     info(session, i, &tensor);
     storage.emplace_back(tensor.size / sizeof(std::int64_t) + 1);
-    found.push_back({storage.back().data(), tensor.size});
+    buffers.push_back({storage.back().data(), tensor.size});
   }
-  return found;
+  return buffers;
 }
 
 // Adds the allocations of several runs to `count`.

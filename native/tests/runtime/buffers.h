@@ -19,8 +19,8 @@ struct Free {
 using Memory = std::unique_ptr<char, Free>;
 
 inline Memory memory(std::size_t size) {
-  void* found = nullptr;
-  return Memory(posix_memalign(&found, kAlignment, size) == 0 ? static_cast<char*>(found) : nullptr);
+  void* memory = nullptr;
+  return Memory(posix_memalign(&memory, kAlignment, size) == 0 ? static_cast<char*>(memory) : nullptr);
 }
 
 // Allocates the inputs or outputs of a model or session; false if one exceeds `most` bytes or allocation fails.
