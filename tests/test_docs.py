@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 import typer.main
 import yaml
-from tests.helpers.placeholders import GIVEN, SPECIAL, folder_for, lay_out
+from tests.helpers.placeholders import PREAMBLES, SPECIAL, folder_for, lay_out
 
 import octavo.cli
 from octavo.affine import INT8
@@ -114,8 +114,8 @@ def test_navigation_names_every_page_once() -> None:
 
 @pytest.mark.parametrize("path", TEXTS, ids=named)
 def test_links_resolve(path: Path) -> None:
-    prose = re.sub(r"^```.*?^```", "", text(path), flags=re.MULTILINE | re.DOTALL)
-    targets = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", prose)]
+    without_code = re.sub(r"^```.*?^```", "", text(path), flags=re.MULTILINE | re.DOTALL)
+    targets = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", without_code)]
     broken = [link for link in targets if link and "://" not in link and not (path.parent / link).exists()]
     assert not broken
 
@@ -188,7 +188,7 @@ def test_skipped_steps_are_on_their_page() -> None:
 
 
 def test_every_placeholder_belongs_to_a_page() -> None:
-    assert {*SPECIAL, *GIVEN} <= {named(path) for path in SHOWN}
+    assert {*SPECIAL, *PREAMBLES} <= {named(path) for path in SHOWN}
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +210,7 @@ def test_pages_run_as_printed(path: Path, common: Path, tmp_path: Path) -> None:
         if step.startswith("octavo "):
             run_command(step, tmp_path)
         else:
-            run_block(step, GIVEN.get(named(path), ""), tmp_path)
+            run_block(step, PREAMBLES.get(named(path), ""), tmp_path)
 
 
 @pytest.mark.slow

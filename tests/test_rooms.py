@@ -88,10 +88,10 @@ def test_every_room_has_a_level() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_a_file_imports_only_from_lower_rooms(path: Path) -> None:
-    here = room(path)
+    importer = room(path)
     internal = {name.split(".")[1] for name in imports(path) if name.startswith("octavo.")}
-    imported = {other for other in internal if other in LEVEL and other != here}
-    assert {other for other in imported if LEVEL[other] >= LEVEL[here]} == set()
+    imported = {other for other in internal if other in LEVEL and other != importer}
+    assert {other for other in imported if LEVEL[other] >= LEVEL[importer]} == set()
 
 
 @pytest.mark.parametrize("path", FILES, ids=named)
@@ -115,17 +115,17 @@ def test_the_design_page_lists_the_imports_of_each_room() -> None:
     folders = {path.name for path in SOURCE.iterdir() if (path / "__init__.py").exists()}
     assert set(stated) == {*folders, "cli"}
     for path in FILES:
-        here = room(path)
-        if here not in folders:
+        importer = room(path)
+        if importer not in folders:
             continue
-        allowed = below(here, stated) | {here}
+        allowed = below(importer, stated) | {importer}
         used = {name.split(".")[1] for name in imports(path) if name.startswith("octavo.")} & folders
         assert used <= allowed, named(path)
 
 
-def below(here: str, stated: dict[str, set[str]]) -> set[str]:
+def below(importer: str, stated: dict[str, set[str]]) -> set[str]:
     """The rooms that a room may import, including transitive ones."""
-    return stated[here].union(*(below(other, stated) for other in stated[here]))
+    return stated[importer].union(*(below(other, stated) for other in stated[importer]))
 
 
 def files_imported(path: Path) -> Iterator[Path]:
@@ -142,9 +142,9 @@ def files_imported(path: Path) -> Iterator[Path]:
 
 
 def file_of(module: str) -> Path | None:
-    place = SOURCE.parent.joinpath(*module.split("."))
+    path = SOURCE.parent.joinpath(*module.split("."))
     return next(
-        (candidate for candidate in (place.with_suffix(".py"), place / "__init__.py") if candidate in ALL_FILES), None
+        (candidate for candidate in (path.with_suffix(".py"), path / "__init__.py") if candidate in ALL_FILES), None
     )
 
 

@@ -102,8 +102,8 @@ def archive(path: Path, members: dict[str, bytes], compression: int = zipfile.ZI
 
 
 def header(**changes: object) -> bytes:
-    usual = {"version": 1, "key": KEY, "seconds": 1.0, "tensors": ["x"]}
-    return json.dumps({**usual, **changes}).encode()
+    fields = {"version": 1, "key": KEY, "seconds": 1.0, "tensors": ["x"]}
+    return json.dumps({**fields, **changes}).encode()
 
 
 HOSTILE: dict[str, dict[str, bytes]] = {
@@ -148,9 +148,9 @@ def test_nothing_is_unpickled(path: Path, tmp_path: Path) -> None:
 
 def test_a_folder_a_symlink_loop_and_a_missing_file_are_ignored(path: Path, tmp_path: Path) -> None:
     path.symlink_to(path)
-    for place in (tmp_path, path, tmp_path / "missing", tmp_path / "missing" / "state"):
-        assert read_checkpoint(place, KEY) == PassState()
-        remove_checkpoint(place / "none")
+    for unreadable in (tmp_path, path, tmp_path / "missing", tmp_path / "missing" / "state"):
+        assert read_checkpoint(unreadable, KEY) == PassState()
+        remove_checkpoint(unreadable / "none")
 
 
 @pytest.mark.parametrize("place", ["missing/state", "file/state", "folder"])

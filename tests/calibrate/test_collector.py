@@ -77,9 +77,9 @@ def test_every_channel_of_a_large_sample_is_counted(shape: tuple[int, ...]) -> N
 
 
 @given(st.integers(0, 4999), st.sampled_from([-1e30, 1e30]))
-def test_an_extreme_anywhere_in_a_large_sample_is_a_bound(place, extreme):
+def test_an_extreme_anywhere_in_a_large_sample_is_a_bound(index, extreme):
     array = values(2, 5000)
-    array[1, place] = extreme
+    array[1, index] = extreme
     sketch = collected((array, 2))
     assert (sketch.min, sketch.max, sketch.count) == (array.min(), array.max(), 10_000)
 

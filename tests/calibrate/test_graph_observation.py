@@ -62,8 +62,8 @@ class TestValues:
     @given(st.integers(1, 4), SIZES, st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(SPECIAL)), max_size=5))
     def test_special_values(self, rows: int, size: int, special: list[tuple[int, float]]) -> None:
         array, expected = values(rows, size), RangeSketch()
-        for place, value in special:
-            array.reshape(-1)[place % array.size] = value
+        for index, value in special:
+            array.reshape(-1)[index % array.size] = value
         collect(expected, -array, rows)
         assert observed(ANY, array).to_bytes() == expected.to_bytes()
 

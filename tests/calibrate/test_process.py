@@ -44,8 +44,8 @@ def folder(tmp_path: Path) -> Path:
     """The digits model and data, and the model that an uninterrupted run writes."""
     for name in ("digits.onnx", "calib.npz"):
         shutil.copy(DIGITS / name, tmp_path / name)
-    ended = process(*COMMAND, "-o", "whole.onnx", cwd=tmp_path)
-    assert (ended.code, ended.err) == (0, "")
+    result = process(*COMMAND, "-o", "whole.onnx", cwd=tmp_path)
+    assert (result.code, result.err) == (0, "")
     return tmp_path
 
 
@@ -81,8 +81,8 @@ def samples_in(checkpoint: Path) -> int:
 
 def finish(folder: Path) -> None:
     """Run the same command to its end; the files must equal those of an uninterrupted run."""
-    ended = process(*COMMAND, "-o", "out.onnx", cwd=folder)
-    assert (ended.code, ended.err) == (0, "")
+    result = process(*COMMAND, "-o", "out.onnx", cwd=folder)
+    assert (result.code, result.err) == (0, "")
     assert (folder / "out.onnx").read_bytes() == (folder / "whole.onnx").read_bytes()
     assert set(contents(folder)) == {"digits.onnx", "calib.npz", "whole.onnx", "out.onnx"}
 

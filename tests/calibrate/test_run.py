@@ -61,7 +61,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
+def checkpoint_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint after every batch."""
     monkeypatch.setattr(MODULE, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
 
@@ -218,12 +218,12 @@ def rows(fail_after: int | None = None) -> Iterator[np.ndarray]:
 
 def failing_session(after: int) -> Callable[[Session, Any], Any]:
     """Session.run that raises KeyboardInterrupt after `after` samples."""
-    calls, honest = iter(range(after // BATCH)), Session.run
+    calls, run_session = iter(range(after // BATCH)), Session.run
 
     def run(session: Session, feeds: Any) -> Any:
         if next(calls, None) is None:
             raise KeyboardInterrupt
-        return honest(session, feeds)
+        return run_session(session, feeds)
 
     return run
 
@@ -267,7 +267,9 @@ class TestResume:
         assert serialized(calibrated(MODEL, X, observer=kind, batch_size=BATCH, checkpoint=path)) == expected
         assert counter.samples == SAMPLES
 
-    def test_the_file_on_disk_is_a_valid_checkpoint_at_any_time(self, path: Path, often: None, tmp_path: Path) -> None:
+    def test_the_file_on_disk_is_a_valid_checkpoint_at_any_time(
+        self, path: Path, checkpoint_every_batch: None, tmp_path: Path
+    ) -> None:
         expected = serialized(calibrated(MODEL, X))
         copies: list[Path] = []
 
@@ -284,7 +286,7 @@ class TestResume:
             assert serialized(calibrated(MODEL, X, checkpoint=copy, batch_size=BATCH)) == expected
 
     def test_ctrl_c_at_any_line_loses_no_value_and_counts_none_twice(
-        self, path: Path, often: None, monkeypatch: pytest.MonkeyPatch
+        self, path: Path, checkpoint_every_batch: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(os, "fsync", lambda _: None)
         model = unary("Neg", shape=("N", 1500))
@@ -387,7 +389,7 @@ def branching(seed: int) -> ir.Model:
     return prepared(build(nodes, {"x": ["N", 64]}, {"y": ["N", 64]}, {"zero": ONE * 0}))
 
 
-def weighing(last: float) -> ir.Model:
+def with_last_weight(last: float) -> ir.Model:
     model = conv_relu()
     array = random(8)
     array[-1] = last
@@ -397,7 +399,7 @@ def weighing(last: float) -> ir.Model:
 
 Pass = dict[str, Any]
 CHANGES: dict[str, tuple[Pass, Pass]] = {
-    "one weight": ({"model": weighing(0.25)}, {"model": weighing(0.5)}),
+    "one weight": ({"model": with_last_weight(0.25)}, {"model": with_last_weight(0.5)}),
     "an attribute": ({"model": leaky(0.01)}, {"model": leaky(0.02)}),
     "a weight inside a branch": ({"model": branching(1)}, {"model": branching(2)}),
     "one value of one sample": ({}, {"source": np.where(np.arange(X.size).reshape(X.shape) == 77, 9, X)}),
@@ -465,14 +467,16 @@ class TestOtherPasses:
 
 
 class TestFailures:
-    def test_invalid_data_leave_no_checkpoint(self, path: Path, often: None) -> None:
+    def test_invalid_data_leave_no_checkpoint(self, path: Path, checkpoint_every_batch: None) -> None:
         x = X.copy()
         x[30] = np.nan
         with pytest.raises(DataError, match="sample 30 holds NaN"):
             calibrated(MODEL, x, checkpoint=path, batch_size=1)
         assert os.listdir(path.parent) == []
 
-    def test_a_checkpoint_that_cannot_be_written_is_a_user_error(self, path: Path, often: None) -> None:
+    def test_a_checkpoint_that_cannot_be_written_is_a_user_error(
+        self, path: Path, checkpoint_every_batch: None
+    ) -> None:
         with pytest.raises(OptionError, match="cannot be written"):
             calibrated(MODEL, X, checkpoint=path / "state", batch_size=BATCH)
 

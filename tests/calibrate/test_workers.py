@@ -51,19 +51,19 @@ def test_every_batch_is_observed_once(kind: type, count: int, size: int) -> None
 
 
 def test_all_lanes_run_concurrently(monkeypatch: pytest.MonkeyPatch) -> None:
-    together = threading.Barrier(3, timeout=PATIENCE)
-    honest: Callable[[Session, Arrays], Arrays] = Session.run
+    barrier = threading.Barrier(3, timeout=PATIENCE)
+    run_session: Callable[[Session, Arrays], Arrays] = Session.run
 
     def waiting(session: Session, feeds: Any) -> Arrays:
-        together.wait()
-        return honest(session, feeds)
+        barrier.wait()
+        return run_session(session, feeds)
 
     monkeypatch.setattr(Session, "run", waiting)
     with closing(BatchWorkers(GraphObservation(MODEL, TENSORS, 1), 3)) as workers:
         for batch in batches(10)[:3]:
             workers.observe(batch)
         workers.wait()
-    assert not together.broken
+    assert not barrier.broken
 
 
 def test_one_batch_is_queued_and_no_more() -> None:

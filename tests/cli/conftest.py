@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.helpers.command_line import UNTIMED, Ended, Octavo, Refused, contents, lay_out, only_sentence
+from tests.helpers.command_line import UNTIMED, CommandResult, Octavo, Refused, contents, lay_out, only_sentence
 
 from octavo.cli import run
 
@@ -14,11 +14,11 @@ from octavo.cli import run
 def octavo(capsys: pytest.CaptureFixture[str]) -> Octavo:
     """Run a command; every argument becomes text."""
 
-    def call(*arguments: object) -> Ended:
+    def call(*arguments: object) -> CommandResult:
         capsys.readouterr()
         code = run([str(argument) for argument in arguments])
         captured = capsys.readouterr()
-        return Ended(code, captured.out, captured.err)
+        return CommandResult(code, captured.out, captured.err)
 
     return call
 
@@ -31,11 +31,11 @@ def refused(octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch) -> Refu
 
     def call(*arguments: object) -> str:
         before = contents(work)
-        ended = octavo(*arguments)
-        assert ended.code == 2, ended.err
-        assert ended.out == ""
+        result = octavo(*arguments)
+        assert result.code == 2, result.err
+        assert result.out == ""
         assert contents(work) == before
-        return only_sentence(ended.err)
+        return only_sentence(result.err)
 
     return call
 
@@ -52,11 +52,11 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def quantize(octavo: Octavo, work: Path) -> Octavo:
     """Quantize the digits model into out.onnx without timing, and check that it succeeded."""
 
-    def call(*options: object, calibration: object = "calib.npz", output: str = "out.onnx") -> Ended:
+    def call(*options: object, calibration: object = "calib.npz", output: str = "out.onnx") -> CommandResult:
         target = () if "--target" in options else ("--target", UNTIMED)
-        ended = octavo("quantize", "digits.onnx", "-c", calibration, "-o", output, "--threads", 1, *target, *options)
-        assert ended.code == 0, ended.err
-        assert ended.err == ""
-        return ended
+        result = octavo("quantize", "digits.onnx", "-c", calibration, "-o", output, "--threads", 1, *target, *options)
+        assert result.code == 0, result.err
+        assert result.err == ""
+        return result
 
     return call

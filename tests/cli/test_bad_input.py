@@ -116,8 +116,8 @@ def test_external_data_below_the_model_folder_are_read(octavo: Octavo, work: Pat
     (work / "weights" / "w.bin").write_bytes(models.random(16, 24).tobytes())
     onnx.save(external("weights/w.bin"), "model.onnx")
     np.savez("calib.npz", x=models.random(40, 16))
-    ended = octavo("quantize", "model.onnx", *DATA, "-t", UNTIMED)
-    assert (ended.code, ended.err) == (0, "")
+    result = octavo("quantize", "model.onnx", *DATA, "-t", UNTIMED)
+    assert (result.code, result.err) == (0, "")
 
 
 def test_custom_operators_stay_in_float_and_are_listed(octavo: Octavo, work: Path) -> None:
@@ -126,17 +126,17 @@ def test_custom_operators_stay_in_float_and_are_listed(octavo: Octavo, work: Pat
     model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     onnx.save(model, "model.onnx")
     np.savez("calib.npz", x=models.random(40, 16))
-    ended = octavo("quantize", "model.onnx", *DATA, "-t", UNTIMED)
-    assert (ended.code, ended.err) == (0, "")
-    assert "1 Gelu: " in ended.out
+    result = octavo("quantize", "model.onnx", *DATA, "-t", UNTIMED)
+    assert (result.code, result.err) == (0, "")
+    assert "1 Gelu: " in result.out
     assert [node.op_type for node in onnx.load("out.onnx").graph.node if node.domain] == ["Gelu"]
 
 
 def test_inspect_names_an_operator_without_implementation(octavo: Octavo, work: Path) -> None:
     onnx.save(unknown_operator(), "model.onnx")
-    ended = octavo("inspect", "model.onnx")
-    assert (ended.code, ended.err) == (0, "")
-    assert "Sparkle" in ended.out
+    result = octavo("inspect", "model.onnx")
+    assert (result.code, result.err) == (0, "")
+    assert "Sparkle" in result.out
 
 
 def test_inner_shapes_are_optional(octavo: Octavo, work: Path) -> None:
@@ -144,8 +144,8 @@ def test_inner_shapes_are_optional(octavo: Octavo, work: Path) -> None:
     model.graph.output[0].type.tensor_type.ClearField("shape")
     onnx.save(model, "model.onnx")
     np.savez("calib.npz", x=models.random(20, 4, 10, 10))
-    ended = octavo("quantize", "model.onnx", *DATA, "-t", UNTIMED)
-    assert (ended.code, ended.err) == (0, "")
+    result = octavo("quantize", "model.onnx", *DATA, "-t", UNTIMED)
+    assert (result.code, result.err) == (0, "")
 
 
 def test_an_input_without_a_shape_is_refused(refused: Refused) -> None:

@@ -86,9 +86,9 @@ def test_a_full_disk_changes_no_file(present: bool, work: Path) -> None:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 
-    ended = process("quantize", "digits.onnx", *DATA, "-t", UNTIMED, "--force", cwd=work, preexec_fn=limit)
-    assert (ended.code, ended.out) == (2, "")
-    assert "out.onnx cannot be written (File too large)" in only_sentence(ended.err)
+    result = process("quantize", "digits.onnx", *DATA, "-t", UNTIMED, "--force", cwd=work, preexec_fn=limit)
+    assert (result.code, result.out) == (2, "")
+    assert "out.onnx cannot be written (File too large)" in only_sentence(result.err)
     assert contents(work) == before
 
 
@@ -106,9 +106,9 @@ def test_a_disk_that_fills_up_during_writing_leaves_complete_files_only(
     monkeypatch.setattr(os, "fsync", full)
     before = contents(work)
     option = "--json" if file == "out.json" else "--recipe"
-    ended = octavo("quantize", "digits.onnx", *DATA, "-t", UNTIMED, option, file)
-    assert ended.code == 2
-    assert f"{file} cannot be written (No space left on device)" in only_sentence(ended.err)
+    result = octavo("quantize", "digits.onnx", *DATA, "-t", UNTIMED, option, file)
+    assert result.code == 2
+    assert f"{file} cannot be written (No space left on device)" in only_sentence(result.err)
     after = contents(work)
     onnx.checker.check_model(onnx.load("out.onnx"))
     assert {name: after[name] for name in before} == before
@@ -222,10 +222,10 @@ def test_an_internal_error_shows_its_traceback(
 
     monkeypatch.setattr(planner, "make_plan", fail)
     before = contents(work)
-    ended = octavo("quantize", "digits.onnx", *DATA)
-    assert (ended.code, ended.out) == (1, "")
-    assert "Traceback (most recent call last)" in ended.err
-    (message,) = [line for line in ended.err.splitlines() if line.startswith("octavo: ")]
+    result = octavo("quantize", "digits.onnx", *DATA)
+    assert (result.code, result.out) == (1, "")
+    assert "Traceback (most recent call last)" in result.err
+    (message,) = [line for line in result.err.splitlines() if line.startswith("octavo: ")]
     assert "lost the thread" in message
     assert contents(work) == before
 
@@ -235,9 +235,9 @@ def test_a_budget_not_met_exits_with_3(octavo: Octavo, work: Path, monkeypatch: 
         raise BudgetNotMet("the drop is 3 points, the budget 1")
 
     monkeypatch.setattr(planner, "make_plan", fail)
-    ended = octavo("quantize", "digits.onnx", *DATA)
-    assert ended.code == 3
-    assert only_sentence(ended.err) == "the drop is 3 points, the budget 1"
+    result = octavo("quantize", "digits.onnx", *DATA)
+    assert result.code == 3
+    assert only_sentence(result.err) == "the drop is 3 points, the budget 1"
 
 
 def test_an_interrupted_run_resumes(
@@ -257,9 +257,9 @@ def test_an_interrupted_run_resumes(
     monkeypatch.setattr(in_graph, "padded_parts", interrupted)
     monkeypatch.setattr(calibration, "_SECONDS_BETWEEN_CHECKPOINTS", 0.0)
     before = contents(work)
-    ended = octavo("quantize", "digits.onnx", *DATA, "-t", UNTIMED, "--batch-size", 6)
-    assert ended.code == 130
-    assert "interrupted" in only_sentence(ended.err)
+    result = octavo("quantize", "digits.onnx", *DATA, "-t", UNTIMED, "--batch-size", 6)
+    assert result.code == 130
+    assert "interrupted" in only_sentence(result.err)
     assert set(contents(work)) - set(before) == {".out.onnx.checkpoint"}
     quantize("--batch-size", 6)
     assert len(runs) == 8 + 3  # seven of the ten batches were in the checkpoint
@@ -276,6 +276,6 @@ def test_a_closed_pipe_is_not_an_error(work: Path) -> None:
 
 def test_errors_in_a_pipe_are_not_wrapped(work: Path) -> None:
     name = "a_rather_long_name_of_a_model_that_is_not_there" * 4 + ".onnx"
-    ended = process("inspect", name, cwd=work, env={**os.environ, "COLUMNS": "40"})
-    assert (ended.code, ended.out) == (2, "")
-    assert name in only_sentence(ended.err)
+    result = process("inspect", name, cwd=work, env={**os.environ, "COLUMNS": "40"})
+    assert (result.code, result.out) == (2, "")
+    assert name in only_sentence(result.err)

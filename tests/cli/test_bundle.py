@@ -16,8 +16,8 @@ from octavo.compiler import read_bundle
 @pytest.fixture
 def compiled(octavo: Octavo, quantize: Octavo, work: Path) -> Path:
     quantize()
-    ended = octavo("compile", "out.onnx", "-o", "digits.oct", "--batch", 2)
-    assert (ended.code, ended.err) == (0, "")
+    result = octavo("compile", "out.onnx", "-o", "digits.oct", "--batch", 2)
+    assert (result.code, result.err) == (0, "")
     with np.load("eval.npz") as file:
         np.save("x.npy", file["image"][:2])
     return work / "digits.oct"
@@ -35,10 +35,10 @@ def test_a_bundle_runs(octavo: Octavo, compiled: Path) -> None:
 
 
 def test_inspect_shows_operators_and_the_plan(octavo: Octavo, compiled: Path) -> None:
-    ended = octavo("inspect", "digits.oct")
-    assert ended.code == 0
+    result = octavo("inspect", "digits.oct")
+    assert result.code == 0
     for text in ("input image: float32 [2, 1, 8, 8]", "DepthwiseConv", "output 0", "share"):
-        assert text in ended.out
+        assert text in result.out
 
 
 def test_a_bundle_takes_any_batch_unless_it_is_fixed(
@@ -46,13 +46,13 @@ def test_a_bundle_takes_any_batch_unless_it_is_fixed(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     assert octavo("compile", "out.onnx", "-o", "any.oct", "--dim", "batch=1..64").code == 0
-    ended = octavo("inspect", "any.oct")
-    assert "dynamic sizes: batch 1…64; shown at the sizes it was compiled for" in ended.out
-    assert "image: float32 [1, 1, 8, 8]" in ended.out
+    result = octavo("inspect", "any.oct")
+    assert "dynamic sizes: batch 1…64; shown at the sizes it was compiled for" in result.out
+    assert "image: float32 [1, 1, 8, 8]" in result.out
     assert octavo("run", "any.oct", "--input", "x.npy", "-o", "y.npy").code == 0
     np.testing.assert_array_equal(np.load("y.npy"), package.load(compiled)(np.load("x.npy")))
-    ended = octavo("bench", "any.oct", "--batch-size", 5, "--seconds", 0.1)
-    assert "batch 5, 1 thread" in ended.out
+    result = octavo("bench", "any.oct", "--batch-size", 5, "--seconds", 0.1)
+    assert "batch 5, 1 thread" in result.out
     np.save("many.npy", np.zeros((65, 1, 8, 8), np.float32))
     assert "takes 1 to 64 and was given 65" in refused("run", "any.oct", "-i", "many.npy", "-o", "z.npy")
     assert "write for example" in refused("compile", "out.onnx", "-o", "new.oct", "--dim", "batch=1..x")
@@ -60,30 +60,30 @@ def test_a_bundle_takes_any_batch_unless_it_is_fixed(
 
 
 def test_bench_times_bundles_and_models(octavo: Octavo, compiled: Path) -> None:
-    ended = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1, "--energy")
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out.count("digits.oct") == 2
-    assert "ONNX Runtime and native" in ended.out
-    assert "batch 1, 1 thread," in " ".join(ended.out.split())
-    ended = octavo("bench", "digits.oct", "--threads", 2, "--seconds", 0.1)
-    assert "batch 1, 2 threads," in " ".join(ended.out.split())
+    result = octavo("bench", "digits.oct", "out.onnx", "--threads", 1, "--seconds", 0.1, "--energy")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.count("digits.oct") == 2
+    assert "ONNX Runtime and native" in result.out
+    assert "batch 1, 1 thread," in " ".join(result.out.split())
+    result = octavo("bench", "digits.oct", "--threads", 2, "--seconds", 0.1)
+    assert "batch 1, 2 threads," in " ".join(result.out.split())
 
 
 def test_bench_shows_the_time_of_each_operator(
     octavo: Octavo, refused: Refused, compiled: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    ended = octavo("bench", "digits.oct", "out.onnx", "--seconds", 0.1, "--operators", "--json", "bench.json")
-    assert (ended.code, ended.err) == (0, "")
+    result = octavo("bench", "digits.oct", "out.onnx", "--seconds", 0.1, "--operators", "--json", "bench.json")
+    assert (result.code, result.err) == (0, "")
     for text in ("Operators of digits.oct", "GOPS", "DepthwiseConv"):
-        assert text in ended.out
+        assert text in result.out
     bundle, other = json.loads(Path("bench.json").read_text())["models"]
     assert other["operators"] is None
     names = [operator.name for operator in read_bundle(compiled.read_bytes()).operators]
     assert [entry["name"] for entry in bundle["operators"]] == names
     # The operators account for nearly all of the time of a run.
-    together = sum(entry["milliseconds"] for entry in bundle["operators"])
-    assert 0 < together < 10 * bundle["median_ms"]
+    total = sum(entry["milliseconds"] for entry in bundle["operators"])
+    assert 0 < total < 10 * bundle["median_ms"]
     for entry in bundle["operators"]:
         assert (entry["gops"] is not None) == (entry["kind"] in ("Conv", "DepthwiseConv", "MatMul"))
     assert "needs a bundle" in refused("bench", "out.onnx", "--operators")

@@ -32,9 +32,9 @@ def shown(octavo: Octavo, work: Path, monkeypatch: pytest.MonkeyPatch) -> Octavo
     monkeypatch.setenv("COLUMNS", "400")
 
     def call(*arguments: object) -> str:
-        ended = octavo(*arguments)
-        assert (ended.code, ended.err) == (0, "")
-        return ended.out
+        result = octavo(*arguments)
+        assert (result.code, result.err) == (0, "")
+        return result.out
 
     return call
 
@@ -207,10 +207,10 @@ def test_bench_takes_sizes_of_dynamic_dimensions(octavo: Octavo, work: Path) -> 
 @pytest.mark.parametrize("arguments", [(), ("--help",), *((name, "--help") for name in (
     "quantize", "explain", "targets", "inspect", "compare", "bench"))])  # fmt: skip
 def test_help_is_on_stdout(arguments: tuple[str, ...], octavo: Octavo) -> None:
-    ended = octavo(*arguments)
-    assert ended.code == (0 if arguments else 2)
-    assert ended.err == ""
-    assert "Usage: octavo" in ended.out
+    result = octavo(*arguments)
+    assert result.code == (0 if arguments else 2)
+    assert result.err == ""
+    assert "Usage: octavo" in result.out
 
 
 MODEL, CALIBRATION, EVALUATION = (DIGITS / name for name in ("digits.onnx", "calib.npz", "eval.npz"))
@@ -244,14 +244,14 @@ def test_without_a_terminal_lines_have_120_columns(octavo: Octavo, monkeypatch: 
 
 def test_a_subprocess_prints_the_same(shown: Octavo) -> None:
     arguments = ("explain", "--range", "-1", "3", "--dtype", "uint8", "--value", "1")
-    ended = process(*arguments)
-    assert (ended.code, ended.err) == (0, "")
-    assert ended.out == shown(*arguments)
+    result = process(*arguments)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == shown(*arguments)
 
 
 def test_names_that_the_output_cannot_encode_are_escaped(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     onnx.save(models.odd_names(), work / "model.onnx")
-    ended = process("inspect", "model.onnx", cwd=work)
-    assert (ended.code, ended.err) == (0, "")
-    assert r"\u5c42" in ended.out
+    result = process("inspect", "model.onnx", cwd=work)
+    assert (result.code, result.err) == (0, "")
+    assert r"\u5c42" in result.out

@@ -62,16 +62,16 @@ def nets(work: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_module_is_quantized(nets: str, octavo: Octavo) -> None:
-    ended = octavo("quantize", f"{nets}:net", *OPTIONS, "--evaluate", "eval.npz")
-    assert (ended.code, ended.err) == (0, "")
+    result = octavo("quantize", f"{nets}:net", *OPTIONS, "--evaluate", "eval.npz")
+    assert (result.code, result.err) == (0, "")
     names = {node.name for node in load("out.onnx").graph}
     assert {"conv", "fc"} <= names
 
 
 def test_an_exported_program_is_inspected(nets: str, octavo: Octavo) -> None:
-    ended = octavo("inspect", f"{nets}:program")
-    assert (ended.code, ended.err) == (0, "")
-    assert "conv" in ended.out
+    result = octavo("inspect", f"{nets}:program")
+    assert (result.code, result.err) == (0, "")
+    assert "conv" in result.out
 
 
 def test_an_existing_file_takes_precedence(nets: str, octavo: Octavo) -> None:

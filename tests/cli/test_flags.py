@@ -45,5 +45,5 @@ def texts(path: Path) -> list[str]:
 
 def test_messages_of_the_library_name_no_options() -> None:
     files = [path for path in SOURCE.rglob("*.py") if not any(folder in path.parents for folder in OF_THE_COMMAND_LINE)]
-    named = [(path.name, text) for path in files for text in texts(path) if re.search(r"(^|[\s(])--[a-z]", text)]
-    assert named == []
+    messages = [(path.name, text) for path in files for text in texts(path) if re.search(r"(^|[\s(])--[a-z]", text)]
+    assert messages == []

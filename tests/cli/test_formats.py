@@ -13,8 +13,8 @@ from octavo.compiler import compile_model
 
 def test_a_bundle_holds_what_compiling_the_qdq_model_gives(octavo: Octavo, quantize: Octavo, work: Path) -> None:
     quantize()
-    ended = quantize(output="x.oct")
-    assert (ended.code, ended.err) == (0, "")
+    result = quantize(output="x.oct")
+    assert (result.code, result.err) == (0, "")
     assert octavo("compile", "out.onnx", "-o", "y.oct").code == 0
     assert (work / "x.oct").read_bytes() == (work / "y.oct").read_bytes()
     with np.load("eval.npz") as file:

@@ -199,16 +199,16 @@ def test_the_result_is_a_drop_in_replacement(evaluated: Finished) -> None:
 
 @pytest.mark.slow
 def test_a_whole_run_in_pipes_prints_tables_and_nothing_else(work: Path) -> None:
-    ended = process(
+    result = process(
         *("quantize", "digits.onnx", "-c", "calib.npz", "-e", "eval.npz", "-o", "out.onnx", "--target", "auto"),
         *("--metric", "top1", "--exclude", "Gemm", "--estimator", "mse", "--recipe", "r.yaml", "--json", "out.json"),
         *("--samples", 40, "--batch-size", 16, "--threads", 1, "--seed", 3, "--force"),
         cwd=work,
     )
-    assert (ended.code, ended.err) == (0, "")
-    assert "98." in next(line for line in ended.out.splitlines() if "top1" in line)
-    assert "excluded by 'Gemm'" in ended.out
-    assert "\x1b" not in ended.out
+    assert (result.code, result.err) == (0, "")
+    assert "98." in next(line for line in result.out.splitlines() if "top1" in line)
+    assert "excluded by 'Gemm'" in result.out
+    assert "\x1b" not in result.out
     assert sorted(path.name for path in work.iterdir()) == sorted(
         ["calib.npz", "digits.onnx", "eval.npz", "out.json", "out.onnx", "r.yaml"]
     )

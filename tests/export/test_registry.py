@@ -36,12 +36,12 @@ def test_names_and_suffixes_are_unique() -> None:
 
 @pytest.mark.parametrize("output_format", FORMATS, ids=lambda output_format: output_format.name)
 def test_a_format_is_chosen_by_suffix_or_name(output_format: Format, model: ir.Model, tmp_path: Path) -> None:
-    named = export_model(model, tmp_path / "named.bin", output_format.name)
-    assert named.stat().st_size > 0
+    by_name = export_model(model, tmp_path / "named.bin", output_format.name)
+    assert by_name.stat().st_size > 0
     for suffix in output_format.suffixes:
         assert find_format(f"model{suffix}") is output_format
         assert find_format(f"MODEL{suffix.upper()}") is output_format
-        assert export_model(model, tmp_path / f"chosen{suffix}").read_bytes() == named.read_bytes()
+        assert export_model(model, tmp_path / f"chosen{suffix}").read_bytes() == by_name.read_bytes()
 
 
 @pytest.mark.parametrize("output_format", FORMATS, ids=lambda output_format: output_format.name)

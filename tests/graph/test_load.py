@@ -131,8 +131,8 @@ def test_flipped_bytes_load_or_are_refused(tmp_path: Path, seed: int) -> None:
     content = bytearray(PATTERNS["if_subgraph"]().SerializeToString())
     for _ in range(30):
         damaged = bytearray(content)
-        for place in rng.integers(0, len(content), 4):
-            damaged[place] = rng.integers(0, 256)
+        for index in rng.integers(0, len(content), 4):
+            damaged[index] = rng.integers(0, 256)
         path = tmp_path / "flipped.onnx"
         path.write_bytes(damaged)
         try:

@@ -20,7 +20,7 @@ UNTIMED = "octavo"
 
 
 @dataclass
-class Ended:
+class CommandResult:
     """The exit code and output of a command."""
 
     code: int
@@ -28,7 +28,7 @@ class Ended:
     err: str
 
 
-Octavo = Callable[..., Ended]
+Octavo = Callable[..., CommandResult]
 Refused = Callable[..., str]
 
 
@@ -57,8 +57,8 @@ def only_sentence(text: str) -> str:
     return line.removeprefix("octavo: ")
 
 
-def process(*arguments: object, **options: Any) -> Ended:
+def process(*arguments: object, **options: Any) -> CommandResult:
     """Run a command in a separate process and capture its output."""
     command = [sys.executable, "-m", "octavo", *(str(argument) for argument in arguments)]
     completed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
-    return Ended(completed.returncode, completed.stdout, completed.stderr)
+    return CommandResult(completed.returncode, completed.stdout, completed.stderr)

@@ -61,7 +61,7 @@ def stated(**figures: Any) -> QuantizationResult:
 
 def metric(**figures: Any) -> MetricResult:
     """The result of a metric, with defaults."""
-    usual: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "name": "top1",
         "unit": "points",
         "float_value": 98.5,
@@ -72,10 +72,10 @@ def metric(**figures: Any) -> MetricResult:
         "samples": 400,
         "groups": 400,
     }
-    return MetricResult(**{**usual, **figures})
+    return MetricResult(**{**defaults, **figures})
 
 
 def diagnosis(**figures: Any) -> Diagnosis:
     """The diagnosis of a layer, with defaults."""
-    usual: dict[str, Any] = {"layer": "conv_c", "op": "Conv", "tensor": "c", "sqnr_db": 12.34, "causes": ["a cause"]}
-    return Diagnosis(**{**usual, **figures})
+    defaults: dict[str, Any] = {"layer": "conv_c", "op": "Conv", "tensor": "c", "sqnr_db": 12.34, "causes": ["a cause"]}
+    return Diagnosis(**{**defaults, **figures})

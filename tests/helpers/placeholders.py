@@ -118,7 +118,7 @@ SPECIAL: dict[str, Callable[[Path], None]] = {
 }
 
 # Definitions of the variables that a page assumes.
-GIVEN = {
+PREAMBLES = {
     "README.md": 'import numpy as np\nsamples = [np.load("calib.npz")["image"]]\n',
     "docs/how-to/variable-length.md": "token_sequences = [[1, 5, 3], [2, 7, 7, 4, 9]]\n",
 }

@@ -60,18 +60,18 @@ def large(layers: int) -> dict[str, Any]:
     result = digits()
     model = next(layer for layer in result["layers"] if layer["op"] == "Conv" and layer["output"])
     copies = []
-    for place in range(layers):
+    for index in range(layers):
         layer = copy.deepcopy(model)
-        layer["name"] = f"conv{place}"
+        layer["name"] = f"conv{index}"
         values = {entry["tensor"]: result["tensors"].get(entry["tensor"]) for entry in _tensors(layer)}
         (read,), output = layer["inputs"], layer["output"]
         for tensor in _tensors(layer):
             name = tensor["tensor"]
             tensor["tensor"] = (
-                f"x{place}" if tensor is read else f"x{place + 1}" if tensor is output else f"{name}{place}"
+                f"x{index}" if tensor is read else f"x{index + 1}" if tensor is output else f"{name}{index}"
             )
             if values[name] is not None:
-                result["tensors"][tensor["tensor"]] = {**values[name], "channels": _channels(128, place)}
+                result["tensors"][tensor["tensor"]] = {**values[name], "channels": _channels(128, index)}
         copies.append(layer)
     result["layers"], result["operators"] = copies, [layer["name"] for layer in copies]
     return result

@@ -18,10 +18,10 @@ def result() -> QuantizationResult:
 
 
 def test_every_quantized_tensor_but_biases_has_values(result: QuantizationResult) -> None:
-    named = {tensor.tensor for layer in result.layers for tensor in [*layer.inputs, *layer.weights]}
-    named |= {layer.output.tensor for layer in result.layers if layer.output is not None}
+    tensors = {tensor.tensor for layer in result.layers for tensor in [*layer.inputs, *layer.weights]}
+    tensors |= {layer.output.tensor for layer in result.layers if layer.output is not None}
     biases = {tensor.tensor for layer in result.layers for tensor in layer.weights if tensor.grid == "int32"}
-    assert set(result.tensors) == named - biases
+    assert set(result.tensors) == tensors - biases
     assert quantized().tensors == {}
 
 

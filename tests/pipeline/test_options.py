@@ -19,8 +19,8 @@ WIDTHS = {"weight_bits": None, "activation_bits": None, "block_size": None}
 
 
 def resolved(budget: octavo.Budget | None = None, **options: Any) -> Options:
-    usual = {"target": "octavo", "recipe": None, "exclude": (), "seed": 0, "verify": True, "evaluated": True}
-    return resolve_options(budget=budget or octavo.Budget(), **{**usual, **UNSET, **WIDTHS, **options})
+    defaults = {"target": "octavo", "recipe": None, "exclude": (), "seed": 0, "verify": True, "evaluated": True}
+    return resolve_options(budget=budget or octavo.Budget(), **{**defaults, **UNSET, **WIDTHS, **options})
 
 
 class TestBudget:

@@ -273,7 +273,7 @@ class TestRepeatability:
         onnx.save(conv_relu(), tmp_path / "model.onnx")
         np.savez(tmp_path / "calib.npz", **samples())
         result = quantized(tmp_path / "model.onnx", tmp_path / "calib.npz")
-        here = result.save(tmp_path / "here.onnx")
+        saved = result.save(tmp_path / "here.onnx")
         result.recipe.write(tmp_path / "recipe.yaml")
         code = (
             "import octavo; octavo.quantize('model.onnx', 'calib.npz', recipe='recipe.yaml', verify=False)"
@@ -281,7 +281,7 @@ class TestRepeatability:
         )
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "OMP_NUM_THREADS": "1"}
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True)
-        assert (tmp_path / "there.onnx").read_bytes() == here.read_bytes()
+        assert (tmp_path / "there.onnx").read_bytes() == saved.read_bytes()
 
 
 def feeds() -> Arrays:

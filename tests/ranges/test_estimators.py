@@ -109,9 +109,9 @@ def test_observers_round_trip_through_bytes_and_refuse_invalid_bytes(spec):
         restored = kind.from_bytes(data)
         assert restored.to_bytes() == data
         assert range_estimator.range(restored, UINT8, False) == range_estimator.range(observer, UINT8, False)
-    noun = re.findall("[A-Z][a-z]+", kind.__name__)[-1].lower()  # RangeSketch -> sketch
+    kind_name = re.findall("[A-Z][a-z]+", kind.__name__)[-1].lower()  # RangeSketch -> sketch
     for invalid in (b"", b"OCT", data[:-1], data + b"\0", b"XXXX" + data[4:], b"\xff" * len(data)):
-        with pytest.raises(ValueError, match=noun):
+        with pytest.raises(ValueError, match=kind_name):
             kind.from_bytes(invalid)
 
 

@@ -84,10 +84,10 @@ def test_wider_bins_count_the_same_values(values, bits):
 
 @given(ANY)
 def test_size_does_not_grow_with_the_number_of_values(values):
-    once = sketch_of(values)
-    often = sketch_of(*[values] * 5)
-    assert len(often.to_bytes()) == len(once.to_bytes())
-    assert len(once.to_bytes()) == len(RangeSketch().to_bytes()) + 10 * np.unique(bins_of(values)).size
+    of_one_time = sketch_of(values)
+    of_five_times = sketch_of(*[values] * 5)
+    assert len(of_five_times.to_bytes()) == len(of_one_time.to_bytes())
+    assert len(of_one_time.to_bytes()) == len(RangeSketch().to_bytes()) + 10 * np.unique(bins_of(values)).size
 
 
 def bins_of(values: Floats) -> NDArray[np.uint32]:

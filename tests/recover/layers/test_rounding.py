@@ -52,10 +52,10 @@ def test_no_single_step_reduces_the_error() -> None:
     target, _, scale = problem(1, 2, 3, 12)
     q = descend(target, gptq(target, scale, QMIN, QMAX), scale, QMIN, QMAX)
     best = error(target, q, scale)
-    for place in np.ndindex(q.shape):
+    for index in np.ndindex(q.shape):
         for step in (-1, 1):
             tried = q.copy()
-            tried[place] = np.clip(q[place] + step, QMIN, QMAX)
+            tried[index] = np.clip(q[index] + step, QMIN, QMAX)
             assert error(target, tried, scale) >= best - 1e-9
 
 

@@ -139,12 +139,12 @@ def test_layers_are_searched_and_sorted(driver: Any, pages: Path) -> None:
     press(driver, "BACKSPACE")
     heading = elements(driver, "#table th button")[4]
     heading.click()
-    places = [int(row.get_attribute("data-place")) for row in elements(driver, "#table tbody tr")]
-    assert places == sorted(range(len(places)), key=lambda place: result["layers"][place]["sqnr_db"])
+    order = [int(row.get_attribute("data-place")) for row in elements(driver, "#table tbody tr")]
+    assert order == sorted(range(len(order)), key=lambda index: result["layers"][index]["sqnr_db"])
     heading.click()
-    turned = [int(row.get_attribute("data-place")) for row in elements(driver, "#table tbody tr")]
-    assert [result["layers"][place]["sqnr_db"] for place in turned] == [
-        result["layers"][place]["sqnr_db"] for place in places[::-1]
+    reversed_order = [int(row.get_attribute("data-place")) for row in elements(driver, "#table tbody tr")]
+    assert [result["layers"][index]["sqnr_db"] for index in reversed_order] == [
+        result["layers"][index]["sqnr_db"] for index in order[::-1]
     ]
     assert elements(driver, "#table th")[4].get_attribute("aria-sort") == "descending"
 

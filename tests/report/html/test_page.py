@@ -173,16 +173,16 @@ def calls_of(attempt: Callable[[], Any]) -> int:
 
 def test_the_derivation_gives_the_stored_parameters() -> None:
     result = digits()
-    worked = 0
+    derivations = 0
     for layer in result["layers"]:
         for tensor in [*layer["inputs"], *layer["weights"]]:
             shown = derivation(tensor, result["tensors"].get(tensor["tensor"]))
             if shown["title"].startswith("Derivation of"):
-                worked += 1
+                derivations += 1
                 values = result["tensors"][tensor["tensor"]]
                 scale = float(np.float32(tensor["scale"][values["channel"] or 0]))
                 assert f"S = {scale:.17g}" in [step[2] for step in shown["steps"]]
-    assert worked >= len(result["layers"])
+    assert derivations >= len(result["layers"])
 
 
 def test_trained_parameters_are_not_derived_from_a_range() -> None:

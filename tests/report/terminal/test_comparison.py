@@ -19,11 +19,11 @@ def tensor(name: str, sqnr_db: float, cosine: float = 0.99993, op: str = "Conv")
 
 LONG = "/encoder/" + "layer/" * 20 + "output_0"
 LAYERS = [tensor("a", 44.92), tensor(LONG, -3.14, 0.5), tensor("c[0]", 200.0, 1.0, "GlobalAveragePool")]
-FOUND = Comparison([tensor("logits", 38.46, 0.99993, "Gemm")], LAYERS)
+COMPARISON = Comparison([tensor("logits", 38.46, 0.99993, "Gemm")], LAYERS)
 
 
 def test_outputs_and_layers_have_their_figures_in_order() -> None:
-    text = rendered(show_comparisons, ["int8.onnx"], plain([FOUND]), width=WIDE)
+    text = rendered(show_comparisons, ["int8.onnx"], plain([COMPARISON]), width=WIDE)
     assert rows(text, "Outputs") == [["logits", "Gemm", "38.5 dB", "0.999930"]]
     assert rows(text, "Layers in order") == [
         ["a", "Conv", "44.9 dB", "0.999930"],
@@ -35,7 +35,7 @@ def test_outputs_and_layers_have_their_figures_in_order() -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_number_is_cut(width: int) -> None:
-    text = rendered(show_comparisons, ["int8.onnx"], plain([FOUND]), width=width)
+    text = rendered(show_comparisons, ["int8.onnx"], plain([COMPARISON]), width=width)
     assert {"38.5", "44.9", "-3.1", "0.999930", "0.500000", "1.000000", "GlobalAveragePool"} <= words(text)
 
 
@@ -48,8 +48,8 @@ def test_models_without_shared_tensors_have_no_table() -> None:
 
 
 def test_several_models_have_columns_side_by_side() -> None:
-    other = Comparison(FOUND.outputs, [tensor("a", 20.0)])
-    text = rendered(show_comparisons, ["one.onnx", "two.onnx"], plain([FOUND, other]), width=WIDE)
+    other = Comparison(COMPARISON.outputs, [tensor("a", 20.0)])
+    text = rendered(show_comparisons, ["one.onnx", "two.onnx"], plain([COMPARISON, other]), width=WIDE)
     assert rows(text, "Layers in order") == [
         ["a", "Conv", "44.9 dB", "0.999930", "20.0 dB", "0.999930"],
         [LONG, "Conv", "-3.1 dB", "0.500000", "", ""],

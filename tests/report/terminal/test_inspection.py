@@ -18,7 +18,7 @@ OPERATORS = [
     Operator("relu", "Relu", True, "fused", None, f"into Conv '{LONG}'"),
     Operator("pool", "GlobalAveragePool", True, "uint8 (carry)", None, ""),
 ]
-FOUND = plain(
+INSPECTION = plain(
     Inspection(
         "x86-vnni",
         17,
@@ -32,7 +32,7 @@ FOUND = plain(
 
 
 def test_inputs_and_outputs_come_first() -> None:
-    assert rendered(show_inspection, FOUND).splitlines()[:3] == [
+    assert rendered(show_inspection, INSPECTION).splitlines()[:3] == [
         "input image: float32 [batch, 3, ?]",
         "output out[0]: int64 [1]",
         "opset 17, 4 operators after folding",
@@ -40,7 +40,7 @@ def test_inputs_and_outputs_come_first() -> None:
 
 
 def test_every_operator_has_its_row() -> None:
-    assert rows(rendered(show_inspection, FOUND, width=WIDE), "Operators in order") == [
+    assert rows(rendered(show_inspection, INSPECTION, width=WIDE), "Operators in order") == [
         ["Conv stem", "float", "excluded by 'st[e]m'"],
         [f"Conv {LONG}", "int8[-127,127]·uint8", "6.25% of 2^31"],
         ["Relu relu", "fused", f"into Conv '{LONG}'"],
@@ -49,16 +49,16 @@ def test_every_operator_has_its_row() -> None:
 
 
 def test_kinds_are_counted_most_frequent_first() -> None:
-    table = rows(rendered(show_inspection, FOUND, width=WIDE), "Operators by kind")
+    table = rows(rendered(show_inspection, INSPECTION, width=WIDE), "Operators by kind")
     assert table == [["Conv", "1", "1"], ["Relu", "1", "0"], ["GlobalAveragePool", "1", "0"]]
 
 
 def test_sizes_and_integer_operators_come_last() -> None:
-    text = rendered(show_inspection, FOUND, width=WIDE)
+    text = rendered(show_inspection, INSPECTION, width=WIDE)
     assert "weights 97.8 MB in float, about 24.5 MB quantized; 3 of 4 operators in integers for x86-vnni" in text
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_number_is_cut(width: int) -> None:
-    text = rendered(show_inspection, FOUND, width=width)
+    text = rendered(show_inspection, INSPECTION, width=width)
     assert {"int8[-127,127]·uint8", "6.25%", "97.8", "24.5", "GlobalAveragePool"} <= words(text)

@@ -12,12 +12,16 @@ from octavo.pipeline.bench import Benchmark, Timing
 from octavo.report.plain import plain
 from octavo.report.terminal.latency import show_latencies
 
-FOUND = [Latency(22.84, 22.51, 23.9, 321), Latency(0.057444, 0.0561, 0.0599, 321), Latency(1234.5, 1200.0, 2500.4, 321)]
+LATENCIES = [
+    Latency(22.84, 22.51, 23.9, 321),
+    Latency(0.057444, 0.0561, 0.0599, 321),
+    Latency(1234.5, 1200.0, 2500.4, 321),
+]
 NAMES = ["model.onnx", "/a/long/[folder]/" + "deeper/" * 12 + "model.int8.onnx", "other.onnx"]
 
 
 def shown(width: int) -> str:
-    rows = zip(NAMES, [97_800_000, 25_600_000, 999_999], FOUND, strict=True)
+    rows = zip(NAMES, [97_800_000, 25_600_000, 999_999], LATENCIES, strict=True)
     benchmark = Benchmark([Timing(Path(name), False, size, latency) for name, size, latency in rows], 4, 2)
     return rendered(show_latencies, plain(benchmark), "avx2", width=width)
 
