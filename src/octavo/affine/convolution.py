@@ -1,6 +1,6 @@
 """Integer reference convolutions of any spatial rank, in NumPy.
 
-Padding stands for 0.0, so it holds the input's zero point and adds nothing to a sum of (x - Zx)(w - Zw).
+Padding represents 0.0, so it holds the input's zero point and adds nothing to a sum of (x - Zx)(w - Zw).
 """
 
 from __future__ import annotations

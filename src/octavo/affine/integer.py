@@ -17,7 +17,7 @@ Longs = NDArray[np.int64]
 
 
 def centred(values: Integers, params: QuantParams) -> Longs:
-    """values - Z as int64, of the shape of `values`: the integers that stand for 0.0 become 0."""
+    """values - Z as int64, of the shape of `values`: the integers that represent 0.0 become 0."""
     zero_point = spread(params.zero_point.astype(np.int64), params, values.shape)
     return np.asarray(values.astype(np.int64) - zero_point)
 

@@ -62,7 +62,7 @@ def fake_quantize(x: ArrayLike, params: QuantParams) -> Floats:
 
 
 def real_range(params: QuantParams) -> tuple[Floats, Floats]:
-    """The real numbers S (qmin - Z) and S (qmax - Z) that the ends of the grid stand for."""
+    """The real numbers S (qmin - Z) and S (qmax - Z) that the ends of the grid represent."""
     low = (params.grid.qmin - params.zero_point.astype(np.float64)) * params.scale
     high = (params.grid.qmax - params.zero_point.astype(np.float64)) * params.scale
     return low.astype(np.float32), high.astype(np.float32)

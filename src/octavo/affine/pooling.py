@@ -37,7 +37,7 @@ def average_pool(
         out_params: parameters of the result.
         kernel: the window's spatial shape.
         strides: one per spatial axis; None for ones.
-        pads: all begins, then all ends; None for zeros. Padding stands for 0.0.
+        pads: all begins, then all ends; None for zeros. Padding represents 0.0.
         dilations: one per spatial axis; None for ones.
         count_include_pad: count padding in n.
 
@@ -83,7 +83,7 @@ def max_pool(
 ) -> Integers:
     """quantize(dequantize(max of x)): the largest integer, unchanged where both parameters are equal.
 
-    The mapping is increasing, so the largest integer stands for the largest real number; padding holds
+    The mapping is increasing, so the largest integer represents the largest real number; padding holds
     the smallest integer and so never wins.
 
     Args:

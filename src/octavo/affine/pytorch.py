@@ -20,7 +20,7 @@ def pytorch_params(
 
     It differs from `params_from_range` in four ways: float32 throughout, scales not below 2**-23, a
     symmetric scale of max|x| / ((qmax - qmin) / 2), so 127.5 steps for int8, and the middle of an
-    unsigned grid with bounds of its own rounded down.
+    unsigned grid with custom bounds, rounded down.
 
     Args:
         low: lower ends, float32, shape () or (C,).

@@ -51,7 +51,7 @@ def flags_of(verbs: Any) -> dict[str, str]:
     """The long option of each parameter of the verbs, by the name of the parameter.
 
     Args:
-        verbs: the command group that Typer makes of the application.
+        verbs: the command group of the Typer application.
     """
     flags = dict(ALIASES)
     for verb in verbs.commands.values():

@@ -1,4 +1,4 @@
-"""Extract part of a graph as a model of its own."""
+"""Extract part of a graph as a separate model."""
 
 from __future__ import annotations
 

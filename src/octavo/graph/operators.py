@@ -64,7 +64,7 @@ def is_constant(value: ir.Value | None) -> bool:
 
 
 def has_subgraph(node: ir.Node) -> bool:
-    """Whether the node runs graphs of its own (If, Loop, Scan)."""
+    """Whether the node contains subgraphs (If, Loop, Scan)."""
     graphs = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
     return any(a.type in graphs for a in node.attributes.values())
 

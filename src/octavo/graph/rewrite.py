@@ -1,4 +1,4 @@
-"""The elementary graph edits that rewriting passes are made of."""
+"""Elementary graph edits, shared by the rewriting passes."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from octavo.quantizer import Settings, State, begin
 from octavo.ranges import RangeSketch
 from octavo.recover import LadderCheckpoint, LadderContext, Step, climb
 
-# The selection set: this share of the held-out samples, and at most so many of them.
+# The selection set: this share of the held-out samples, and at most this number.
 _SELECTION_SHARE, _MOST_SELECTION_SAMPLES = 1 / 3, 2000
 
 
@@ -31,7 +31,7 @@ class Quantized:
     """A quantized model.
 
     Attributes:
-        prepared: what it was made of.
+        prepared: the prepared float model, its options and samples.
         state: every decision, and the model.
         steps: the rungs that were tried, in order; empty unless the ladder was climbed.
         judging: what to measure on the held-out samples that were not used for selection; None without samples.

@@ -79,7 +79,7 @@ class LadderCheckpoint:
         data["metric"] = None if metric is None else asdict(metric)
         if state is not None:
             data["state"] = _save_state(path, state)
-        # The last file to be written: it stands for the others being complete.
+        # Written last: its presence marks the other files as complete.
         write_text(path, json.dumps(data))
 
     def remove(self) -> None:

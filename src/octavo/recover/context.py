@@ -1,4 +1,4 @@
-"""What rungs may know beside the state: the budget, the selection set and what is allowed."""
+"""The context of a rung besides the state: the budget, the selection set and permissions."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Plain = Mapping[str, Any]
 def plain(value: Any) -> Any:
     """Convert a value to the types of JSON; NaN and infinity stay floats.
 
-    Dataclasses become dicts of their fields, but those with a text form of their own (`__str__`) become that text.
+    Dataclasses become dicts of their fields, but those that define `__str__` become that text.
     Enumerations become their names in lower case, sets sorted lists, arrays nested lists, and all other objects text.
     """
     if value is None or type(value) in (bool, int, float, str):

@@ -134,7 +134,7 @@ def left_float(result: Plain) -> list[tuple[str, str, list[str]]]:
     """Operator type, reason and names of the operators in float, grouped, the largest group first."""
     groups: dict[tuple[str, str], list[str]] = {}
     for operator in result["left_float"]:
-        # Names of tensors would keep operators with the same reason apart.
+        # With tensor names, operators with the same reason would not be grouped.
         why = _INPUT.sub("its input is float", operator["why"])
         groups.setdefault((operator["op"], why), []).append(operator["name"])
     return [(op, why, names) for (op, why), names in sorted(groups.items(), key=lambda group: -len(group[1]))]
@@ -186,7 +186,7 @@ def sparkline(shares: Sequence[float], width: int = 24) -> str:
 
 
 def main_values(layer: Plain, result: Plain) -> Plain | None:
-    """The values of the tensor that stands for a layer: its output, else its first input or weights."""
+    """The values of the tensor that represents a layer: its output, else its first input or weights."""
     candidates = [layer["output"], *layer["inputs"], *layer["weights"]]
     tensor = next((tensor for tensor in candidates if tensor is not None), None)
     return None if tensor is None else result["tensors"].get(tensor["tensor"])
@@ -238,5 +238,5 @@ def _worst(name: str, op: str, figure: Plain, layer: Plain | None, causes: Seque
 
 
 def _number(value: float | None) -> float:
-    """The number, or NaN for None, which stands for NaN and infinity in JSON."""
+    """The number, or NaN for None, which represents NaN and infinity in JSON."""
     return nan if value is None else value

@@ -44,7 +44,7 @@ def edits(layer: Linear, by_input: Doubles, by_output: Doubles) -> list[Edit]:
 
 
 def rewrite(model: ir.Model, changes: Sequence[Edit], suffix: str) -> None:
-    """Replace constants; every edit gets an initializer of its own, and other readers of the old one keep it.
+    """Replace constants; every edit gets a new initializer; other readers of the old one keep it.
 
     Args:
         model: the model of the edited nodes, changed in place.

@@ -32,7 +32,7 @@ _WORK = 1.25e12
 _PER_ELEMENT = 30.0
 # Multiply-accumulates per second on a slow core, forward and backward.
 _SPEED = 3e9
-# Seconds of a step apart from linear operators.
+# Seconds of a step without those of linear operators.
 _STEP = 0.004
 
 

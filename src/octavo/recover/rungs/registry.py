@@ -27,7 +27,7 @@ def rung_names() -> list[str]:
 
 
 def rungs_named(names: str | Sequence[str]) -> list[Rung]:
-    """The rungs with these names, in the order of the ladder; "auto" stands for all of them, "none" for none.
+    """The rungs with these names, in the order of the ladder; "auto" means all of them, "none" none.
 
     Raises:
         OptionError: there is no such rung.

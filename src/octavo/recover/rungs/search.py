@@ -83,7 +83,7 @@ def _candidates(state: State, tensor: TensorPlan) -> Iterator[tuple[str, QuantPa
 
 
 class _Reader:
-    """A layer that reads a tensor; without constant weights the tensor itself stands for the output."""
+    """A layer that reads a tensor; without constant weights, its error is that of the tensor itself."""
 
     def __init__(self, state: State, layer: LayerPlan, view: Linear | None) -> None:
         self.linear = view

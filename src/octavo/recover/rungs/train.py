@@ -22,7 +22,7 @@ _PER_ELEMENT = 100.0
 # The share of samples that is held out.
 _HELD_OUT = 1 / 8
 _LIMIT_SECONDS = 300.0
-# `needed_by` names the fewest layers that cause this share of the error, and at most so many.
+# `needed_by` names the fewest layers that cause this share of the error, at most this number.
 _NAMED_SHARE, _MOST_NAMED = 0.5, 3
 
 

@@ -106,7 +106,7 @@ def _clamp_to_bounds(program: ExportedProgram) -> None:
 
 
 def _is_on_grid(node: fx.Node) -> bool:
-    """Whether the input is dequantized with the same parameters, apart from operators that move elements."""
+    """Whether the input is dequantized with the same parameters, ignoring operators that move elements."""
     source: Any = node.args[0]
     while _operator(source) in _MOVES:
         source = source.args[0]

@@ -119,7 +119,7 @@ def _name_inputs_and_outputs(graph: ir.Graph, interface: Interface) -> None:
 
 
 def _labels(value: Any, prefix: str) -> Iterator[tuple[int, str]]:
-    """Yield leaf indices with names made of the keys, fields and positions that lead to them."""
+    """Yield leaf indices with names composed of the keys, fields and positions on the path to them."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_fields"):

@@ -1,4 +1,4 @@
-"""Comparisons and boolean operators: what masks are made of."""
+"""Comparisons and boolean operators, as used in masks."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ _LIMIT_DB = 70.0
 
 
 def ratio_axis(ratios: Sequence[float]) -> Any:
-    """The y encoding of `sqnr` in dB; nearly exact values are clamped, to keep the others apart."""
+    """The y encoding of `sqnr` in dB; nearly exact values are clamped, so that the others stay distinguishable."""
     alt = altair()
     if max(ratios, default=0.0) <= _LIMIT_DB:
         return alt.Y("sqnr:Q", title="SQNR in dB", scale=alt.Scale(zero=False))
