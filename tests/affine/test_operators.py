@@ -177,7 +177,7 @@ def test_conv_pads_with_the_zero_point() -> None:
     np.testing.assert_array_equal(conv(x, xp, w, wp, yp, pads=[2, 2]), np.full((1, 1, 6), 5, np.int8))
 
 
-def test_conv_of_weights_with_a_zero_point() -> None:
+def test_conv_of_weights_with_a_zero_point_equals_onnx_runtime() -> None:
     rng = np.random.default_rng(3)
     xp, wp, yp = params(UINT8, 0.03, 131), params(UINT8, 0.01, 99), params(UINT8, 0.3, 117)
     x, w = integers(rng, UINT8, (1, 3, 6, 6), False), integers(rng, UINT8, (2, 3, 3, 3), False)
@@ -233,7 +233,7 @@ def test_matmul_equals_onnx(a_shape: tuple[int, ...], b_shape: tuple[int, ...], 
     np.testing.assert_array_equal(matmul_integer(a, ap, b, bp), expected)
 
 
-def test_matmul_per_column() -> None:
+def test_matmul_per_column_equals_that_of_each_column() -> None:
     rng = np.random.default_rng(5)
     ap, yp = params(UINT8, 0.03, 131), params(UINT8, 0.2, 117)
     bp = params(INT8, rng.uniform(0.001, 0.02, 6), 0, axis=1)

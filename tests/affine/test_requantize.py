@@ -25,7 +25,7 @@ def one(accumulator: int, multiplier: float, zero_point: int, grid: Grid) -> int
 
 
 @given(accumulators, st.floats(2.0**-40, 2.0, width=32), grids, st.data())
-def test_near_the_exact_result(accumulator: int, multiplier: float, grid: Grid, data: st.DataObject) -> None:
+def test_it_is_near_the_exact_result(accumulator: int, multiplier: float, grid: Grid, data: st.DataObject) -> None:
     zero_point = data.draw(st.integers(grid.qmin, grid.qmax))
     exact = min(max(accumulator * multiplier + zero_point, grid.qmin), grid.qmax)
     # Half a step of rounding, and two float32 roundings of at most 255 steps from the zero point.

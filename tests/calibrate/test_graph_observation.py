@@ -60,7 +60,9 @@ class TestValues:
 
     @settings(max_examples=40)
     @given(st.integers(1, 4), SIZES, st.lists(st.tuples(st.integers(0, 10**6), st.sampled_from(SPECIAL)), max_size=5))
-    def test_special_values(self, rows: int, size: int, special: list[tuple[int, float]]) -> None:
+    def test_special_values_are_observed_as_by_the_collector(
+        self, rows: int, size: int, special: list[tuple[int, float]]
+    ) -> None:
         array, expected = values(rows, size), RangeSketch()
         for index, value in special:
             array.reshape(-1)[index % array.size] = value
@@ -148,11 +150,11 @@ class TestStart:
 
 
 class TestRefusals:
-    def test_unknown_tensor(self) -> None:
+    def test_an_unknown_tensor_is_refused(self) -> None:
         with pytest.raises(ModelError, match="no tensor 'z'"):
             GraphObservation(ANY, ["x", "z"], 1)
 
-    def test_destroyed_sketches(self) -> None:
+    def test_destroyed_sketches_are_refused(self) -> None:
         number = kernels().sketches(1, HISTOGRAM_VALUES).publish()
         gc.collect()
         with pytest.raises(ModelError, match="these range sketches do not exist"):
@@ -167,7 +169,7 @@ class TestRefusals:
             ([3, 2], "fewer samples ran than count"),
         ],
     )
-    def test_invalid_sample_counts(self, samples: list[int], reason: str) -> None:
+    def test_invalid_sample_counts_are_refused(self, samples: list[int], reason: str) -> None:
         sketches = kernels().sketches(1, HISTOGRAM_VALUES)
         number = sketches.publish()
 
@@ -179,7 +181,7 @@ class TestRefusals:
         with pytest.raises(DataError, match=reason):
             session.run({"x": values(2, 3), "octavo/samples": np.array(samples, np.int64)})
 
-    def test_wrong_histograms_and_tensors(self) -> None:
+    def test_invalid_histograms_and_tensors_are_refused(self) -> None:
         sketches = kernels().sketches(1, HISTOGRAM_VALUES)
         with pytest.raises(ValueError, match="wrong size"):
             sketches.start(0, np.zeros(5, np.int64), (0.0, 0.0, 0, 0, 0))

@@ -103,6 +103,6 @@ def test_outputs_are_checked_first(nets: str, refused: Refused) -> None:
     assert "exists" in refused("quantize", f"{nets}:broken", *OPTIONS)
 
 
-def test_without_pytorch(nets: str, refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pytorch_the_extra_is_named(nets: str, refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
     assert "octavo[torch]" in refused("inspect", f"{nets}:net")

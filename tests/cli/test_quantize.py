@@ -383,7 +383,7 @@ def test_the_estimator_chooses_the_ranges(quantize: Octavo) -> None:
     assert scales[1] == pytest.approx(np.quantile(image, 0.6) / 255, rel=0.02)
 
 
-def test_a_custom_target_file(quantize: Octavo, work: Path) -> None:
+def test_a_custom_target_file_is_accepted(quantize: Octavo, work: Path) -> None:
     text = (Path(targets.__file__).parent / "arm-neon.toml").read_text()
     (work / "board.toml").write_text(text.replace('"onnxruntime", "octavo"', '"octavo"'))
     quantize("--target", "board.toml", "--json", "out.json")

@@ -70,16 +70,16 @@ def test_specs_describe_inputs_and_outputs(tmp_path: Path) -> None:
     assert model_bytes(model) >= tensor_bytes(model) > 0
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "does not exist" in _refusal(tmp_path / "none.onnx")
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "nul\0l"])
-def test_an_invalid_file_name(tmp_path: Path, name: str) -> None:
+def test_an_invalid_file_name_is_refused(tmp_path: Path, name: str) -> None:
     _refusal(tmp_path / name)
 
 
-def test_a_folder(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert "is a folder" in _refusal(tmp_path)
 
 
@@ -88,20 +88,20 @@ def test_a_pipe_is_refused_without_blocking(tmp_path: Path) -> None:
     assert "not a regular file" in _refusal(tmp_path / "pipe.onnx")
 
 
-def test_an_empty_file(tmp_path: Path) -> None:
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.onnx").touch()
     assert "is empty" in _refusal(tmp_path / "empty.onnx")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_a_file_without_permission(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
     path = _model_file(tmp_path, PATTERNS["conv_relu"]())
     path.chmod(0)
     assert "permissions" in _refusal(path)
 
 
 @pytest.mark.parametrize("part", [0.05, 0.3, 0.5, 0.9, 0.999])
-def test_a_truncated_file(tmp_path: Path, part: float) -> None:
+def test_a_truncated_file_is_refused(tmp_path: Path, part: float) -> None:
     path = _model_file(tmp_path, PATTERNS["residual"]())
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * part)])
@@ -109,7 +109,7 @@ def test_a_truncated_file(tmp_path: Path, part: float) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_random_bytes(tmp_path: Path, seed: int) -> None:
+def test_random_bytes_are_refused(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "noise.onnx"
     path.write_bytes(np.random.default_rng(seed).bytes(10 ** (seed % 4 + 1)))
     _refusal(path)
@@ -119,7 +119,7 @@ def test_random_bytes(tmp_path: Path, seed: int) -> None:
     "content",
     [b"<html></html>", b"PK\x03\x04zip", b"{}", b"\x80\x02}q\x00.", b"\x08\x07", "été".encode("latin-1"), b"\n" * 99],
 )
-def test_files_of_other_formats(tmp_path: Path, content: bytes) -> None:
+def test_files_of_other_formats_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.onnx"
     path.write_bytes(content)
     _refusal(path)
@@ -141,7 +141,7 @@ def test_flipped_bytes_load_or_are_refused(tmp_path: Path, seed: int) -> None:
             assert "\n" not in str(error)  # noqa: PT017 - either outcome is right
 
 
-def test_a_graph_without_nodes(tmp_path: Path) -> None:
+def test_a_graph_without_nodes_is_refused(tmp_path: Path) -> None:
     model = PATTERNS["conv_relu"]()
     del model.graph.node[:]
     assert "holds no ONNX graph" in _refusal(_model_file(tmp_path, model))
@@ -164,7 +164,7 @@ def _empty(tensor: TensorProto) -> None:
     ids=["short", "none", "negative", "huge", "untyped", "retyped"],
 )
 @pytest.mark.parametrize("where", ["initializer", "attribute"])
-def test_data_of_another_size_than_their_tensor(tmp_path: Path, damage: Damage, where: str) -> None:
+def test_data_of_another_size_than_their_tensor_are_refused(tmp_path: Path, damage: Damage, where: str) -> None:
     tensor = numpy_helper.from_array(random(4, 4), "w")
     damage(tensor)
     model = _product(tensor)
@@ -174,13 +174,13 @@ def test_data_of_another_size_than_their_tensor(tmp_path: Path, damage: Damage, 
     assert "'w'" in _refusal(_model_file(tmp_path, model))
 
 
-def test_an_unknown_data_type(tmp_path: Path) -> None:
+def test_an_unknown_data_type_is_refused(tmp_path: Path) -> None:
     tensor = numpy_helper.from_array(random(4, 4), "w")
     tensor.data_type = 999
     _refusal(_model_file(tmp_path, _product(tensor)))
 
 
-def test_a_node_with_an_undefined_input(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_node_with_an_undefined_input_is_refused(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = PATTERNS["conv_relu"]()
     del model.graph.initializer[0]
     assert "'w1', which no node before it writes" in _refusal(_model_file(tmp_path, model))
@@ -188,25 +188,25 @@ def test_a_node_with_an_undefined_input(tmp_path: Path, caplog: pytest.LogCaptur
     assert logging.getLogger("onnx_ir").level == logging.NOTSET
 
 
-def test_a_subgraph_with_an_undefined_input(tmp_path: Path) -> None:
+def test_a_subgraph_with_an_undefined_input_is_refused(tmp_path: Path) -> None:
     model = PATTERNS["if_subgraph"]()
     del model.graph.initializer[3]
     assert "'shift'" in _refusal(_model_file(tmp_path, model))
 
 
-def test_an_undefined_output(tmp_path: Path) -> None:
+def test_an_undefined_output_is_refused(tmp_path: Path) -> None:
     model = PATTERNS["conv_relu"]()
     model.graph.output[0].name = "z"
     assert "output 'z'" in _refusal(_model_file(tmp_path, model))
 
 
-def test_a_tensor_written_twice(tmp_path: Path) -> None:
+def test_a_tensor_written_twice_is_refused(tmp_path: Path) -> None:
     model = PATTERNS["conv_relu"]()
     model.graph.node.add().CopyFrom(model.graph.node[0])
     _refusal(_model_file(tmp_path, model))
 
 
-def test_a_cycle(tmp_path: Path) -> None:
+def test_a_cycle_is_refused(tmp_path: Path) -> None:
     model = PATTERNS["conv_relu"]()
     model.graph.node[0].input[0] = "r"
     assert "has a cycle; export it again" in _refusal(_model_file(tmp_path, model))
@@ -234,7 +234,7 @@ def test_external_data_are_read(tmp_path: Path) -> None:
     assert np.array_equal(value.numpy(), random(4, 4))
 
 
-def test_external_data_in_a_subfolder(tmp_path: Path) -> None:
+def test_external_data_in_a_subfolder_are_read(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     _with_data(tmp_path / "data")
     load(_model_file(tmp_path, _product(_external("data/../data/w.bin"))))
@@ -247,13 +247,13 @@ def test_a_link_inside_the_folder_is_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("location", ["w.bin", "", None, "deep/w.bin", "a" * 5000, "nul\0l", ".", "two\nlines"])
-def test_external_data_missing(tmp_path: Path, location: str | None) -> None:
+def test_missing_external_data_are_refused(tmp_path: Path, location: str | None) -> None:
     assert "does not exist" in _refusal(_model_file(tmp_path, _product(_external(location))))
 
 
 @pytest.mark.parametrize("kind", ["absolute", "above", "link", "linked folder", "through"])
 @pytest.mark.parametrize("where", ["initializer", "attribute", "subgraph", "function"])
-def test_external_data_outside_the_folder(tmp_path: Path, kind: str, where: str) -> None:
+def test_external_data_outside_the_folder_are_refused(tmp_path: Path, kind: str, where: str) -> None:
     secret, folder = tmp_path / "secret", tmp_path / "models"
     secret.mkdir()
     (folder / "in").mkdir(parents=True)
@@ -295,13 +295,13 @@ def _hidden(tensor: onnx.TensorProto, where: str) -> onnx.ModelProto:
 
 
 @pytest.mark.parametrize(("offset", "length", "size"), [(0, 64, 63), (4, 64, 64), (None, None, 10), (2**40, 64, 64)])
-def test_external_data_too_short(tmp_path: Path, offset: object, length: object, size: int) -> None:
+def test_truncated_external_data_are_refused(tmp_path: Path, offset: object, length: object, size: int) -> None:
     _with_data(tmp_path, size)
     assert "truncated" in _refusal(_model_file(tmp_path, _product(_external("w.bin", offset, length))))
 
 
 @pytest.mark.parametrize(("offset", "length"), [(0, 8), (0, 128), (-4, 64), (0, -64), ("x", 64), (0, "y")])
-def test_external_data_of_another_length(tmp_path: Path, offset: object, length: object) -> None:
+def test_external_data_of_another_length_are_refused(tmp_path: Path, offset: object, length: object) -> None:
     _with_data(tmp_path)
     _refusal(_model_file(tmp_path, _product(_external("w.bin", offset, length))))
 
@@ -322,7 +322,7 @@ def test_more_than_two_gigabytes_stay_on_disk(tmp_path: Path) -> None:
     assert model_bytes(loaded) == tensor_bytes(loaded) == 4 * side * side
 
 
-def test_more_than_two_gigabytes_truncated(tmp_path: Path) -> None:
+def test_truncated_external_data_of_more_than_two_gigabytes_are_refused(tmp_path: Path) -> None:
     tensor = _external("w.bin")
     tensor.dims[:] = [2**15, 2**15]
     with open(tmp_path / "w.bin", "wb") as file:

@@ -78,24 +78,24 @@ def _problems(model: ir.Model, to: str | Target) -> list[str]:
 
 
 @pytest.mark.parametrize("to", ["arm-neon"])
-def test_a_valid_model_passes(to: str) -> None:
+def test_a_valid_model_has_no_violation(to: str) -> None:
     assert _problems(_product(), to) == []
 
 
-def test_an_old_opset() -> None:
+def test_an_old_opset_is_refused() -> None:
     (problem,) = _problems(_product(opset=12), "arm-neon")
     assert problem.startswith("the model has opset 12 but arm-neon needs 13 or newer; convert it")
 
 
 @pytest.mark.parametrize("value", [0.0, -0.1, np.nan, np.inf, 1e-40])
-def test_invalid_scales(value: float) -> None:
+def test_invalid_scales_are_refused(value: float) -> None:
     (problem,) = _problems(_product(scale=np.array([0.1, 0.1, value, 0.1], np.float32)), "arm-neon")
     assert "DequantizeLinear 'weights'" in problem
     assert "quantize it again" in problem
 
 
 @pytest.mark.parametrize("name", ["xs", "xz"])
-def test_parameters_that_are_computed(name: str) -> None:
+def test_computed_parameters_are_refused(name: str) -> None:
     model = _product()
     value = model.graph.initializers.pop(name)
     model.graph.inputs.append(value)
@@ -111,7 +111,7 @@ def test_a_zero_point_may_be_left_out() -> None:
     assert _problems(model, "arm-neon") == []
 
 
-def test_a_grid_that_the_target_does_not_support() -> None:
+def test_a_grid_that_the_target_does_not_support_is_refused() -> None:
     problems = _problems(_product(data_zero=np.array(3, np.uint8)), "arm-neon")
     assert problems == [
         "'quantize' stores uint8 but arm-neon takes int16 or int8; quantize for this target",
@@ -119,52 +119,52 @@ def test_a_grid_that_the_target_does_not_support() -> None:
     ]
 
 
-def test_wide_weights() -> None:
+def test_wide_weights_are_refused() -> None:
     problems = _problems(_product(weight=np.full((4, 4), 300, np.int16)), "fbgemm")
     assert any("'weights' stores int16 but fbgemm takes int8 or uint8" in problem for problem in problems)
 
 
-def test_types_without_a_grid() -> None:
+def test_types_without_a_grid_are_refused() -> None:
     model = _product()
     weights = model.graph.initializers["w"]
     weights.type = ir.TensorType(ir.DataType.FLOAT8E4M3FN)
     assert any("stores float8e4m3fn" in sentence for sentence in _problems(model, "octavo"))
 
 
-def test_zero_points_on_a_symmetric_target() -> None:
+def test_zero_points_are_refused_by_a_symmetric_target() -> None:
     problems = _problems(_product(data_zero=np.array(5, np.int8), axis=0), "nvidia-tensorrt")
     assert problems[0] == "'quantize' has zero_point 5 but nvidia-tensorrt takes 0 only; use a symmetric grid"
     assert _problems(_product(data_zero=np.array(5, np.int8)), "arm-neon") == []
 
 
-def test_weights_with_a_zero_point_for_each_channel() -> None:
+def test_per_channel_zero_points_of_weights_are_refused() -> None:
     (problem,) = _problems(_product(weight_zero=np.array([0, 1, 2, 3], np.int8)), "arm-neon")
     assert problem == "'weights' has per-channel zero points; per-channel weights must be symmetric"
     middle = _product(weight=np.full((4, 4), 130, np.uint8), weight_zero=np.full(4, 128, np.uint8))
     assert not any("per-channel zero" in sentence for sentence in _problems(middle, "x86-vnni"))
 
 
-def test_scales_along_an_axis_that_tensorrt_does_not_support() -> None:
+def test_scales_along_an_axis_that_tensorrt_does_not_support_are_refused() -> None:
     (problem,) = _problems(_product(axis=1), "nvidia-tensorrt")
     assert problem == "'weights' has scales along axis 1 but nvidia-tensorrt takes 0; transpose the weights"
     assert _problems(_product(axis=None), "nvidia-tensorrt") == [problem]
     assert _problems(_product(axis=0), "nvidia-tensorrt") == []
 
 
-def test_per_channel_scales_where_only_per_tensor_is_supported() -> None:
+def test_per_channel_scales_are_refused_where_only_per_tensor_is_supported() -> None:
     plain = replace(target("arm-neon"), per_channel=False)
     (problem,) = _problems(_product(), plain)
     assert problem == "'weights' has a scale for each channel but arm-neon takes one per tensor; quantize per tensor"
     assert _problems(_product(scale=np.array(0.1, np.float32)), plain) == []
 
 
-def test_blocked_scales() -> None:
+def test_blocked_scales_are_refused() -> None:
     model = _product(opset=21, scale=np.full((2, 4), 0.1, np.float32), axis=0, block_size=2)
     (problem,) = _problems(model, "arm-neon")
     assert problem == "'weights' has blocked scales, which arm-neon does not take; use per-channel scales"
 
 
-def test_integer_bias_where_it_must_be_float() -> None:
+def test_an_integer_bias_is_refused_where_it_must_be_float() -> None:
     problems = _problems(quantized(models.conv_relu(), "arm-neon").result, "nvidia-tensorrt")
     assert any(
         "int32 bias but nvidia-tensorrt wants float bias; leave the bias in float" in problem for problem in problems
@@ -172,7 +172,7 @@ def test_integer_bias_where_it_must_be_float() -> None:
 
 
 @pytest.mark.parametrize("side", [0, 1])
-def test_integer_weights_with_a_float_input(side: int) -> None:
+def test_integer_weights_with_a_float_input_are_refused(side: int) -> None:
     model = _product()
     product = model.graph[3]
     product.replace_input_with(0, model.graph.inputs[0])

@@ -42,7 +42,7 @@ def test_shared_weights_are_not_changed_for_the_other_layer() -> None:
     assert prepared_ops(nodes, {**POINT, "m": 1.0 + random(6, 1, 1)}) == ["Conv", "Conv", "Add"]
 
 
-def test_a_factor_shared_by_two_layers() -> None:
+def test_a_factor_shared_by_two_layers_is_folded_into_both() -> None:
     nodes = [
         node("Conv", ["x", "w", "b"], "c"),
         node("Mul", ["c", "m"], "n"),
@@ -54,7 +54,7 @@ def test_a_factor_shared_by_two_layers() -> None:
     assert prepared_ops(nodes, weights) == ["Conv", "Conv", "Add"]
 
 
-def test_a_bias_that_another_node_computes() -> None:
+def test_a_layer_with_a_computed_bias_is_not_folded() -> None:
     nodes = [
         node("Relu", ["z"], "b"),
         node("Conv", ["x", "w", "b"], "c"),
@@ -64,7 +64,7 @@ def test_a_bias_that_another_node_computes() -> None:
     assert prepared_ops(nodes, weights, {**IMAGE, "z": [6]}) == ["Relu", "Conv", "Mul"]
 
 
-def test_weights_that_another_node_computes() -> None:
+def test_a_layer_with_computed_weights_is_not_folded() -> None:
     nodes = [node("Relu", ["z"], "w"), node("Conv", ["x", "w"], "c"), node("Mul", ["c", "m"], "y")]
     result = prepared_ops(nodes, {"m": 1.0 + random(6, 1, 1)}, {**IMAGE, "z": [6, 4, 1, 1]})
     assert result == ["Relu", "Conv", "Mul"]
@@ -76,7 +76,7 @@ def test_weights_that_another_node_computes() -> None:
     ids=str,
 )
 @pytest.mark.parametrize("op", ["Mul", "Add"])
-def test_constants_that_vary_along_other_axes(shape: tuple[int, ...], op: str) -> None:
+def test_constants_that_vary_along_other_axes_are_not_folded(shape: tuple[int, ...], op: str) -> None:
     output = {"y": [1] * (len(shape) == 5) + [shape[0] if len(shape) == 4 else 1, 6, 6, 6]}
     weights = {**POINT, "m": random(*shape)}
     assert prepared_ops([node("Conv", ["x", "w", "b"], "c"), node(op, ["c", "m"], "y")], weights, None, output) == [
@@ -85,13 +85,13 @@ def test_constants_that_vary_along_other_axes(shape: tuple[int, ...], op: str) -
     ]
 
 
-def test_a_constant_that_adds_channels() -> None:
+def test_a_constant_that_adds_channels_is_not_folded() -> None:
     nodes = [node("Conv", ["x", "w"], "c"), node("Mul", ["c", "m"], "y")]
     weights = {"w": random(1, 4, 1, 1), "m": random(6, 1, 1)}
     assert prepared_ops(nodes, weights) == ["Conv", "Mul"]
 
 
-def test_a_constant_that_adds_an_axis_to_a_vector() -> None:
+def test_a_constant_that_adds_an_axis_to_a_vector_is_not_folded() -> None:
     nodes = [node("MatMul", ["x", "w"], "m"), node("Mul", ["m", "f"], "y")]
     weights = {"w": random(8, 6), "f": random(1, 6)}
     assert prepared_ops(nodes, weights, {"x": [8]}, {"y": [1, 6]}) == ["MatMul", "Mul"]
@@ -103,22 +103,22 @@ def test_a_layer_as_the_second_operand_of_sub_or_div_is_not_folded(op: str) -> N
     assert prepared_ops(nodes, {**POINT, "m": 1.0 + random(6, 1, 1)}) == ["Conv", op]
 
 
-def test_division_by_zero() -> None:
+def test_division_by_zero_is_not_folded() -> None:
     nodes = [node("Conv", ["x", "w", "b"], "c"), node("Div", ["c", "m"], "y")]
     assert prepared_ops(nodes, {**POINT, "m": np.array([[[0.0]]] * 6, np.float32)}) == ["Conv", "Div"]
 
 
-def test_two_results_multiplied() -> None:
+def test_a_product_of_two_results_is_not_folded() -> None:
     nodes = [node("Conv", ["x", "w"], "c"), node("Conv", ["x", "w", "b"], "d"), node("Mul", ["c", "d"], "y")]
     assert prepared_ops(nodes, POINT) == ["Conv", "Conv", "Mul"]
 
 
-def test_a_result_multiplied_by_itself() -> None:
+def test_a_square_is_not_folded() -> None:
     nodes = [node("Conv", ["x", "w"], "c"), node("Mul", ["c", "c"], "y")]
     assert prepared_ops(nodes, POINT) == ["Conv", "Mul"]
 
 
-def test_batch_norm_in_training() -> None:
+def test_batch_norm_in_training_mode_is_not_folded() -> None:
     model = models.conv_batch_norm()
     del model.graph.node[2]
     norm = model.graph.node[1]
@@ -127,7 +127,7 @@ def test_batch_norm_in_training() -> None:
     assert op_types(ir.to_proto(prepare(ir.from_proto(model)))) == ["Conv", "BatchNormalization"]
 
 
-def test_batch_norm_of_computed_statistics() -> None:
+def test_batch_norm_with_computed_statistics_is_not_folded() -> None:
     nodes = [
         node("Relu", ["z"], "mean"),
         node("Conv", ["x", "w", "b"], "c"),
@@ -177,7 +177,7 @@ def test_a_gemm_with_a_bias_per_row_is_not_folded() -> None:
     assert prepared_ops(nodes, weights, {"x": [6, 8]}, {"y": [6, 6]}) == ["Gemm", "Mul"]
 
 
-def test_a_scaled_gemm_with_a_computed_bias() -> None:
+def test_a_scaled_gemm_with_a_computed_bias_keeps_beta() -> None:
     nodes = [node("Gemm", ["x", "w", "z"], "g", alpha=0.5, beta=2.0), node("Mul", ["g", "m"], "y")]
     result = prepared(build(nodes, {**ROWS, "z": [6]}, {"y": ["N", 6]}, {"w": random(8, 6), "m": random(6)}))
     assert op_types(result) == ["Gemm", "Mul"]
@@ -206,7 +206,7 @@ def test_bias_shapes_that_gemm_does_not_support(shape: tuple[int, ...]) -> None:
     assert prepared_ops(nodes, weights, {"x": [3, 8]}, output) == ["MatMul", "Add"]
 
 
-def test_a_flat_bias_of_two_axes() -> None:
+def test_a_bias_of_shape_1_n_is_fused() -> None:
     nodes = [node("MatMul", ["x", "w"], "m"), node("Add", ["m", "b"], "y")]
     assert prepared_ops(nodes, {"w": random(8, 6), "b": random(1, 6)}, ROWS, {"y": ["N", 6]}) == ["Gemm"]
 
@@ -221,12 +221,12 @@ def test_a_bias_that_is_an_input() -> None:
 
 
 @pytest.mark.parametrize(("mode", "fill"), [("reflect", 0.0), ("edge", 0.0), ("constant", 1.0)])
-def test_pads_of_other_values(mode: str, fill: float) -> None:
+def test_pads_of_other_values_are_not_folded(mode: str, fill: float) -> None:
     assert op_types(prepared(models.pad_conv(mode, fill))) == ["Pad", "Conv"]
 
 
 @pytest.mark.parametrize("pads", [[0, 1, 0, 0, 0, 0, 0, 0], [0, 0, -1, 1, 0, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0]])
-def test_pads_of_other_axes_or_that_crop(pads: list[int]) -> None:
+def test_pads_of_other_axes_or_that_crop_are_not_folded(pads: list[int]) -> None:
     channels, batch = 4 + pads[1], 1 + pads[0]
     nodes = [node("Pad", ["x", "pads"], "p"), node("Conv", ["p", "w"], "y")]
     weights = {"pads": np.array(pads, np.int64), "w": random(6, channels, 1, 1)}

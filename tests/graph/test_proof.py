@@ -113,7 +113,7 @@ def test_the_bound_is_reached_where_weights_have_one_sign(kind: str, to: str, si
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from(sorted(SHAPES)), st.floats(1e-6, 10))
-def test_any_small_layer(seed: int, kind: str, spread: float) -> None:
+def test_the_bound_holds_for_any_small_layer(seed: int, kind: str, spread: float) -> None:
     weights = {"w": random(*SHAPES[kind], seed=seed), "b": random(2, seed=seed, spread=spread)}
     model, shape = _layer(kind, weights)
     case = quantized(model, "octavo")
@@ -122,7 +122,7 @@ def test_any_small_layer(seed: int, kind: str, spread: float) -> None:
     assert proof.holds
 
 
-def test_the_bias_counts() -> None:
+def test_the_bound_includes_the_bias() -> None:
     shape = SHAPES["Gemm"]
     bounds = []
     for bias in (0.0, 0.5):
@@ -159,7 +159,7 @@ def test_products_of_unknown_length_say_how_many_terms_fit() -> None:
     assert proof.holds
 
 
-def test_a_layer_that_could_overflow(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_proof_of_a_layer_above_the_limit_does_not_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     case = quantized(models.mlp(), "octavo")
     first, second = _proofs(case)
     low, high = sorted([first.bound, second.bound])

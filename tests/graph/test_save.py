@@ -131,7 +131,9 @@ def test_a_folder_at_the_path_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("call", ["onnx_ir.save", "os.fsync", "os.replace"])
 @pytest.mark.parametrize("old", [b"old", None])
 @pytest.mark.parametrize("limit", [1, 2**31])
-def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, old: bytes | None, limit: int) -> None:
+def test_a_full_disk_leaves_the_existing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, old: bytes | None, limit: int
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

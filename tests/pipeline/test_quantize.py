@@ -158,7 +158,7 @@ class TestCalibration:
 
 
 class TestOptions:
-    def test_one_estimator_for_every_tensor(self) -> None:
+    def test_one_estimator_applies_to_every_tensor(self) -> None:
         result = quantized(estimator="minmax")
         assert {decision["estimator"] for decision in result.recipe.tensors.values()} == {"minmax"}
         first = result.layers[0].inputs[0]

@@ -124,7 +124,7 @@ def test_fewer_bits_keep_the_storage_and_the_narrower_bounds() -> None:
         ("fbgemm", {"weights": 4}, "fbgemm takes no weights of 4 bits; use 8"),
     ],
 )
-def test_a_bit_width_that_the_target_does_not_support(name: str, widths: dict[str, int], expected: str) -> None:
+def test_an_unsupported_bit_width_is_refused(name: str, widths: dict[str, int], expected: str) -> None:
     with pytest.raises(TargetError) as caught:
         target(name).with_bits(**widths)
     assert str(caught.value) == expected
@@ -180,25 +180,25 @@ def test_misspelt_names_are_unknown(name: str) -> None:
         target(name)
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in _refusal(tmp_path / "none.toml")
 
 
-def test_a_folder(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "folder.toml"
     folder.mkdir()
     assert "cannot be read" in _refusal(folder)
 
 
 @pytest.mark.parametrize("content", [b"title = ", b"\xff\xfe\x00", b"[a\n", b"x = 1\nx = 2\n"])
-def test_a_file_that_is_not_toml(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_toml_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
     assert "not valid TOML" in _refusal(path)
 
 
 @pytest.mark.parametrize("section", ["activations", "weights", "bias", "placement", "fusions"])
-def test_a_missing_section(tmp_path: Path, section: str) -> None:
+def test_a_missing_section_is_refused(tmp_path: Path, section: str) -> None:
     text = FILE.read_text(encoding="utf-8")
     start = text.index(f"[{section}]")
     end = text.find("\n[", start)
@@ -207,7 +207,7 @@ def test_a_missing_section(tmp_path: Path, section: str) -> None:
     assert f"lacks the section [{section}]" in _refusal(path)
 
 
-def test_an_empty_file(tmp_path: Path) -> None:
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "empty.toml"
     path.write_text("")
     assert "lacks the section [weights]" in _refusal(path)
@@ -222,14 +222,14 @@ def test_an_empty_file(tmp_path: Path) -> None:
         ("behind = true", "behind = true\nbefore = true", "'before' in [placement]"),
     ],
 )
-def test_an_unknown_field_or_section(tmp_path: Path, old: str, new: str, part: str) -> None:
+def test_an_unknown_field_or_section_is_refused(tmp_path: Path, old: str, new: str, part: str) -> None:
     message = _refusal(_edited(tmp_path, old, new))
     assert "unknown" in message
     assert part in message
 
 
 @pytest.mark.parametrize("field", ["title", "engines", "estimator", "behind", "float_output", "compute", "carry"])
-def test_a_missing_field(tmp_path: Path, field: str) -> None:
+def test_a_missing_field_is_refused(tmp_path: Path, field: str) -> None:
     text = "\n" + FILE.read_text(encoding="utf-8")
     start = text.index(f"\n{field} = ") + 1
     end = text.index("]\n", start) + 1 if text[start:].split("= ")[1][0] == "[" else text.index("\n", start)
@@ -271,7 +271,7 @@ def test_a_missing_field(tmp_path: Path, field: str) -> None:
         ('Erf = "Erf is a part of GELU, which stays in float"', "Erf = 1"),
     ],
 )
-def test_an_invalid_value(tmp_path: Path, old: str, new: str) -> None:
+def test_an_invalid_value_is_refused(tmp_path: Path, old: str, new: str) -> None:
     _refusal(_edited(tmp_path, old, new))
 
 
@@ -291,7 +291,7 @@ def test_auto_detects_this_machine() -> None:
         ("x86_64", set(), "x86-avx2"),
     ],
 )
-def test_which_machine_gets_which_target(
+def test_the_target_follows_from_the_machine_and_its_flags(
     monkeypatch: pytest.MonkeyPatch, machine: str, flags: set[str], expected: str
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: machine)

@@ -104,7 +104,7 @@ def test_layers_with_shared_weights_get_separate_weights() -> None:
 
 
 @pytest.mark.parametrize("transposed", [0, 1])
-def test_a_chain_of_gemm(transposed: int) -> None:
+def test_a_chain_of_gemm_is_equalized(transposed: int) -> None:
     factor = _factors(32)
     first, second = random(16, 32) * factor, random(32, 8) / factor[:, None]
     weights = {"w": first.T if transposed else first, "v": second.T if transposed else second, "b": random(32) * factor}
@@ -125,7 +125,7 @@ def test_a_single_layer_has_no_pair() -> None:
 
 
 @pytest.mark.parametrize("kind", ["transposed", "grouped"])
-def test_transposed_and_grouped_layers(kind: str) -> None:
+def test_transposed_and_grouped_layers_are_equalized(kind: str) -> None:
     factor = _factors(8)
     if kind == "transposed":
         first = node("ConvTranspose", ["x", "w", "b"], "c", group=2, strides=[2, 2])

@@ -29,7 +29,7 @@ def benchmark(energies: list[dict[str, Any]], no_counter: str = "") -> Plain:
 ESTIMATED = benchmark([{"work": w, "estimate": e} for w, e in zip(WORKS, ENERGIES, strict=True)], WHY)
 
 
-def test_measured_energies() -> None:
+def test_measured_energies_are_shown_with_ratios() -> None:
     text = rendered(show_energy, benchmark([{"joules": 0.5}, {"joules": 0.125}]), width=WIDE)
     assert "Energy of a run, measured" in text
     assert "(RAPL)" in text

@@ -60,7 +60,7 @@ def test_a_zero_drop_has_no_sign() -> None:
     assert "drop 0.00 points (95% interval +0.00 to +0.00; 1 sample)" in shown(metric=none)
 
 
-def test_a_metric_without_interval() -> None:
+def test_a_missing_interval_is_stated() -> None:
     assert "drop 0.25 points (no interval; 400 samples)" in shown(metric=metric(ci95=None))
 
 
@@ -68,7 +68,7 @@ def test_what_was_not_measured_has_no_row() -> None:
     assert [row[0] for row in rows(shown(metric=None, latency_ms=None))] == ["size"]
 
 
-def test_larger_and_slower_models() -> None:
+def test_larger_and_slower_models_are_stated() -> None:
     text = shown(size_bytes={"float": 1000, "quantized": 2000}, latency_ms={"float": 1.0, "quantized": 4.0})
     assert "2.00x larger" in text
     assert "4.00x slower here" in text

@@ -243,25 +243,25 @@ class TestErrors:
             to_onnx(Faulty(), torch.ones(1, 4))
         assert "\n" not in str(e.value)
 
-    def test_a_module_that_fails_on_its_inputs(self) -> None:
+    def test_a_module_that_fails_on_its_inputs_is_refused(self) -> None:
         with pytest.raises(ModelError, match=r"fails on the example inputs: RuntimeError: .*; give inputs"):
             to_onnx(nn.Linear(4, 2), torch.ones(1, 5))
 
-    def test_a_failing_root_module(self) -> None:
+    def test_a_failing_root_module_is_named(self) -> None:
         with pytest.raises(ModelError, match=r"^the module \(Branching\) cannot be exported"):
             to_onnx(Branching(), torch.ones(2, 2))
 
     @pytest.mark.parametrize("example", [(), (1, 2, 3), {"y": 1}])
-    def test_inputs_that_forward_does_not_take(self, example: Any) -> None:
+    def test_inputs_that_forward_does_not_take_are_refused(self, example: Any) -> None:
         with pytest.raises(ModelError, match="do not fit the forward of Linear"):
             to_onnx(nn.Linear(4, 2), example)
 
     @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-    def test_other_float_dtypes(self, dtype: Any) -> None:
+    def test_other_float_dtypes_are_refused(self, dtype: Any) -> None:
         with pytest.raises(ModelError, match=r"'weight' of the module is \w+ but float32 is needed"):
             to_onnx(nn.Linear(4, 2).to(dtype), torch.ones(1, 4, dtype=dtype))
 
-    def test_parameters_on_the_meta_device(self) -> None:
+    def test_parameters_on_the_meta_device_are_refused(self) -> None:
         with pytest.raises(ModelError, match="device meta"):
             to_onnx(nn.Linear(4, 2, device="meta"), torch.ones(1, 4))
 
@@ -272,11 +272,11 @@ class TestErrors:
         with pytest.raises(OptionError, match="leave out example_inputs"):
             to_onnx(program, torch.ones(2, 4))
 
-    def test_an_object_that_is_not_a_module(self) -> None:
+    def test_an_object_that_is_not_a_module_is_refused(self) -> None:
         with pytest.raises(ModelError, match="a list is not a PyTorch module"):
             to_onnx([], torch.ones(1))
 
-    def test_without_pytorch(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_pytorch_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "torch", None)
         assert not is_module(object())
         with pytest.raises(DependencyError, match=r"octavo\[torch\]"):
@@ -340,6 +340,6 @@ class TestQuantize:
         data = {"array": rows, "dict": {"input": rows}}.get(kind, path)
         assert octavo.quantize(nn.Linear(4, 2), data, target="octavo", verify=False).calibration_samples == 5
 
-    def test_a_missing_file(self, tmp_path: Path) -> None:
+    def test_a_missing_file_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="does not exist"):
             octavo.quantize(nn.Linear(4, 2), tmp_path / "none.npz")
