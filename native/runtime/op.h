@@ -65,7 +65,7 @@ class Call : public View {
 
   // The number of parts that run concurrently, and the number to split a job worth `parts` into.
   std::size_t threads() const { return workspace_.pool.threads(); }
-  std::size_t cut(std::size_t parts) const { return workspace_.pool.cut(parts); }
+  std::size_t split(std::size_t parts) const { return workspace_.pool.split(parts); }
 
   // Calls body(part, scratch) for each part below `parts`, concurrently, and returns when all are done. `scratch` is
   // the scratch memory of the thread, OpKind::scratch bytes; its content is undefined at the start of a part. Parts

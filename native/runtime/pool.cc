@@ -18,14 +18,14 @@ using Clock = std::chrono::steady_clock;
 using Body = void (*)(const void* context, std::size_t part, std::size_t thread);
 
 constexpr std::uint64_t kJob = std::uint64_t{1} << 32;
-constexpr std::uint32_t untaken(std::uint64_t open) { return static_cast<std::uint32_t>(open); }
+constexpr std::uint32_t parts_left(std::uint64_t open) { return static_cast<std::uint32_t>(open); }
 
 // Waking a thread costs the waker up to 25 us on a virtual machine; handing a job to a spinning worker takes less than
 // 1 us. Waiting threads therefore spin for a while, yielding after a moment, and are only woken if the caller is busy
 // long enough. If no worker helped, the caller works alone for some time before it tries again.
-constexpr auto kPatience = std::chrono::microseconds(100), kMoment = std::chrono::microseconds(50);
-constexpr auto kBusy = std::chrono::microseconds(500);
-constexpr auto kLoneliness = std::chrono::milliseconds(1);
+constexpr auto kWaitTime = std::chrono::microseconds(100), kSpinTime = std::chrono::microseconds(50);
+constexpr auto kBusyTime = std::chrono::microseconds(500);
+constexpr auto kRetryInterval = std::chrono::milliseconds(1);
 
 // Data that different threads write is on different cache lines; processors prefetch pairs of lines.
 constexpr std::size_t kLines = 128;
@@ -99,11 +99,11 @@ class WorkerPool {
     const std::uint64_t last = job_.open.load(std::memory_order_relaxed);
     job_.open.store((last & ~(kJob - 1)) + kJob + job_.parts - 1, std::memory_order_release);
     body(context, 0, 0);
-    const std::uint32_t others = job_.parts - 1 - run_untaken(0);
+    const std::uint32_t others = job_.parts - 1 - run_parts(0);
     is_shared_ = true;
     is_helped_ |= others != 0;
     const auto all_done = [&] { return job_.done.load() == others; };
-    if (all_done() || spin(all_done, kPatience)) return;
+    if (all_done() || spin(all_done, kWaitTime)) return;
     std::unique_lock lock(mutex_);
     waiting_ = true;
     done_.wait(lock, all_done);
@@ -112,9 +112,9 @@ class WorkerPool {
 
   void begin() {
     const auto now = Clock::now();
-    if (now - ended_ > kPatience) busy_since_ = now;
+    if (now - ended_ > kWaitTime) busy_since_ = now;
     began_ = now;
-    is_alone_ = is_shared_ && !is_helped_ && now - tried_ < kLoneliness;
+    is_alone_ = is_shared_ && !is_helped_ && now - tried_ < kRetryInterval;
     if (!is_alone_) {
       tried_ = now;
       is_shared_ = is_helped_ = false;
@@ -122,7 +122,7 @@ class WorkerPool {
     job_.more.store(true, std::memory_order_relaxed);
   }
 
-  std::size_t cut(std::size_t parts) {
+  std::size_t split(std::size_t parts) {
     if (is_alone_) return 1;
     if (awake() >= parts) return parts;
     const auto now = Clock::now();
@@ -145,7 +145,7 @@ class WorkerPool {
 
   // Whether the caller is busy for long, in this run or the last one, and has not woken a worker recently.
   bool is_worth_waking(Clock::time_point now) const {
-    return now - woke_ > kBusy && (took_ > kBusy || now - busy_since_ > kBusy);
+    return now - woke_ > kBusyTime && (took_ > kBusyTime || now - busy_since_ > kBusyTime);
   }
 
   // Wakes one worker, which wakes the next two. After a fork the child has no workers, and must not touch locks that
@@ -165,12 +165,12 @@ class WorkerPool {
   }
 
   // Runs parts until none are left; returns how many.
-  std::uint32_t run_untaken(std::size_t thread) {
+  std::uint32_t run_parts(std::size_t thread) {
     std::uint32_t count = 0;
     std::uint64_t open = job_.open;
-    while (untaken(open) != 0) {
+    while (parts_left(open) != 0) {
       if (!job_.open.compare_exchange_weak(open, open - 1)) continue;
-      job_.body(job_.context, job_.parts - untaken(open), thread);
+      job_.body(job_.context, job_.parts - parts_left(open), thread);
       ++count;
       open = job_.open;
     }
@@ -179,17 +179,17 @@ class WorkerPool {
 
   void serve(std::size_t thread) {
     while (!stop_) {
-      const std::uint32_t count = run_untaken(thread);
+      const std::uint32_t count = run_parts(thread);
       if (count != 0) report(count);
-      if (!finds_more()) sleep();
+      if (!wait_for_job()) sleep();
     }
   }
 
   // Waits for another job; false after a time limit, which does not apply while more jobs may follow.
-  bool finds_more() {
-    const auto needed = [this] { return untaken(job_.open) != 0 || stop_; };
-    if (spin(needed, kMoment)) return true;
-    for (auto begin = Clock::now(); Clock::now() - begin < kPatience - kMoment;) {
+  bool wait_for_job() {
+    const auto needed = [this] { return parts_left(job_.open) != 0 || stop_; };
+    if (spin(needed, kSpinTime)) return true;
+    for (auto begin = Clock::now(); Clock::now() - begin < kWaitTime - kSpinTime;) {
       std::this_thread::yield();
       if (spin(needed, Clock::duration::zero())) return true;
       if (job_.more.load(std::memory_order_relaxed)) begin = Clock::now();
@@ -256,7 +256,7 @@ void Pool::share(std::size_t parts, const void* context, Body body) { workers_->
 std::size_t Pool::helped(std::size_t parts) {
   if (!is_busy_) workers_->begin();
   is_busy_ = true;
-  return workers_->cut(parts);
+  return workers_->split(parts);
 }
 
 void Pool::end() {

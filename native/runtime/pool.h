@@ -23,7 +23,7 @@ class Pool {
 
   // The number of parts to split a job worth `parts` into, at most threads(): fewer if too few workers are awake, since
   // many parts on the calling thread alone take longer than a single one.
-  std::size_t cut(std::size_t parts) { return parts < 2 || threads_ < 2 ? parts : helped(parts); }
+  std::size_t split(std::size_t parts) { return parts < 2 || threads_ < 2 ? parts : helped(parts); }
 
   // Calls body(part, thread) for each part below `parts` (fewer than 2^32), concurrently and in any order, and returns
   // when all are done. `thread` is below threads(); concurrent parts have different ones. The body must not throw or

@@ -50,12 +50,13 @@ struct Case {
   }
 
   void measure() {
-    out_h = places(image.h + window.top, window.kernel_h, window.dilation_h, window.stride_h);
-    out_w = places(image.w + window.left, window.kernel_w, window.dilation_w, window.stride_w);
+    out_h = window_positions(image.h + window.top, window.kernel_h, window.dilation_h, window.stride_h);
+    out_w = window_positions(image.w + window.left, window.kernel_w, window.dilation_w, window.stride_w);
   }
 
   // The number of output positions that fit, plus one for odd lengths, which takes padding at the end.
-  static std::size_t places(std::size_t length, std::size_t kernel, std::size_t dilation, std::size_t stride) {
+  static std::size_t window_positions(std::size_t length, std::size_t kernel, std::size_t dilation,
+                                      std::size_t stride) {
     const std::size_t reach = (kernel - 1) * dilation + 1;
     return (length > reach ? (length - reach) / stride : 0) + 1 + (length % 2);
   }

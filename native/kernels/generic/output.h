@@ -196,8 +196,8 @@ struct ResidualOutput {
   std::ptrdiff_t away;  // distance from an element of c to the corresponding element of the residual
   int bits = 22;
   float own_factor, other_factor, offset, least, most;
-  std::int32_t fraction;    // mask of the fraction bits
-  std::int32_t doubt = -1;  // fractions below this (unsigned) need the exact path
+  std::int32_t fraction;            // mask of the fraction bits
+  std::int32_t safe_fraction = -1;  // fractions below this (unsigned) need the exact path
   explicit ResidualOutput(const Gemm& gemm)
       : multiplier(gemm.multiplier),
         low(static_cast<float>(gemm.low - gemm.zero_point)),
@@ -219,7 +219,8 @@ struct ResidualOutput {
     least = static_cast<float>((step.low + 0.5) * unit);
     most = static_cast<float>((step.high + 0.5) * unit);
     fraction = (1 << bits) - 1;
-    if (own >= 0x1p-60 && other >= 0x1p-60 && own + other <= 0x1p8) doubt = static_cast<std::int32_t>(2 * error) + 1;
+    if (own >= 0x1p-60 && other >= 0x1p-60 && own + other <= 0x1p8)
+      safe_fraction = static_cast<std::int32_t>(2 * error) + 1;
   }
 
   template <int Panels>
@@ -241,7 +242,7 @@ struct ResidualOutput {
       q[r] = Isa::shift_right(units, bits);
     });
     store_integers<Panels>(q, columns, c);
-    return !Isa::any_below(nearest, Isa::all(doubt));
+    return !Isa::any_below(nearest, Isa::all(safe_fraction));
   }
 
   class Exact {

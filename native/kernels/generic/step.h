@@ -21,7 +21,7 @@ struct Step {
   double high;
   float fast_inverse;
   std::int32_t zero_point;
-  float doubt;  // a fast quotient closer to an integer than this rounds exactly
+  float safe_distance;  // a fast quotient closer to an integer than this rounds exactly
 };
 
 constexpr double kSnap = 0x1.8p22;

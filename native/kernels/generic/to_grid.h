@@ -17,7 +17,7 @@ OCTAVO_INLINE typename Isa::Ints to_grid(typename Isa::Floats x, const Step& ste
     q = Isa::min(Isa::max(q, Isa::all(static_cast<float>(step.low))), Isa::all(static_cast<float>(step.high)));
     const auto rounded = Isa::round(q);
     const auto distance = Isa::absolute(Isa::subtract(q, Isa::to_floats(rounded)));
-    if (Isa::any_at_least(distance, Isa::all(step.doubt))) [[unlikely]]
+    if (Isa::any_at_least(distance, Isa::all(step.safe_distance))) [[unlikely]]
       return Isa::to_grid_exactly(x, step);
     return rounded;
   }
@@ -36,7 +36,7 @@ OCTAVO_INLINE void to_grid(const typename Isa::Floats (&x)[Count], const Step& s
     const auto distance = Isa::absolute(Isa::subtract(clipped, Isa::to_floats(q[i])));
     farthest = Isa::larger(farthest, Isa::as_bits(distance));
   });
-  if (step.doubt > 0 && !Isa::any_at_least(farthest, Isa::as_bits(Isa::all(step.doubt)))) [[likely]]
+  if (step.safe_distance > 0 && !Isa::any_at_least(farthest, Isa::as_bits(Isa::all(step.safe_distance)))) [[likely]]
     return;
   each<Count>([&](auto i) OCTAVO_LAMBDA { q[i] = Isa::to_grid_exactly(x[i], step); });
 }

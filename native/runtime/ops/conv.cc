@@ -45,7 +45,7 @@ const char* check(const View& view) {
   const Window window = window_of<schema::Conv>(view);
   if (!fits(window, in, out)) return "window does not match the shapes";
   if (!is_padded_image(window, in)) return "padding is too large";
-  if (in.c > kMostPlaces / window.kernel_h / window.kernel_w) return "kernel is too large";
+  if (in.c > kMaxPositions / window.kernel_h / window.kernel_w) return "kernel is too large";
   const Shape s = shape_of(view);
   return check_gemm(view, kGemm, s.groups, s.depth, s.width);
 }

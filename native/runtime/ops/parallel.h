@@ -17,7 +17,7 @@ inline constexpr std::size_t kStepWork = 8, kElementWork = 32;
 // The number of parts to split `units` of this total work into: at most one per thread, so that a thread reads what it
 // wrote itself if the preceding operator was split in the same proportions.
 inline std::size_t parts_of(const Call& call, std::size_t units, std::size_t work) {
-  return call.cut(std::max<std::size_t>(std::min({work / kPartWork, call.threads(), units}), 1));
+  return call.split(std::max<std::size_t>(std::min({work / kPartWork, call.threads(), units}), 1));
 }
 
 // The rows of a part, out of [0, rows).

@@ -23,8 +23,8 @@ const char* check(const View& view) {
   const Window w = window(view);
   const std::int64_t groups = view.attribute(kGroup);
   if (groups < 1 || in.c % groups != 0) return "channels are not divisible by groups";
-  const std::int64_t h = places(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom);
-  const std::int64_t across = places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right);
+  const std::int64_t h = window_positions(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom);
+  const std::int64_t across = window_positions(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right);
   if (h < 1 || across < 1 || h > out.dims[2] || out.dims[2] != h * across) return "window does not match the shapes";
   // Each number is at most 2^24 here, so products do not overflow int64.
   if (w.kernel_h * w.kernel_w > out.dims[3]) return "window does not match the shapes";
@@ -53,7 +53,7 @@ void run(const Call& call) {
   const Image in = image_of(call.in(0));
   const Window w = window(call);
   const std::int64_t groups = call.attribute(kGroup), channels = in.c / groups, count = call.out().dims[2];
-  const std::int64_t across = places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right);
+  const std::int64_t across = window_positions(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right);
   const std::uint8_t zero = *call.read<std::uint8_t>(1);
   const auto depth = static_cast<std::size_t>(call.out().dims[3]),
              rows = static_cast<std::size_t>(call.out().count) / depth;

@@ -46,15 +46,15 @@ Window window_of(const View& view) {
   return window_of<kSchema>(view, view.attribute(kSchema["kernel_h"]), view.attribute(kSchema["kernel_w"]));
 }
 
-inline constexpr std::int64_t kMostPlaces = 1 << 24;
+inline constexpr std::int64_t kMaxPositions = 1 << 24;
 
 // The number of window positions along an axis of length `in`; 0 if a number is out of bounds.
-inline std::int64_t places(std::int64_t in, std::int64_t size, std::int64_t stride, std::int64_t dilation,
-                           std::int64_t begin, std::int64_t end) {
+inline std::int64_t window_positions(std::int64_t in, std::int64_t size, std::int64_t stride, std::int64_t dilation,
+                                     std::int64_t begin, std::int64_t end) {
   for (const std::int64_t positive : {size, stride, dilation}) {
-    if (positive < 1 || positive > kMostPlaces) return 0;
+    if (positive < 1 || positive > kMaxPositions) return 0;
   }
-  if (begin < 0 || begin > kMostPlaces || end < 0 || end > kMostPlaces) return 0;
+  if (begin < 0 || begin > kMaxPositions || end < 0 || end > kMaxPositions) return 0;
   const std::int64_t room = in + begin + end - ((size - 1) * dilation + 1);
   return room < 0 ? 0 : room / stride + 1;
 }
@@ -66,8 +66,8 @@ inline bool fits(const Window& w, const Image& in, const Image& out) {
   const double area = static_cast<double>(w.kernel_h) * static_cast<double>(w.kernel_w);
   const double results = static_cast<double>(out.n * out.c) * static_cast<double>(out.h * out.w);
   return results * area * static_cast<double>(in.c) <= kMostSteps && out.n == in.n &&
-         places(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom) == out.h &&
-         places(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right) == out.w;
+         window_positions(in.h, w.kernel_h, w.stride_h, w.dilation_h, w.top, w.bottom) == out.h &&
+         window_positions(in.w, w.kernel_w, w.stride_w, w.dilation_w, w.left, w.right) == out.w;
 }
 
 inline Stride2d stride_of(const Window& w) {

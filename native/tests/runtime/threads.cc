@@ -31,8 +31,8 @@ void test_jobs(std::uint32_t threads) {
   std::vector<long> of_threads(threads);
   long all = 0;
   for (std::size_t parts = 0; parts < 300; ++parts) {
-    const std::size_t worthwhile = pool.cut(parts);
-    require(worthwhile <= parts && (worthwhile > 0 || parts == 0), "a job is cut into more parts than are wanted");
+    const std::size_t split_parts = pool.split(parts);
+    require(split_parts <= parts && (split_parts > 0 || parts == 0), "a job is split into more parts than requested");
     std::vector<int> times(parts);
     pool.run(parts, [&](std::size_t part, std::size_t thread) {
       ++times[part];
@@ -53,11 +53,11 @@ void test_waking() {
   constexpr std::size_t kThreads = 3;
   octavo::Pool pool(kThreads);
   usleep(20000);
-  require(pool.cut(kThreads) == 1, "one job wakes those that sleep");
+  require(pool.split(kThreads) == 1, "one job wakes sleeping workers");
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   for (std::atomic<bool> helped = false; !helped;) {
     require(std::chrono::steady_clock::now() < until, "no worker wakes up");
-    pool.run(pool.cut(kThreads), [&](std::size_t, std::size_t thread) {
+    pool.run(pool.split(kThreads), [&](std::size_t, std::size_t thread) {
       if (thread != 0) helped = true;
     });
   }
