@@ -141,8 +141,8 @@ class TestNames:
                 super().__init__()
                 self.linear = nn.Linear(4, 4)
 
-            def forward(self, x, *others):
-                return self.linear(x), self.linear(self.linear(others[0])), None, x
+            def forward(self, x, *more):
+                return self.linear(x), self.linear(self.linear(more[0])), None, x
 
         model = to_onnx(Twice(), (torch.ones(2, 4), torch.ones(2, 4)))
         assert nodes(model, "Gemm") == ["linear", "linear_1", "linear_2"]
