@@ -9,7 +9,7 @@ import fcntl
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -31,22 +31,22 @@ _CROSS = (
 )
 
 
-def _sanitized(flags: str) -> tuple[str, ...]:
-    """CMake options of a sanitized build, without instruction sets that this processor does not support."""
+def _sanitized(flags: str, isas: Iterable[str] = ()) -> tuple[str, ...]:
+    """CMake options of a sanitized build with some or all instruction sets of the architecture."""
     return (
         "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
         "-DCMAKE_CXX_FLAGS_RELWITHDEBINFO=-O1 -g1",  # -O2 takes minutes to compile
         f"-DCMAKE_CXX_FLAGS={flags}",
-        f"-DOCTAVO_ISAS={';'.join(cpu().available)}",
+        f"-DOCTAVO_ISAS={';'.join(isas)}",
     )
 
 
 def _address_and_undefined() -> tuple[str, ...]:
     """Clang's sanitizers if libFuzzer is installed, so that the fuzzer shares the objects; else GCC's."""
     if not has_fuzzer():
-        return _sanitized("-fsanitize=address,undefined -fno-sanitize-recover")
+        return _sanitized("-fsanitize=address,undefined -fno-sanitize-recover", cpu().available)
     checks = "-fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all"
-    return ("-DCMAKE_C_COMPILER=clang", "-DCMAKE_CXX_COMPILER=clang++", *_sanitized(checks))
+    return ("-DCMAKE_C_COMPILER=clang", "-DCMAKE_CXX_COMPILER=clang++", *_sanitized(checks, cpu().available))
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class Variant:
 
 RELEASE = Variant("release")
 SANITIZED = Variant("sanitized", _address_and_undefined)
-RACES = Variant("races", lambda: _sanitized("-fsanitize=thread"))
+# Its program runs the default instruction set only.
+RACES = Variant("races", lambda: _sanitized("-fsanitize=thread", [cpu().runs]))
 _CROSS_TOOLS = ("aarch64-linux-gnu-g++", EMULATOR)
 AARCH64 = Variant("aarch64", lambda: _CROSS, _CROSS_TOOLS, (EMULATOR, "-cpu", "max", "-L", "/usr/aarch64-linux-gnu"))
 # The address sanitizer does not work in the emulator.
@@ -81,7 +82,7 @@ AARCH64_SANITIZED = Variant(
     "aarch64_sanitized",
     lambda: (
         *_CROSS,
-        "-DCMAKE_CXX_FLAGS=-fsanitize=undefined -fno-sanitize-recover",
+        *_sanitized("-fsanitize=undefined -fno-sanitize-recover"),
         "-DCMAKE_EXE_LINKER_FLAGS=-static",
     ),
     _CROSS_TOOLS,
