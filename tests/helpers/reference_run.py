@@ -86,7 +86,7 @@ class Reference:
     def _layer(self, name: str) -> tuple[onnx.NodeProto | None, onnx.NodeProto | None]:
         """The integer layer before a QuantizeLinear, and the Relu or Clip between them."""
         writer, bounds = self.writers.get(self.writers[name].input[0]), None
-        if writer is not None and writer.op_type in ("Relu", "Clip") and not self._is_held(writer.input[0]):
+        if writer is not None and writer.op_type in ("Relu", "Clip") and not self._is_quantized(writer.input[0]):
             writer, bounds = self.writers.get(writer.input[0]), writer
         return (writer, bounds) if writer is not None and self._fits(writer) else (None, None)
 
@@ -94,7 +94,7 @@ class Reference:
         if node.op_type == "QuantizeLinear":
             return self.known[name] if name in self.known else self.integers(name)
         if node.op_type == "DequantizeLinear":
-            return self._held(name).real
+            return self._quantized(name).real
         if node.op_type in ("Gemm", "MatMul", "Conv") and self._fits(node):
             self.integer_nodes.add(node.name)
             return self._real_result(node)
@@ -131,7 +131,7 @@ class Reference:
     def _integer(self, node: onnx.NodeProto, out: QuantParams) -> Array:
         """The result of a node with quantized operands, requantized to `out`."""
         attributes = _attributes(node)
-        operands = [self._held(name) for name in node.input if self._is_held(name)]
+        operands = [self._quantized(name) for name in node.input if self._is_quantized(name)]
         first = operands[0]
         pairs = [part for operand in operands[:2] for part in (operand.integers, operand.params)]
         match node.op_type:
@@ -168,7 +168,7 @@ class Reference:
     def _real_result(self, node: onnx.NodeProto) -> Array:
         """A product with float output: the exact accumulator times its scale, Sx * Sw."""
         attributes = _attributes(node)
-        x, w, *_ = operands = [self._held(name) for name in node.input]
+        x, w, *_ = operands = [self._quantized(name) for name in node.input]
         if node.op_type == "Conv":
             sums = conv_integer(x.integers, x.params, w.integers, w.params, **_window(attributes))
             channels: tuple[int, ...] = (-1, *[1] * (sums.ndim - 2))
