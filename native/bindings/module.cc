@@ -155,6 +155,8 @@ void run(Product& product, ReadMatrix<std::uint8_t> a, WriteMatrix<T> c) {
 }  // namespace octavo
 
 NB_MODULE(_native, module) {
+  // A program may end with references left, such as those of a kept traceback; that is no fault to report to its user.
+  nb::set_leak_warnings(false);
   using namespace octavo;
   module.def("compiled", [] { return names(compiled()); });
   module.def("runnable", [] { return names(runnable()); });
