@@ -14,16 +14,17 @@ from octavo.data.runner import DEFAULT_BATCH, fixed_batch
 from octavo.engines import Engine
 from octavo.errors import DataError
 from octavo.measure.decibels import decibels
+from octavo.measure.decisions import Decisions
+from octavo.measure.doubt import doubts
 from octavo.measure.evaluation import Evaluation
-from octavo.measure.interval import Interval, of_means, of_proportions, of_scores
+from octavo.measure.interval import Interval, of_scores
 from octavo.measure.metrics import Metric, default_metric
+from octavo.measure.paired import ScoreDrop, exchange_effect, interval_of_means
 from octavo.measure.resample import Groups
 from octavo.system.progress import Progress, Silent
 
-# Bytes of outputs and references above which 1000 bootstrap resamples of a score take minutes.
+# Bytes of outputs and references above which hundreds of evaluations of a score take minutes.
 _LARGE = 1 << 22
-# In points: wider half-intervals cannot resolve the drops that users ask about.
-_RESOLUTION = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class MetricResult:
         method: method of the interval.
         samples, groups: number of samples, and of the groups that were resampled.
         sqnr_db: signal-to-quantization-noise ratio of the quantized model's float outputs.
+        agreement: share of the decisions, from 0 to 1, that are those of the float model; None where the outputs are
+            not decisions.
     """
 
     name: str
@@ -50,6 +53,12 @@ class MetricResult:
     warnings: list[str] = field(default_factory=list)
     # Excluded from comparison: the order of summation depends on the batch size.
     sqnr_db: float = field(default=nan, compare=False)
+    agreement: float | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether the quantized model differs from the float model beyond the interval, in either direction."""
+        return self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
 
 
 def evaluate(
@@ -81,10 +90,14 @@ def evaluate(
     assert job.metric is not None
     values, interval = _judge(job.metric, job, groups, seed)
     drop = (values[1] - values[0]) if job.metric.lower_is_better else (values[0] - values[1])
-    warnings = [*_overlap(job.hashes, calibrated_on), *_width_warning(interval, job.metric, values[0], groups)]
+    agreement = job.decisions.agreement()
+    warnings = [
+        *_overlap(job.hashes, calibrated_on),
+        *doubts(interval, job.metric, values[0], groups, agreement),
+    ]
     return MetricResult(
         job.metric.name, job.metric.unit, *values, drop, interval.ends, interval.method, job.samples, groups.count,
-        warnings, decibels(job.signal, job.noise),
+        warnings, decibels(job.signal, job.noise), agreement,
     )  # fmt: skip
 
 
@@ -100,6 +113,7 @@ class _Job:
         self.parts: list[tuple[Arrays, Arrays]] = []
         self.numbers: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
         self.hashes: list[bytes] = []
+        self.decisions, self.exchanged = Decisions(), 0.0
         self.samples = 0
         self.signal = self.noise = 0.0
 
@@ -118,9 +132,11 @@ class _Job:
         rows = slice(self.samples, self.samples + batch.size)
         reference = batch.reference or {name: array[rows] for name, array in self.reference.items()}
         self.metric = self.metric or default_metric(reference)
+        self.decisions.add(*outputs, reference)
         if self.metric.per_sample is not None:
             first, second = (self.metric.per_sample(own, reference, outputs[0]) for own in outputs)
             self.numbers.append((first, second))
+            self.exchanged = max(self.exchanged, exchange_effect(self.metric, outputs[1], reference, outputs[0]))
         else:
             self.parts.append((outputs[0], outputs[1]))
         # Metrics per sample are computed already; only the groups are needed later.
@@ -161,13 +177,13 @@ def _judge(metric: Metric, job: _Job, groups: Groups, seed: int) -> tuple[tuple[
         second = np.concatenate([pair[1] for pair in job.numbers])
         values = float(first.mean()), float(second.mean())
         _check_finite(metric, values)
-        return values, _interval_of_means(metric, first, second, groups, seed)
+        return values, interval_of_means(metric, first, second, job.exchanged, groups)
     assert metric.score is not None
     outputs = job.outputs()
     values = metric.score(outputs[0], job.reference, outputs[0]), metric.score(outputs[1], job.reference, outputs[0])
     _check_finite(metric, values)
     size = sum(array.nbytes for arrays in (*outputs, job.reference) for array in arrays.values())
-    return values, of_scores(_Drop(metric, outputs, job.reference), groups, size > _LARGE, seed)
+    return values, of_scores(ScoreDrop(metric, outputs, job.reference), groups, size > _LARGE, seed)
 
 
 def _check_finite(metric: Metric, values: tuple[float, float]) -> None:
@@ -179,58 +195,8 @@ def _check_finite(metric: Metric, values: tuple[float, float]) -> None:
             )
 
 
-def _interval_of_means(
-    metric: Metric, first: NDArray[np.float64], second: NDArray[np.float64], groups: Groups, seed: int
-) -> Interval:
-    worse = second - first if metric.lower_is_better else first - second
-    two_valued = metric.unit == "points" and bool(np.isin(np.concatenate([first, second]), (0.0, 100.0)).all())
-    losses, gains = int((worse > 0).sum()), int((worse < 0).sum())
-    # Where no sample differs, a bootstrap over groups has no variance: count each group as one sample.
-    if two_valued and (groups.kind == "samples" or (losses == gains == 0 and groups.count > 1)):
-        return of_proportions(losses, gains, groups.count, 100.0, groups.kind)
-    return of_means(worse, groups, seed)
-
-
-class _Drop:
-    """The drop of a score on a subset of the rows."""
-
-    def __init__(self, metric: Metric, outputs: tuple[Arrays, Arrays], reference: Arrays) -> None:
-        self.metric, self.outputs, self.reference = metric, outputs, reference
-
-    def __call__(self, rows: NDArray[np.int64] | None, groups: NDArray[np.int64] | None) -> float:
-        selected = [_rows(arrays, rows) for arrays in (*self.outputs, self.reference)]
-        if groups is not None and "groups" in selected[2]:
-            selected[2]["groups"] = groups
-        assert self.metric.score is not None
-        try:
-            first = self.metric.score(selected[0], selected[2], selected[0])
-            second = self.metric.score(selected[1], selected[2], selected[0])
-        except DataError:  # undefined on this resample, for example without one of the classes
-            return nan
-        return second - first if self.metric.lower_is_better else first - second
-
-
-def _rows(arrays: Arrays, rows: NDArray[np.int64] | None) -> Arrays:
-    return {name: array if rows is None else array[rows] for name, array in arrays.items()}
-
-
 def _overlap(hashes: list[bytes], calibrated_on: Set[bytes]) -> list[str]:
     shared = sum(sample in calibrated_on for sample in hashes)
     if not shared:
         return []
     return [f"{shared} of {len(hashes)} evaluation samples are calibration samples too; the drop may be understated"]
-
-
-def _width_warning(interval: Interval, metric: Metric, value: float, groups: Groups) -> list[str]:
-    if interval.ends is None:
-        why = interval.method.removeprefix("none: ")
-        return [f"nothing tells the drop from noise ({why}); evaluate on more"]
-    low, high = interval.ends
-    resolution = _RESOLUTION if metric.unit == "points" else 0.01 * abs(value)
-    if low <= 0.0 <= high and (high - low) / 2 > resolution:
-        return [
-            f"{groups.count} {groups.kind} are too few to tell the drop from noise "
-            f"(95% interval {low:+.3g} to {high:+.3g} {metric.unit}".rstrip()
-            + "); evaluate on more"
-        ]
-    return []

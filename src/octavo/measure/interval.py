@@ -1,141 +1,154 @@
-"""95% intervals of paired differences between two models on the same samples."""
+"""95% intervals of paired differences between two models on the same samples, never narrower than so many can show."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from math import sqrt
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from octavo.measure.bounds import Ends, of_values, share_bound, tango, widening
 from octavo.measure.resample import Groups
 
 Doubles = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-_RESAMPLES = 2000
-_SCORE_RESAMPLES = 1000
-_BLOCKS = 20
-_Z = 1.959964
-# The 97.5th percentile of Student's t for few degrees of freedom, where the series is inaccurate.
-_STUDENT = {1: 12.70620, 2: 4.302653, 3: 3.182446}
+# How many values a score is left out of, one after another; larger sets are cut into so many blocks.
+_BLOCKS, _FEW_BLOCKS = 400, 20
+# How many samples are exchanged to see what one more differing sample does, and for large outputs.
+_EXCHANGED, _FEW_EXCHANGED = 100, 10
+_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Interval:
     """Bounds of the 95% interval, None where there are too few data, and the method."""
 
-    ends: tuple[float, float] | None
+    ends: Ends | None
     method: str
+
+
+class PairedScore(Protocol):
+    """The drop of a score of two models, on parts of the samples and with changed outputs.
+
+    It is NaN where the score is undefined, for example without samples of a class.
+    """
+
+    def __call__(self, rows: Ints | None, groups: Ints | None) -> float:
+        """The drop on these rows, all with None, whose groups are numbered anew by `groups`."""
+
+    def replaced(self, rows: Ints, by: Ints | None) -> float:
+        """The drop if the quantized model gave for `rows` its outputs of the rows `by`; None: the float model's."""
 
 
 _SINGLE = Interval(None, "none: a single sample or group")
 _UNDEFINED = Interval(None, "none: the metric has no value on too many of the resamples")
+_UNMOVED = Interval(None, "none: the metric does not change whatever a sample's outputs are")
 
 
 def of_proportions(lost: int, gained: int, total: int, whole: float, kind: str = "samples") -> Interval:
-    """Interval of the difference of paired proportions (lost - gained) / total, times `whole`.
+    """Interval of the difference of paired proportions (lost - gained) / total, times `whole`: Tango's score interval.
 
-    Tango's score interval (1998, "Equivalence test and confidence interval for the difference in
-    proportions for the paired-sample design"), which keeps its coverage also where few samples differ.
+    It keeps its coverage also where few samples differ, or none.
     """
-    low = _tango_end(lost, gained, total, -1.0)
-    high = _tango_end(lost, gained, total, 1.0)
+    low, high = tango(lost, gained, total)
     return Interval((low * whole, high * whole), f"Tango's score interval of paired proportions, {total} {kind}")
 
 
-def of_means(differences: Doubles, groups: Groups, seed: int) -> Interval:
-    """Interval of the mean of paired differences, by a bootstrap over groups."""
+def of_means(differences: Doubles, groups: Groups, scale: float) -> Interval:
+    """Interval of the mean of paired differences.
+
+    Args:
+        differences: one for each sample.
+        groups: groups of samples that count as one.
+        scale: the size of the difference of a sample that the quantized model gets wrong, where at most one was seen.
+    """
     if groups.count < 2:
         return _SINGLE
     sums = np.bincount(groups.index, differences, groups.count)
     sizes = np.bincount(groups.index, minlength=groups.count)
-    rng = np.random.default_rng(seed)
-    means = np.empty(_RESAMPLES)
-    for i in range(_RESAMPLES):
-        drawn = rng.integers(0, groups.count, groups.count)
-        means[i] = sums[drawn].sum() / sizes[drawn].sum()
-    ends = _ends(means, float(differences.mean()), groups.count)
-    return Interval(ends, f"paired bootstrap, {_RESAMPLES} resamples of {groups.count} {groups.kind}")
+    mean = float(differences.mean())
+    # The linearized ratio of the sum to the number of samples; the groups' own means where their sizes are equal.
+    values = mean + (sums - mean * sizes) / sizes.mean()
+    differing = int(np.count_nonzero(np.bincount(groups.index, differences != 0, groups.count)))
+    values = np.where(sums == 0, 0.0, values) if mean == 0 else values
+    ends = of_values(values, differing, scale)
+    return Interval(ends, f"score interval of the mean of paired differences, {groups.count} {groups.kind}")
 
 
-def of_scores(drop: Callable[[Ints | None, Ints | None], float], groups: Groups, large: bool, seed: int) -> Interval:
-    """Interval of the difference of any score, recomputed on resamples.
+def of_scores(drop: PairedScore, groups: Groups, large: bool, seed: int) -> Interval:
+    """Interval of the difference of any score, from the jackknife's pseudo-values.
+
+    J. W. Tukey's pseudo-values of each sample are treated as paired differences of a mean; of the area under a curve
+    they are the placements of DeLong, DeLong and Clarke-Pearson (Biometrics 44, 1988). Where at most one sample
+    differs, what one more would do is seen by exchanging outputs between samples.
 
     Args:
-        drop: (rows, their group ids) -> difference; NaN where the score is undefined, for example without samples
-            of a class. Such resamples are discarded.
-        groups: groups of samples that are resampled as a whole.
-        large: recomputing is expensive: use a jackknife over 20 blocks of groups (Student's t) instead of 1,000
-            bootstrap resamples.
-        seed: seed of the resampling.
+        drop: the difference as a function of the samples.
+        groups: groups of samples that are left out as a whole.
+        large: recomputing is expensive: use few blocks of groups.
+        seed: seed of the blocks and of the exchange.
     """
     if groups.count < 2:
         return _SINGLE
     rng, center = np.random.default_rng(seed), drop(None, None)
-    if not large:
-        scores = np.array([drop(*groups.resample(rng)) for _ in range(_SCORE_RESAMPLES)])
-        scores = scores[np.isfinite(scores)]
-        if 2 * len(scores) < _SCORE_RESAMPLES:
-            return _UNDEFINED
-        ends = _ends(scores, center, groups.count)
-        return Interval(ends, f"paired bootstrap, {len(scores)} resamples of {groups.count} {groups.kind}")
-    blocks = min(_BLOCKS, groups.count)
-    block_of = rng.permutation(groups.count) % blocks
-    left_out = np.array([drop(groups.without(block_of == block), None) for block in range(blocks)])
+    count = min(_FEW_BLOCKS if large else _BLOCKS, groups.count)
+    block_of = rng.permutation(groups.count) % count if count < groups.count else np.arange(count)
+    left_out = np.array([drop(groups.without(block_of == block), None) for block in range(count)])
     if not np.isfinite(left_out).all():
-        return _UNDEFINED
-    reach = _student(blocks - 1) * sqrt((blocks - 1) * float(left_out.var()))
-    return Interval(
-        (center - reach, center + reach), f"paired jackknife, {blocks} blocks of {groups.count} {groups.kind}"
-    )
+        return _UNDEFINED if large else _bootstrap(drop, groups, center, rng)
+    values = count * center - (count - 1) * left_out
+    differing = _differing(drop, groups, block_of, center) if values.any() else 0
+    scale = _scale(drop, groups, center, large, rng) / share_bound(count) if differing < 2 else 0.0
+    if not values.any() and scale == 0.0:
+        return _UNMOVED
+    # Differences of other samples move a score too, so a pseudo-value is zero only where none differs.
+    ends = of_values(values, min(differing, count - 1), scale)
+    blocks = "" if count == groups.count else f"{count} blocks of "
+    return Interval(ends, f"score interval of jackknife pseudo-values, {blocks}{groups.count} {groups.kind}")
 
 
-def _ends(values: Doubles, center: float, count: int) -> tuple[float, float]:
-    """Percentiles of the resamples, corrected for small samples.
+def _differing(drop: PairedScore, groups: Groups, block_of: Ints, center: float) -> int:
+    """How many blocks differ in what the score sees; no more than two are counted."""
+    found = 0
+    for block in range(int(block_of.max()) + 1):
+        found += drop.replaced(np.flatnonzero(block_of[groups.index] == block), None) != center
+        if found == 2:
+            break
+    return found
 
-    Percentile intervals are too narrow for small n (Hesterberg 2015, "What Teachers Should Know About the
-    Bootstrap"): variance with divisor n instead of n - 1, and normal instead of Student's t quantiles.
+
+def _scale(drop: PairedScore, groups: Groups, center: float, large: bool, rng: np.random.Generator) -> float:
+    """How far the drop may be from what was seen, for samples none of which differs.
+
+    Groups get another group's outputs, one at a time. Of the m with the largest effect, at most a share of
+    z² / (m + z²) may differ (Wilson's bound); the m with the largest product counts.
     """
-    widening = sqrt(count / (count - 1)) * _student(count - 1) / _Z
-    low, high = center + (np.quantile(values, [0.025, 0.975]) - center) * widening
-    return float(low), float(high)
+    tried = rng.permutation(groups.count)[: _FEW_EXCHANGED if large else _EXCHANGED]
+    effects = np.zeros(len(tried))
+    for i, group in enumerate(tried):
+        rows = np.flatnonzero(groups.index == group)
+        other = (group + int(rng.integers(1, groups.count))) % groups.count
+        by = np.resize(np.flatnonzero(groups.index == other), len(rows))
+        effects[i] = abs(drop.replaced(rows, by) - center)
+    weight = groups.count / len(tried)
+    sums = np.cumsum(np.sort(np.nan_to_num(effects))[::-1]) * weight
+    members = weight * np.arange(1, len(tried) + 1)
+    return float(max(total * share_bound(m) for total, m in zip(sums, members, strict=True)))
 
 
-def _student(freedom: int) -> float:
-    """The 97.5th percentile of Student's t (Abramowitz and Stegun 26.7.5)."""
-    if freedom in _STUDENT:
-        return _STUDENT[freedom]
-    z = _Z
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return float(sum(term / freedom**power for power, term in enumerate(terms)))
+def _bootstrap(drop: PairedScore, groups: Groups, center: float, rng: np.random.Generator) -> Interval:
+    """Percentiles of resamples, for scores that some samples cannot be left out of.
 
-
-def _tango_end(lost: int, gained: int, total: int, side: float) -> float:
-    """The difference at which the score statistic reaches 1.96, by bisection."""
-    estimate = (lost - gained) / total
-    inside, outside = estimate, side
-    for _ in range(60):
-        middle = (inside + outside) / 2
-        if abs(_tango_score(lost, gained, total, middle)) < _Z:
-            inside = middle
-        else:
-            outside = middle
-    return inside
-
-
-def _tango_score(lost: int, gained: int, total: int, difference: float) -> float:
-    a = 2 * total
-    b = -lost - gained + (2 * total - lost + gained) * difference
-    c = -gained * difference * (1 - difference)
-    q = (sqrt(max(b * b - 4 * a * c, 0.0)) - b) / (2 * a)
-    variance = total * (2 * q + difference * (1 - difference))
-    deviation = lost - gained - total * difference
-    return deviation / sqrt(variance) if variance > 0 else (0.0 if deviation == 0 else float("inf"))
+    They are widened as T. Hesterberg, "What Teachers Should Know About the Bootstrap" (The American Statistician 69,
+    2015) advises for few samples, and at least by what one more differing sample would do.
+    """
+    scores = np.array([drop(*groups.resample(rng)) for _ in range(_RESAMPLES)])
+    scores = scores[np.isfinite(scores)]
+    if 2 * len(scores) < _RESAMPLES:
+        return _UNDEFINED
+    below, above = (np.quantile(scores, [0.025, 0.975]) - center) * widening(groups.count)
+    floor = _scale(drop, groups, center, False, rng)
+    low, high = center + min(float(below), -floor), center + max(float(above), floor)
+    return Interval((low, high), f"paired bootstrap, {len(scores)} resamples of {groups.count} {groups.kind}")

@@ -11,7 +11,10 @@ from octavo.system.imports import function_named
 
 
 def custom(function: Callable[[Arrays, Arrays], float], name: str | None = None) -> Metric:
-    """`function(outputs, reference) -> float`, higher is better, in points."""
+    """`function(outputs, reference) -> float`, higher is better.
+
+    It has the unit that the function's attribute `unit` says, such as "points" for percentages, and none without.
+    """
     label = name or str(getattr(function, "__name__", "custom"))
 
     def score(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
@@ -20,7 +23,7 @@ def custom(function: Callable[[Arrays, Arrays], float], name: str | None = None)
         except Exception as error:
             raise DataError(f"metric {label} failed with {type(error).__name__}: {_one_line(error)}") from error
 
-    return Metric(label, "points", score=score)
+    return Metric(label, str(getattr(function, "unit", "")), score=score)
 
 
 def imported(spec: str) -> Metric:
