@@ -127,8 +127,8 @@ MEANS: dict[str, tuple[Callable[[np.random.Generator, tuple[int, int]], Array], 
 
 # Chances that only the float model is right, and that only the quantized model is.
 PROPORTIONS = (
-    (0.001, 0.0), (0.01, 0.0), (0.05, 0.0), (0.3, 0.0), (0.8, 0.0), (0.95, 0.0), (0.99, 0.0), (0.01, 0.01), (0.05, 0.02),
-    (0.1, 0.05), (0.3, 0.2), (0.02, 0.002),
+    (0.001, 0.0), (0.01, 0.0), (0.05, 0.0), (0.3, 0.0), (0.8, 0.0), (0.95, 0.0), (0.99, 0.0), (0.01, 0.01),
+    (0.05, 0.02), (0.1, 0.05), (0.3, 0.2), (0.02, 0.002),
 )  # fmt: skip
 
 
@@ -182,7 +182,10 @@ def table(runs: int = 1000) -> str:
     for lost, gained in PROPORTIONS:
         shares = [coverage_of_proportions(n, lost, gained) for n in SAMPLES if n < 2000 or lost < 0.2]
         rows.append((f"proportion, {lost:g} lost, {gained:g} gained", shares))
-    rows += [(f"mean, {name}", [coverage_of_means(name, n, runs if n < 2000 else runs // 2) for n in SAMPLES]) for name in MEANS]
+    rows += [
+        (f"mean, {name}", [coverage_of_means(name, n, runs if n < 2000 else runs // 2) for n in SAMPLES])
+        for name in MEANS
+    ]
     rows += [(case.name, [coverage_of_scores(case, n, _runs(n, runs)) for n in SAMPLES]) for case in SCORES]
     return "\n".join(f"| {name} | {' | '.join(f'{100 * share:.1f}' for share in shares)} |" for name, shares in rows)
 

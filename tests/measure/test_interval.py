@@ -1,8 +1,10 @@
-"""95% intervals: compared with independent formulas, by exact coverage, and by simulation."""
+"""95% intervals: compared with independent formulas, and with what so many samples can show.
+
+Their coverage is in test_coverage.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
@@ -12,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
+from tests.helpers.coverage import Drop, auc, f1
 
-from octavo.measure import interval
 from octavo.measure.interval import of_means, of_proportions, of_scores
 from octavo.measure.resample import Groups
 
@@ -82,6 +84,10 @@ def test_proportions_have_positive_width_at_both_extremes(total: int) -> None:
     assert ends(total, 0, total) == pytest.approx(((total - Z**2) / (total + Z**2), 1.0), abs=1e-6)
 
 
+def test_twenty_samples_of_which_none_differs_leave_sixteen_points_open() -> None:
+    assert ends(0, 0, 20) == pytest.approx((-0.161, 0.161), abs=5e-4)
+
+
 def exact_coverage(total: int, p_lost: float, p_gained: float) -> float:
     losses, gains = (counts_of_one.ravel() for counts_of_one in np.meshgrid(np.arange(total + 1), np.arange(total + 1)))
     possible = losses + gains <= total
@@ -107,118 +113,128 @@ def test_the_mean_coverage_of_proportions_is_95_percent() -> None:
     assert np.mean([exact_coverage(*case) for case in cases]) == pytest.approx(0.95, abs=0.01)
 
 
-def covers(intervals: list[tuple[float, float] | None], truth: float) -> None:
-    """The number of intervals with the true value is one that has 99.9% probability for 95% intervals."""
-    assert all(ends is not None for ends in intervals)
-    covering = sum(ends[0] <= truth <= ends[1] for ends in intervals if ends is not None)
-    low, high = stats.binom.ppf([0.0005, 0.9995], len(intervals), 0.95)
-    assert low <= covering <= high, f"{covering} of {len(intervals)}"
+def mean(x: Array, labels: Array) -> float:
+    """The negative mean, whose drop for floats of zero is the mean of the other outputs."""
+    return -float(x.mean())
 
 
-@pytest.mark.parametrize("samples", [5, 12, 60])
-def test_means_cover_the_truth_for_few_samples(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interval, "_RESAMPLES", 300)
-    rng, groups = np.random.default_rng(samples), Groups(None, samples)
-    intervals = [of_means(0.3 + rng.normal(size=samples), groups, seed).ends for seed in range(500)]
-    covers(intervals, 0.3)
+def mean_of(x: Array) -> Drop:
+    return Drop(mean, np.zeros(len(x)), x, np.zeros(len(x)))
 
 
-def test_means_of_groups_cover_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interval, "_RESAMPLES", 300)
-    rng, index = np.random.default_rng(0), np.repeat(np.arange(12), 5)
-    intervals = [
-        of_means(rng.normal(size=12)[index] + 0.3 * rng.normal(size=60), Groups(index, 60), seed).ends
-        for seed in range(500)
-    ]
-    covers(intervals, 0.0)
+@pytest.mark.parametrize("samples", [3, 9, 30, 300])
+def test_symmetric_differences_give_the_t_interval(samples: int) -> None:
+    half = np.random.default_rng(samples).normal(size=samples)
+    x = 7.0 + np.concatenate([half, -half])
+    expected = stats.t.interval(0.95, 2 * samples - 1, x.mean(), stats.sem(x))
+    assert of_means(x, Groups(None, 2 * samples), 1.0).ends == pytest.approx(expected, rel=2e-4)
+    assert of_scores(mean_of(x), Groups(None, 2 * samples), False, 0).ends == pytest.approx(expected, rel=2e-4)
 
 
-@pytest.mark.parametrize(("large", "samples"), [(False, 15), (True, 15), (True, 300)])
-def test_scores_cover_the_truth(large: bool, samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interval, "_SCORE_RESAMPLES", 200)
-    rng, groups = np.random.default_rng(samples), Groups(None, samples)
-    runs = 500 if large else 250
-    intervals = [of_scores(mean_of(rng.normal(size=samples)), groups, large, seed).ends for seed in range(runs)]
-    covers(intervals, 0.0)
+def test_skewed_differences_reach_further_to_the_side_of_the_tail() -> None:
+    x = np.random.default_rng(0).exponential(size=40)
+    found = of_means(x, Groups(None, 40), 1.0).ends
+    low, high = stats.t.interval(0.95, 39, x.mean(), stats.sem(x))
+    assert found is not None
+    assert found[1] > high
+    assert found[0] == pytest.approx(low)
 
 
-def mean_of(x: Array) -> Callable[[Array | None, Array | None], float]:
-    def drop(rows: Array | None, groups: Array | None) -> float:
-        return float((x if rows is None else x[rows]).mean())
-
-    return drop
-
-
-@pytest.mark.parametrize("samples", [2, 3, 4, 9, 20])
-def test_leaving_out_each_sample_gives_the_t_interval_of_a_mean(samples: int) -> None:
-    x = np.random.default_rng(samples).normal(size=samples)
-    expected = stats.t.interval(0.95, samples - 1, x.mean(), stats.sem(x))
-    interval = of_scores(mean_of(x), Groups(None, samples), True, 0)
-    assert interval.ends == pytest.approx(expected, rel=2e-4)
-    assert interval.method == f"paired jackknife, {samples} blocks of {samples} samples"
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40), st.floats(1e-9, 1e6))
+def test_means_hold_the_estimate_and_never_collapse(values: list[float], scale: float) -> None:
+    x = np.array(values)
+    found = of_means(x, Groups(None, len(x)), scale).ends
+    assert found is not None
+    slack = 1e-9 * (np.abs(x).max() + 1)
+    assert found[0] - slack <= x.mean() <= found[1] + slack
+    if np.abs(x).max() == 0 or np.abs(x).min() > 1e-6:
+        assert found[0] < found[1]
 
 
-@pytest.mark.parametrize("samples", [30, 3000])
-def test_bootstraps_agree_with_the_t_interval_of_a_mean(samples: int) -> None:
-    x = np.random.default_rng(samples).normal(1.0, 2.0, samples)
-    expected = np.array(stats.t.interval(0.95, samples - 1, x.mean(), stats.sem(x)))
-    # Percentiles of 1,000 to 2,000 resamples have an error of about 4% of the half width.
-    margin = 0.15 * (expected[1] - expected[0]) / 2
-    for bootstrap in (
-        of_means(x, Groups(None, samples), 0).ends,
-        of_scores(mean_of(x), Groups(None, samples), False, 0).ends,
-    ):
-        np.testing.assert_allclose(bootstrap, expected, atol=margin)
+@pytest.mark.parametrize("samples", [2, 5, 20, 400])
+def test_no_difference_leaves_what_one_more_sample_would_do(samples: int) -> None:
+    bound = 3.0 * Z**2 / (samples + Z**2)
+    assert of_means(np.zeros(samples), Groups(None, samples), 3.0).ends == pytest.approx((-bound, bound), rel=1e-5)
+
+
+@pytest.mark.parametrize(("score", "samples"), [(auc, 20), (f1, 20), (auc, 300), (f1, 300)])
+def test_scores_that_do_not_differ_leave_what_one_more_sample_would_do(score: Any, samples: int) -> None:
+    labels = (np.arange(samples) % 2).astype(float)
+    outputs = (2 * labels - 1) * np.linspace(1, 2, samples)
+    for large in (False, True):
+        found = of_scores(Drop(score, outputs, outputs * 1.001, labels), Groups(None, samples), large, 0).ends
+        assert found is not None
+        assert found[1] == -found[0]
+        # Like a proportion of as many samples, or of half of them where those of one class count.
+        assert 0.7 * Z**2 / (samples + Z**2) < found[1] < 2 * Z**2 / (samples / 2 + Z**2)
+
+
+def test_equal_differences_leave_room_on_both_sides() -> None:
+    found = of_means(np.full(8, 0.25), Groups(None, 8), 1.0).ends
+    assert found is not None
+    assert found[0] < 0.15
+    assert found[1] > 0.35
+
+
+def test_one_differing_sample_does_not_tell_the_size_of_the_next() -> None:
+    x = np.zeros(50)
+    x[7] = 1e-3
+    found = of_means(x, Groups(None, 50), 1.0).ends
+    assert found is not None
+    assert found[1] > 0.05
 
 
 def test_copies_of_a_sample_do_not_narrow_the_interval() -> None:
     x, copies = np.random.default_rng(0).normal(size=60), 9
-    ungrouped = of_means(x, Groups(None, 60), 0).ends
-    naive = of_means(np.repeat(x, copies), Groups(None, 60 * copies), 0).ends
-    grouped = of_means(np.repeat(x, copies), Groups(np.repeat(np.arange(60), copies), 60 * copies), 0).ends
-    assert grouped == pytest.approx(ungrouped, rel=1e-9)
+    alone = of_means(x, Groups(None, 60), 1.0).ends
+    naive = of_means(np.repeat(x, copies), Groups(None, 60 * copies), 1.0).ends
+    grouped = of_means(np.repeat(x, copies), Groups(np.repeat(np.arange(60), copies), 60 * copies), 1.0).ends
+    assert grouped == pytest.approx(alone, rel=1e-9)
     assert naive is not None
     assert grouped is not None
     assert (grouped[1] - grouped[0]) / (naive[1] - naive[0]) == pytest.approx(3.0, rel=0.1)
 
 
-def test_the_interval_depends_only_on_the_seed() -> None:
-    x, groups = np.random.default_rng(0).normal(size=40), Groups(None, 40)
-    for large in (False, True):
-        first, repeated, other = (of_scores(mean_of(x), groups, large, seed).ends for seed in (1, 1, 2))
-        assert first == repeated
-        assert first != other
-    assert of_means(x, groups, 1) == of_means(x, groups, 1) != of_means(x, groups, 2)
+def test_scores_of_more_samples_than_blocks_depend_on_the_seed_alone() -> None:
+    drop, groups = mean_of(np.random.default_rng(0).normal(size=900)), Groups(None, 900)
+    for large, blocks in ((False, 400), (True, 20)):
+        first, again, other = (of_scores(drop, groups, large, seed) for seed in (1, 1, 2))
+        assert first == again
+        assert first.ends != other.ends
+        assert first.method == f"score interval of jackknife pseudo-values, {blocks} blocks of 900 samples"
 
 
 def test_one_sample_or_group_gives_no_interval() -> None:
     for groups in (Groups(None, 1), Groups(np.zeros(1), 1)):
-        assert of_means(np.ones(1), groups, 0).ends is None
+        assert of_means(np.ones(1), groups, 1.0).ends is None
         assert of_scores(mean_of(np.ones(1)), groups, False, 0).ends is None
 
 
-def test_equal_differences_give_zero_width() -> None:
-    assert of_means(np.full(8, 0.25), Groups(None, 8), 0).ends == pytest.approx((0.25, 0.25))
+def test_a_score_that_nothing_moves_has_no_interval() -> None:
+    found = of_scores(Drop(lambda x, y: 0.5, np.zeros(9), np.ones(9), np.zeros(9)), Groups(None, 9), False, 0)
+    assert found.ends is None
+    assert "does not change" in found.method
+
+
+def only_with_the_first(x: Array, labels: Array) -> float:
+    return -float(x.mean()) if (labels == 0).any() else float("nan")
 
 
 def test_resamples_without_a_value_are_left_out() -> None:
-    x, rare = np.random.default_rng(0).normal(size=6), mean_of(np.arange(6) == 0)
-
-    def drop(rows: Array | None, groups: Array | None) -> float:
-        return float("nan") if rare(rows, groups) == 0 else mean_of(x)(rows, groups)
-
-    # The probability that a resample contains the rare sample is 1 - (5/6)^6 = 0.665.
-    interval = of_scores(drop, Groups(None, 6), False, 0)
-    assert interval.ends is not None
-    assert np.isfinite(interval.ends).all()
-    used = int(interval.method.split()[2])
+    x = np.random.default_rng(0).normal(size=6)
+    drop = Drop(only_with_the_first, np.zeros(6), x, np.arange(6))
+    # The probability that a resample contains the first sample is 1 - (5/6)^6 = 0.665.
+    found = of_scores(drop, Groups(None, 6), False, 0)
+    assert found.ends is not None
+    assert np.isfinite(found.ends).all()
+    used = int(found.method.split()[2])
     assert stats.binom.ppf(0.0005, 1000, 0.665) <= used <= stats.binom.ppf(0.9995, 1000, 0.665)
-    # Without the rare sample the difference is undefined.
+    # Without the first sample the difference is undefined.
     assert of_scores(drop, Groups(None, 6), True, 0).ends is None
 
 
 def test_a_score_undefined_for_most_resamples_has_no_interval() -> None:
-    def drop(rows: Array | None, groups: Array | None) -> float:
-        return float("nan") if rows is not None and len(set(rows.tolist())) < len(rows) else 1.0
+    def whole(x: Array, labels: Array) -> float:
+        return -float(x.mean()) if len(set(labels.tolist())) == 5 else float("nan")
 
-    assert of_scores(drop, Groups(None, 5), False, 0).ends is None
+    assert of_scores(Drop(whole, np.zeros(5), np.ones(5), np.arange(5)), Groups(None, 5), False, 0).ends is None

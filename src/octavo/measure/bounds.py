@@ -34,7 +34,8 @@ def tango(lost: float, gained: float, total: int) -> Ends:
     near there.
     """
     low, high = _tango_end(lost, gained, total, -1.0), _tango_end(lost, gained, total, 1.0)
-    outer = 1.0 - _RARE.get(round(total - lost - gained), total) / total
+    alike = round(total - lost - gained)
+    outer = 1.0 - _RARE[alike] / total if alike in _RARE and 2 * alike < total else 0.0
     return (min(low, -outer) if lost == 0.0 else low), (max(high, outer) if gained == 0.0 else high)
 
 
@@ -51,12 +52,11 @@ def of_values(values: Doubles, differing: int, scale: float) -> Ends:
         differing: how many of them are not zero.
         scale: the size of a difference where at most one was seen.
     """
-    candidates = [_compound(values, differing, scale)]
-    if float(values.std()) > _EQUAL * float(np.abs(values).max()):
-        candidates.append(_hall(values))
-        if differing == len(values):
-            candidates = [candidates[1], _student_ends(values)]
-    return min(low for low, _ in candidates), max(high for _, high in candidates)
+    if float(values.std()) <= _EQUAL * float(np.abs(values).max()):
+        return _compound(values, differing, scale)
+    skewed = _hall(values)
+    other = _student_ends(values) if differing == len(values) else _compound(values, differing, scale)
+    return min(skewed[0], other[0]), max(skewed[1], other[1])
 
 
 def student(freedom: int) -> float:

@@ -19,6 +19,8 @@ _BLOCKS, _FEW_BLOCKS = 400, 20
 # How many samples are exchanged to see what one more differing sample does, and for large outputs.
 _EXCHANGED, _FEW_EXCHANGED = 100, 10
 _RESAMPLES = 1000
+# Pseudo-values of less than this share of their root mean square are of samples that do not differ.
+_ALIKE = 0.1
 
 
 @dataclass(frozen=True)
@@ -103,8 +105,9 @@ def of_scores(drop: PairedScore, groups: Groups, large: bool, seed: int) -> Inte
     scale = _scale(drop, groups, center, large, rng) / share_bound(count) if differing < 2 else 0.0
     if not values.any() and scale == 0.0:
         return _UNMOVED
-    # Differences of other samples move a score too, so a pseudo-value is zero only where none differs.
-    ends = of_values(values, min(differing, count - 1), scale)
+    # Samples that differ move the score by much more than the others, whose pseudo-values need not be zero.
+    unlike = int((np.abs(values) > _ALIKE * np.sqrt((values * values).mean())).sum())
+    ends = of_values(values, min(differing, unlike) if differing < 2 else unlike, scale)
     blocks = "" if count == groups.count else f"{count} blocks of "
     return Interval(ends, f"score interval of jackknife pseudo-values, {blocks}{groups.count} {groups.kind}")
 

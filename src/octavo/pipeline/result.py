@@ -204,4 +204,6 @@ def metric_dict(metric: MetricResult) -> Mapping[str, Any]:
         "sqnr_db": metric.sqnr_db,
         "samples": metric.samples,
         "groups": metric.groups,
+        "agreement": metric.agreement,
+        "changed": metric.changed,
     }

@@ -7,6 +7,7 @@ from math import ceil
 from typing import Literal
 
 from octavo.measure import MetricResult
+from octavo.system.digits import decimals, fixed
 
 Kind = Literal["met", "not met", "cannot tell"]
 _Z = 1.959964
@@ -22,6 +23,7 @@ class Verdict:
         samples: the number of samples, or groups of samples, in the judging set.
         needed: about how many would be enough; None if the verdict is certain, or the drop equals the budget.
         sentence: the verdict in words.
+        changed: whether the model differs from the float model beyond the interval, in either direction.
     """
 
     budget: float
@@ -29,13 +31,14 @@ class Verdict:
     samples: int
     needed: int | None
     sentence: str
+    changed: bool = False
 
 
 def judge(metric: MetricResult, budget: float) -> Verdict:
     """The verdict on a metric that was measured on the judging set."""
     kind = _kind(metric, budget)
     needed = _needed(metric, budget) if kind == "cannot tell" else None
-    return Verdict(budget, kind, metric.groups, needed, _sentence(metric, budget, kind, needed))
+    return Verdict(budget, kind, metric.groups, needed, _sentence(metric, budget, kind, needed), metric.changed)
 
 
 def standard_error(metric: MetricResult) -> float:
@@ -54,6 +57,8 @@ def _needed(metric: MetricResult, budget: float) -> int | None:
     """The number of samples at which the interval, whose width is 1 / sqrt(samples), excludes the budget."""
     if metric.ci95 is None or metric.drop == budget:
         return None
+    if metric.drop == 0.0 and metric.agreement == 1.0:  # no sample differs: the interval is of width 1 / samples
+        return max(metric.groups + 1, ceil(metric.groups * metric.ci95[1] / budget))
     reach = metric.ci95[1] - metric.drop if metric.drop < budget else metric.drop - metric.ci95[0]
     return max(metric.groups + 1, ceil(metric.groups * (reach / (budget - metric.drop)) ** 2))
 
@@ -61,12 +66,29 @@ def _needed(metric: MetricResult, budget: float) -> int | None:
 def _sentence(metric: MetricResult, budget: float, kind: Kind, needed: int | None) -> str:
     unit = f" {metric.unit}" if metric.unit else ""
     allowed = f"{budget:g}{unit}"
-    interval = "" if metric.ci95 is None else f" (95% interval {metric.ci95[0]:+.2f} to {metric.ci95[1]:+.2f})"
-    what = f"{metric.name} drops by {metric.drop:.2f}{interval} on {metric.samples} samples not used for selection"
+    what = f"{_drop(metric)} on {metric.samples} samples not used for selection{_change(metric)}"
     if kind != "cannot tell":
         return f"budget of {allowed} {kind}: {what}"
     hint = "" if needed is None else f"; about {_rounded(needed)} are needed"
     return f"budget of {allowed}: cannot tell with {metric.groups} samples{hint}: {what}"
+
+
+def _drop(metric: MetricResult) -> str:
+    """The drop and its interval, in digits that follow the interval."""
+    places = decimals(metric.ci95 or (metric.drop,), metric.unit)
+    text = f"{metric.name} drops by {fixed(metric.drop, places)}"
+    if metric.ci95 is None:
+        return text
+    low, high = (fixed(end, places, sign=True) for end in metric.ci95)
+    return f"{text} (95% interval {low} to {high})"
+
+
+def _change(metric: MetricResult) -> str:
+    """That the model has changed, whichever way its metric moved."""
+    if not metric.changed:
+        return ""
+    how = "" if metric.agreement is None else f", {1 - metric.agreement:.1%} of its decisions differ from float"
+    return f"; the model has changed beyond chance{how}"
 
 
 def _rounded(count: int) -> str:

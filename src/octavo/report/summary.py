@@ -11,6 +11,7 @@ from math import isfinite, nan, sqrt
 
 from octavo.report.plain import Plain
 from octavo.report.text import decibels, milliseconds, number_of, size, times
+from octavo.system.digits import decimals, fixed
 
 _INPUT = re.compile(r"its input '.*' is float \(from .*\)(?=, )")
 _BARS = "▁▂▃▄▅▆▇█"
@@ -193,14 +194,17 @@ def main_values(layer: Plain, result: Plain) -> Plain | None:
 
 
 def _metric(metric: Plain) -> Figure:
-    form = "z.2f" if metric["unit"] else "z.4g"
     unit = f" {metric['unit']}" if metric["unit"] else ""
+    ends = metric["drop_ci95"]
+    places = decimals([metric["drop"]] if ends is None else ends, metric["unit"])
     interval = "no interval"
-    if metric["drop_ci95"] is not None:
-        interval = "95% interval " + " to ".join(f"{_number(end):+{form}}" for end in metric["drop_ci95"])
+    if ends is not None:
+        interval = "95% interval " + " to ".join(fixed(_number(end), places, sign=True) for end in ends)
     samples = number_of(metric["samples"], "sample")
-    before, after, drop = (f"{_number(metric[model]):{form}}" for model in ("float", "quantized", "drop"))
-    return Figure(metric["name"], before, after, f"drop {drop}{unit} ({interval}; {samples})")
+    alike = metric.get("agreement")
+    same = "" if alike is None else f"; {alike:.1%} of decisions as in float"
+    before, after, drop = (fixed(_number(metric[which]), places) for which in ("float", "quantized", "drop"))
+    return Figure(metric["name"], before, after, f"drop {drop}{unit} ({interval}; {samples}{same})")
 
 
 def _speed(both: Plain) -> str:
@@ -212,10 +216,11 @@ def _rung(step: Plain) -> RungRow:
     drop = step["drop"]
     kept = step["kept"] or drop is None
     ends = step["drop_ci95"]
+    places = max(decimals([drop] if ends is None else ends), 2)
     return RungRow(
         step["rung"],
-        "" if drop is None else f"{drop:+z.2f}",
-        "" if ends is None else " to ".join(f"{_number(end):+z.2f}" for end in ends),
+        "" if drop is None else fixed(drop, places, sign=True),
+        "" if ends is None else " to ".join(fixed(_number(end), places, sign=True) for end in ends),
         decibels(step["sqnr_db"]),
         f"{step['seconds']:.1f}",
         step["note"] if kept else f"{step['note']}; no improvement, discarded",
