@@ -79,6 +79,11 @@ def share_bound(total: float) -> float:
     return _Z**2 / (total + _Z**2)
 
 
+def samples_for(share: float) -> float:
+    """The number of samples at which `share_bound` is `share`, which is between 0 and 1."""
+    return max(_Z**2 * (1 / share - 1), 1.0)
+
+
 def widening(count: int) -> float:
     """What percentiles of resamples lack for few samples: the divisor n - 1, and Student's quantile."""
     return sqrt(count / (count - 1)) * student(count - 1) / _Z

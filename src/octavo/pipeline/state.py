@@ -14,6 +14,7 @@ from octavo.measure import Evaluation, MetricResult
 from octavo.measure.caching_engine import CachingEngine
 from octavo.measure.evaluation import agreement
 from octavo.pipeline import provenance
+from octavo.pipeline.doubt import budget_doubt
 from octavo.pipeline.metric import measure_metric
 from octavo.pipeline.planner import planner
 from octavo.pipeline.prepare import Prepared
@@ -125,18 +126,25 @@ def _follow(prepared: Prepared) -> _Decided:
 def _climb(prepared: Prepared) -> _Decided:
     """The accuracy ladder: rungs are chosen on the selection set, and the judging set is left."""
     options, checkpoint = prepared.options, prepared.options.checkpoint
-    selection, judging, warnings = _split(prepared)
+    selection, judging, share, warnings = _split(prepared)
     float_engine = CachingEngine(Session(prepared.float_model, threads=options.threads))
 
     def measure(model: ir.Model) -> MetricResult:
         return measure_metric(options, selection, float_engine, model)
 
+    budget, doubt = options.budget.max_drop, None
+    if budget is not None and judging is not None:
+        doubt = budget_doubt(options, selection, float_engine, budget, 1 - share)
+    if doubt is not None:
+        options.progress.announce(doubt)
+        warnings = (doubt, *warnings)
     folder = None if checkpoint is None else checkpoint.with_name(f"{checkpoint.name}.rungs")
     settings = _settings(prepared)
     context = LadderContext(
         measure,
-        options.budget.max_drop,
+        budget,
         options.budget.allow_training,
+        cannot_judge=doubt is not None,
         training_checkpoint=None if folder is None else folder / "training",
     )
     finished = LadderCheckpoint(folder, "" if folder is None else _key(prepared), settings)
@@ -146,17 +154,17 @@ def _climb(prepared: Prepared) -> _Decided:
     return _Decided(climbed.state, judging, seconds, tuple(climbed.steps), finished, warnings)
 
 
-def _split(prepared: Prepared) -> tuple[Evaluation, Evaluation | None, tuple[str, ...]]:
-    """What to select rungs by, what to judge the result by, and warnings."""
+def _split(prepared: Prepared) -> tuple[Evaluation, Evaluation | None, float, tuple[str, ...]]:
+    """What to select rungs by, what to judge the result by, the share of the former, and warnings."""
     evaluation, held_out = prepared.evaluation, prepared.held_out
     if evaluation is None or held_out is None:
         warning = "rungs were selected by agreement on the calibration samples, because there are no held-out samples"
-        return agreement(prepared.samples), None, (warning,)
+        return agreement(prepared.samples), None, 1.0, (warning,)
     share = _SELECTION_SHARE
     if held_out.length is not None:
         share = min(share, _MOST_SELECTION_SAMPLES / held_out.length)
     selection, judging = split(held_out, share, prepared.options.seed)
-    return replace(evaluation, data=selection), replace(evaluation, data=judging), ()
+    return replace(evaluation, data=selection), replace(evaluation, data=judging), share, ()
 
 
 def _settings(prepared: Prepared) -> Settings:

@@ -36,7 +36,8 @@ def climb(
 
     A state is better when the drop of the metric is smaller by more than one standard error; where the difference
     is within it, when the outputs have a higher SQNR. The climb ends when the drop plus one standard error is
-    within the budget; before a rung that increases the cost of the model, when the drop itself is.
+    within the budget; before a rung that increases the cost of the model, when the drop itself is. Where the samples
+    cannot judge the budget, agreement with the float model and SQNR decide in place of the drop.
 
     Args:
         start: makes the plain quantization.
@@ -92,7 +93,7 @@ class _Climber:
         began = perf_counter()
         outcome = rung.apply(best, self.context)
         measured = None if outcome.state is best else self.measure(outcome.state.quantized)
-        kept = measured is not None and _is_better(measured, metric)
+        kept = measured is not None and self._is_better(measured, metric)
         step = _step(rung.name, outcome, kept, measured, perf_counter() - began)
         self._finish(step, outcome.state if kept else None, measured)
         return (outcome.state, measured) if kept and measured is not None else (best, metric)
@@ -117,8 +118,13 @@ class _Climber:
     def _is_enough(self, metric: MetricResult, rung: Rung) -> bool:
         if self.context.budget is None:
             return False
+        if self.context.cannot_judge:
+            return rung.increases_cost
         margin = 0.0 if rung.increases_cost else standard_error(metric)
         return metric.drop + margin <= self.context.budget
+
+    def _is_better(self, new: MetricResult, old: MetricResult) -> bool:
+        return _behaves_better(new, old) if self.context.cannot_judge else _is_better(new, old)
 
 
 def _is_better(new: MetricResult, old: MetricResult) -> bool:
@@ -126,6 +132,13 @@ def _is_better(new: MetricResult, old: MetricResult) -> bool:
     noise = standard_error(new) if new.ci95 is not None else 0.0
     if abs(gain) > noise:
         return gain > 0
+    return new.sqnr_db > old.sqnr_db + _SQNR_NOISE
+
+
+def _behaves_better(new: MetricResult, old: MetricResult) -> bool:
+    """Whether a model behaves more like the float model: by SQNR, unless more of its decisions differ."""
+    if new.agreement is not None and old.agreement is not None and new.agreement < old.agreement:
+        return False
     return new.sqnr_db > old.sqnr_db + _SQNR_NOISE
 
 

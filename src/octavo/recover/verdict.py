@@ -8,6 +8,7 @@ from typing import Literal
 
 from octavo.measure import MetricResult
 from octavo.system.digits import decimals, fixed
+from octavo.system.numbers import rounded_up
 
 Kind = Literal["met", "not met", "cannot tell"]
 _Z = 1.959964
@@ -69,7 +70,7 @@ def _sentence(metric: MetricResult, budget: float, kind: Kind, needed: int | Non
     what = f"{_drop(metric)} on {metric.samples} samples not used for selection{_change(metric)}"
     if kind != "cannot tell":
         return f"budget of {allowed} {kind}: {what}"
-    hint = "" if needed is None else f"; about {_rounded(needed)} are needed"
+    hint = "" if needed is None else f"; about {rounded_up(needed)} are needed"
     return f"budget of {allowed}: cannot tell with {metric.groups} samples{hint}: {what}"
 
 
@@ -89,9 +90,3 @@ def _change(metric: MetricResult) -> str:
         return ""
     how = "" if metric.agreement is None else f", {1 - metric.agreement:.1%} of its decisions differ from float"
     return f"; the model has changed beyond chance{how}"
-
-
-def _rounded(count: int) -> str:
-    """A number rounded up to two significant digits."""
-    step = 10 ** max(len(str(count)) - 2, 0)
-    return f"{-(-count // step) * step:,}"

@@ -64,6 +64,9 @@ def command(
         float | None,
         typer.Option("--max-drop", help="Budget: largest drop of the metric; rungs are tried until it is met."),
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 3 also where the samples cannot tell whether the budget is met.")
+    ] = False,
     rungs: Annotated[
         str | None, typer.Option("--rungs", help="Rungs to try: auto, none, or a list such as equalize,correct.")
     ] = None,
@@ -109,6 +112,8 @@ def command(
 
     if metric is not None and evaluate is None:
         raise OptionError("--metric needs --evaluate; give held-out samples to measure on")
+    if strict and max_drop is None:
+        raise OptionError("--strict needs --max-drop; give the budget that must be met")
     find_format(output, output_format)
     chosen = None if metric is None else find_metric(metric)
     source = open_model(model)
@@ -145,5 +150,6 @@ def command(
         result.report(report, title=output.name, overwrite=overwrite)
     flags = flags_of(context.find_root().command)
     show_result(stdout(partial(with_flags, flags=flags)), result.to_dict(), output)
-    if result.verdict is not None and result.verdict.kind == "not met":
+    failed = ("not met", "cannot tell") if strict else ("not met",)
+    if result.verdict is not None and result.verdict.kind in failed:
         raise BudgetNotMet(f"{result.verdict.sentence}; {output} holds the best model found")
