@@ -31,6 +31,24 @@ def test_a_budget_not_met_exits_with_3_and_writes_the_best_model(octavo: Octavo,
     assert "correct" in run.out
 
 
+def test_samples_that_cannot_judge_the_budget_say_so_first_and_strict_makes_it_an_exit_code(
+    octavo: Octavo, work: Path
+) -> None:
+    given = ("-e", "eval.npz", "--max-drop", "0.1", "--rungs", "correct", "--json", "out.json")
+    run = octavo(*COMMAND, *given)
+    assert run.code == 0
+    result = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    assert result["verdict"]["kind"] == "cannot tell"
+    # 599 samples judge; 5,757 of them, none of which differs, would leave 0.1 points open.
+    (doubt,) = [warning for warning in result["warnings"] if "cannot judge a budget" in warning]
+    assert "cannot judge a budget of 0.1 points: about 600 judge" in doubt
+    assert "could still drop by 0.64 points; about 5,8" in doubt or "about 5,9" in doubt or "about 8," in doubt
+    strict = octavo(*COMMAND, *given, "--strict", "--force")
+    assert strict.code == 3
+    assert "cannot tell" in strict.err
+    assert octavo(*COMMAND, "--strict", "--force").code == 2
+
+
 def test_a_recipe_repeats_the_rungs(octavo: Octavo, work: Path) -> None:
     assert octavo(*COMMAND, "--rungs", "search,correct,round", "--weight-bits", "4", "--recipe", "r.yaml").code == 0
     assert "rungs:" in Path("r.yaml").read_text(encoding="utf-8")

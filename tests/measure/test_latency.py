@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import cycle
 from time import sleep
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from octavo.measure import latencies, latency
+from octavo.measure import Latency, latencies, latency, latency_doubt
 
 
 class Clock:
@@ -80,6 +81,20 @@ def test_it_runs_for_the_minimum_time_and_number(clock: Clock, seconds: float, l
     timings = latencies([Worker(clock, name, [], 10.0) for name in "ab"], {}, seconds=seconds, least_runs=least)
     assert [timing.runs for timing in timings] == pytest.approx([runs, runs], abs=1)
     assert timings[0].runs >= least
+
+
+def test_a_busy_machine_or_a_wide_spread_allows_no_conclusion() -> None:
+    first, second = Latency(1.0, 0.9, 1.1, 10), Latency(2.0, 1.8, 2.2, 10)
+    assert latency_doubt(first, second) == latency_doubt(second, first) == ""
+    assert "other processes took 9.0 of" in latency_doubt(first, replace(second, busy_cores=9.0))
+    assert "less than 1.8 or more than 3.6 ms" in latency_doubt(first, replace(second, high_ms=3.6))
+    assert latency_doubt(first, replace(first, low_ms=1.05)) == "the quartiles of both overlap"
+
+
+def test_the_load_of_other_processes_is_counted_without_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = iter([(0.0, 100.0, 1.0), (2.0, 103.5, 2.5)])
+    monkeypatch.setattr(latency._Load, "_now", lambda self: next(readings))
+    assert latency._Load().others() == pytest.approx(1.0)
 
 
 def test_real_time_is_measured() -> None:

@@ -366,8 +366,16 @@ class TestWarnings:
         slower = quantized(verify=True)
         assert slower.latency_ms == {"float": 1.0, "quantized": 2.0}
         assert any("INT8 is slower than FP32 on this machine (2 against 1 ms" in warning for warning in slower.warnings)
+        assert slower.latency_spread_ms == {"float": [0.9, 1.1], "quantized": [1.8, 2.2]}
+        assert slower.latency_doubt == ""
         latencies[1] = Latency(1.2, 1.05, 1.3, 10)
         assert not any("slower" in warning for warning in quantized(verify=True).warnings)
+        latencies[:] = [Latency(1.0, 0.9, 1.1, 10, 50.0), Latency(2.0, 1.8, 2.2, 10, 50.0)]
+        busy = quantized(verify=True)
+        assert not any(warning.startswith("INT8 is slower") for warning in busy.warnings)
+        assert any("cannot tell whether INT8 is slower than FP32 here" in warning for warning in busy.warnings)
+        assert busy.latency_doubt.startswith("other processes took 50.0 of")
+        assert "cannot tell the speeds apart here" in repr(busy)
 
 
 def test_bare_evaluation_data_with_labels_are_judged_by_top1() -> None:

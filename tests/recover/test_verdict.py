@@ -25,3 +25,22 @@ def test_the_needed_samples_follow_from_the_width_of_the_interval() -> None:
     assert (near.needed, far.needed) == (6_400, 1_600)
     assert "cannot tell with 400 samples; about 6,400 are needed" in near.sentence
     assert judge(metric(drop=1.0, ci95=(0.0, 2.0)), 1.0).needed is None
+
+
+def test_without_any_difference_the_width_falls_as_the_number_of_samples() -> None:
+    none = metric(drop=0.0, ci95=(-16.1, 16.1), groups=20, samples=20, agreement=1.0)
+    assert judge(none, 1.61).needed == 200
+
+
+@pytest.mark.parametrize(("ends", "drop"), [((-5.64, -0.55), -3.0), ((0.55, 5.64), 3.0)])
+def test_a_model_that_differs_beyond_its_interval_has_changed(ends: tuple[float, float], drop: float) -> None:
+    found = judge(metric(drop=drop, ci95=ends, agreement=0.91), 10.0)
+    assert found.changed
+    assert found.kind == "met"
+    assert "the model has changed beyond chance, 9.0% of its decisions differ from float" in found.sentence
+    assert not judge(metric(drop=0.5, ci95=(-0.1, 1.1), agreement=0.91), 10.0).changed
+
+
+def test_digits_follow_the_scale_of_the_metric() -> None:
+    small = metric(name="loss", unit="", drop=0.00012, ci95=(-0.0001, 0.00034), float_value=0.003)
+    assert "loss drops by 0.00012 (95% interval -0.00010 to +0.00034)" in judge(small, 0.001).sentence

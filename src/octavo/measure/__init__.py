@@ -6,7 +6,7 @@ from octavo.measure.diagnose import Diagnosis, Evidence, diagnose
 from octavo.measure.energy import Energy, estimate
 from octavo.measure.evaluate import MetricResult, evaluate
 from octavo.measure.evaluation import Evaluation
-from octavo.measure.latency import Latency, latencies
+from octavo.measure.latency import Latency, latencies, latency_doubt
 from octavo.measure.layers import TensorError, counterparts, tensor_errors
 from octavo.measure.peak_rss import peak_rss_bytes
 from octavo.measure.powercap import EnergyCounter, energy_counter, joules
@@ -28,6 +28,7 @@ __all__ = [
     "evaluate",
     "joules",
     "latencies",
+    "latency_doubt",
     "model_workload",
     "peak_rss_bytes",
     "tensor_errors",

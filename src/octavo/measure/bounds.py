@@ -81,7 +81,7 @@ def share_bound(total: float) -> float:
 
 def samples_for(share: float) -> float:
     """The number of samples at which `share_bound` is `share`, which is between 0 and 1."""
-    return max(_Z**2 * (1 / share - 1), 1.0)
+    return float(max(_Z**2 * (1 / share - 1), 1.0))
 
 
 def widening(count: int) -> float:
@@ -103,8 +103,8 @@ def _hall(values: Doubles) -> Ends:
         return _student_ends(values)
 
     def inverse(quantile: float) -> float:
-        root = np.cbrt(1 + skewness * (quantile / sqrt(count) - skewness / (6 * count)))
-        return 3 * (float(root) - 1) / skewness
+        root = float(np.cbrt(1 + skewness * (quantile / sqrt(count) - skewness / (6 * count))))
+        return 3 * (root - 1) / skewness
 
     quantile = student(count - 1)
     return mean - spread * inverse(quantile), mean - spread * inverse(-quantile)

@@ -132,7 +132,7 @@ class _Job:
         rows = slice(self.samples, self.samples + batch.size)
         reference = batch.reference or {name: array[rows] for name, array in self.reference.items()}
         self.metric = self.metric or default_metric(reference)
-        self.decisions.add(*outputs, reference)
+        self.decisions.add(outputs[0], outputs[1], reference)
         if self.metric.per_sample is not None:
             first, second = (self.metric.per_sample(own, reference, outputs[0]) for own in outputs)
             self.numbers.append((first, second))

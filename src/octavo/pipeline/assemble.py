@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from octavo.graph import model_bytes, stored_bytes
-from octavo.measure import peak_rss_bytes
+from octavo.measure import Latency, latency_doubt, peak_rss_bytes
 from octavo.pipeline import provenance
 from octavo.pipeline.layers import layer_reports
 from octavo.pipeline.measure import Measured
@@ -16,6 +18,9 @@ from octavo.pipeline.seconds import total
 from octavo.pipeline.state import Quantized
 from octavo.recover import PLAIN, RAISED
 
+T = TypeVar("T")
+
+_BOTH = ("float", "quantized")
 # Steps that are not rungs of a recipe: their decisions are in its tensors and exclusions.
 _NOT_RUNGS = (PLAIN, "search", "mix")
 
@@ -29,7 +34,9 @@ def assemble(measured: Measured) -> QuantizationResult:
         target=prepared.options.target.name,
         metric=measured.metric,
         size_bytes={"float": stored_bytes(prepared.float_model), "quantized": model_bytes(quantized.model)},
-        latency_ms=measured.latency_ms,
+        latency_ms=_each(measured, lambda each: each.median_ms),
+        latency_spread_ms=_each(measured, lambda each: [each.low_ms, each.high_ms]),
+        latency_doubt="" if measured.latency is None else latency_doubt(*measured.latency),
         latency_batch=measured.latency_batch,
         native=native,
         seconds=total(prepared.seconds, quantized.seconds, measured.seconds),
@@ -59,6 +66,11 @@ def assemble(measured: Measured) -> QuantizationResult:
         float_model=prepared.float_model,
         state=state,
     )
+
+
+def _each(measured: Measured, figure: Callable[[Latency], T]) -> dict[str, T] | None:
+    """A figure of both latencies; None where they were not measured."""
+    return None if measured.latency is None else dict(zip(_BOTH, map(figure, measured.latency), strict=True))
 
 
 def _recipe(quantized: Quantized) -> Recipe:

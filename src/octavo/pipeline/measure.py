@@ -11,11 +11,13 @@ from octavo.graph import input_specs
 from octavo.measure import (
     Diagnosis,
     Evidence,
+    Latency,
     MetricResult,
     TensorError,
     counterparts,
     diagnose,
     latencies,
+    latency_doubt,
     tensor_errors,
 )
 from octavo.pipeline.layers import TensorValues, tensor_values
@@ -63,8 +65,7 @@ class Measured:
         verdict: whether the budget is met; None without a budget.
         errors: errors layer by layer; empty where they were not measured.
         tensors: the values of each tensor on a grid; empty where they were not measured.
-        latency_ms: median milliseconds of a run in ONNX Runtime, keys `float` and `quantized`; None where it was not
-            measured.
+        latency: of a run of the float and of the quantized model in ONNX Runtime; None where it was not measured.
         latency_batch: batch size of the timed runs.
         native: time in the native runtime; None where it was not measured.
         warnings: one sentence each.
@@ -76,7 +77,7 @@ class Measured:
     verdict: Verdict | None
     errors: LayerErrors
     tensors: Mapping[str, TensorValues]
-    latency_ms: dict[str, float] | None
+    latency: tuple[Latency, Latency] | None
     latency_batch: int
     native: NativeTime | None
     warnings: tuple[str, ...]
@@ -169,7 +170,7 @@ def _saturation_warnings(hazards: list[str]) -> list[str]:
 
 def _time(
     quantized: Quantized, samples: SampleSet, batch: int, seconds: dict[str, float]
-) -> tuple[dict[str, float] | None, list[str]]:
+) -> tuple[tuple[Latency, Latency] | None, list[str]]:
     """Latency of both models in ONNX Runtime where it serves the target, and a warning where INT8 is slower."""
     prepared, options = quantized.prepared, quantized.prepared.options
     if "onnxruntime" not in options.target.engines:
@@ -179,14 +180,23 @@ def _time(
         engines = [Session(model, threads=options.threads, saturate=True) for model in models]
         feeds = smallest_run(engines[0], samples)
         first, second = latencies(engines, feeds, seconds=_TIME_SECONDS, progress=options.progress)
-    warnings = []
-    if second.low_ms > first.high_ms:
-        warnings.append(
-            f"INT8 is slower than FP32 on this machine ({second.median_ms:.3g} against {first.median_ms:.3g} ms, "
-            f"batch {batch}, target {options.target.name}); "
-            "keep the float model here, or try another target"
-        )
-    return {"float": first.median_ms, "quantized": second.median_ms}, warnings
+    return (first, second), _slower(first, second, batch, options.target.name)
+
+
+def _slower(first: Latency, second: Latency, batch: int, target: str) -> list[str]:
+    if second.median_ms <= first.median_ms:
+        return []
+    medians = f"{second.median_ms:.3g} against {first.median_ms:.3g} ms, batch {batch}, target {target}"
+    doubt = latency_doubt(first, second)
+    if not doubt:
+        return [
+            f"INT8 is slower than FP32 on this machine ({medians}); keep the float model here, or try another target"
+        ]
+    if second.low_ms <= first.high_ms:
+        return []
+    return [
+        f"cannot tell whether INT8 is slower than FP32 here ({medians}): {doubt}; time both again with octavo bench"
+    ]
 
 
 def _time_natively(quantized: Quantized, samples: SampleSet, batch: int, seconds: dict[str, float]) -> NativeTime:

@@ -57,6 +57,8 @@ class QuantizationResult:
         native: time of a run in the native runtime at `latency_batch` on one thread, by layer, or why the model does
             not run there; None when it was not measured.
         latency_batch: batch size of `latency_ms`: 1, or the model's own where that is fixed.
+        latency_spread_ms: lower and upper quartile of the latencies, keys as in `latency_ms`; None like it.
+        latency_doubt: why the latencies allow no conclusion, such as a busy machine; empty where they do.
         steps: every rung of the ladder that was tried, in order; empty where none was.
         verdict: whether the budget is met, as far as the samples can tell; None without a budget.
         tensors: the values of each tensor on a grid, activations and weights, by name; empty without `verify`.
@@ -84,6 +86,8 @@ class QuantizationResult:
     warnings: list[str] = field(default_factory=list)
     latency_batch: int = 1
     native: NativeTime | None = None
+    latency_spread_ms: dict[str, list[float]] | None = None
+    latency_doubt: str = ""
     steps: list[Step] = field(default_factory=list)
     verdict: Verdict | None = None
     tensors: dict[str, TensorValues] = field(default_factory=dict)

@@ -20,8 +20,8 @@ class LadderContext:
             without measuring. Of the rungs, only `mix` calls it.
         budget: how much the metric may drop, in its unit; None without a budget.
         allow_training: allow a rung to train for longer than its `training_limit_seconds`.
-        cannot_judge: whether the held-out samples are too few to judge the budget, so that rungs are chosen by
-            agreement with the float model and SQNR, and none that increases the cost is tried.
+        cannot_judge: whether the held-out samples are too few to judge the budget, so that all rungs are tried and
+            chosen by agreement with the float model and SQNR; those that increase the cost only above the budget.
         training_checkpoint: file that keeps the progress of a training run; None to keep none.
     """
 

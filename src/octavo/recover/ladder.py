@@ -118,8 +118,8 @@ class _Climber:
     def _is_enough(self, metric: MetricResult, rung: Rung) -> bool:
         if self.context.budget is None:
             return False
-        if self.context.cannot_judge:
-            return rung.increases_cost
+        if self.context.cannot_judge and not rung.increases_cost:
+            return False
         margin = 0.0 if rung.increases_cost else standard_error(metric)
         return metric.drop + margin <= self.context.budget
 

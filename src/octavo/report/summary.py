@@ -10,7 +10,7 @@ from itertools import pairwise
 from math import isfinite, nan, sqrt
 
 from octavo.report.plain import Plain
-from octavo.report.text import decibels, milliseconds, number_of, size, times
+from octavo.report.text import decibels, milliseconds, number_of, short, size, times
 from octavo.system.digits import decimals, fixed
 
 _INPUT = re.compile(r"its input '.*' is float \(from .*\)(?=, )")
@@ -61,7 +61,7 @@ def figures(result: Plain) -> list[Figure]:
     rows.append(Figure("size", size(sizes["float"]), size(sizes["quantized"]), times(ratio, "smaller", "larger")))
     both = result["latency_ms"]
     if both is not None:
-        note = f"{_speed(both)} here, at batch {result['latency_batch']}"
+        note = f"{_speed(result)}, at batch {result['latency_batch']}{_spread(result)}"
         rows.append(Figure("latency", milliseconds(both["float"]), milliseconds(_number(both["quantized"])), note))
     return rows
 
@@ -77,7 +77,7 @@ def headline(result: Plain) -> str:
     sizes = result["size_bytes"]
     parts.append(times(sizes["float"] / sizes["quantized"], "smaller", "larger"))
     if result["latency_ms"] is not None:
-        parts.append(f"{_speed(result['latency_ms'])} here")
+        parts.append(_speed(result))
     return "; ".join(parts)
 
 
@@ -207,9 +207,23 @@ def _metric(metric: Plain) -> Figure:
     return Figure(metric["name"], before, after, f"drop {drop}{unit} ({interval}; {samples}{same})")
 
 
-def _speed(both: Plain) -> str:
+def _speed(result: Plain) -> str:
+    both, doubt = result["latency_ms"], result.get("latency_doubt", "")
     quantized = _number(both["quantized"])
-    return times(both["float"] / quantized, "faster", "slower") if isfinite(quantized) else "not timed"
+    if not isfinite(quantized):
+        return "not timed here"
+    if doubt:
+        return f"cannot tell the speeds apart here ({doubt})"
+    return f"{times(both['float'] / quantized, 'faster', 'slower')} here"
+
+
+def _spread(result: Plain) -> str:
+    """The quartiles of both latencies."""
+    spread = result.get("latency_spread_ms")
+    if spread is None or None in spread["quantized"]:
+        return ""
+    first, second = (" to ".join(short(end) for end in spread[which]) for which in ("float", "quantized"))
+    return f" (quartiles {first} and {second} ms)"
 
 
 def _rung(step: Plain) -> RungRow:

@@ -101,7 +101,7 @@ def test_terminal_page_and_json_have_the_same_figures(tmp_path: Path) -> None:
     assert [text for text in expected if text not in shown] == []
     assert [text for text in expected if text not in printed] == []
     metric = stored["metric"]
-    assert f"{metric['drop']:.2f} points" in shown
+    assert f"drop {metric['drop']:.3f} points" in shown
     assert f"{stored['layers'][0]['sqnr_db']:.1f} dB" in printed
 
 

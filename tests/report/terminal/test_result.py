@@ -51,13 +51,13 @@ def test_an_interval_has_the_digits_of_its_metric() -> None:
         "mse",
         "0.01234",
         "0.01266",
-        "drop 0.00032 (95% interval -1e-05 to +0.0006; 400 samples)",
+        "drop 0.00032 (95% interval -0.00001 to +0.00060; 400 samples)",
     ]
 
 
 def test_a_zero_drop_has_no_sign() -> None:
-    none = metric(drop=-0.001, ci95=(-0.001, 0.001), samples=1)
-    assert "drop 0.00 points (95% interval +0.00 to +0.00; 1 sample)" in shown(metric=none)
+    none = metric(drop=-0.0, ci95=(-0.001, 0.7), samples=1)
+    assert "drop 0.00 points (95% interval +0.00 to +0.70; 1 sample)" in shown(metric=none)
 
 
 def test_a_missing_interval_is_stated() -> None:
