@@ -136,7 +136,8 @@ def test_json_has_the_documented_fields(evaluated: Finished) -> None:
     assert all(set(proof) == {"layer", "op", "bound", "terms", "holds"} for proof in result["proofs"])
     assert result["target"] == "x86-vnni"
     assert result["calibration_samples"] == 60
-    assert all("VNNI" in sentence for sentence in result["warnings"])
+    # On a busy machine the latencies are doubted too.
+    assert all("VNNI" in each or "cannot tell whether INT8 is slower" in each for each in result["warnings"])
 
 
 def test_json_figures_can_be_reproduced(evaluated: Finished) -> None:

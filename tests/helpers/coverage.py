@@ -178,17 +178,15 @@ def _ranks(x: Array) -> Array:
 
 def table(runs: int = 1000) -> str:
     """The measured coverage as rows of a Markdown table."""
-    rows = []
+    rows: list[tuple[str, list[float]]] = []
     for lost, gained in PROPORTIONS:
         shares = [coverage_of_proportions(n, lost, gained) for n in SAMPLES if n < 2000 or lost < 0.2]
         rows.append((f"proportion, {lost:g} lost, {gained:g} gained", shares))
-    rows += [
-        (f"mean, {name}", [coverage_of_means(name, n, runs if n < 2000 else runs // 2) for n in SAMPLES])
-        for name in MEANS
-    ]
+    rows += [(f"mean, {name}", [coverage_of_means(name, n, runs) for n in SAMPLES]) for name in MEANS]
     rows += [(case.name, [coverage_of_scores(case, n, _runs(n, runs)) for n in SAMPLES]) for case in SCORES]
-    return "\n".join(f"| {name} | {' | '.join(f'{100 * share:.1f}' for share in shares)} |" for name, shares in rows)
+    texts = ([f"{100 * share:.1f}" for share in shares] + ["–"] * (len(SAMPLES) - len(shares)) for _, shares in rows)
+    return "\n".join(f"| {name} | {' | '.join(cells)} |" for (name, _), cells in zip(rows, texts, strict=True))
 
 
 def _runs(count: int, runs: int) -> int:
-    return runs if count <= 50 else runs // 2 if count <= 200 else runs // 10
+    return runs if count <= 50 else runs // 2

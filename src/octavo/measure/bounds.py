@@ -5,7 +5,7 @@ They are closed formulas, so that the same values give the same ends on every ma
 
 from __future__ import annotations
 
-from math import sqrt
+from math import cbrt, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,8 +103,7 @@ def _hall(values: Doubles) -> Ends:
         return _student_ends(values)
 
     def inverse(quantile: float) -> float:
-        root = float(np.cbrt(1 + skewness * (quantile / sqrt(count) - skewness / (6 * count))))
-        return 3 * (root - 1) / skewness
+        return 3 * (cbrt(1 + skewness * (quantile / sqrt(count) - skewness / (6 * count))) - 1) / skewness
 
     quantile = student(count - 1)
     return mean - spread * inverse(quantile), mean - spread * inverse(-quantile)

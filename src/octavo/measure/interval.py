@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 _BLOCKS, _FEW_BLOCKS = 400, 20
 # How many samples are exchanged to see what one more differing sample does, and for large outputs.
 _EXCHANGED, _FEW_EXCHANGED = 100, 10
+# With how many others each is exchanged, where there are few samples.
+_PARTNERS = 5
 _RESAMPLES = 1000
 # Pseudo-values of less than this share of their root mean square are of samples that do not differ.
 _ALIKE = 0.1
@@ -125,16 +127,18 @@ def _differing(drop: PairedScore, groups: Groups, block_of: Ints, center: float)
 def _scale(drop: PairedScore, groups: Groups, center: float, large: bool, rng: np.random.Generator) -> float:
     """How far the drop may be from what was seen, for samples none of which differs.
 
-    Groups get another group's outputs, one at a time. Of the m with the largest effect, at most a share of
+    Groups get other groups' outputs, one at a time, and the largest effect on each counts. Of the m with the largest effect, at most a share of
     z² / (m + z²) may differ (Wilson's bound); the m with the largest product counts.
     """
-    tried = rng.permutation(groups.count)[: _FEW_EXCHANGED if large else _EXCHANGED]
+    budget = _FEW_EXCHANGED if large else _EXCHANGED
+    tried = rng.permutation(groups.count)[:budget]
+    others = min(max(budget // len(tried), 1), _PARTNERS, groups.count - 1)
     effects = np.zeros(len(tried))
     for i, group in enumerate(tried):
         rows = np.flatnonzero(groups.index == group)
-        other = (group + int(rng.integers(1, groups.count))) % groups.count
-        by = np.resize(np.flatnonzero(groups.index == other), len(rows))
-        effects[i] = abs(drop.replaced(rows, by) - center)
+        for step in rng.choice(groups.count - 1, others, replace=False):
+            by = np.resize(np.flatnonzero(groups.index == (group + 1 + step) % groups.count), len(rows))
+            effects[i] = np.fmax(effects[i], abs(drop.replaced(rows, by) - center))
     weight = groups.count / len(tried)
     sums = np.cumsum(np.sort(np.nan_to_num(effects))[::-1]) * weight
     members = weight * np.arange(1, len(tried) + 1)
@@ -153,5 +157,7 @@ def _bootstrap(drop: PairedScore, groups: Groups, center: float, rng: np.random.
         return _UNDEFINED
     below, above = (np.quantile(scores, [0.025, 0.975]) - center) * widening(groups.count)
     floor = _scale(drop, groups, center, False, rng)
+    if floor == 0.0 and below == above:
+        return _UNMOVED
     low, high = center + min(float(below), -floor), center + max(float(above), floor)
     return Interval((low, high), f"paired bootstrap, {len(scores)} resamples of {groups.count} {groups.kind}")
