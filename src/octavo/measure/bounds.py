@@ -98,7 +98,7 @@ def _hall(values: Doubles) -> Ends:
     """Hall's cubic transformation of Student's statistic, with Student's quantiles."""
     count, mean, spread = len(values), float(values.mean()), float(values.std(ddof=1))
     # The sample's skewness is too small by about this factor.
-    skewness = float((((values - mean) / values.std()) ** 3).mean()) * (count / (count - 1)) ** 1.5
+    skewness = float((((values - mean) / values.std()) ** 3).mean() * (count / (count - 1)) ** 1.5)
     if abs(skewness) < 1e-6:
         return _student_ends(values)
 

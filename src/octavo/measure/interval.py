@@ -127,8 +127,8 @@ def _differing(drop: PairedScore, groups: Groups, block_of: Ints, center: float)
 def _scale(drop: PairedScore, groups: Groups, center: float, large: bool, rng: np.random.Generator) -> float:
     """How far the drop may be from what was seen, for samples none of which differs.
 
-    Groups get other groups' outputs, one at a time, and the largest effect on each counts. Of the m with the largest effect, at most a share of
-    z² / (m + z²) may differ (Wilson's bound); the m with the largest product counts.
+    Groups get other groups' outputs, one at a time, and the largest effect on each counts. Of the m with the largest
+    effect, at most a share of z² / (m + z²) may differ (Wilson's bound); the m with the largest product counts.
     """
     budget = _FEW_EXCHANGED if large else _EXCHANGED
     tried = rng.permutation(groups.count)[:budget]
