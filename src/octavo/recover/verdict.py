@@ -7,6 +7,7 @@ from math import ceil
 from typing import Literal
 
 from octavo.measure import MetricResult
+from octavo.measure.bounds import samples_for, share_bound
 from octavo.system.digits import decimals, fixed
 from octavo.system.numbers import rounded_up
 
@@ -58,8 +59,9 @@ def _needed(metric: MetricResult, budget: float) -> int | None:
     """The number of samples at which the interval, whose width is 1 / sqrt(samples), excludes the budget."""
     if metric.ci95 is None or metric.drop == budget:
         return None
-    if metric.drop == 0.0 and metric.agreement == 1.0:  # no sample differs: the interval is of width 1 / samples
-        return max(metric.groups + 1, ceil(metric.groups * metric.ci95[1] / budget))
+    if metric.drop == 0.0 and metric.agreement == 1.0:  # no sample differs: the interval follows Wilson's bound
+        whole = metric.ci95[1] / share_bound(metric.groups)
+        return max(metric.groups + 1, ceil(samples_for(budget / whole)))
     reach = metric.ci95[1] - metric.drop if metric.drop < budget else metric.drop - metric.ci95[0]
     return max(metric.groups + 1, ceil(metric.groups * (reach / (budget - metric.drop)) ** 2))
 
