@@ -113,10 +113,11 @@ def _compound(values: Doubles, differing: int, scale: float) -> Ends:
     """Tango's interval in units of the mean size of a difference, each weighted by its own size."""
     sizes = np.abs(values)
     unseen = scale if differing <= _UNKNOWN else 0.0
-    total = float(sizes.sum()) + unseen
-    if total == 0.0:
+    largest = max(float(sizes.max()), unseen)
+    if largest == 0.0:
         return 0.0, 0.0
-    unit = (float((sizes * sizes).sum()) + unseen * unseen) / total
+    shares, share = sizes / largest, unseen / largest  # their squares do not underflow
+    unit = largest * (float((shares * shares).sum()) + share * share) / (float(shares.sum()) + share)
     lost, gained = (float(sizes[sign * values > 0].sum()) / unit for sign in (1, -1))
     low, high = (end * unit for end in tango(lost, gained, len(values)))
     middle = float(values.mean())
