@@ -26,7 +26,22 @@ from octavo.engines import onnxruntime as engine
 from octavo.engines.onnxruntime import Session
 from octavo.pipeline import measure
 
-METRIC = {"name", "unit", "float", "quantized", "drop", "drop_ci95", "sqnr_db", "method", "samples", "groups"} | {
+METRIC = {
+    "name",
+    "unit",
+    "float",
+    "quantized",
+    "drop",
+    "drop_ci95",
+    "sqnr_db",
+    "method",
+    "samples",
+    "groups",
+    "output",
+    "figure",
+    "why",
+    "outputs",
+} | {
     "agreement",
     "changed",
 }

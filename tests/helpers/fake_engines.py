@@ -19,7 +19,7 @@ class Fake:
     def __init__(self, function: Callable[[Array], Array], *shape: int | str, dtype: type = np.float32) -> None:
         self.function = function
         self.inputs = (TensorSpec("x", np.dtype(dtype), shape or ("N", 4)),)
-        self.outputs = (TensorSpec("y", np.dtype(np.float32), ("N", None)),)
+        self.outputs = (TensorSpec("y", np.dtype(np.float32), (self.inputs[0].shape[0], None)),)
         self.rows: list[int] = []
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.helpers.jobs import metric
 
+from octavo.measure import OutputFigure
 from octavo.recover import judge
 
 
@@ -45,3 +46,13 @@ def test_a_model_that_differs_beyond_its_interval_has_changed(ends: tuple[float,
 def test_digits_follow_the_scale_of_the_metric() -> None:
     small = metric(name="loss", unit="", drop=0.00012, ci95=(-0.0001, 0.00034), float_value=0.003)
     assert "loss drops by 0.00012 (95% interval -0.00010 to +0.00034)" in judge(small, 0.001).sentence
+
+
+def test_the_sentence_names_the_worst_of_several_outputs() -> None:
+    outputs = tuple(
+        OutputFigure(name, "", "", "", 99.0, sqnr, 1.0, sqnr, 0) for name, sqnr in (("a", 38.7), ("b", 0.6))
+    )
+    assert "lowest SQNR" not in judge(metric(outputs=outputs[:1]), 1.0).sentence
+    sentence = judge(metric(outputs=outputs, output="output 'a'"), 1.0).sentence
+    assert "top1 of output 'a' drops by" in sentence
+    assert sentence.endswith("; lowest SQNR: output 'b', 0.6 dB")

@@ -8,6 +8,7 @@ from octavo.measure.evaluate import MetricResult, evaluate
 from octavo.measure.evaluation import Evaluation
 from octavo.measure.latency import Latency, latencies, latency_doubt
 from octavo.measure.layers import TensorError, counterparts, tensor_errors
+from octavo.measure.outputs import OutputFigure
 from octavo.measure.peak_rss import peak_rss_bytes
 from octavo.measure.powercap import EnergyCounter, energy_counter, joules
 from octavo.measure.workload import model_workload
@@ -20,6 +21,7 @@ __all__ = [
     "Evidence",
     "Latency",
     "MetricResult",
+    "OutputFigure",
     "TensorError",
     "counterparts",
     "diagnose",

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, replace
 from math import isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.data import Arrays, Batch, Preprocess, SampleSet, concatenate, open_samples, run_batch, sample_hashes
-from octavo.data.runner import DEFAULT_BATCH, fixed_batch
+from octavo.data import Preprocess, open_samples
+from octavo.data.runner import DEFAULT_BATCH
 from octavo.engines import Engine
 from octavo.errors import DataError
-from octavo.measure.decibels import decibels
-from octavo.measure.decisions import Decisions
 from octavo.measure.doubt import doubts
 from octavo.measure.evaluation import Evaluation
 from octavo.measure.interval import Interval, of_scores
-from octavo.measure.metrics import Metric, default_metric
-from octavo.measure.paired import ScoreDrop, exchange_effect, interval_of_means
+from octavo.measure.metrics import Metric
+from octavo.measure.outputs import OutputFigure, lost_outputs
+from octavo.measure.paired import ScoreDrop, interval_of_means
+from octavo.measure.paired_run import PairedRun
 from octavo.measure.resample import Groups
 from octavo.system.progress import Progress, Silent
 
@@ -39,6 +39,12 @@ class MetricResult:
         sqnr_db: signal-to-quantization-noise ratio of the quantized model's float outputs.
         agreement: share of the decisions, from 0 to 1, that are those of the float model; None where the outputs are
             not decisions.
+        output: the output, or the part of it, that was judged, in words; empty where there is only one.
+        figure: what was compared, in words; empty where the name says it.
+        why: why that figure fits the output; empty where it was chosen.
+        outputs: the error of every output.
+        of_error: whether the metric is an error of real numbers against the float model, which no quantized model makes
+            zero, so that a drop beyond its interval says nothing.
     """
 
     name: str
@@ -54,11 +60,26 @@ class MetricResult:
     # Excluded from comparison: the order of summation depends on the batch size.
     sqnr_db: float = field(default=nan, compare=False)
     agreement: float | None = None
+    output: str = ""
+    figure: str = ""
+    why: str = field(default="", compare=False)
+    outputs: tuple[OutputFigure, ...] = field(default=(), compare=False)
+    of_error: bool = False
+
+    @property
+    def title(self) -> str:
+        """The metric, with the output that it judges where there are several."""
+        return f"{self.name} of {self.output}" if self.output else self.name
+
+    @property
+    def worst(self) -> OutputFigure | None:
+        """The output, or the part of one, with the lowest SQNR; None where nothing was compared."""
+        return min(self.outputs, key=lambda each: each.sqnr_db, default=None)
 
     @property
     def changed(self) -> bool:
         """Whether the quantized model differs from the float model beyond the interval, in either direction."""
-        return self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
+        return not self.of_error and self.ci95 is not None and not self.ci95[0] <= 0.0 <= self.ci95[1]
 
 
 def evaluate(
@@ -66,6 +87,7 @@ def evaluate(
     float_engine: Engine,
     quantized_engine: Engine,
     *,
+    producers: Mapping[str, str] | None = None,
     preprocess: Preprocess | None = None,
     limit: int | None = None,
     batch_size: int | None = None,
@@ -76,6 +98,7 @@ def evaluate(
     """Run both models over the evaluation data and compute the metric.
 
     Args:
+        producers: the type of the operator that writes each output, where it is known.
         calibrated_on: hashes of the calibration samples, to warn of an overlap.
         seed: seed of the resampling.
 
@@ -84,106 +107,85 @@ def evaluate(
         OptionError: no metric is given and the labels do not determine one.
     """
     samples = open_samples(evaluation.data, float_engine.inputs, preprocess=preprocess, limit=limit)
-    job = _Job(samples, float_engine, quantized_engine, evaluation.metric, progress or Silent())
-    job.run(batch_size or DEFAULT_BATCH)
-    groups = Groups(job.reference.get("groups"), job.samples)
-    assert job.metric is not None
-    values, interval = _judge(job.metric, job, groups, seed)
-    drop = (values[1] - values[0]) if job.metric.lower_is_better else (values[0] - values[1])
-    agreement = job.decisions.agreement()
+    run = PairedRun(samples, float_engine, quantized_engine, evaluation.metric, producers or {}, progress or Silent())
+    run.run(batch_size or DEFAULT_BATCH)
+    groups = Groups(run.reference.get("groups"), run.samples)
+    judged = _judged(run, groups, seed)
+    metric, values, interval = judged.metric, judged.values, judged.interval
+    drop = (values[1] - values[0]) if metric.lower_is_better else (values[0] - values[1])
+    agreement = run.decisions.agreement()
+    outputs = tuple(part.result() for part in run.parts)
     warnings = [
-        *_overlap(job.hashes, calibrated_on),
-        *doubts(interval, job.metric, values[0], groups, agreement),
+        *run.plausible.doubt(metric, judged.of_float, judged.output, run.reference, run.classes),
+        *lost_outputs(judged.output, outputs, unlabelled=metric.fits_outputs),
+        *_overlap(run.hashes, calibrated_on),
+        *(() if judged.of_error and drop > 0.0 else doubts(interval, metric, values[0], groups, agreement)),
     ]
     return MetricResult(
-        job.metric.name, job.metric.unit, *values, drop, interval.ends, interval.method, job.samples, groups.count,
-        warnings, decibels(job.signal, job.noise), agreement,
+        metric.name, metric.unit, *values, drop, interval.ends, interval.method, run.samples, groups.count,
+        warnings, run.sqnr_db, agreement, judged.title, metric.figure, metric.why, outputs,
+        judged.of_error,
     )  # fmt: skip
 
 
-class _Job:
-    """Outputs of both models, or numbers per sample where the metric is their mean."""
+@dataclass(frozen=True)
+class _Judged:
+    """The metric, its values, and what it read.
 
-    def __init__(
-        self, samples: SampleSet, first: Engine, second: Engine, metric: Metric | None, progress: Progress
-    ) -> None:
-        self.source, self.engines, self.metric, self.progress = samples, (first, second), metric, progress
-        self.reference: Arrays = {} if samples.length is None else samples.reference()
-        self.streamed: list[Arrays] = []
-        self.parts: list[tuple[Arrays, Arrays]] = []
-        self.numbers: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
-        self.hashes: list[bytes] = []
-        self.decisions, self.exchanged = Decisions(), 0.0
-        self.samples = 0
-        self.signal = self.noise = 0.0
+    Attributes:
+        metric: the metric.
+        values: its values of the float and of the quantized model.
+        of_float: its value of the float model for each sample, or the one for all.
+        interval: the interval of the drop.
+        output: the output that it read; empty for all of them.
+        title: that output, or the part of it, in words; empty where there is only one.
+        of_error: `MetricResult.of_error`.
+    """
 
-    def run(self, batch_size: int) -> None:
-        self.progress.start("evaluate", self.source.length)
-        for batch in self.source.batches(fixed_batch(self.engines[0]) or batch_size):
-            self._take(batch)
-            self.progress.advance(batch.size)
-        if self.streamed and self.streamed[0]:
-            self.reference = _concatenated(self.streamed)
-        self.progress.done()
-
-    def _take(self, batch: Batch) -> None:
-        outputs = [_outputs_of(run_batch(engine, batch)) for engine in self.engines]
-        self._count_noise(*outputs)
-        rows = slice(self.samples, self.samples + batch.size)
-        reference = batch.reference or {name: array[rows] for name, array in self.reference.items()}
-        self.metric = self.metric or default_metric(reference)
-        self.decisions.add(outputs[0], outputs[1], reference)
-        if self.metric.per_sample is not None:
-            first, second = (self.metric.per_sample(own, reference, outputs[0]) for own in outputs)
-            self.numbers.append((first, second))
-            self.exchanged = max(self.exchanged, exchange_effect(self.metric, outputs[1], reference, outputs[0]))
-        else:
-            self.parts.append((outputs[0], outputs[1]))
-        # Metrics per sample are computed already; only the groups are needed later.
-        mean = self.metric.per_sample is not None
-        self.streamed.append({n: a for n, a in batch.reference.items() if n == "groups" or not mean})
-        self.hashes.extend(sample_hashes(batch))
-        self.samples += batch.size
-
-    def _count_noise(self, floats: Arrays, rounded: Arrays) -> None:
-        for name, array in floats.items():
-            if array.dtype.kind == "f" and name in rounded and rounded[name].shape == array.shape:
-                known = np.isfinite(array)
-                x, y = array[known].astype(np.float64), rounded[name][known].astype(np.float64)
-                self.signal += float(x @ x)
-                self.noise += float((x - y) @ (x - y))
-
-    def outputs(self) -> tuple[Arrays, Arrays]:
-        return _concatenated([part[0] for part in self.parts]), _concatenated([part[1] for part in self.parts])
+    metric: Metric
+    values: tuple[float, float]
+    of_float: NDArray[np.float64] | float
+    interval: Interval
+    output: str = ""
+    title: str = ""
+    of_error: bool = False
 
 
-def _concatenated(parts: list[Arrays]) -> Arrays:
-    try:
-        return concatenate(parts)
-    except ValueError:
-        raise DataError(
-            "the samples differ in the shape of their outputs or reference, so this metric cannot take them together; "
-            "pad them to one length, or choose a metric that is a mean over samples"
-        ) from None
-
-
-def _outputs_of(pairs: object) -> Arrays:
-    return concatenate([outputs for _, outputs in pairs])  # type: ignore[attr-defined]
-
-
-def _judge(metric: Metric, job: _Job, groups: Groups, seed: int) -> tuple[tuple[float, float], Interval]:
+def _judged(run: PairedRun, groups: Groups, seed: int) -> _Judged:
+    metric = run.metric
+    if metric.fits_outputs:
+        return _agreement(run, groups)
+    title = f"output '{metric.output}'" if metric.output and len({part.name for part in run.parts}) > 1 else ""
     if metric.per_sample is not None:
-        first = np.concatenate([pair[0] for pair in job.numbers])
-        second = np.concatenate([pair[1] for pair in job.numbers])
+        first, second = (np.concatenate(numbers) for numbers in zip(*run.numbers, strict=True))
         values = float(first.mean()), float(second.mean())
         _check_finite(metric, values)
-        return values, interval_of_means(metric, first, second, job.exchanged, groups)
+        return _Judged(
+            metric, values, first, interval_of_means(metric, first, second, run.exchanged, groups), metric.output, title
+        )
     assert metric.score is not None
-    outputs = job.outputs()
-    values = metric.score(outputs[0], job.reference, outputs[0]), metric.score(outputs[1], job.reference, outputs[0])
+    outputs = run.outputs()
+    values = metric.score(outputs[0], run.reference, outputs[0]), metric.score(outputs[1], run.reference, outputs[0])
     _check_finite(metric, values)
-    size = sum(array.nbytes for arrays in (*outputs, job.reference) for array in arrays.values())
-    return values, of_scores(ScoreDrop(metric, outputs, job.reference), groups, size > _LARGE, seed)
+    size = sum(array.nbytes for arrays in (*outputs, run.reference) for array in arrays.values())
+    interval = of_scores(ScoreDrop(metric, outputs, run.reference), groups, size > _LARGE, seed)
+    return _Judged(metric, values, values[0], interval, metric.output, title)
+
+
+def _agreement(run: PairedRun, groups: Groups) -> _Judged:
+    """Agreement with the float model, of the output or the part of one that agrees least."""
+    parts = [part for part in run.parts if run.metric.output in ("", part.name)]
+    if not parts:
+        raise DataError("no output holds numbers that metric agreement could compare; choose another `metric`")
+    worst = min(parts, key=lambda part: part.value if isfinite(part.value) else -1.0)
+    metric = replace(run.metric, output=worst.name, figure=worst.figure.title, why=worst.figure.nature.why)
+    second = worst.values()
+    first = np.full(len(second), 100.0)
+    values = 100.0, worst.value
+    _check_finite(metric, values)
+    interval = interval_of_means(metric, first, second, worst.exchanged, groups)
+    title = worst.title if len(run.parts) > 1 else ""
+    return _Judged(metric, values, first, interval, worst.name, title, worst.figure.of_error)
 
 
 def _check_finite(metric: Metric, values: tuple[float, float]) -> None:

@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from octavo.engines import Engine
 from octavo.engines.onnxruntime import Session
+from octavo.graph.producers import output_producers
 from octavo.measure import Evaluation, MetricResult, evaluate
 from octavo.pipeline.options import Options
 
@@ -36,6 +37,7 @@ def measure_metric(
         evaluation,
         float_engine,
         Session(model, threads=options.threads),
+        producers=output_producers(model),
         preprocess=options.preprocess,
         batch_size=options.batch_size,
         calibrated_on=calibrated_on,

@@ -210,4 +210,8 @@ def metric_dict(metric: MetricResult) -> Mapping[str, Any]:
         "groups": metric.groups,
         "agreement": metric.agreement,
         "changed": metric.changed,
+        "output": metric.output,
+        "figure": metric.figure,
+        "why": metric.why,
+        "outputs": [asdict(output) for output in metric.outputs],
     }

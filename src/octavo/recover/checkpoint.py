@@ -15,14 +15,14 @@ import numpy as np
 from octavo.calibrate import Calibration
 from octavo.errors import UserError
 from octavo.graph import load, save
-from octavo.measure import MetricResult
+from octavo.measure import MetricResult, OutputFigure
 from octavo.quantizer import Decisions, Draft, Settings, State, derive
 from octavo.ranges import estimator
 from octavo.recover.codec import decode, encode
 from octavo.recover.step import Step
 from octavo.system.files import write_text
 
-_VERSION = 3
+_VERSION = 4
 _HASH_BYTES = 8
 
 
@@ -131,4 +131,6 @@ def _metric(data: Mapping[str, Any] | None) -> MetricResult | None:
     if data is None:
         return None
     metric = MetricResult(**data)
-    return replace(metric, ci95=None if metric.ci95 is None else (metric.ci95[0], metric.ci95[1]))
+    outputs = tuple(OutputFigure(**{**output, "details": tuple(output["details"])}) for output in data["outputs"])
+    ends = None if metric.ci95 is None else (metric.ci95[0], metric.ci95[1])
+    return replace(metric, ci95=ends, outputs=outputs)

@@ -69,7 +69,7 @@ def _needed(metric: MetricResult, budget: float) -> int | None:
 def _sentence(metric: MetricResult, budget: float, kind: Kind, needed: int | None) -> str:
     unit = f" {metric.unit}" if metric.unit else ""
     allowed = f"{budget:g}{unit}"
-    what = f"{_drop(metric)} on {metric.samples} samples not used for selection{_change(metric)}"
+    what = f"{_drop(metric)} on {metric.samples} samples not used for selection{_change(metric)}{_worst(metric)}"
     if kind != "cannot tell":
         return f"budget of {allowed} {kind}: {what}"
     hint = "" if needed is None else f"; about {rounded_up(needed)} are needed"
@@ -79,11 +79,19 @@ def _sentence(metric: MetricResult, budget: float, kind: Kind, needed: int | Non
 def _drop(metric: MetricResult) -> str:
     """The drop and its interval, in digits that follow the interval."""
     places = decimals(metric.ci95 or (metric.drop,), metric.unit)
-    text = f"{metric.name} drops by {fixed(metric.drop, places)}"
+    text = f"{metric.title} drops by {fixed(metric.drop, places)}"
     if metric.ci95 is None:
         return text
     low, high = (fixed(end, places, sign=True) for end in metric.ci95)
     return f"{text} (95% interval {low} to {high})"
+
+
+def _worst(metric: MetricResult) -> str:
+    """Which of several outputs has the lowest SQNR."""
+    worst = metric.worst
+    if worst is None or len(metric.outputs) < 2:
+        return ""
+    return f"; lowest SQNR: {worst.title}, {worst.sqnr_db:.1f} dB"
 
 
 def _change(metric: MetricResult) -> str:

@@ -29,6 +29,18 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class OutputRow:
+    """The error of an output, or of a part of it, formatted."""
+
+    name: str
+    agreement: str
+    sqnr: str
+    cosine: str
+    worst: str
+    figure: str
+
+
+@dataclass(frozen=True)
 class RungRow:
     """One rung that was tried, formatted."""
 
@@ -66,6 +78,20 @@ def figures(result: Plain) -> list[Figure]:
     return rows
 
 
+def output_rows(result: Plain) -> list[OutputRow]:
+    """The error of every output, in the order of the model; empty where nothing was evaluated."""
+    return [] if result["metric"] is None else [_output(output) for output in result["metric"]["outputs"]]
+
+
+def judged_by(result: Plain) -> str:
+    """What the metric compares and why, as a sentence without a full stop; empty where its name says it."""
+    metric = result["metric"]
+    if metric is None or not metric["figure"]:
+        return ""
+    why = f", because {metric['why']}" if metric["why"] else ""
+    return f"{_title(metric)} is judged by {metric['figure']}{why}"
+
+
 def headline(result: Plain) -> str:
     """One sentence: the verdict on the budget if there is one, else drop, size and speed."""
     if result["verdict"] is not None:
@@ -73,7 +99,7 @@ def headline(result: Plain) -> str:
     parts = ["accuracy was not measured; give `evaluate`"]
     if result["metric"] is not None:
         row = _metric(result["metric"])
-        parts = [f"{row.name} {row.float_value} → {row.quantized_value}: {row.note}"]
+        parts = [f"{row.name} {row.float_value} → {row.quantized_value}: {row.note}", *_lowest(result["metric"])]
     sizes = result["size_bytes"]
     parts.append(times(sizes["float"] / sizes["quantized"], "smaller", "larger"))
     if result["latency_ms"] is not None:
@@ -204,7 +230,37 @@ def _metric(metric: Plain) -> Figure:
     alike = metric.get("agreement")
     same = "" if alike is None else f"; {alike:.1%} of decisions as in float"
     before, after, drop = (fixed(_number(metric[which]), places) for which in ("float", "quantized", "drop"))
-    return Figure(metric["name"], before, after, f"drop {drop}{unit} ({interval}; {samples}{same})")
+    return Figure(_title(metric), before, after, f"drop {drop}{unit} ({interval}; {samples}{same})")
+
+
+def _title(metric: Plain) -> str:
+    """The metric, with the output that it judges where there are several."""
+    return f"{metric['name']} of {metric['output']}" if metric["output"] else str(metric["name"])
+
+
+def _lowest(metric: Plain) -> list[str]:
+    """Which of several outputs has the lowest SQNR."""
+    outputs = metric["outputs"]
+    if len(outputs) < 2:
+        return []
+    lowest = min(outputs, key=lambda output: output["sqnr_db"])
+    return [f"lowest SQNR: {_part(lowest)}, {decibels(lowest['sqnr_db'])}"]
+
+
+def _part(output: Plain) -> str:
+    name = f"output '{output['name']}'"
+    return f"{output['part']} of {name}" if output["part"] else name
+
+
+def _output(output: Plain) -> OutputRow:
+    return OutputRow(
+        _part(output),
+        f"{_number(output['value']):z.2f}",
+        decibels(output["sqnr_db"]),
+        f"{output['cosine']:.6f}",
+        f"{decibels(output['worst_db'])} (sample {output['worst_sample']})",
+        "; ".join([output["figure"], *output["details"], f"because {output['why']}"]),
+    )
 
 
 def _speed(result: Plain) -> str:

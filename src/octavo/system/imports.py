@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Callable
@@ -28,3 +29,17 @@ def function_named(spec: str, role: str) -> Callable[..., Any]:
     if not callable(function_object):
         raise OptionError(f"{role} {spec} is not a function; give module:function")
     return function_object  # type: ignore[no-any-return]
+
+
+def is_function(spec: str) -> bool:
+    """Whether `module:function` names a function that exists; modules that cannot be found are not imported."""
+    module, _, function = spec.rpartition(":")
+    if not all(part.isidentifier() for part in module.split(".")):
+        return False
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = importlib.util.find_spec(module) is not None
+        return found and callable(getattr(importlib.import_module(module), function, None))
+    except Exception:
+        return False

@@ -30,6 +30,16 @@ from tests.helpers.models.convolutions import (
     transposed_conv,
     unary,
 )
+from tests.helpers.models.heads import (
+    boxes_and_scores,
+    embedder,
+    frozen_batch,
+    one_probability,
+    selected_rows,
+    time_major,
+    two_outputs,
+    without_batch,
+)
 from tests.helpers.models.products import (
     attention,
     embedding,
@@ -63,6 +73,7 @@ __all__ = [
     "attention",
     "batch_norm_alone",
     "batch_norm_weights",
+    "boxes_and_scores",
     "build",
     "chain",
     "channel_arithmetic",
@@ -74,8 +85,10 @@ __all__ = [
     "conv_clip",
     "conv_relu",
     "depthwise",
+    "embedder",
     "embedding",
     "feeds",
+    "frozen_batch",
     "gate",
     "gemm_batch_norm",
     "grouped_conv",
@@ -92,6 +105,7 @@ __all__ = [
     "movers",
     "node",
     "odd_names",
+    "one_probability",
     "pad_conv",
     "pool_with_indices",
     "pooling",
@@ -100,12 +114,16 @@ __all__ = [
     "resize",
     "run",
     "scaled_gemm",
+    "selected_rows",
     "shared_weights",
     "thin_conv",
+    "time_major",
     "transposed_batch_norm",
     "transposed_conv",
+    "two_outputs",
     "unary",
     "weights_first",
+    "without_batch",
 ]
 
 PATTERNS: dict[str, Callable[[], onnx.ModelProto]] = {

@@ -95,3 +95,9 @@ def test_a_failing_function_is_explained_in_one_sentence(function: Any, message:
     with pytest.raises(DataError, match=f"metric mine failed with {message}") as caught:
         score({}, {}, {})
     assert "\n" not in str(caught.value)
+
+
+def test_a_function_named_like_a_metric_is_still_found(folder: Path) -> None:
+    (folder / "measures_of_mine.py").write_text(SOURCE.replace("share", "top1"))
+    found = metric("measures_of_mine:top1")
+    assert (found.name, found.output) == ("measures_of_mine:top1", "")

@@ -35,3 +35,16 @@ def test_the_default_is_top1_with_integer_labels_and_agreement_without(
 def test_non_class_labels_have_no_default_metric(labels: np.ndarray) -> None:
     with pytest.raises(OptionError, match="`metric`"):
         default_metric({"labels": labels})
+
+
+@pytest.mark.parametrize("output", ["boxes", "StatefulPartitionedCall:1", "head/out:0", "json"])
+def test_a_metric_may_be_of_one_output(output: str) -> None:
+    found = metric(f"{output}:top1")
+    assert (found.name, found.output) == ("top1", output)
+
+
+def test_labels_of_each_position_have_a_default_with_their_output() -> None:
+    labels = np.zeros((3, 4), int)
+    assert default_metric({"labels": labels}, {"y": np.zeros((3, 5, 4))}).name == "top1"
+    with pytest.raises(OptionError, match="`metric`"):
+        default_metric({"labels": labels}, {"y": np.zeros((3, 5, 6))})

@@ -89,3 +89,17 @@ def test_axes_of_size_one_are_ignored() -> None:
 
 def test_lower_is_better_only_for_mse() -> None:
     assert {name for name in ("mse", "psnr", "cosine") if metric(name).lower_is_better} == {"mse"}
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 1), (5, 1, 1)])
+def test_cosine_of_one_number_is_refused(shape: tuple[int, ...]) -> None:
+    """It is 1 or -1 whatever the number is."""
+    for reference in ({}, {"target": np.ones(shape)}):
+        with pytest.raises(DataError, match=r"metric cosine is always 1 or -1 for output 'y'.*; choose another"):
+            value("cosine", {"y": np.ones(shape)}, reference, {"y": np.ones(shape)})
+
+
+@pytest.mark.parametrize("name", ["mse", "cosine"])
+def test_samples_without_rows_have_no_error(name: str) -> None:
+    none = {"y": np.zeros((1, 0, 6))}
+    assert value(name, none, {}, none) == (name == "cosine")

@@ -62,9 +62,29 @@ def test_labels_may_be_a_column() -> None:
         (np.zeros((2, 6)), np.array([0, 6]), "not among the 6 classes"),
         (np.zeros((2, 6)), np.array([-1, 0]), "not among the 6 classes"),
         (np.zeros((2, 6, 2)), np.array([0, 1]), r"shape \[2, 6, 2\]"),
-        (np.zeros((2, 1)), np.array([0, 1]), r"shape \[2, 1\]"),
+        (np.zeros((2, 1)), np.array([0, 2]), r"shape \[2, 1\]"),
     ],
 )
 def test_invalid_labels_and_outputs_are_refused(k: int, scores: Array, labels: Array, message: str) -> None:
     with pytest.raises(DataError, match=message):
         hits(f"top{k}", scores, labels)
+
+
+@pytest.mark.parametrize(("floats", "right"), [([0.2, 0.7, 0.4], [100, 0, 100]), ([-3.0, 0.7, 0.4], [100, 0, 0])])
+def test_one_score_and_labels_of_two_classes(floats: list[float], right: list[int]) -> None:
+    """The threshold is 0.5 where the float model's scores are probabilities, else 0."""
+    found = metric("top1").per_sample
+    assert found is not None
+    scores, labels = np.array(floats, np.float32)[:, None], np.array([0, 0, 0])
+    assert found({"y": scores}, {"labels": labels}, {"y": scores}).tolist() == right
+    assert found({"y": scores[:, 0]}, {"labels": labels[:, None]}, {"y": scores}).tolist() == right
+
+
+def test_one_label_for_each_position_or_score() -> None:
+    rng = np.random.default_rng(0)
+    maps, masks = rng.normal(size=(4, 5, 3, 2)), rng.uniform(size=(4, 1, 6, 6))
+    classes, sides = rng.integers(0, 5, (4, 3, 2)), rng.integers(0, 2, (4, 6, 6))
+    expected = [100 * accuracy_score(y.ravel(), x.argmax(0).ravel()) for x, y in zip(maps, classes, strict=True)]
+    assert hits("top1", maps, classes).tolist() == pytest.approx(expected)
+    expected = [100 * accuracy_score(y.ravel(), x.ravel() > 0.5) for x, y in zip(masks, sides, strict=True)]
+    assert hits("top1", masks, sides).tolist() == pytest.approx(expected)

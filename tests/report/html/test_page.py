@@ -29,6 +29,7 @@ from octavo.report.html.library import vega
 from octavo.report.html.panel import derivation
 from octavo.report.plain import plain
 from octavo.report.terminal.result import show_result
+from octavo.system.digits import decimals, fixed
 
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
@@ -101,7 +102,7 @@ def test_terminal_page_and_json_have_the_same_figures(tmp_path: Path) -> None:
     assert [text for text in expected if text not in shown] == []
     assert [text for text in expected if text not in printed] == []
     metric = stored["metric"]
-    assert f"drop {metric['drop']:.3f} points" in shown
+    assert f"drop {fixed(metric['drop'], decimals(metric['drop_ci95'], 'points'))} points" in shown
     assert f"{stored['layers'][0]['sqnr_db']:.1f} dB" in printed
 
 

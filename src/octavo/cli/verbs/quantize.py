@@ -54,7 +54,10 @@ def command(
     target: TargetName = "auto",
     metric: Annotated[
         str | None,
-        typer.Option("--metric", help="Metric (top1, mse, agreement, ...) or module:function."),
+        typer.Option(
+            "--metric",
+            help="Metric (top1, mse, agreement, ...), OUTPUT:METRIC, or module:function.",
+        ),
     ] = None,
     exclude: Exclude = None,
     estimator: Annotated[

@@ -5,28 +5,25 @@ from __future__ import annotations
 import numpy as np
 
 from octavo.data import Arrays
+from octavo.measure.metrics.figures import figures, points
 from octavo.measure.metrics.metric import Doubles, Metric, only_output
-from octavo.measure.metrics.regression import cosines
 
 
 def agreement() -> Metric:
-    """Agreement with the float model in points.
+    """Agreement with the float model in points, by the figure that fits the output.
 
-    For class scores (two axes) whether the argmax is the same; for one number per sample 100 minus the relative error
-    in percent, at least 0; for other outputs 100 times the cosine similarity.
+    For class scores whether the best class is the same, for whole numbers whether they are equal, for embeddings 100
+    times the cosine similarity, for probabilities and masks 100 minus the absolute error in percent of their sum, for
+    regressions 100 minus the error in percent of the whole output's length; for rows that the model selects, such as
+    boxes, the share that both models have. Boxes and scores on one axis are judged apart, by the worse.
     """
-    return Metric("agreement", "points", per_sample=_agree)
+    return Metric("agreement", "points", per_sample=_agree, fits_outputs=True)
 
 
 def _agree(outputs: Arrays, reference: Arrays, floats: Arrays) -> Doubles:
-    quantized, float_output = only_output(outputs), only_output(floats)
-    if quantized.ndim == 2 and quantized.shape[1] > 1:
-        return np.where(quantized.argmax(1) == float_output.argmax(1), 100.0, 0.0)
-    if quantized[0].size == 1:
-        return _relative(quantized.reshape(-1).astype(np.float64), float_output.reshape(-1).astype(np.float64))
-    return cosines(quantized, float_output) * 100.0
-
-
-def _relative(quantized: Doubles, reference: Doubles) -> Doubles:
-    size = np.maximum(np.abs(reference), np.finfo(np.float32).tiny)
-    return np.maximum(100.0 * (1.0 - np.abs(quantized - reference) / size), 0.0)
+    quantized, expected = only_output(outputs), only_output(floats)
+    found = []
+    for figure in figures(expected):
+        numbers = figure.compare(quantized, expected)
+        found.append(numbers if figure.size is None else points(numbers, float(figure.size(expected).mean())))
+    return found[int(np.argmin([numbers.mean() for numbers in found]))]

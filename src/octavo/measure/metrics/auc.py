@@ -10,12 +10,17 @@ from octavo.measure.metrics.metric import Metric, labels, only_output
 
 
 def auc() -> Metric:
-    """Area under the ROC curve of a binary classifier, in points; the score is the output or its last column."""
+    """Area under the ROC curve of a binary classifier, in points.
+
+    The score is the first output with one or two numbers per sample, or its last column.
+    """
     return Metric("auc", "points", score=_auc)
 
 
 def _auc(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
-    expected, scores = labels(reference, "auc").reshape(-1), only_output(outputs)
+    expected = labels(reference, "auc").reshape(-1)
+    few = (array for array in outputs.values() if array.size <= 2 * len(expected))
+    scores = next(few, only_output(outputs))
     scores = scores.reshape(len(scores), -1)
     if scores.shape[1] > 2 or len(expected) != len(scores):
         raise DataError("metric auc needs one score and one label per sample; choose another `metric`")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ from octavo.data import Arrays
 from octavo.errors import DataError
 
 Doubles = NDArray[np.float64]
+LABELS = "labels"
+PerSample = Callable[[Arrays, Arrays, Arrays], Doubles]
+Score = Callable[[Arrays, Arrays, Arrays], float]
 
 
 @dataclass(frozen=True)
@@ -29,13 +32,56 @@ class Metric:
         per_sample: one number per sample, float64.
         score: one number for all samples.
         lower_is_better: whether smaller values are better.
+        output: name of the output that it reads; empty for the first, or the one that fits.
+        figure: what is compared, in words; empty where the name says it.
+        why: why that figure fits the output, in words; empty where the user chose it.
+        fits_outputs: whether it is agreement with the float model, by the figure that fits each output.
+        of_classes: whether it reads labels as classes, so that they tell its output among several.
+        at_threshold: makes `per_sample` for an output of one score where labels are 0 and 1, from the score above
+            which a sample is of class 1; None where the metric has no such form.
     """
 
     name: str
     unit: str
-    per_sample: Callable[[Arrays, Arrays, Arrays], Doubles] | None = None
-    score: Callable[[Arrays, Arrays, Arrays], float] | None = None
+    per_sample: PerSample | None = None
+    score: Score | None = None
     lower_is_better: bool = False
+    output: str = ""
+    figure: str = ""
+    why: str = ""
+    fits_outputs: bool = False
+    of_classes: bool = False
+    at_threshold: Callable[[float], PerSample] | None = None
+
+    def of(self, output: str) -> Metric:
+        """The metric of one of several outputs."""
+        per_sample, score = self.per_sample, self.score
+
+        def samples(outputs: Arrays, reference: Arrays, floats: Arrays) -> Doubles:
+            assert per_sample is not None
+            return per_sample(_first(outputs, output), reference, _first(floats, output))
+
+        def whole(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
+            assert score is not None
+            return score(_first(outputs, output), reference, _first(floats, output))
+
+        return replace(
+            self,
+            output=output,
+            per_sample=None if per_sample is None else samples,
+            score=None if score is None else whole,
+        )
+
+
+def _first(outputs: Arrays, name: str) -> Arrays:
+    """The outputs with one of them first.
+
+    Raises:
+        DataError: there is no such output.
+    """
+    if name not in outputs:
+        raise DataError(f"the model has no output '{name}'; it has {', '.join(outputs)}")
+    return {name: outputs[name], **outputs}
 
 
 def only_output(outputs: Arrays) -> NDArray[Any]:
@@ -49,6 +95,6 @@ def labels(reference: Arrays, metric: str) -> NDArray[Any]:
     Raises:
         DataError: there is none.
     """
-    if "labels" not in reference:
+    if LABELS not in reference:
         raise DataError(f"metric {metric} needs an array named 'labels' in the evaluation data; add it")
-    return reference["labels"]
+    return reference[LABELS]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from octavo.data import Arrays
 from octavo.errors import OptionError
 from octavo.measure.metrics.agreement import agreement
 from octavo.measure.metrics.auc import auc
 from octavo.measure.metrics.custom import imported
-from octavo.measure.metrics.metric import Metric
+from octavo.measure.metrics.metric import LABELS, Metric
 from octavo.measure.metrics.regression import cosine, mse, psnr
-from octavo.measure.metrics.top import top1, top5
+from octavo.measure.metrics.top import fits_labels, top1, top5
+from octavo.system.imports import is_function
 
 _METRICS: dict[str, Callable[[], Metric]] = {
     "agreement": agreement,
@@ -35,27 +37,39 @@ def metric_names() -> list[str]:
 
 
 def metric(name: str) -> Metric:
-    """The metric with this name, or a function given as `module:function`.
+    """The metric with this name, of the output `NAME` as `NAME:metric`, or a function given as `module:function`.
 
     Raises:
         OptionError: there is no such metric.
     """
-    if ":" in name:
+    output, colon, kind = name.rpartition(":")
+    # A function of the user may have the name of a built-in metric.
+    if colon and (kind not in _METRICS or is_function(name)):
         return imported(name)
-    if name not in _METRICS:
-        raise OptionError(f"there is no metric '{name}'; use one of {', '.join(metric_names())}, or module:function")
-    return _METRICS[name]()
+    if kind not in _METRICS:
+        raise OptionError(
+            f"there is no metric '{name}'; use one of {', '.join(metric_names())}, or module:function, or "
+            "OUTPUT:METRIC for one of several outputs"
+        )
+    return replace(_METRICS[kind](), output=output)
 
 
-def default_metric(reference: Arrays) -> Metric:
+def default_metric(reference: Arrays, outputs: Arrays | None = None, highest: int = 0) -> Metric:
     """top1 for integer labels, agreement with the float model where there are no labels.
 
+    Args:
+        reference: the reference arrays.
+        outputs: the outputs that the labels may be of; without them, labels must be one integer per sample.
+        highest: the highest label of all samples.
+
     Raises:
-        OptionError: the labels are not one integer per sample.
+        OptionError: the labels are not one integer per sample, nor one per position or score of an output.
     """
-    labels = reference.get("labels")
+    labels = reference.get(LABELS)
     if labels is None:
         return agreement()
     if labels.dtype.kind in "iu" and labels.size == len(labels):
+        return top1()
+    if any(fits_labels(output, labels, highest) for output in (outputs or {}).values()):
         return top1()
     raise OptionError("the labels are not one integer per sample; choose a metric with `metric`")

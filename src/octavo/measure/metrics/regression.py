@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from octavo.data import Arrays
 from octavo.errors import DataError
+from octavo.measure.metrics.figures import cosines
 from octavo.measure.metrics.metric import Doubles, Metric, only_output
 
 _NAMES = ("target", "targets", "labels")
@@ -27,7 +28,7 @@ def mse() -> Metric:
 
 def cosine() -> Metric:
     """Mean cosine similarity."""
-    return Metric("cosine", "", per_sample=lambda out, ref, flt: cosines(only_output(out), _expected(out, ref, flt)))
+    return Metric("cosine", "", per_sample=_cosines)
 
 
 def psnr() -> Metric:
@@ -35,19 +36,27 @@ def psnr() -> Metric:
     return Metric("psnr", "dB", score=_psnr)
 
 
-def cosines(x: NDArray[Any], y: NDArray[Any]) -> Doubles:
-    """Cosine similarity of each row; 1 where both are zero."""
-    a, b = _rows(x), _rows(y)
-    norms = np.sqrt((a * a).sum(1) * (b * b).sum(1))
-    both_zero = (a == 0).all(1) & (b == 0).all(1)
-    return np.where(both_zero, 1.0, (a * b).sum(1) / np.where(norms == 0, 1.0, norms))
+def _cosines(outputs: Arrays, reference: Arrays, floats: Arrays) -> Doubles:
+    quantized = only_output(outputs)
+    if len(quantized) and quantized[0].size == 1:
+        raise DataError(
+            f"metric cosine is always 1 or -1 for output '{next(iter(outputs))}', which is one number per sample, and "
+            "tells nothing; choose another `metric`, for example mse"
+        )
+    return cosines(quantized, _expected(outputs, reference, floats))
 
 
 def _expected(outputs: Arrays, reference: Arrays, floats: Arrays) -> NDArray[Any]:
     name, output = next(iter(outputs.items()))
     target = next((reference[n] for n in (name, *_NAMES) if n in reference), None)
     if target is None:
-        return only_output(floats)
+        target = only_output(floats)
+        if target.shape != output.shape:
+            raise DataError(
+                f"output '{name}' of a sample has shape {list(output.shape[1:])} but the float model's "
+                f"{list(target.shape[1:])}, which this metric cannot compare; choose another `metric`"
+            )
+        return target
     if _without_unit_axes(target) != _without_unit_axes(output):
         raise DataError(
             f"the reference has shape {list(target.shape)} but output '{name}' {list(output.shape)}; make them equal"
@@ -62,7 +71,8 @@ def _without_unit_axes(x: NDArray[Any]) -> list[int]:
 
 def _squared_errors(outputs: Arrays, reference: Arrays, floats: Arrays) -> Doubles:
     difference = _rows(only_output(outputs)) - _rows(_expected(outputs, reference, floats))
-    return np.asarray((difference * difference).mean(1))
+    # Rows that a model selects may be none.
+    return np.asarray((difference * difference).sum(1) / max(difference.shape[1], 1))
 
 
 def _psnr(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
@@ -75,4 +85,4 @@ def _psnr(outputs: Arrays, reference: Arrays, floats: Arrays) -> float:
 
 
 def _rows(x: NDArray[Any]) -> Doubles:
-    return x.reshape(len(x), -1).astype(np.float64)
+    return x.reshape(len(x), int(np.prod(x.shape[1:]))).astype(np.float64)

@@ -26,6 +26,12 @@ def show_result(console: Console, result: Plain, output: Path) -> None:
         output: path of the quantized model.
     """
     console.print(_figures(result, f"{output} for {result['target']}"))
+    rows = summary.output_rows(result)
+    if rows:
+        console.print()
+        console.print(_outputs(rows))
+        if by := summary.judged_by(result):
+            console.print(escape(by), soft_wrap=True)
     if result["steps"]:
         console.print()
         console.print(_rungs(summary.rung_rows(result)))
@@ -48,6 +54,18 @@ def _figures(result: Plain, title: str) -> Table:
     table.add_column("", overflow="fold")
     for row in summary.figures(result):
         table.add_row(escape(row.name), row.float_value, row.quantized_value, escape(row.note))
+    return table
+
+
+def _outputs(rows: Sequence[summary.OutputRow]) -> Table:
+    """One row for each output, or part of one."""
+    table = Table(title="Outputs against the float model's", title_justify="left")
+    table.add_column("output", overflow="fold")
+    for heading in ("agreement", "SQNR", "cosine", "worst sample"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("agreement is", overflow="fold")
+    for row in rows:
+        table.add_row(escape(row.name), row.agreement, row.sqnr, row.cosine, row.worst, escape(row.figure))
     return table
 
 
