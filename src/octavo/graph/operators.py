@@ -11,6 +11,9 @@ from octavo.graph.linear import LINEAR_OPS, bias_input, is_linear, output_axis
 # Elementwise operators and Concat take all their inputs from the activations.
 _ALL_INPUTS = {"Add", "Mul", "Concat"}
 
+# Carried operators that write less than they read.
+SHRINKING = frozenset({"AveragePool", "GlobalAveragePool", "Resize"})
+
 
 def data_inputs(node: ir.Node) -> list[int]:
     """Indices of the inputs that hold real numbers to quantize (activations or weights)."""

@@ -164,7 +164,8 @@ def _matches(node: ir.Node, pattern: str) -> bool:
 class _Planner:
     """Traverse the graph forwards to find integer layers, then backwards to extend them over data movers.
 
-    `float_reasons` maps nodes left in float to the reason; `quantizable` are the tensors available as integers.
+    `float_reasons` maps nodes left in float to the reason; `quantizable` are the tensors available as integers, and
+    `lost` those whose reader was an integer layer and went back to float.
     """
 
     def __init__(self, model: ir.Model, target: Target, excluded: dict[str, str]) -> None:
@@ -175,12 +176,14 @@ class _Planner:
         self.float_reasons: dict[str, str] = {}
         self.fused: set[str] = set()
         self.quantizable: set[str] = set()
+        self.lost: set[str] = set()
 
     def plan(self) -> Plan:
         for node in self.nodes:
             self._plan_node(node)
         for node in reversed(self.nodes):
             self._drop_small_head(node)
+            self._drop_unread_carry(node)
         for node in reversed(self.nodes):
             self._extend_to_mover(node)
         for node in self.nodes:
@@ -337,8 +340,24 @@ class _Planner:
         if not 0 < weights < self.target.least_head_weights or self._read_as_integers(node):
             return
         if all(self._written_as_integers(name) for name in layer.inputs.values()):
-            del self.layers[layer.name]
-            self.float_reasons[layer.name] = f"with {weights} weights its integer form is slower than float"
+            self._leave(layer, f"with {weights} weights its integer form is slower than float")
+
+    def _leave(self, layer: LayerPlan, why: str) -> None:
+        del self.layers[layer.name]
+        self.fused.difference_update(layer.fused)
+        self.float_reasons.update(dict.fromkeys((layer.name, *layer.fused), why))
+        self.lost.update(layer.inputs.values())
+
+    def _drop_unread_carry(self, node: ir.Node) -> None:
+        """Leave an elementwise operator in float if the layers that read its integers went back to float.
+
+        Pooling stays: it reads more than it writes, and averages the rounding.
+        """
+        layer = self.layers.get(node.name or "")
+        if layer is None or layer.role != "carry" or layer.op in ops.SHRINKING or layer.result not in self.lost:
+            return
+        if not any(layer.result in other.inputs.values() for other in self.layers.values()):
+            self._leave(layer, "no operator behind it takes integers, so they would only add rounding")
 
     def _written_as_integers(self, name: str) -> bool:
         """Whether an integer layer writes the tensor as integers; a float reader then needs a conversion."""
@@ -351,8 +370,7 @@ class _Planner:
     def _extend_to_mover(self, node: ir.Node) -> None:
         """Quantize in front of a float data mover if every reader of its output reads integers."""
         name = node.name or ""
-        if not self.target.behind:
-            self._drop_unread_mover(node)
+        self._drop_unread_mover(node)
         if name not in self.float_reasons or name in self.excluded or self._role(node) != "move":
             return
         if ops.obstacle(node) is not None or len(node.outputs) != 1:
@@ -365,11 +383,22 @@ class _Planner:
             self._add_layer(node, "move")
 
     def _drop_unread_mover(self, node: ir.Node) -> None:
-        """Without Q/DQ behind operators, a data mover whose output no layer reads as integers stays in float."""
+        """A data mover whose output no layer reads as integers stays in float, unless its input is written so."""
         layer = self.layers.get(node.name or "")
-        if layer is not None and layer.role == "move" and not self._read_as_integers(node):
-            del self.layers[layer.name]
-            self.float_reasons[layer.name] = "no operator behind it takes integers"
+        if layer is None or layer.role != "move" or self._read_as_integers(node):
+            return
+        if not self.target.behind or not self._comes_as_integers(node):
+            self._leave(layer, "no operator behind it takes integers")
+
+    def _comes_as_integers(self, node: ir.Node) -> bool:
+        """Whether what a data mover moves is written as integers by a layer, directly or through other movers."""
+        value = node.inputs[0]
+        while value is not None and (producer := value.producer()) is not None:
+            layer = self.layers.get(producer.name or "")
+            if layer is None or layer.role != "move":
+                break
+            value = producer.inputs[0]
+        return value is not None and self._written_as_integers(value.name or "")
 
     def _read_as_integers(self, node: ir.Node) -> bool:
         names = {value.name for value in node.outputs}

@@ -61,7 +61,8 @@ def quantize_constants(
     """Quantize every constant of the plan's layers.
 
     A weight's scale is increased, in the channels concerned, if the bias would not fit int32 at input scale
-    times weight scale, or if that product is not a normal float32.
+    times weight scale, or if that product is not a normal float32. This holds where the target keeps biases in
+    float as well: some engines (ONNX Runtime's WeightBiasQuantization) make them int32 on their own.
 
     Args:
         model: the prepared float model.
@@ -95,7 +96,7 @@ def _quantize_layer(
 ) -> Constants:
     array = _array(node, weight.index)
     params = chosen = weight_params(plan, layer, weight, array) if known is None else known.params
-    bias = _bias_array(plan, node, layer)
+    bias = _bias_array(node, layer)
     accumulates = 0 in layer.inputs and not plan.reads_wide(layer)
     input_scale = activations[layer.inputs[0]].scale if accumulates else None
     if layer.role == "compute" and weight.index == 1 and input_scale is not None:
@@ -104,7 +105,7 @@ def _quantize_layer(
     as_chosen = known is not None and bool(np.array_equal(params.scale, chosen.scale))
     integers = known.integers if known is not None and as_chosen else rule(plan.target.rule).quantize(array, params)
     quantized = {(layer.name, weight.index): _stored(plan, node, weight, integers, params)}
-    if bias is not None and input_scale is not None and layer.bias is not None:
+    if bias is not None and plan.target.integer_bias and input_scale is not None and layer.bias is not None:
         source = node.inputs[layer.bias]
         scale = np.tile(np.atleast_1d(params.scale), bias.size // params.scale.size)
         try:
@@ -141,10 +142,10 @@ def weight_params(plan: Plan, layer: LayerPlan, weight: WeightPlan, array: np.nd
     return derive(array, weight.grid, symmetric=True, axis=weight.axis, block_size=weight.block_size)
 
 
-def _bias_array(plan: Plan, node: ir.Node, layer: LayerPlan) -> np.ndarray | None:
-    """The bias as float32 of shape (channels,); None if there is none to store as integers."""
+def _bias_array(node: ir.Node, layer: LayerPlan) -> np.ndarray | None:
+    """The bias as float32 of shape (channels,); None if there is none that fits int32 at a scale of its own."""
     view = linear(node)
-    if layer.bias is None or not plan.target.integer_bias or not is_constant(node.inputs[layer.bias]) or view is None:
+    if layer.bias is None or not is_constant(node.inputs[layer.bias]) or view is None:
         return None
     bias = _array(node, layer.bias)
     if bias.size not in (1, view.outputs) or (bias.ndim > 0 and bias.shape[-1] != bias.size):

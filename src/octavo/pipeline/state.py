@@ -19,7 +19,7 @@ from octavo.pipeline.metric import measure_metric
 from octavo.pipeline.planner import planner
 from octavo.pipeline.prepare import Prepared
 from octavo.pipeline.seconds import Seconds, timed
-from octavo.quantizer import Settings, State, begin
+from octavo.quantizer import Settings, State, begin, unseen_warnings
 from octavo.ranges import RangeSketch
 from octavo.recover import LadderCheckpoint, LadderContext, Step, climb
 
@@ -96,7 +96,11 @@ def quantize_prepared(prepared: Prepared) -> Quantized:
         judging=decided.judging,
         checkpoint=decided.checkpoint,
         sha256=sha256,
-        warnings=(*decided.warnings, *_nonfinite(decided.state)),
+        warnings=(
+            *decided.warnings,
+            *_nonfinite(decided.state),
+            *unseen_warnings(decided.state.calibration, decided.state.decisions.left_out),
+        ),
         seconds=seconds,
     )
 

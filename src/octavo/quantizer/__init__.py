@@ -6,5 +6,6 @@ from octavo.quantizer.decisions import Decisions
 from octavo.quantizer.derive import begin, derive
 from octavo.quantizer.settings import Planner, Settings
 from octavo.quantizer.state import Draft, State
+from octavo.quantizer.unseen import unseen_warnings
 
-__all__ = ["Decisions", "Draft", "Planner", "Settings", "State", "begin", "derive"]
+__all__ = ["Decisions", "Draft", "Planner", "Settings", "State", "begin", "derive", "unseen_warnings"]

@@ -13,8 +13,10 @@ from octavo.calibrate import Calibration, run
 from octavo.graph.plan import Plan
 from octavo.graph.proof import OverflowProof, prove
 from octavo.graph.weights import quantize_constants
+from octavo.quantizer.packed import layers_of_packed, parts
 from octavo.quantizer.settings import Settings
 from octavo.quantizer.state import Draft, State
+from octavo.quantizer.unseen import bounds_of_unseen, layers_of_unseen, unseen_sources
 from octavo.ranges import Range, estimator
 
 
@@ -34,7 +36,9 @@ def begin(settings: Settings, model: ir.Model, checkpoint: Path | None = None) -
 
 
 def derive(draft: Draft, checkpoint: Path | None = None) -> State:
-    """Quantize a draft, leaving out layers whose accumulator could overflow.
+    """Quantize a draft, leaving out layers of unknown range and layers whose accumulator could overflow.
+
+    Data movers that take a packed tensor apart are left out where a part needs a grid of its own.
 
     Args:
         draft: model, settings and decisions; of a `State`, what was derived before is derived again.
@@ -47,7 +51,16 @@ def derive(draft: Draft, checkpoint: Path | None = None) -> State:
     while True:
         plan = make_plan(draft)
         calibration = calibrate(draft, plan, checkpoint)
-        ranges = choose_ranges(draft, plan, calibration)
+        unseen = unseen_sources(plan, calibration, draft.decisions)
+        proved = bounds_of_unseen(draft.model, unseen)
+        ranges = {**choose_ranges(draft, plan, calibration), **proved}
+        left_out = {
+            **layers_of_packed(draft.model, plan, {**part_ranges(draft, plan, calibration), **ranges}),
+            **layers_of_unseen(plan, [name for name in unseen if name not in proved]),
+        }
+        if left_out:
+            draft = replace(draft.with_left_out(left_out), calibration=calibration)
+            continue
         activations = activation_params(draft, plan, ranges)
         constants = quantize_constants(draft.model, plan, activations, draft.decisions.constants)
         proofs = prove(draft.model, plan, activations, constants)
@@ -85,7 +98,8 @@ def make_plan(draft: Draft) -> Plan:
 def calibrate(draft: Draft, plan: Plan, checkpoint: Path | None = None) -> Calibration:
     """The observers that the plan's estimators read; the model runs only for those that the draft lacks."""
     known, settings = draft.calibration, draft.settings
-    makers = {name: estimator(plan.tensors[name].estimator).observer for name in plan.sources}
+    observed = {**parts(draft.model, plan), **{name: name for name in plan.sources}}
+    makers = {name: estimator(plan.tensors[source].estimator).observer for name, source in observed.items()}
     missing = {
         name: make
         for name, make in makers.items()
@@ -113,6 +127,16 @@ def choose_ranges(draft: Draft, plan: Plan, calibration: Calibration) -> dict[st
         if tensor.source not in draft.decisions.trained and tensor.source not in ranges:
             observer = calibration.observers[tensor.source]
             ranges[tensor.source] = estimator(tensor.estimator).range(observer, tensor.grid, tensor.symmetric)
+    return ranges
+
+
+def part_ranges(draft: Draft, plan: Plan, calibration: Calibration) -> dict[str, Range]:
+    """The range of each part that a quantized data mover takes out of a packed tensor."""
+    ranges: dict[str, Range] = {}
+    for name, source in parts(draft.model, plan).items():
+        tensor, observer = plan.tensors[name], calibration.observers[name]
+        if observer.varies and source not in draft.decisions.trained:
+            ranges[name] = estimator(plan.tensors[source].estimator).range(observer, tensor.grid, tensor.symmetric)
     return ranges
 
 

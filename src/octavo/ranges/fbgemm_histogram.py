@@ -42,6 +42,11 @@ class FbgemmHistogram:
         """Whether no finite value was observed."""
         return bool(self.low > self.high)
 
+    @property
+    def varies(self) -> bool:
+        """Whether two different finite values were observed."""
+        return bool(self.low < self.high)
+
     def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
         """Count every finite value of the batch; resample the histogram where the range has grown."""
         values = as_float32(array)

@@ -28,6 +28,11 @@ class MovingAverage:
         self.low = self.high = np.float32(0)
         self.empty = True
 
+    @property
+    def varies(self) -> bool:
+        """Whether two different finite values were observed."""
+        return not self.empty and bool(self.low < self.high)
+
     def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
         """Move the bounds by 1% towards the minimum and maximum of the batch; the first batch sets them."""
         values = as_float32(array)

@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 class Observer(Protocol):
     """Accumulates statistics of one tensor, batch by batch, for an estimator."""
 
+    @property
+    def varies(self) -> bool:
+        """Whether two different finite values were observed: otherwise nothing is known of the range."""
+
     def update(self, array: NDArray[Any], *, rows: int = 1, stride: int = 1) -> None:
         """Accumulate a batch.
 

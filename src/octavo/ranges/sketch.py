@@ -43,6 +43,11 @@ class RangeSketch:
         return self._low > self._high
 
     @property
+    def varies(self) -> bool:
+        """Whether two different finite values were observed."""
+        return self._low < self._high
+
+    @property
     def min(self) -> float:
         """The smallest finite value."""
         return 0.0 if self.empty else self._low

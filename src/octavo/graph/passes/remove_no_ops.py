@@ -9,7 +9,7 @@ from octavo.graph.rewrite import bypass
 
 
 class RemoveNoOpsPass(ir.passes.InPlacePass):
-    """Remove Identity, Dropout, Casts to the same type, and Transposes that cancel."""
+    """Remove Identity, Dropout, Casts to the same type, Transposes that cancel, and a Relu behind a Relu."""
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Run the pass."""
@@ -34,6 +34,9 @@ def _equal_value(node: ir.Node) -> ir.Value | None:
         case "Cast":
             to = node.attributes["to"].as_int()
             return value if value is not None and value.dtype is not None and value.dtype == to else None
+        case "Relu":
+            before = None if value is None else value.producer()
+            return value if before is not None and before.op_type == "Relu" and not before.domain else None
         case "Transpose":
             return _before_transposes(node)
     return None
