@@ -19,6 +19,7 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 from tests.helpers.command_line import DIGITS, UNTIMED, Octavo, lay_out, process
+from tests.helpers.models.unusual_ranges import branch_samples, quiet_branch
 
 from octavo import targets
 from octavo.cli import run
@@ -410,3 +411,13 @@ def test_a_custom_target_file_is_accepted(quantize: Octavo, work: Path) -> None:
     assert read()["latency_ms"] is None
     assert {layer["grid"] for layer in read()["layers"]} == {"int8"}
     assert metadata()["octavo.target"] == "board"
+
+
+def test_a_range_that_calibration_never_saw_is_said_without_evaluation(octavo: Octavo, work: Path) -> None:
+    onnx.save(quiet_branch(), work / "quiet.onnx")
+    np.savez(work / "asleep.npz", **branch_samples(awake=False))
+    result = octavo("quantize", "quiet.onnx", "-c", "asleep.npz", "-t", UNTIMED, "-o", "quiet.int8.onnx")
+    assert result.code == 0
+    said = " ".join((result.out + result.err).split())
+    assert "tensor 'routed' had one value throughout the calibration samples" in said
+    assert "'matmul_e1' stayed in float" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,15 @@ def test_float_models_agree_with_onnx_runtime(name: str, tmp_path: Path) -> None
     assert set(actual) == set(expected)
     for key in expected:
         np.testing.assert_allclose(actual[key], expected[key], rtol=1e-5, atol=1e-5)
+
+
+def test_a_chain_of_any_length_compiles(tmp_path: Path) -> None:
+    names = [f"t{i}" for i in range(1201)]
+    nodes = [models.node("Tanh", [one], two) for one, two in pairwise(names)]
+    proto = models.build(nodes, {"t0": [1, 8]}, {names[-1]: [1, 8]})
+    x = {"t0": np.linspace(-1, 1, 8, dtype=np.float32).reshape(1, 8)}
+    actual = opened(tmp_path, compile_model(ir.from_proto(proto))).run(x)[names[-1]]
+    np.testing.assert_allclose(actual, Session(proto.SerializeToString(), threads=1).run(x)[names[-1]], atol=1e-4)
 
 
 @pytest.mark.parametrize("op", ["Sigmoid", "Tanh", "HardSigmoid", "HardSwish", "LeakyRelu", "Softmax", "ReduceMean"])

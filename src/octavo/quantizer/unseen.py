@@ -18,9 +18,7 @@ def unseen_sources(plan: Plan, calibration: Calibration, decisions: Decisions) -
 
     Tensors with trained parameters are left out: training observed them.
     """
-    return [
-        name for name in plan.sources if name not in decisions.trained and not calibration.observers[name].varies
-    ]
+    return [name for name in plan.sources if name not in decisions.trained and not calibration.observers[name].varies]
 
 
 def bounds_of_unseen(model: ir.Model, unseen: list[str]) -> dict[str, Bounds]:

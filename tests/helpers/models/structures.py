@@ -79,7 +79,7 @@ def mover_first() -> onnx.ModelProto:
 
 
 def idle() -> onnx.ModelProto:
-    """Identity, Dropout, a Cast to float, and Transposes that cancel, between two Convs."""
+    """Identity, Dropout, a Cast to float, Transposes that cancel, and Relu behind Relu, between two Convs."""
     nodes = [
         node("Conv", ["x", "w"], "c"),
         node("Identity", ["c"], "i"),
@@ -88,7 +88,9 @@ def idle() -> onnx.ModelProto:
         node("Transpose", ["k"], "t", perm=[0, 2, 3, 1]),
         node("Transpose", ["t"], "u", perm=[0, 3, 1, 2]),
         node("Transpose", ["u"], "v", perm=[0, 1, 2, 3]),
-        node("Conv", ["v", "w"], "z"),
+        node("Relu", ["v"], "r"),
+        node("Relu", ["r"], "s"),
+        node("Conv", ["s", "w"], "z"),
         node("Identity", ["z"], "y"),
     ]
     return build(nodes, {"x": [1, 4, 4, 4]}, {"y": [1, 4, 4, 4]}, {"w": random(4, 4, 1, 1)})

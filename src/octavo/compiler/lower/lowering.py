@@ -90,7 +90,7 @@ class Lowering:
         lowered = self.lowered(value)
         assert value is not None
         if isinstance(lowered, Deferred):
-            lowered = self.values[value] = self._to_float(lowered.node)
+            lowered = self._settled(value)
         match lowered:
             case Plain():
                 return lowered.tensor
@@ -138,6 +138,23 @@ class Lowering:
         tensor = new_tensor(value.name or "", dtype, shape, params)
         tensor.channels_last = channels_last
         return tensor
+
+    def _settled(self, value: ir.Value) -> LoweredValue:
+        """A deferred value in float, after the chain of deferred values of the same kind in front of it.
+
+        Each is settled before its reader asks for it, so that a chain of any length needs no recursion.
+        """
+        chain: list[tuple[ir.Value, ir.Node]] = []
+        front: ir.Value | None = value
+        while front is not None and isinstance(deferred := self.values[front], Deferred):
+            to_float = self.operators[deferred.node.op_type].to_float
+            if chain and to_float is not self.operators[chain[0][1].op_type].to_float:
+                break
+            chain.append((front, deferred.node))
+            front = deferred.node.inputs[0]
+        for each, node in reversed(chain):
+            self.values[each] = self._to_float(node)
+        return self.values[value]
 
     def _to_float(self, node: ir.Node) -> LoweredValue:
         to_float = self.operators[node.op_type].to_float
