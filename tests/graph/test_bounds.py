@@ -14,8 +14,8 @@ WEIGHTS = {
     "zero": np.zeros((4, 4), np.float32),
     "w": random(4, 4),
     "b": np.asarray([-1, 0.5, 2, -3], np.float32),
-    "low": np.float32(-2),
-    "high": np.float32(3),
+    "low": np.asarray(-2, np.float32),
+    "high": np.asarray(3, np.float32),
 }
 
 

@@ -14,10 +14,12 @@ from onnx import numpy_helper
 from tests.helpers import models
 from tests.helpers.models import build, feeds, node, random, run
 from tests.helpers.plain_quantization import Quantized, quantized
+from tests.helpers.states import state
 
 import octavo
 from octavo.affine import dequantize
 from octavo.errors import OptionError, TargetError
+from octavo.graph import model_bytes
 from octavo.graph.preflight import violations
 from octavo.pipeline.recipe import Recipe, read_recipe
 from octavo.targets import target
@@ -141,3 +143,22 @@ def test_blocks_in_a_model_break_the_rules_of_other_targets() -> None:
     case = quantized(linear()[0], NAME)
     messages = list(violations(case.result, replace(target("octavo"), opset=13)))
     assert any("blocked scales" in message for message in messages)
+
+
+@pytest.mark.parametrize("transposed", [True, False])
+def test_a_tied_embedding_is_stored_once_in_float(transposed: bool) -> None:
+    product = node("MatMul", ["h", "et"], "y") if transposed else node("Gemm", ["h", "emb"], "y", transB=1)
+    nodes = [
+        node("Gather", ["emb", "ids"], "x"),
+        node("MatMul", ["x", "w"], "h"),
+        *([node("Transpose", ["emb"], "et")] if transposed else []),
+        product,
+    ]
+    weights = {"emb": random(512, 32), "w": random(32, 32)}
+    proto = build(nodes, {"ids": ["N"]}, {"y": ["N", 512]}, weights, input_types={"ids": onnx.TensorProto.INT64})
+    plain = state(proto, {"ids": np.arange(16)}, target("weight-only-int4"))
+    assert "matmul_h" in plain.plan.layers
+    assert product.name not in plain.plan.layers
+    reason = next(left.why for left in plain.plan.left_float if left.name == product.name)
+    assert reason == "Gather 'gather_x' reads its weights in float, so a quantized copy would add to the file"
+    assert model_bytes(plain.quantized) < len(proto.SerializeToString())

@@ -46,7 +46,7 @@ def inputs(count: int = 48, seed: int = 0) -> Arrays:
 def state(model: onnx.ModelProto, samples: Arrays, to: Target | None = None, **options: Any) -> State:
     """The plain state of a model for a target (`octavo` by default), calibrated on the samples."""
     selected = to or target("octavo")
-    prepared = prepare(ir.from_proto(model))
+    prepared = prepare(ir.from_proto(model), share_constants=selected.weights_only)
 
     def plan(prepared: ir.Model, left_float: Mapping[str, str]) -> Plan:
         return make_plan(prepared, selected, (), left_float)

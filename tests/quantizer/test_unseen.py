@@ -53,7 +53,7 @@ def test_a_layer_that_can_write_integers_only_stays_in_float_if_its_output_never
 
 def test_a_constant_tensor_keeps_integers_where_the_graph_proves_its_bounds() -> None:
     nodes = [node("Clip", ["x", "low", "high"], "c"), node("MatMul", ["c", "w"], "y")]
-    weights = {"low": np.float32(0), "high": np.float32(6), "w": random(16, 16)}
+    weights = {"low": np.asarray(0, np.float32), "high": np.asarray(6, np.float32), "w": random(16, 16)}
     model = build(nodes, {"x": ["N", 16]}, {"y": ["N", 16]}, weights)
     plain = state(model, {"x": np.full((8, 16), -1, np.float32)})
     assert "matmul_y" in plain.plan.layers

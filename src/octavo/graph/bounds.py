@@ -65,8 +65,8 @@ def _of_node(node: ir.Node) -> Bounds | None:
     if node.domain not in ("", "ai.onnx"):
         return None
     if node.op_type == "Clip":
-        ends = [constant(value) for value in node.inputs[1:3]]
-        return (float(ends[0]), float(ends[1])) if len(ends) == 2 and all(e is not None for e in ends) else None
+        ends = [array.item() for value in node.inputs[1:3] if (array := constant(value)) is not None]
+        return (float(ends[0]), float(ends[1])) if len(ends) == 2 else None
     if node.op_type == "Cast":
         source = node.inputs[0]
         return (0.0, 1.0) if source is not None and source.dtype == ir.DataType.BOOL else None

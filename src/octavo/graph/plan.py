@@ -227,8 +227,7 @@ class _Planner:
         if obstacle is not None:
             return obstacle
         if self.target.weights_only:
-            constant = ops.is_constant(node.inputs[1])
-            return None if constant else f"a {node.op_type} of two activations has no weights to store"
+            return self._why_not_stored(node)
         channels = ops.input_channels(node)
         if channels is not None and channels < self.target.least_input_channels:
             return f"with {channels} input channel{'s' * (channels > 1)} its integer form is slower than float"
@@ -243,6 +242,22 @@ class _Planner:
         if self.target.carry_depthwise and ops.is_depthwise(node):
             return f"{source}, and a depthwise Conv gains nothing from integers"
         return None
+
+    def _why_not_stored(self, node: ir.Node) -> str | None:
+        """Why a target that quantizes weights alone stores none for this product, or None."""
+        value = node.inputs[1]
+        producer = None if value is None else value.producer()
+        if producer is not None and producer.op_type == "Transpose":
+            value = producer.inputs[0]
+        if value is None or not ops.is_constant(value):
+            return f"a {node.op_type} of two activations has no weights to store"
+        readers = [use.node for use in value.uses() if use.node is not producer]
+        other = next((reader for reader in readers if self._role(reader) != "compute"), None)
+        if other is not None:
+            return (
+                f"{other.op_type} '{other.name}' reads its weights in float, so a quantized copy would add to the file"
+            )
+        return None if producer is None else f"its weights are '{value.name}', transposed while the model runs"
 
     def _float_input(self, node: ir.Node) -> ir.Value | None:
         """The first activation among the data inputs that is not available as integers, or None."""

@@ -41,15 +41,20 @@ _PASSES: tuple[ir.passes.PassBase, ...] = (
 )
 
 
-def prepare(model: ir.Model) -> ir.Model:
+def prepare(model: ir.Model, share_constants: bool = False) -> ir.Model:
     """A rewritten copy: an opset that engines support, 13 or newer, functions inlined, constants folded, layers fused.
 
     Names, types and order of the graph's inputs and outputs stay, and so does the model's metadata;
     an initializer that is also listed as an input becomes a constant.
 
+    Args:
+        model: a float model; it is not modified.
+        share_constants: keep a Transpose of a constant that other nodes read too, so that the constant is stored
+            once; targets that quantize weights alone gain nothing from a second copy.
+
     Raises:
         ModelError: the model's opset is too old to be converted.
     """
     for step in _PASSES:
-        model = step(model).model
+        model = (FoldConstantsPass(share_constants) if isinstance(step, FoldConstantsPass) else step)(model).model
     return model

@@ -82,7 +82,7 @@ def prepare(
             )
         float_model, files = read_model(onnx)
         _check_float(float_model)
-        prepared = prepare_graph(float_model)
+        prepared = prepare_graph(float_model, share_constants=options.target.weights_only)
     specs = input_specs(float_model)
     samples = open_samples(calibration, specs, preprocess=options.preprocess, limit=options.limit)
     evaluation = evaluate if evaluate is None or isinstance(evaluate, Evaluation) else Evaluation(evaluate)

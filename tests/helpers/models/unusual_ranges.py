@@ -24,7 +24,9 @@ def quiet_branch(width: int = 32) -> onnx.ModelProto:
         node("Add", ["c", "e3"], "y"),
     ]
     weights = {name: random(width, width, seed=i) for i, name in enumerate(("v1", "v2", "w1", "w2"))}
-    return build(nodes, {"x": ["N", width]}, {"y": ["N", width]}, {**weights, "threshold": np.float32(0.05)})
+    return build(
+        nodes, {"x": ["N", width]}, {"y": ["N", width]}, {**weights, "threshold": np.asarray(0.05, np.float32)}
+    )
 
 
 def branch_samples(awake: bool, width: int = 32, count: int = 64) -> Arrays:

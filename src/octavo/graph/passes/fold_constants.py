@@ -23,7 +23,15 @@ _RANDOM = {
 
 
 class FoldConstantsPass(ir.passes.InPlacePass):
-    """Replace nodes whose inputs are all constants by their results."""
+    """Replace nodes whose inputs are all constants by their results.
+
+    Args:
+        share: keep a Transpose of a constant that other nodes read too, so that the constant is stored once.
+    """
+
+    def __init__(self, share: bool = False) -> None:
+        super().__init__()
+        self._share = share
 
     def call(self, model: ir.Model) -> ir.passes.PassResult:
         """Run the pass."""
@@ -33,8 +41,12 @@ class FoldConstantsPass(ir.passes.InPlacePass):
         from onnxscript import optimizer
 
         logging.getLogger("onnxscript").setLevel(logging.ERROR)
+
+        def should_fold(node: ir.Node) -> bool | None:
+            return False if self._share and _is_shared(node) else _should_fold(node)
+
         result = optimizer.fold_constants(
-            model, input_size_limit=_LARGEST_RESULT, output_size_limit=_LARGEST_RESULT, should_fold=_should_fold
+            model, input_size_limit=_LARGEST_RESULT, output_size_limit=_LARGEST_RESULT, should_fold=should_fold
         )
         return ir.passes.PassResult(model, result.modified)
 
@@ -46,6 +58,12 @@ def _is_foldable(node: ir.Node) -> bool:
         and node.op_type not in _NEVER | _RANDOM
         and all(value.is_initializer() and not value.is_graph_input() for value in inputs)
     )
+
+
+def _is_shared(node: ir.Node) -> bool:
+    """Whether the node is a Transpose of a constant that other nodes read too."""
+    value = node.inputs[0] if node.op_type == "Transpose" and not node.domain else None
+    return value is not None and value.is_initializer() and len(value.uses()) > 1
 
 
 def _should_fold(node: ir.Node) -> bool | None:
