@@ -13,7 +13,8 @@ from tests.helpers.models import build, node, random
 import octavo
 from octavo.affine import UINT8, QuantParams
 from octavo.graph.plan import LayerPlan
-from octavo.measure import Diagnosis, TensorError, diagnose
+from octavo.measure import Diagnosis, Evidence, TensorError, diagnose
+from octavo.measure.layers import _Sums
 
 Array = NDArray[Any]
 NORMAL = np.random.default_rng(0).normal(size=(64, 8, 10, 10)).astype(np.float32)
@@ -162,3 +163,30 @@ def test_low_bit_weights_are_advised_to_use_adaptive_rounding() -> None:
     assert result.diagnosis[0].sqnr_db < 20
     assert "its weights have 15 levels only" in result.diagnosis[0].causes[0]
     assert "`rungs='round'`" in result.diagnosis[0].causes[0]
+
+
+def test_an_error_that_is_a_shift_of_means_points_to_bias_correction() -> None:
+    errors = {"a": error(40.0), "one_out": error(9.0, None, mean_shift=0.8)}
+    (diagnosis,) = diagnose([layer("one", "a")], errors, GRID)
+    assert diagnosis.causes == [
+        "80% of the error of 'one_out' is a shift of its channels' means: correct the biases (`rungs='correct'`)"
+    ]
+
+
+def test_a_part_on_the_grid_of_a_packed_tensor_is_not_taken_for_outliers_of_calibration() -> None:
+    small = error(9.0, 9.0, channel_ranges=np.full(8, 0.1))
+    evidence = Evidence(calibrated={"a": 0.12}, samples=8, sources={"a": "packed"})
+    (diagnosis,) = diagnose([layer("one", "a")], {"a": small} | OUT, GRID, evidence)
+    assert "'a' stays below 0.1 and shares the grid of 'packed', which reaches 2.56" in diagnosis.causes[0]
+    (diagnosis,) = diagnose([layer("one", "a")], {"a": small} | OUT, GRID, Evidence(calibrated={"a": 2.56}))
+    assert "the calibration samples hold outliers" in diagnosis.causes[0]
+
+
+def test_a_constant_error_is_all_mean_shift_and_noise_is_hardly_any() -> None:
+    sums = _Sums(None)
+    x = np.random.default_rng(0).normal(size=(64, 4, 8, 8)).astype(np.float32)
+    sums.update(x, x + np.float32([0, 1, -2, 3]).reshape(4, 1, 1))
+    assert sums.result().mean_shift == pytest.approx(1.0, rel=1e-4)
+    sums = _Sums(None)
+    sums.update(x, x + np.random.default_rng(1).normal(size=x.shape).astype(np.float32))
+    assert sums.result().mean_shift < 0.01

@@ -20,6 +20,8 @@ _MANY_LEVELS = 64
 # Share of clipped values to report, and share of the channels that counts as few.
 _CLIPPED = 0.005
 _FEW_CHANNELS = 0.1
+# Share of the error that must be mean shift: without it the error falls by 3 dB or more.
+_SHIFTED = 0.5
 # Ratio to the largest value in calibration above which there were too few calibration samples.
 _BEYOND = 1.25
 
@@ -49,12 +51,14 @@ class Evidence:
         calibrated: largest |x| of each tensor over the calibration samples.
         samples: number of calibration samples.
         hazards: layers whose integer kernels can saturate on this processor, with a sentence each.
+        sources: the tensor whose grid another shares, because data movers lie between them.
     """
 
     shares: Mapping[str, float] = field(default_factory=dict)
     calibrated: Mapping[str, float] = field(default_factory=dict)
     samples: int = 0
     hazards: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING = Evidence()
@@ -98,7 +102,7 @@ def _diagnosis(
         cause
         for name in _tensors(layer)
         if name in errors and name in activations
-        for cause in _causes(name, errors[name], activations[name])
+        for cause in _causes(name, errors[name], activations[name], evidence)
     ]
     causes += [
         cause
@@ -110,6 +114,16 @@ def _diagnosis(
     causes += [evidence.hazards[layer.name]] if layer.name in evidence.hazards else []
     share = evidence.shares.get(layer.name)
     return Diagnosis(layer.name, layer.op, layer.result, errors[layer.result].sqnr_db, causes, share)
+
+
+def _mean_shift(name: str, error: TensorError) -> list[str]:
+    """Report an error that is for the most part one number a channel."""
+    if error.mean_shift < _SHIFTED:
+        return []
+    return [
+        f"{error.mean_shift:.0%} of the error of '{name}' is a shift of its channels' means: correct the biases "
+        "(`rungs='correct'`)"
+    ]
 
 
 def _beyond_calibration(name: str, error: TensorError, evidence: Evidence) -> list[str]:
@@ -137,6 +151,9 @@ def _hidden_causes(
         quiet = [cause for name in quantized for cause in _quiet_channels(name, errors[name], activations[name], 0.0)]
         if quiet:
             return quiet
+        shifted = _mean_shift(layer.result, errors[layer.result])
+        if shifted:
+            return shifted
         few = min((weight.grid.levels for weight in layer.weights), default=_MANY_LEVELS)
         if few < _MANY_LEVELS:
             return [
@@ -171,16 +188,32 @@ def _clipping(name: str, error: TensorError, params: QuantParams) -> str:
     return f"{error.clipped:.1%} of '{name}' lies beyond its range: calibrate on data like these, or widen it"
 
 
-def _causes(name: str, error: TensorError, params: QuantParams) -> list[str]:
+def _too_wide(name: str, largest: float, reach: float, evidence: Evidence) -> str:
+    """Why a range is far wider than the values: a shared grid, an estimator, or outliers that calibration saw."""
+    source, seen = evidence.sources.get(name, name), evidence.calibrated.get(name, reach)
+    if source != name and seen * _TOO_WIDE < reach:
+        return (
+            f"'{name}' stays below {largest:.3g} and shares the grid of '{source}', which reaches {reach:.3g}: leave "
+            "the operator that takes it out in float (`exclude`), so that it gets a grid of its own"
+        )
+    if seen * _TOO_WIDE < reach:
+        return (
+            f"the range of '{name}' reaches {reach:.3g} while calibration stayed below {seen:.3g}: choose another "
+            "estimator (`estimator='minmax'`)"
+        )
+    return (
+        f"the range of '{name}' reaches {reach:.3g} while these samples stay below {largest:.3g}, for the "
+        "calibration samples hold outliers: remove them, or clip them with another estimator"
+    )
+
+
+def _causes(name: str, error: TensorError, params: QuantParams, evidence: Evidence) -> list[str]:
     if error.own_sqnr_db is None or error.own_sqnr_db > 35.0:
         return []
     largest = float(error.channel_ranges.max(initial=0.0))
     reach = max(abs(float(end)) for end in real_range(params))
     if largest > 0 and reach > _TOO_WIDE * largest:
-        return [
-            f"the range of '{name}' reaches {reach:.3g} while these samples stay below {largest:.3g}, for the "
-            "calibration samples hold outliers: remove them, or clip them with another estimator"
-        ]
+        return [_too_wide(name, largest, reach, evidence)]
     causes = _quiet_channels(name, error, params, 0.25)
     if error.typical > 0 and largest > 8.0 * error.typical and not causes:
         causes.append(

@@ -38,6 +38,8 @@ class TensorError:
         clipped: share of values beyond the range of the grid.
         channel_ranges: largest |x| of each channel (axis 1; the last axis of rank-2 and rank-3 tensors).
         typical: 99th percentile of |x|, estimated on a random subsample.
+        mean_shift: share of the squared error, from 0 to 1, that is each channel's mean error; a corrected bias removes
+            it.
     """
 
     sqnr_db: float
@@ -46,6 +48,7 @@ class TensorError:
     clipped: float
     channel_ranges: Doubles
     typical: float
+    mean_shift: float = 0.0
 
 
 def counterparts(quantized: ir.Model) -> dict[str, str]:
@@ -120,6 +123,7 @@ class _Sums:
         self.signal = self.other = self.product = self.noise = self.own = 0.0
         self.count = self.clipped = 0
         self.channels: Doubles = np.zeros(0)
+        self.errors: Doubles = np.zeros(0)
         self.sizes: list[float] = []
 
     def update(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> None:
@@ -138,6 +142,7 @@ class _Sums:
         magnitude = np.abs(x)
         self.sizes.append(float(np.quantile(_subsample(magnitude.reshape(-1)), 0.99)))
         self._update_channels(magnitude)
+        self._update_errors(difference)
         if self.params is not None:
             low, high = real_range(self.params)
             half = self.params.scale / 2
@@ -145,11 +150,16 @@ class _Sums:
             self.own += _dot(own, own)
             self.clipped += int(np.count_nonzero((x < low - half) | (x > high + half)))
 
+    def _update_errors(self, difference: NDArray[np.float32]) -> None:
+        if difference.ndim < 2:
+            return
+        total = difference.sum(axis=_not_channels(difference.ndim), dtype=np.float64)
+        self.errors = self.errors + total if self.errors.shape == total.shape else total
+
     def _update_channels(self, magnitude: NDArray[np.float32]) -> None:
         if magnitude.ndim < 2:
             return
-        channel = 1 if magnitude.ndim > 3 else magnitude.ndim - 1
-        largest = magnitude.max(axis=tuple(i for i in range(magnitude.ndim) if i != channel)).astype(np.float64)
+        largest = magnitude.max(axis=_not_channels(magnitude.ndim)).astype(np.float64)
         same = self.channels.shape == largest.shape
         self.channels = np.maximum(self.channels, largest) if same else largest
 
@@ -163,7 +173,19 @@ class _Sums:
             clipped=self.clipped / max(self.count, 1),
             channel_ranges=self.channels,
             typical=float(np.median(self.sizes)) if self.sizes else 0.0,
+            mean_shift=self._mean_shift(),
         )
+
+    def _mean_shift(self) -> float:
+        """The squared sum of each channel's errors over their number: the energy of the mean errors."""
+        shift = float(np.square(self.errors).sum()) * self.errors.size / max(self.count, 1)
+        return min(shift / self.noise, 1.0) if self.noise > 0 and isfinite(shift) else 0.0
+
+
+def _not_channels(ndim: int) -> tuple[int, ...]:
+    """All axes but that of the channels."""
+    channel = 1 if ndim > 3 else ndim - 1
+    return tuple(axis for axis in range(ndim) if axis != channel)
 
 
 def _subsample(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -156,7 +156,8 @@ def _evidence(quantized: Quantized, by_layer: Mapping[str, float], hazards: list
     calibration = quantized.state.calibration
     sketches = {name: observer for name, observer in calibration.observers.items() if isinstance(observer, RangeSketch)}
     magnitudes = {name: max(-sketch.min, sketch.max) for name, sketch in sketches.items()}
-    return Evidence(by_layer, magnitudes, calibration.samples, dict.fromkeys(hazards, _HAZARD))
+    sources = {name: tensor.source for name, tensor in quantized.state.plan.tensors.items() if tensor.source != name}
+    return Evidence(by_layer, magnitudes, calibration.samples, dict.fromkeys(hazards, _HAZARD), sources)
 
 
 def _saturation_warnings(hazards: list[str]) -> list[str]:
