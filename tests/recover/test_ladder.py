@@ -10,6 +10,7 @@ import pytest
 from tests.helpers.jobs import metric
 from tests.helpers.states import FOUR_BITS, inputs, network, state
 
+from octavo.errors import OptionError
 from octavo.measure import MetricResult
 from octavo.quantizer import State, derive
 from octavo.recover import (
@@ -85,7 +86,10 @@ def test_finished_rungs_are_not_repeated_and_give_the_same_bytes(tmp_path: Path)
     def run(key: str = "k", figures: list[MetricResult] = drops) -> Climb:
         metrics = iter(figures)
         checkpoint = LadderCheckpoint(tmp_path / "kept", key, begun.settings)
-        return climb(lambda: begun, rungs, LadderContext(lambda _: next(metrics)), checkpoint)
+        return climb(lambda: begun, rungs, LadderContext(lambda _: next(metrics, None) or stop()), checkpoint)
+
+    def stop() -> MetricResult:
+        raise KeyboardInterrupt
 
     def content(result: Climb) -> bytes:
         return ir.to_proto(result.state.quantized).graph.SerializeToString(deterministic=True)
@@ -100,6 +104,51 @@ def test_finished_rungs_are_not_repeated_and_give_the_same_bytes(tmp_path: Path)
         arrays.write_bytes(arrays.read_bytes()[:length])
         assert content(run(figures=[measured(5, 5)])) == content(first)
     (tmp_path / "kept" / "2.json").write_text("{", encoding="utf-8")
-    with pytest.raises(StopIteration):
+    with pytest.raises(KeyboardInterrupt):
         run(figures=[])
     assert content(run("another")) == content(first)
+
+
+def test_a_rung_that_fails_costs_a_rung(plain: State, tmp_path: Path) -> None:
+    def fail(state: State) -> Outcome:
+        raise RuntimeError("sizes\ndiffer")
+
+    def set_estimator(state: State) -> Outcome:
+        return Outcome(derive(state.with_estimators({"x": "minmax"})), "minmax")
+
+    rungs = [Rung("bad", "bad", without_context(fail)), Rung("good", "good", without_context(set_estimator))]
+    checkpoint = LadderCheckpoint(tmp_path / "kept", "key", plain.settings)
+
+    def run(figures: list[MetricResult]) -> Climb:
+        metrics = iter(figures)
+        return climb(lambda: plain, rungs, LadderContext(lambda _: next(metrics)), checkpoint)
+
+    result = run([measured(2), measured(1)])
+    assert [(step.rung, step.kept, step.failed) for step in result.steps] == [
+        ("plain", True, False),
+        ("bad", False, True),
+        ("good", True, False),
+    ]
+    assert result.steps[1].note == "failed and left the best result so far: RuntimeError: sizes differ"
+    assert run([]).steps == result.steps
+
+
+def test_errors_of_options_and_interrupts_end_the_climb(plain: State) -> None:
+    for error in (OptionError("needs a budget"), KeyboardInterrupt()):
+
+        def fail(state: State, error: BaseException = error) -> Outcome:
+            raise error
+
+        rung = Rung("bad", "bad", without_context(fail))
+        with pytest.raises(type(error)):
+            climb(lambda: plain, [rung], LadderContext(lambda _: measured(2)), nothing_kept(plain))
+
+
+def test_a_worse_metric_within_noise_is_kept_for_a_clearly_smaller_error_only(plain: State) -> None:
+    result = climbed(plain, [measured(2), measured(2.05, sqnr=20.5), measured(2.05, sqnr=21.5), measured(2.0)], None)
+    assert [step.kept for step in result.steps] == [True, False, True, False]
+
+
+def test_a_costly_rung_is_tried_only_if_the_whole_interval_is_beyond_the_budget(plain: State) -> None:
+    assert len(climbed(plain, [measured(1.15)], 1.0, costly=True).steps) == 1
+    assert len(climbed(plain, [measured(1.25), *[measured(0.5)] * 3], 1.0, costly=True).steps) == 2

@@ -22,6 +22,7 @@ from octavo.pipeline.seconds import Seconds, timed
 from octavo.quantizer import Settings, State, begin, unseen_warnings
 from octavo.ranges import RangeSketch
 from octavo.recover import LadderCheckpoint, LadderContext, Step, climb
+from octavo.system.canonical import canonical
 
 # The selection set: this share of the held-out samples, and at most this number.
 _SELECTION_SHARE, _MOST_SELECTION_SAMPLES = 1 / 3, 2000
@@ -155,7 +156,8 @@ def _climb(prepared: Prepared) -> _Decided:
     seconds: dict[str, float] = {}
     with timed(seconds, "ladder"):
         climbed = climb(lambda: begin(settings, prepared.model, checkpoint), options.rungs, context, finished)
-    return _Decided(climbed.state, judging, seconds, tuple(climbed.steps), finished, warnings)
+    failed = [f"rung {step.rung} {step.note}" for step in climbed.steps if step.failed]
+    return _Decided(climbed.state, judging, seconds, tuple(climbed.steps), finished, (*warnings, *failed))
 
 
 def _split(prepared: Prepared) -> tuple[Evaluation, Evaluation | None, float, tuple[str, ...]]:
@@ -201,8 +203,8 @@ def _key(prepared: Prepared) -> str:
         provenance.model_sha256(prepared.float_model, prepared.files),
         prepared.samples.sha256(),
         "" if prepared.held_out is None else prepared.held_out.sha256(),
-        repr(decisions),
-        repr(provenance.versions()),
+        canonical(decisions),
+        canonical(provenance.versions()),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

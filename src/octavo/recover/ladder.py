@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from time import perf_counter
 
 import onnx_ir as ir
 
+from octavo.errors import OptionError
 from octavo.measure import MetricResult, peak_rss_bytes
 from octavo.quantizer import State
 from octavo.recover.checkpoint import FinishedRung, LadderCheckpoint
@@ -17,8 +19,11 @@ from octavo.recover.step import Step
 from octavo.recover.verdict import standard_error
 
 PLAIN = "plain"
-# A smaller difference of the output's SQNR, in dB, is noise.
-_SQNR_NOISE = 0.05
+# A smaller difference of the outputs' SQNR, in dB, is noise; a fifth less noise power is worth a metric that is worse
+# by less than can be told.
+_SQNR_NOISE, _SQNR_CLEAR = 0.05, 1.0
+# The SQNR that an exact output counts with.
+_EXACT_DB = 150.0
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,10 @@ def climb(
     """Apply rungs in turn, each to the best state so far; a result that is no better is discarded.
 
     A state is better when the drop of the metric is smaller by more than one standard error; where the difference
-    is within it, when the outputs have a higher SQNR. The climb ends when the drop plus one standard error is
-    within the budget; before a rung that increases the cost of the model, when the drop itself is. Where the samples
+    is within it, when the outputs have a higher SQNR, clearly higher if the metric is worse, and no more decisions
+    differ from the float model's. The climb ends when the drop plus one standard error is within the budget; before
+    a rung that increases the cost of the model, unless the whole interval of the drop is beyond it. A rung that fails
+    is recorded, and the climb goes on from the best state. Where the samples
     cannot judge the budget, agreement with the float model and SQNR decide in place of the drop.
 
     Args:
@@ -91,8 +98,14 @@ class _Climber:
         if not self._announce(rung, best):
             return best, metric
         began = perf_counter()
-        outcome = rung.apply(best, self.context)
-        measured = None if outcome.state is best else self.measure(outcome.state.quantized)
+        try:
+            outcome = rung.apply(best, self.context)
+            measured = None if outcome.state is best else self.measure(outcome.state.quantized)
+        except OptionError:
+            raise
+        except Exception as error:
+            self._finish(_failed_step(rung, error, perf_counter() - began), None, None)
+            return best, metric
         kept = measured is not None and self._is_better(measured, metric)
         step = _step(rung.name, outcome, kept, measured, perf_counter() - began)
         self._finish(step, outcome.state if kept else None, measured)
@@ -120,8 +133,9 @@ class _Climber:
             return False
         if self.context.cannot_judge and not rung.increases_cost:
             return False
-        margin = 0.0 if rung.increases_cost else standard_error(metric)
-        return metric.drop + margin <= self.context.budget
+        if rung.increases_cost:
+            return (metric.drop if metric.ci95 is None else metric.ci95[0]) <= self.context.budget
+        return metric.drop + standard_error(metric) <= self.context.budget
 
     def _is_better(self, new: MetricResult, old: MetricResult) -> bool:
         return _behaves_better(new, old) if self.context.cannot_judge else _is_better(new, old)
@@ -132,14 +146,20 @@ def _is_better(new: MetricResult, old: MetricResult) -> bool:
     noise = standard_error(new) if new.ci95 is not None else 0.0
     if abs(gain) > noise:
         return gain > 0
-    return new.sqnr_db > old.sqnr_db + _SQNR_NOISE
+    return _behaves_better(new, old, _SQNR_NOISE if gain >= 0 else _SQNR_CLEAR)
 
 
-def _behaves_better(new: MetricResult, old: MetricResult) -> bool:
+def _behaves_better(new: MetricResult, old: MetricResult, least_db: float = _SQNR_NOISE) -> bool:
     """Whether a model behaves more like the float model: by SQNR, unless more of its decisions differ."""
     if new.agreement is not None and old.agreement is not None and new.agreement < old.agreement:
         return False
-    return new.sqnr_db > old.sqnr_db + _SQNR_NOISE
+    return _mean_sqnr_db(new) > _mean_sqnr_db(old) + least_db
+
+
+def _mean_sqnr_db(metric: MetricResult) -> float:
+    """The mean over the outputs, so that an output of large values does not hide the others."""
+    levels = [min(output.sqnr_db, _EXACT_DB) for output in metric.outputs if not isnan(output.sqnr_db)]
+    return sum(levels) / len(levels) if levels else metric.sqnr_db
 
 
 def _step(name: str, outcome: Outcome, kept: bool, metric: MetricResult | None, seconds: float) -> Step:
@@ -155,6 +175,12 @@ def _step(name: str, outcome: Outcome, kept: bool, metric: MetricResult | None, 
         peak_rss_bytes=peak_rss_bytes(),
         details=outcome.details,
     )
+
+
+def _failed_step(rung: Rung, error: Exception, seconds: float) -> Step:
+    reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    note = f"failed and left the best result so far: {reason}"
+    return Step(rung.name, note, False, None, None, None, seconds, peak_rss_bytes(), failed=True)
 
 
 def _withheld_step(rung: Rung, seconds: float, reason: str) -> Step:

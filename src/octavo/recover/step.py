@@ -20,6 +20,7 @@ class Step:
         peak_rss_bytes: peak memory of the process after the rung.
         details: further figures of the rung, in plain types.
         withheld: whether it was skipped because it needs `allow_training`.
+        failed: whether it ended in an error.
     """
 
     rung: str
@@ -32,3 +33,4 @@ class Step:
     peak_rss_bytes: int
     details: dict[str, Any] = field(default_factory=dict)
     withheld: bool = False
+    failed: bool = False
