@@ -65,6 +65,26 @@ def test_masks_do_not_join_blocks() -> None:
     assert block_types(prepare(ir.from_proto(proto))) == [["Cast", "MatMul", "Mul"], ["MatMul", "Mul"]]
 
 
+def test_a_shape_is_computed_in_the_block_that_uses_it() -> None:
+    """The batch size in it is that of the run."""
+    nodes = [
+        node("Conv", ["x", "a"], "c"),
+        node("Relu", ["c"], "r"),
+        node("Shape", ["r"], "sizes"),
+        node("Gather", ["sizes", "zero"], "n"),
+        node("Concat", ["n", "rest"], "to", axis=0),
+        node("Conv", ["r", "b"], "d"),
+        node("GlobalAveragePool", ["d"], "g"),
+        node("Reshape", ["g", "to"], "f"),
+        node("Gemm", ["f", "w"], "y"),
+    ]
+    weights = {"a": random(6, 4, 3, 3), "b": random(20, 6, 3, 3), "w": random(20, 5)}
+    integers = {"zero": np.array([0]), "rest": np.array([-1])}
+    model = prepare(ir.from_proto(build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 5]}, {**weights, **integers})))
+    middle = ["Shape", "Gather", "Concat", "Conv", "GlobalAveragePool", "Reshape"]
+    assert block_types(model) == [["Conv", "Relu"], middle, ["Gemm"]]
+
+
 def plain(bits: int = 4) -> State:
     bound = 2 ** (bits - 1) - 1
     to = replace(target("octavo"), weights=Grid("int8", -bound, bound))

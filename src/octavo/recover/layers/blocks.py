@@ -31,7 +31,8 @@ def blocks(model: ir.Model, layers: Collection[str]) -> list[Block]:
     """The smallest blocks around the layers: a residual block is one, and so is a depthwise Conv with what follows.
 
     Tensors computed from integer inputs alone (masks, positions) do not count as activations, and any block may read
-    them. Nodes before the first single activation are in no block, and neither is a Softmax at the end of one: its
+    them. The shape of an activation does: it holds the batch size, and a block runs on other batches than the model.
+    Nodes before the first single activation are in no block, and neither is a Softmax at the end of one: its
     gradient vanishes where it saturates.
 
     Args:
@@ -76,11 +77,10 @@ def _cuts(model: ir.Model, nodes: Sequence[ir.Node]) -> list[tuple[int, ir.Value
     cuts = [(0, next(iter(alive)))] if len(alive) == 1 else []
     for position, node in enumerate(nodes):
         if any(value in flowing for value in node.inputs) or _is_lookup(node):
-            produced = {value for value in node.outputs if _is_float(value)}
-            flowing |= produced
-            alive |= produced
+            flowing.update(node.outputs)
+            alive.update(node.outputs)
         alive = {value for value in alive if last.get(value, -1) > position}
-        if len(alive) == 1:
+        if len(alive) == 1 and _is_float(next(iter(alive))):
             cuts.append((position + 1, next(iter(alive))))
     return cuts
 
