@@ -157,7 +157,8 @@ def test_training_recovers_a_depthwise_network_at_four_bits(monkeypatch: pytest.
     """With 4 bits the other rungs lose more than 3 points, of which training recovers two thirds."""
     from sklearn.datasets import load_digits
 
-    monkeypatch.undo()
+    monkeypatch.setattr(train_rung, "_STEPS", 1500)
+    monkeypatch.setattr(train_rung, "_ROWS", 32)
     x, y = load_digits(return_X_y=True)
     x = (x.reshape(-1, 1, 8, 8) / 16).astype(np.float32)
     rng = np.random.default_rng(0)
