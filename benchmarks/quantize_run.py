@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime.tools.symbolic_shape_infer
 
-import octavo
 from benchmarks.cases import Arrays
 from benchmarks.tools import TARGET, TOOLS, batches, quiet
+from octavo import quantize
 
 FORWARD_BATCH = 32
 
@@ -48,7 +48,7 @@ def main() -> None:
     figures: dict[str, float] = {}
     if tool == "octavo":
         start = time.perf_counter()
-        result = octavo.quantize(model, calibration=calibration, target=TARGET, verify=False)
+        result = quantize(model, calibration=calibration, target=TARGET, verify=False)
         result.save(output)
         figures["seconds"] = time.perf_counter() - start
         figures["peak_bytes"] = peak_bytes()
