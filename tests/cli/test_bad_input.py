@@ -70,7 +70,7 @@ def test_invalid_models_are_refused(kind: str, refused: Refused) -> None:
     make, expected = BAD_MODELS[kind]
     make(Path("bad.onnx"))
     if kind == "unknown operator":
-        np.savez("calib.npz", x=np.ones((4, 16), np.float32))
+        np.savez("calib.npz", x=models.random(4, 16))
     assert expected in refused("quantize", "bad.onnx", *DATA)
 
 

@@ -30,7 +30,7 @@ FOLDED: dict[str, list[str]] = {
     "pad_conv": ["Conv"],
     "matmul_bias": ["Gemm"],
     "linear": ["MatMul", "Add"],
-    "idle": ["Conv", "Conv"],
+    "idle": ["Conv", "Relu", "Conv"],
     "middle_output": ["Conv", "BatchNormalization", "Relu"],
     "if_subgraph": ["Conv", "If", "Conv"],
     "local_function": ["Gemm", "Relu", "Gemm", "Relu"],

@@ -317,10 +317,10 @@ class TestQuantize:
     @pytest.mark.parametrize(
         "item",
         [
-            ({"b": torch.zeros(4), "a": torch.ones(4)}, 1),
-            ((torch.ones(4), torch.zeros(4)), 1),
-            {"a": torch.ones(4), "b": torch.zeros(4), "labels": 1},
-            (torch.ones(4), torch.zeros(4)),
+            ({"b": torch.linspace(-1, 1, 4), "a": torch.linspace(0, 1, 4)}, 1),
+            ((torch.linspace(0, 1, 4), torch.linspace(-1, 1, 4)), 1),
+            {"a": torch.linspace(0, 1, 4), "b": torch.linspace(-1, 1, 4), "labels": 1},
+            (torch.linspace(0, 1, 4), torch.linspace(-1, 1, 4)),
         ],
         ids=["dict and label", "tuple and label", "dict", "tuple"],
     )
