@@ -153,7 +153,8 @@ def test_json_has_the_documented_fields(evaluated: Finished) -> None:
     assert result["target"] == "x86-vnni"
     assert result["calibration_samples"] == 60
     # On a busy machine the latencies are doubted too.
-    assert all("VNNI" in each or "cannot tell whether INT8 is slower" in each for each in result["warnings"])
+    # What was timed depends on the machine; everything else is the same everywhere.
+    assert all("VNNI" in each or "INT8 is slower than FP32" in each for each in result["warnings"])
 
 
 def test_json_figures_can_be_reproduced(evaluated: Finished) -> None:
