@@ -16,7 +16,7 @@ from octavo.pipeline.recipe import Recipe
 from octavo.pipeline.result import QuantizationResult
 from octavo.pipeline.seconds import total
 from octavo.pipeline.state import Quantized
-from octavo.recover import PLAIN, RAISED
+from octavo.recover import PLAIN, RAISED, REFINEMENTS
 
 T = TypeVar("T")
 
@@ -78,4 +78,6 @@ def _recipe(quantized: Quantized) -> Recipe:
     options, state = quantized.prepared.options, quantized.state
     rungs = [step.rung for step in quantized.steps if step.kept and step.rung not in _NOT_RUNGS]
     raised = [re.escape(name) for name, why in state.decisions.left_out.items() if why == RAISED]
-    return replace(Recipe.of(state.plan, [*options.exclude, *raised], options.seed), rungs=rungs)
+    refinements = [name for name in REFINEMENTS if name in state.decisions.refinements]
+    recipe = Recipe.of(state.plan, [*options.exclude, *raised], options.seed)
+    return replace(recipe, rungs=rungs, refinements=refinements)

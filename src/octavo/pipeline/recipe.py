@@ -13,6 +13,7 @@ import yaml
 from octavo.affine import Grid
 from octavo.errors import OptionError
 from octavo.graph.plan import LayerPlan, Plan, TensorPlan, WeightPlan
+from octavo.recover import REFINEMENTS
 from octavo.system.files import write_text
 
 VERSION = 1
@@ -37,6 +38,7 @@ class Recipe:
         weights: for each layer and input index of its weights, their `grid`, the channel `axis` (None for one scale
             per tensor), and the `block_size` of weights in blocks.
         rungs: rungs of the accuracy ladder to apply, without measuring them.
+        refinements: refinements of plain quantization to apply before, without comparing ("equalize", "correct").
     """
 
     target: str
@@ -45,6 +47,7 @@ class Recipe:
     tensors: dict[str, dict[str, Any]] = field(default_factory=dict)
     weights: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
     rungs: list[str] = field(default_factory=list)
+    refinements: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, plan: Plan, exclude: list[str], seed: int) -> Recipe:
@@ -192,6 +195,8 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         yield "exclude is not a list of names; write for example exclude: [Softmax]"
     if not isinstance(recipe.rungs, list) or not all(isinstance(name, str) for name in recipe.rungs):
         yield "rungs is not a list of names; write for example rungs: [equalize, correct]"
+    if not isinstance(recipe.refinements, list) or not all(name in REFINEMENTS for name in recipe.refinements):
+        yield f"refinements is not a list of {' and '.join(REFINEMENTS)}; write for example refinements: [correct]"
     yield from _name_problems("tensors", recipe.tensors)
     for name, decision in recipe.tensors.items():
         yield from _decision_problems(f"tensor '{name}'", decision, _TENSOR)

@@ -19,9 +19,9 @@ from octavo.pipeline.metric import measure_metric
 from octavo.pipeline.planner import planner
 from octavo.pipeline.prepare import Prepared
 from octavo.pipeline.seconds import Seconds, timed
-from octavo.quantizer import Settings, State, begin, unseen_warnings
+from octavo.quantizer import Settings, State, unseen_warnings
 from octavo.ranges import RangeSketch
-from octavo.recover import LadderCheckpoint, LadderContext, Step, climb
+from octavo.recover import LadderCheckpoint, LadderContext, Step, climb, follow, refine
 from octavo.system.canonical import canonical
 
 # The selection set: this share of the held-out samples, and at most this number.
@@ -107,10 +107,10 @@ def quantize_prepared(prepared: Prepared) -> Quantized:
 
 
 def _plain(prepared: Prepared) -> _Decided:
-    """The plain quantization, without rungs."""
+    """Plain quantization, refined, without rungs."""
     seconds: dict[str, float] = {}
     with timed(seconds, "quantize"):
-        state = begin(_settings(prepared), prepared.model, prepared.options.checkpoint)
+        state = _start(prepared)
         _ = state.quantized  # builds and checks the model, which counts as quantization
     seconds["calibrate"] = min(state.calibration.seconds, seconds["quantize"])
     seconds["quantize"] -= seconds["calibrate"]
@@ -121,11 +121,20 @@ def _follow(prepared: Prepared) -> _Decided:
     """The rungs of a recipe, without measuring them: recipe, model and data alone decide."""
     seconds: dict[str, float] = {}
     with timed(seconds, "ladder"):
-        state = begin(_settings(prepared), prepared.model, prepared.options.checkpoint)
+        state = _start(prepared)
         for rung in prepared.options.rungs:
             state = rung.apply(state).state
         _ = state.quantized  # builds and checks the model, which counts as part of the ladder
     return _Decided(state, prepared.evaluation, seconds)
+
+
+def _start(prepared: Prepared) -> State:
+    """The plain quantization: refined, or with the refinements of the recipe."""
+    options, settings = prepared.options, _settings(prepared)
+    if options.recipe is not None:
+        return follow(settings, prepared.model, options.recipe.refinements, options.checkpoint)
+    choose_ranges = options.estimator is None
+    return refine(settings, prepared.model, options.checkpoint, choose_ranges=choose_ranges)
 
 
 def _climb(prepared: Prepared) -> _Decided:
@@ -155,7 +164,7 @@ def _climb(prepared: Prepared) -> _Decided:
     finished = LadderCheckpoint(folder, "" if folder is None else _key(prepared), settings)
     seconds: dict[str, float] = {}
     with timed(seconds, "ladder"):
-        climbed = climb(lambda: begin(settings, prepared.model, checkpoint), options.rungs, context, finished)
+        climbed = climb(lambda: _start(prepared), options.rungs, context, finished)
     failed = [f"rung {step.rung} {step.note}" for step in climbed.steps if step.failed]
     return _Decided(climbed.state, judging, seconds, tuple(climbed.steps), finished, (*warnings, *failed))
 

@@ -21,6 +21,7 @@ class Decisions:
         grids: the grid of an activation, by the tensor that is observed for it.
         constants: integers of weights that replace round-to-nearest, in the layout of the float model's array.
         trained: learned parameters of activations, by the tensor that is observed for them.
+        refinements: the refinements of plain quantization that were kept, each with what it did.
     """
 
     left_out: dict[str, str] = field(default_factory=dict)
@@ -28,3 +29,4 @@ class Decisions:
     grids: dict[str, Grid] = field(default_factory=dict)
     constants: Constants = field(default_factory=dict)
     trained: dict[str, QuantParams] = field(default_factory=dict)
+    refinements: dict[str, str] = field(default_factory=dict)

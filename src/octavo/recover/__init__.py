@@ -1,4 +1,4 @@
-"""The accuracy ladder: the rungs, one a file, the climb and the verdict."""
+"""The refinements of plain quantization; the accuracy ladder: the rungs, one a file, the climb and the verdict."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from octavo.recover.checkpoint import LadderCheckpoint
 from octavo.recover.context import LadderContext
 from octavo.recover.ladder import PLAIN, Climb, climb
 from octavo.recover.layers.sensitivity import RAISED
+from octavo.recover.refinements import REFINEMENTS, follow, refine
 from octavo.recover.rung import Outcome, Rung, without_context
 from octavo.recover.rungs.registry import rung_names, rungs_named
 from octavo.recover.step import Step
@@ -14,6 +15,7 @@ from octavo.recover.verdict import Verdict, judge
 __all__ = [
     "PLAIN",
     "RAISED",
+    "REFINEMENTS",
     "Climb",
     "LadderCheckpoint",
     "LadderContext",
@@ -22,7 +24,9 @@ __all__ = [
     "Step",
     "Verdict",
     "climb",
+    "follow",
     "judge",
+    "refine",
     "rung_names",
     "rungs_named",
     "without_context",

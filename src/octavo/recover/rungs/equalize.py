@@ -6,7 +6,7 @@ per-channel weights, the ranges that matter are those of the activations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -108,37 +108,52 @@ def equalize(state: State) -> Outcome:
     Clip whose bound no channel reached becomes a Relu.
     """
     model = state.model.clone()
-    links = _links(state, model)
-    if links:
-        _measure(state, model, links)
-        _sweep(links)
-    changed = [link for link in links if bool(np.any(link.factor != 1.0))]
-    before = max((link.spread(np.ones(link.factor.size)) for link in changed), default=1.0)
-    after = max((link.spread(link.factor) for link in changed), default=1.0)
-    _apply(model, links)
+    found = quantized_pairs(state, model)
+    scaled = scale_channels(state, model, found)
     absorbed = absorb_biases(state, model)
-    if not changed and not absorbed:
+    if not scaled and not absorbed:
         reason = (
-            f"no gain for any of {len(links)} pairs of layers"
-            if links
+            f"no gain for any of {len(found)} pairs of layers"
+            if found
             else "no two layers are connected by one reader each"
         )
         return Outcome(state, reason)
-    notes = []
-    if changed:
-        ranges = f"channel ranges differed by up to {before:.3g}x, now {after:.3g}x"
-        notes.append(f"{len(changed)} pairs of layers equalized; {ranges}")
+    notes = [scaled] if scaled else []
     if absorbed:
         notes.append(f"high biases of {absorbed} channels absorbed")
     return Outcome(derive(state.with_model(model)), "; ".join(notes))
 
 
-def _links(state: State, model: ir.Model) -> list[_Link]:
+def scale_channels(state: State, model: ir.Model, found: Sequence[Pair]) -> str:
+    """Scale the channels between pairs of layers by the factors that lower the error of the second layers' outputs.
+
+    Args:
+        state: the quantization, whose calibration samples are measured.
+        model: its float model, changed in place.
+        found: pairs of the model, the second layers in the plan.
+
+    Returns:
+        What was done, in words; empty where no pair gains.
+    """
+    links = [_Link(state, pair) for pair in found]
+    if links:
+        _measure(state, model, links)
+        _sweep(links)
+    changed = [link for link in links if bool(np.any(link.factor != 1.0))]
+    if not changed:
+        return ""
+    before = max(link.spread(np.ones(link.factor.size)) for link in changed)
+    after = max(link.spread(link.factor) for link in changed)
+    _apply(model, links)
+    ranges = f"channel ranges differed by up to {before:.3g}x, now {after:.3g}x"
+    return f"{len(changed)} pairs of layers equalized; {ranges}"
+
+
+def quantized_pairs(state: State, model: ir.Model) -> list[Pair]:
+    """The pairs whose second layer multiplies a quantized input by quantized weights."""
     layers = state.plan.layers
     candidates = ((pair, layers.get(pair.second.node.name or "")) for pair in pairs(model))
-    return [
-        _Link(state, pair) for pair, layer in candidates if layer is not None and 0 in layer.inputs and layer.weights
-    ]
+    return [pair for pair, layer in candidates if layer is not None and 0 in layer.inputs and layer.weights]
 
 
 def _measure(state: State, model: ir.Model, links: list[_Link]) -> None:
