@@ -67,6 +67,7 @@ RESULT = {
     ),
     *("left_float", "proofs", "diagnosis", "recipe", "versions", "sha256", "warnings"),
     *("tensors", "operators", "command", "native", "latency_spread_ms", "latency_doubt"),
+    "refinements",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnx_ir as ir
-from tests.helpers.models import Arrays, build, feeds, node, random
+from tests.helpers.models import ONE, Arrays, build, feeds, node, random
 
 from octavo.affine import Grid
 from octavo.data import open_samples
@@ -34,6 +34,40 @@ def network(bias: float = 1.0) -> onnx.ModelProto:
     weights = {"w": random(12, 4, 3, 3), "b": random(12) * bias, "k": random(12, 1, 3, 3, seed=1)}
     weights |= {"v": random(6, 12, 1, 1, seed=2), "e": random(6)}
     return build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 6, 8, 8]}, weights)
+
+
+def factors(count: int, seed: int = 0) -> np.ndarray:
+    """Lognormal factors of channels, sigma 2."""
+    return np.exp(np.random.default_rng(seed).normal(0, 2, count)).astype(np.float32)
+
+
+def separable(act: str = "Relu") -> onnx.ModelProto:
+    """Conv, depthwise Conv, pointwise Conv, pool, Gemm, whose inner channels are badly scaled."""
+    one, two, three = factors(16), factors(16, 1), factors(16, 2)
+    extra = {"Relu": [], "PRelu": ["slope"], "LeakyRelu": [], "Clip": ["low", "high"]}[act]
+    nodes = [
+        node("Conv", ["x", "w1", "b1"], "c1", pads=[1, 1, 1, 1]),
+        node(act, ["c1", *extra], "r1"),
+        node("Conv", ["r1", "w2", "b2"], "c2", group=16, pads=[1, 1, 1, 1]),
+        node(act, ["c2", *extra], "r2"),
+        node("Conv", ["r2", "w3", "b3"], "c3"),
+        node(act, ["c3", *extra], "r3"),
+        node("GlobalAveragePool", ["r3"], "p"),
+        node("Flatten", ["p"], "f"),
+        node("Gemm", ["f", "w4"], "y"),
+    ]
+    weights = {
+        "w1": random(16, 8, 3, 3) * one[:, None, None, None],
+        "b1": random(16) * one,
+        "w2": random(16, 1, 3, 3) * (two / one)[:, None, None, None],
+        "b2": random(16) * two,
+        "w3": random(16, 16, 1, 1) * three[:, None, None, None] / two[:, None, None],
+        "b3": random(16) * three,
+        "w4": random(16, 10) / three[:, None],
+        **({"slope": np.linspace(0, 0.5, 16, dtype=np.float32).reshape(16, 1, 1)} if act == "PRelu" else {}),
+        **({"low": ONE * 0, "high": ONE * 1000} if act == "Clip" else {}),
+    }
+    return build(nodes, {"x": ["N", 8, 8, 8]}, {"y": ["N", 10]}, weights)
 
 
 def inputs(count: int = 48, seed: int = 0) -> Arrays:

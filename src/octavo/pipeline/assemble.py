@@ -60,6 +60,7 @@ def assemble(measured: Measured) -> QuantizationResult:
         sha256={**quantized.sha256, **({} if held_out is None else {"evaluation": held_out.sha256()})},
         warnings=[*quantized.warnings, *measured.warnings],
         steps=list(quantized.steps),
+        refinements=dict(state.decisions.refinements),
         verdict=measured.verdict,
         tensors=dict(measured.tensors),
         operators=[node.name or "" for node in state.model.graph],

@@ -60,6 +60,8 @@ class QuantizationResult:
         latency_spread_ms: lower and upper quartile of the latencies, keys as in `latency_ms`; None like it.
         latency_doubt: why the latencies allow no conclusion, such as a busy machine; empty where they do.
         steps: every rung of the ladder that was tried, in order; empty where none was.
+        refinements: the refinements of plain quantization that were kept ("equalize", "ranges", "correct"), each with
+            what it did.
         verdict: whether the budget is met, as far as the samples can tell; None without a budget.
         tensors: the values of each tensor on a grid, activations and weights, by name; empty without `verify`.
         operators: names of all operators of the prepared model, in graph order.
@@ -89,6 +91,7 @@ class QuantizationResult:
     latency_spread_ms: dict[str, list[float]] | None = None
     latency_doubt: str = ""
     steps: list[Step] = field(default_factory=list)
+    refinements: dict[str, str] = field(default_factory=dict)
     verdict: Verdict | None = None
     tensors: dict[str, TensorValues] = field(default_factory=dict)
     operators: list[str] = field(default_factory=list)

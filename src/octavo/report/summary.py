@@ -113,6 +113,7 @@ def brief(result: Plain) -> list[str]:
     lines += [f"  {row.name}: {row.float_value} -> {row.quantized_value} ({row.note})" for row in figures(result)]
     lines.append(f"  {kinds(result)}")
     lines.append(f"  {proof_line(result)}")
+    lines += [f"  {line}" for line in refined(result)]
     if result["left_float"]:
         lines.append(f"  {number_of(len(result['left_float']), 'operator')} left in float")
     if result["steps"]:
@@ -144,6 +145,12 @@ def kinds(result: Plain) -> str:
     return f"{number_of(len(result['layers']), 'operator')} in integers: " + ", ".join(
         f"{count} {op}" for op, count in counts.items()
     )
+
+
+def refined(result: Plain) -> list[str]:
+    """What the refinements of plain quantization did, as one line; none where nothing was kept."""
+    notes = "; ".join(result.get("refinements", {}).values())
+    return [f"refined on calibration samples: {notes}"] if notes else []
 
 
 def proof_line(result: Plain) -> str:

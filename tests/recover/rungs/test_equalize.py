@@ -6,49 +6,16 @@ import numpy as np
 import onnx
 import pytest
 from tests.helpers.models import ONE, build, linear, node, random, residual
-from tests.helpers.states import difference, random_state, sqnr
+from tests.helpers.states import difference, factors, random_state, separable, sqnr
 
 from octavo.recover.rungs.equalize import equalize
 
 SHAPES = {"x": ["N", 8, 8, 8]}
 
 
-def _factors(count: int, seed: int = 0) -> np.ndarray:
-    return np.exp(np.random.default_rng(seed).normal(0, 2, count)).astype(np.float32)
-
-
-def _separable(act: str = "Relu") -> onnx.ModelProto:
-    """Conv, depthwise Conv, pointwise Conv, pool, Gemm, whose inner channels are badly scaled."""
-    one, two, three = _factors(16), _factors(16, 1), _factors(16, 2)
-    extra = {"Relu": [], "PRelu": ["slope"], "LeakyRelu": [], "Clip": ["low", "high"]}[act]
-    nodes = [
-        node("Conv", ["x", "w1", "b1"], "c1", pads=[1, 1, 1, 1]),
-        node(act, ["c1", *extra], "r1"),
-        node("Conv", ["r1", "w2", "b2"], "c2", group=16, pads=[1, 1, 1, 1]),
-        node(act, ["c2", *extra], "r2"),
-        node("Conv", ["r2", "w3", "b3"], "c3"),
-        node(act, ["c3", *extra], "r3"),
-        node("GlobalAveragePool", ["r3"], "p"),
-        node("Flatten", ["p"], "f"),
-        node("Gemm", ["f", "w4"], "y"),
-    ]
-    weights = {
-        "w1": random(16, 8, 3, 3) * one[:, None, None, None],
-        "b1": random(16) * one,
-        "w2": random(16, 1, 3, 3) * (two / one)[:, None, None, None],
-        "b2": random(16) * two,
-        "w3": random(16, 16, 1, 1) * three[:, None, None, None] / two[:, None, None],
-        "b3": random(16) * three,
-        "w4": random(16, 10) / three[:, None],
-        **({"slope": np.linspace(0, 0.5, 16, dtype=np.float32).reshape(16, 1, 1)} if act == "PRelu" else {}),
-        **({"low": ONE * 0, "high": ONE * 1000} if act == "Clip" else {}),
-    }
-    return build(nodes, SHAPES, {"y": ["N", 10]}, weights)
-
-
 @pytest.mark.parametrize("act", ["Relu", "PRelu", "LeakyRelu", "Clip"])
 def test_badly_scaled_channels_lose_no_accuracy_after_equalization(act: str) -> None:
-    state, arrays = random_state(_separable(act))
+    state, arrays = random_state(separable(act))
     outcome = equalize(state)
     assert "3 pairs of layers equalized" in outcome.note
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
@@ -88,7 +55,7 @@ def test_a_tensor_with_two_readers_is_not_equalized() -> None:
 
 
 def test_layers_with_shared_weights_get_separate_weights() -> None:
-    factor = _factors(8)
+    factor = factors(8)
     nodes = [
         node("Gemm", ["x", "w"], "a"),
         node("Relu", ["a"], "r"),
@@ -105,7 +72,7 @@ def test_layers_with_shared_weights_get_separate_weights() -> None:
 
 @pytest.mark.parametrize("transposed", [0, 1])
 def test_a_chain_of_gemm_is_equalized(transposed: int) -> None:
-    factor = _factors(32)
+    factor = factors(32)
     first, second = random(16, 32) * factor, random(32, 8) / factor[:, None]
     weights = {"w": first.T if transposed else first, "v": second.T if transposed else second, "b": random(32) * factor}
     nodes = [
@@ -126,7 +93,7 @@ def test_a_single_layer_has_no_pair() -> None:
 
 @pytest.mark.parametrize("kind", ["transposed", "grouped"])
 def test_transposed_and_grouped_layers_are_equalized(kind: str) -> None:
-    factor = _factors(8)
+    factor = factors(8)
     if kind == "transposed":
         first = node("ConvTranspose", ["x", "w", "b"], "c", group=2, strides=[2, 2])
         second = node("ConvTranspose", ["r", "v"], "y", group=2)
@@ -149,7 +116,7 @@ def test_transposed_and_grouped_layers_are_equalized(kind: str) -> None:
 
 
 def test_per_tensor_weights_are_equalized_too() -> None:
-    state, arrays = random_state(_separable(), per_channel=False)
+    state, arrays = random_state(separable(), per_channel=False)
     outcome = equalize(state)
     assert difference(state.model, outcome.state.model, arrays) < 1e-5
     assert sqnr(outcome.state, state, arrays) > sqnr(state, state, arrays) + 10

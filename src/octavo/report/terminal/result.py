@@ -37,6 +37,8 @@ def show_result(console: Console, result: Plain, output: Path) -> None:
         console.print(_rungs(summary.rung_rows(result)))
     console.print(f"\n{summary.kinds(result)}")
     console.print(summary.proof_line(result))
+    for line in summary.refined(result):
+        console.print(line)
     _show_left_float(console, result)
     _show_worst(console, result)
     for warning in result["warnings"]:

@@ -1,0 +1,119 @@
+"""Refined plain quantization: what is kept, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+from tests.helpers.models import Arrays, build, node, random
+from tests.helpers.states import FOUR_BITS, inputs, network, separable, sqnr, state
+
+import octavo
+from octavo.pipeline.recipe import Recipe
+from octavo.quantizer import State
+from octavo.recover import follow, refine
+from octavo.targets import target
+
+NARROW = dataclasses.replace(target("octavo"), weights=FOUR_BITS)
+
+
+def refined(plain: State, **options: bool) -> State:
+    return refine(plain.settings, plain.model, **options)
+
+
+def noise(count: int, seed: int) -> Arrays:
+    return {"x": np.random.default_rng(seed).normal(size=(count, 8, 8, 8)).astype(np.float32)}
+
+
+def test_channels_of_very_different_ranges_are_equalized() -> None:
+    plain = state(separable(), noise(64, 0))
+    better = refined(plain)
+    assert "channel ranges differed by up to" in better.decisions.refinements["equalize"]
+    assert sqnr(better, plain, noise(64, 9)) > sqnr(plain, plain, noise(64, 9)) + 10
+
+
+def test_a_clip_is_left_alone() -> None:
+    """Scaled, its bound would hold for the samples that were seen only."""
+    assert "equalize" not in refined(state(separable("Clip"), noise(64, 0))).decisions.refinements
+
+
+def test_ranges_of_similar_channels_are_left_alone() -> None:
+    assert "equalize" not in refined(state(network(), inputs())).decisions.refinements
+
+
+def test_mean_errors_are_corrected() -> None:
+    plain = state(network(), inputs(), NARROW)
+    better = refined(plain)
+    assert better.decisions.refinements["correct"] == "biases of 3 layers corrected"
+    assert sqnr(better, plain, inputs(32, 9)) > sqnr(plain, plain, inputs(32, 9)) + 0.5
+
+
+def _detector() -> onnx.ModelProto:
+    nodes = [node("Conv", ["x", "w", "b"], "c"), node("Relu", ["c"], "r"), node("Conv", ["r", "v"], "y")]
+    weights = {"w": random(8, 4, 1, 1), "b": random(8) * 0, "v": random(2, 8, 1, 1, seed=1)}
+    return build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 2, 8, 8]}, weights)
+
+
+def _with_rare(count: int, seed: int) -> Arrays:
+    """Small values, and in each sample one place of large ones."""
+    values = inputs(count, seed)["x"]
+    values[:, :, 3, 3] *= 60
+    return {"x": values}
+
+
+def test_rare_large_values_are_not_clipped() -> None:
+    plain = state(_detector(), _with_rare(64, 0), target("x86-vnni"))
+    better = refined(plain)
+    assert better.decisions.refinements["ranges"].startswith("min-max ranges for")
+    assert sqnr(better, plain, _with_rare(64, 9)) > sqnr(plain, plain, _with_rare(64, 9))
+    assert "ranges" not in refined(plain, choose_ranges=False).decisions.refinements
+
+
+def test_a_refinement_that_does_not_help_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = state(network(), inputs(), NARROW)
+    levels = iter([20.0, 20.0, 20.0, 30.0])
+    monkeypatch.setattr("octavo.recover.refinements.check.Check.level_db", lambda self, model: next(levels))
+    assert "correct" not in refined(plain).decisions.refinements
+
+
+def test_samples_that_can_be_read_once_give_the_target_s_choices() -> None:
+    model, samples = network(), inputs()
+
+    def generate() -> Iterator[Arrays]:
+        yield samples
+
+    result = octavo.quantize(model, generate(), "octavo", verify=False)
+    assert result.refinements == {}
+
+
+@pytest.mark.parametrize("name", ["octavo", "x86-vnni", "nvidia-tensorrt", "per-tensor"])
+@pytest.mark.parametrize("make", [separable, _detector])
+def test_following_the_recipe_gives_the_same_bytes(make: object, name: str, tmp_path: Path) -> None:
+    model = make()  # type: ignore[operator]
+    samples = noise(64, 0) if make is separable else _with_rare(64, 0)
+    first = octavo.quantize(model, samples, name, verify=False)
+    assert first.refinements
+    first.recipe.write(tmp_path / "recipe.yaml")
+    second = octavo.quantize(model, samples, recipe=tmp_path / "recipe.yaml", verify=False)
+    assert second.refinements.keys() == first.refinements.keys() - {"ranges"}
+    assert _bytes(first) == _bytes(second)
+
+
+def test_a_recipe_without_refinements_gives_the_target_s_choices() -> None:
+    model, samples = network(), inputs()
+    assert octavo.quantize(model, samples, recipe=Recipe("octavo"), verify=False).refinements == {}
+
+
+def test_following_names_nothing_that_was_not_asked_for() -> None:
+    plain = state(network(), inputs(), NARROW)
+    assert follow(plain.settings, plain.model, ["correct"]).decisions.refinements.keys() == {"correct"}
+    assert follow(plain.settings, plain.model, ["equalize"]).decisions.refinements == {}
+
+
+def _bytes(result: octavo.QuantizationResult) -> bytes:
+    return ir.to_proto(result.model).SerializeToString(deterministic=True)
