@@ -52,6 +52,7 @@ class Session:
             valid until the next run only; allocation costs as much as the arithmetic of a small model.
         saturate: use integer kernels even where their 16-bit intermediates can saturate on this processor (for
             timing); by default Q/DQ nodes are then executed as written, without integer kernels.
+        as_written: execute Q/DQ nodes as written on every processor.
         operators: path of a custom operator library.
 
     Raises:
@@ -68,6 +69,7 @@ class Session:
         optimize: bool = True,
         reuse: bool = False,
         saturate: bool = False,
+        as_written: bool = False,
         operators: str | None = None,
     ) -> None:
         options = onnxruntime.SessionOptions()
@@ -82,7 +84,7 @@ class Session:
                 _return(model, outputs)
             if edit is not None:
                 edit(model)
-        if not saturate and would_saturate(model):
+        if as_written or (not saturate and would_saturate(model)):
             options.add_session_config_entry("session.disable_quant_qdq", "1")
         self._session = _open(model, options, operators)
         self.inputs = tuple(_spec(value) for value in self._session.get_inputs())
@@ -143,7 +145,7 @@ def saturating(model: ir.Model | bytes | str | Path) -> list[str]:
     """
     if platform.machine().lower() not in _X86 or _VNNI & cpu_flags():
         return []
-    graph = _copy(model).graph
+    graph = (model if isinstance(model, ir.Model) else _copy(model)).graph
     wide = [node for node in graph if node.op_type == "DequantizeLinear" and _widest(node) > _MAX_SEVEN_BITS]
     return list(dict.fromkeys(use.node.name or "" for node in wide for use in node.outputs[0].uses()))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import onnx_ir as ir
 import pytest
 from tests.helpers.models import build, node, random
@@ -24,7 +23,7 @@ def model(scale: float = 1.0, softmax: bool = False, shift: float = 0.0) -> ir.M
 
 
 def check(reference: ir.Model, rows: np.ndarray) -> Check:
-    return Check(reference, open_samples({"x": rows}, input_specs(reference)), 1)
+    return Check(reference, open_samples({"x": rows}, input_specs(reference)), 16, 1)
 
 
 def test_the_level_is_that_of_the_error() -> None:
@@ -55,11 +54,4 @@ def test_of_a_softmax_the_logits_are_compared() -> None:
 def test_outputs_that_tell_nothing_have_no_level() -> None:
     zeros = build([node("Mul", ["x", "z"], "y")], {"x": ["N", 4]}, {"y": ["N", 4]}, {"z": np.zeros(4, np.float32)})
     reference = prepare(ir.from_proto(zeros))
-    assert check(reference, random(6, 4)).level_db(reference) is None
-
-
-def test_outputs_of_integers_have_no_level() -> None:
-    graph = build([node("ArgMax", ["x"], "y", axis=1, keepdims=0)], {"x": ["N", 4]}, {"y": ["N"]}, {})
-    graph.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.INT64
-    reference = prepare(ir.from_proto(graph))
     assert check(reference, random(6, 4)).level_db(reference) is None

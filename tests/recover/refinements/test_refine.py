@@ -14,6 +14,7 @@ from tests.helpers.models import Arrays, build, node, random
 from tests.helpers.states import FOUR_BITS, inputs, network, separable, sqnr, state
 
 import octavo
+from octavo.errors import DataError
 from octavo.pipeline.recipe import Recipe
 from octavo.quantizer import State
 from octavo.recover import follow, refine
@@ -77,8 +78,32 @@ def test_rare_large_values_are_not_clipped() -> None:
 def test_a_refinement_that_does_not_help_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = state(network(), inputs(), NARROW)
     levels = iter([20.0, 20.0, 20.0, 30.0])
-    monkeypatch.setattr("octavo.recover.refinements.check.Check.level_db", lambda self, model: next(levels))
-    assert "correct" not in refined(plain).decisions.refinements
+    monkeypatch.setattr("octavo.recover.refinements.check.Check.level_of", lambda *arguments: next(levels))
+    assert refined(plain).decisions.refinements == {}
+
+
+def test_a_model_without_a_float_output_is_left_alone() -> None:
+    model = network()
+    model.graph.node.append(node("ArgMax", ["y"], "z", axis=1))
+    model.graph.output[0].CopyFrom(onnx.helper.make_tensor_value_info("z", onnx.TensorProto.INT64, ["N", 1, 8, 8]))
+    assert refined(state(model, inputs())).decisions.refinements == {}
+
+
+def test_a_model_of_one_batch_size_is_refined() -> None:
+    model = network()
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 3
+    assert "correct" in refined(state(model, inputs(), NARROW)).decisions.refinements
+
+
+def test_what_cannot_be_compared_keeps_the_target_s_choices() -> None:
+    def fail(*arguments: object) -> None:
+        raise DataError("ONNX Runtime could not run the model on these inputs")
+
+    for name in ("capture.tensors", "trial.place"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(f"octavo.recover.refinements.{name}", fail)
+            assert refined(state(network(), inputs(), NARROW)).decisions.refinements == {}
 
 
 def test_samples_that_can_be_read_once_give_the_target_s_choices() -> None:
@@ -91,7 +116,7 @@ def test_samples_that_can_be_read_once_give_the_target_s_choices() -> None:
     assert result.refinements == {}
 
 
-@pytest.mark.parametrize("name", ["octavo", "x86-vnni", "nvidia-tensorrt", "per-tensor"])
+@pytest.mark.parametrize("name", ["octavo", "x86-vnni", "arm-neon", "per-tensor"])
 @pytest.mark.parametrize("make", [separable, _detector])
 def test_following_the_recipe_gives_the_same_bytes(make: object, name: str, tmp_path: Path) -> None:
     model = make()  # type: ignore[operator]

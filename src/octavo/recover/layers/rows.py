@@ -10,12 +10,13 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from octavo.affine import fake_quantize, rule
+from octavo.data import SampleSet
 from octavo.data.runner import choose_batch, run_batch
 from octavo.engines.onnxruntime import Session
 from octavo.graph.linear import Linear
 from octavo.graph.plan import Plan
 from octavo.graph.weights import weight_params
-from octavo.quantizer import Settings, State
+from octavo.quantizer import Settings
 from octavo.recover.layers.channels import Doubles
 from octavo.recover.layers.im2col import sample_rows
 
@@ -28,11 +29,20 @@ _LEAST_ROWS, _ROWS = 256, 4096
 _ELEMENTS = 1 << 20
 
 
-def tensors(model: ir.Model, settings: Settings, names: Sequence[str]) -> Iterator[dict[str, NDArray[Any]]]:
-    """The named tensors of a float model over up to 256 calibration samples, batch by batch, in one pass."""
+def tensors(
+    model: ir.Model, settings: Settings, names: Sequence[str], samples: SampleSet | None = None
+) -> Iterator[dict[str, NDArray[Any]]]:
+    """The named tensors of a float model over up to 256 samples, batch by batch, in one pass.
+
+    Args:
+        model: the float model.
+        settings: the settings of the quantization.
+        names: the tensors.
+        samples: other samples than the settings' calibration samples.
+    """
     session = Session(model, outputs=list(dict.fromkeys(names)), threads=settings.threads)
     count = 0
-    for batch in settings.samples.batches(choose_batch(session, _BATCH)):
+    for batch in (samples or settings.samples).batches(choose_batch(session, settings.batch_size or _BATCH)):
         for _, outputs in run_batch(session, batch):
             yield outputs
         count += batch.size
@@ -49,8 +59,8 @@ class Span:
 
     def update(self, x: NDArray[Any]) -> None:
         """Include a tensor, whose channels are on the axis of the constructor."""
-        flat = np.moveaxis(x, self._axis, -1).reshape(-1, self.low.size).astype(np.float64)
-        self.low, self.high = np.minimum(self.low, flat.min(axis=0)), np.maximum(self.high, flat.max(axis=0))
+        others = tuple(axis for axis in range(x.ndim) if axis != self._axis % x.ndim)
+        self.low, self.high = np.minimum(self.low, x.min(axis=others)), np.maximum(self.high, x.max(axis=others))
 
     @property
     def largest(self) -> Doubles:
@@ -61,11 +71,11 @@ class Span:
 class Reader:
     """A linear layer that reads a quantized tensor, with samples of that tensor."""
 
-    def __init__(self, state: State, layer: Linear) -> None:
-        self.layer, self._plan = layer, state.plan
-        self._layer_plan = state.plan.layers[layer.node.name or ""]
-        self._tensor = state.plan.tensors[self._layer_plan.inputs[0]]
-        self._rng = np.random.default_rng(state.settings.seed)
+    def __init__(self, plan: Plan, layer: Linear, seed: int) -> None:
+        self.layer, self._plan = layer, plan
+        self._layer_plan = plan.layers[layer.node.name or ""]
+        self._tensor = plan.tensors[self._layer_plan.inputs[0]]
+        self._rng = np.random.default_rng(seed)
         self.span = Span(layer.inputs, layer.channel_axis)
         self._parts: list[Floats] = []
 

@@ -2,41 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from octavo.affine import fake_quantize
+from octavo.affine import QuantParams, fake_quantize
 from octavo.quantizer import State, derive
 from octavo.recover.layers.im2col import integer_matrix
 from octavo.recover.layers.visit import biased
-from octavo.recover.refinements.rows import LayerRows
-from octavo.recover.rungs.correct import corrected_bias
+from octavo.recover.refinements.capture import Captured
 
 Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
 
 
-def corrected(state: State, layers: Sequence[LayerRows]) -> State | None:
-    """The state with biases that cancel the mean error of rounding each layer's input and weights.
+class BiasCorrection:
+    """Biases that cancel the mean error of rounding each layer's input and weights: b + W E[x] - W^ E[x^].
 
-    Errors of earlier layers are left to those layers' own biases, so that one run of the float model is enough for
-    all; the rung `correct` visits layer after layer instead. None where no layer has a bias.
+    Errors of earlier layers are left to those layers' own biases, so that one pass of the float model is enough for
+    all; the rung `correct` visits layer after layer instead.
+
+    Args:
+        state: the quantization, for its plan and integer weights.
+        captured: what the layers read in the float model.
     """
-    biases: dict[str, Floats] = {}
-    for each in layers:
-        if not each.linear.takes_bias:
-            continue
-        name, rows = each.layer.inputs.get(0), each.together
-        rounded = rows if name is None else fake_quantize(rows, state.activations[name])
-        weights = integer_matrix(each.linear, state.constants[each.layer.name, 1]).astype(np.float32)
-        bias = corrected_bias(each.linear, weights, rows, rounded)
-        if bias is not None:
-            biases[each.layer.name] = bias
+
+    def __init__(self, state: State, captured: Mapping[str, Captured]) -> None:
+        self._layers = [
+            _Layer(state, name, seen) for name, seen in captured.items() if _is_correctable(state, name, seen)
+        ]
+
+    def biases(self, activations: Mapping[str, QuantParams]) -> dict[str, Floats]:
+        """The corrected biases, (channels,) by layer, for these parameters of the activations."""
+        return {layer.name: layer.bias(activations) for layer in self._layers}
+
+    def uncorrected(self) -> dict[str, Floats]:
+        """The biases of the float model."""
+        return {layer.name: layer.uncorrected for layer in self._layers}
+
+
+class _Layer:
+    def __init__(self, state: State, name: str, seen: Captured) -> None:
+        bias = seen.linear.bias
+        self.name, self._rows = name, seen.rows
+        self.uncorrected = np.zeros(seen.linear.outputs, np.float32) if bias is None else bias
+        self._reads = state.plan.layers[name].inputs.get(0)
+        self._weights = integer_matrix(seen.linear, state.constants[name, 1]).astype(np.float64)
+        self._expected = seen.linear.matrix.astype(np.float64) @ _mean(seen.rows)
+        self._known: dict[tuple[bytes, bytes], Floats] = {}
+
+    def bias(self, activations: Mapping[str, QuantParams]) -> Floats:
+        if self._reads is None:
+            return self._corrected(self._rows)
+        params = activations[self._reads]
+        key = (params.scale.tobytes(), params.zero_point.tobytes())
+        if key not in self._known:
+            self._known[key] = self._corrected(fake_quantize(self._rows, params))
+        return self._known[key]
+
+    def _corrected(self, rounded: Floats) -> Floats:
+        shift = (self._expected - self._weights @ _mean(rounded)).reshape(-1)
+        return np.asarray(self.uncorrected + shift.astype(np.float32))
+
+
+def corrected(state: State, correction: BiasCorrection) -> State:
+    """The state with corrected biases; the same state where no layer has a bias."""
+    biases = correction.biases(state.activations)
     if not biases:
-        return None
+        return state
     done = derive(state.with_biases(biased(state.model, biases)))
     note = f"biases of {len(biases)} layers corrected"
-    decisions = replace(done.decisions, refinements={**done.decisions.refinements, "correct": note})
-    return replace(done, decisions=decisions)
+    return replace(done, decisions=replace(done.decisions, refinements={**done.decisions.refinements, "correct": note}))
+
+
+def _is_correctable(state: State, name: str, seen: Captured) -> bool:
+    layer, view = state.plan.layers.get(name), seen.linear
+    return bool(layer and layer.weights) and view.takes_bias and view.has_known_bias and not view.is_scaled
+
+
+def _mean(rows: Floats) -> Doubles:
+    """The mean row as columns, (groups, terms, 1)."""
+    return np.asarray(rows.mean(axis=1, dtype=np.float64)[..., None])

@@ -6,8 +6,8 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.data import SampleSet
-from octavo.data.runner import run_batches
+from octavo.data import Arrays, SampleSet
+from octavo.data.runner import fixed_batch, padded_parts
 from octavo.engines.onnxruntime import Session
 from octavo.graph.operators import in_front_of_softmax
 from octavo.measure.decibels import decibels
@@ -25,15 +25,20 @@ class Check:
     all others.
 
     Args:
-        model: the float model.
+        model: the float model, with an output of float32.
         samples: the samples; each is a run of its own, unless the model has a fixed batch.
+        runs: use at most this many.
         threads: threads of ONNX Runtime.
     """
 
-    def __init__(self, model: ir.Model, samples: SampleSet, threads: int | None) -> None:
-        self._samples, self._threads = samples, threads
+    def __init__(self, model: ir.Model, samples: SampleSet, runs: int, threads: int | None) -> None:
+        self._threads = threads
         self._outputs = [value for value in model.graph.outputs if value.dtype == ir.DataType.FLOAT]
-        self._expected = self._run(model, [_telling(value).name or "" for value in self._outputs])
+        session = self._session(model, self._outputs)
+        batches = samples.batches(fixed_batch(session) or 1)
+        feeds = [inputs for batch in batches for _, inputs in padded_parts(batch, fixed_batch(session))]
+        self._feeds = feeds[:runs]
+        self._expected = self._run(session, {})
 
     def level_db(self, model: ir.Model) -> float | None:
         """The mean SQNR over the outputs, in dB, of three views: all samples together, their mean, and the worst.
@@ -41,19 +46,27 @@ class Check:
         A sample's noise is compared with the mean signal, so that one with almost no signal does not count as the
         worst. None where no output of a shape that both models share tells anything.
         """
+        return self.level_of(self.open(model), {})
+
+    def open(self, model: ir.Model) -> Session:
+        """A quantized model, ready to run as it is written: no figure depends on the processor's integer kernels."""
         written = {value.name: value for value in model.graph.outputs}
-        names = [_telling(written[value.name]).name or "" for value in self._outputs]
-        pairs = zip(self._expected, self._run(model, names), strict=True)
+        return self._session(model, [written[value.name] for value in self._outputs])
+
+    def level_of(self, session: Session, feeds: Arrays) -> float | None:
+        """The level of an opened model, with inputs that are the same for every sample."""
+        pairs = zip(self._expected, self._run(session, feeds), strict=True)
         levels = [level for expected, actual in pairs if (level := _level_db(expected, actual)) is not None]
         return sum(levels) / len(levels) if levels else None
 
-    def _run(self, model: ir.Model, names: list[str]) -> list[list[Array]]:
-        """The named tensors, each as a list over the runs."""
-        if not names:
-            return []
-        session = Session(model, outputs=list(dict.fromkeys(names)), threads=self._threads)
-        runs = [outputs for _, outputs in run_batches(session, self._samples, 1)]
-        return [[run[name] for run in runs] for name in names]
+    def _session(self, model: ir.Model, outputs: list[ir.Value]) -> Session:
+        names = [_telling(value).name or "" for value in outputs]
+        return Session(model, outputs=list(dict.fromkeys(names)), threads=self._threads, as_written=True)
+
+    def _run(self, session: Session, feeds: Arrays) -> list[list[Array]]:
+        """The outputs, each as a list over the runs."""
+        runs = [session.run({**inputs, **feeds}) for inputs in self._feeds]
+        return [[run[spec.name] for run in runs] for spec in session.outputs]
 
 
 def _telling(output: ir.Value) -> ir.Value:

@@ -1,86 +1,79 @@
-"""The range estimator of each tensor: the target's, or min-max, by the output error of the layers that read it."""
+"""Min-max ranges in place of those of the target's estimator, for all tensors or for those whose layers gain."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from octavo.affine import QuantParams, fake_quantize, rule
 from octavo.quantizer import Decisions, Draft, State, derive
 from octavo.ranges import RangeSketch, estimator
 from octavo.recover.layers.im2col import integer_matrix
-from octavo.recover.refinements.rows import LayerRows
-
-Floats = NDArray[np.float32]
+from octavo.recover.refinements.capture import Captured
 
 _MINMAX = "minmax"
 
 
-def with_whole_ranges(state: State, layers: Sequence[LayerRows]) -> list[State]:
-    """The states with min-max ranges, which clip no calibration sample: for all tensors, and for those that gain.
-
-    A tensor gains where the layers that read it have a smaller output error, worst sample included.
-
-    Args:
-        state: the quantization with the target's estimators.
-        layers: rows of the layers' inputs.
-    """
-    clipped = _clipped(state)
-    return [_with_minmax(state, chosen) for chosen in _candidates(clipped, _gaining(state, layers) & clipped)]
-
-
-def _candidates(every: set[str], some: set[str]) -> list[set[str]]:
-    return [chosen for chosen in ([every] if some == every else [every, some]) if chosen]
-
-
-def _clipped(state: State) -> set[str]:
-    """The tensors whose estimator chose less than their whole range."""
-    narrower = set()
+def whole_ranges(state: State) -> dict[str, QuantParams]:
+    """Parameters of min-max ranges for the tensors that the estimator clips, by the tensor that is observed."""
+    params_from_range = rule(state.plan.target.rule).params_from_range
+    whole: dict[str, QuantParams] = {}
     for tensor in state.plan.tensors.values():
         observer = state.calibration.observers[tensor.source]
-        if isinstance(observer, RangeSketch) and tensor.source in state.ranges and tensor.estimator != _MINMAX:
-            whole = estimator(_MINMAX).range(observer, tensor.grid, tensor.symmetric)
-            if whole != state.ranges[tensor.source]:
-                narrower.add(tensor.source)
-    return narrower
+        if tensor.source not in state.ranges or tensor.estimator == _MINMAX or not isinstance(observer, RangeSketch):
+            continue
+        low, high = estimator(_MINMAX).range(observer, tensor.grid, tensor.symmetric)
+        if (low, high) != state.ranges[tensor.source]:
+            whole[tensor.source] = params_from_range(low, high, tensor.grid, symmetric=tensor.symmetric)
+    return whole
 
 
-def _with_minmax(state: State, tensors: set[str]) -> State:
+def proposals(
+    state: State, whole: Mapping[str, QuantParams], captured: Mapping[str, Captured]
+) -> Iterator[frozenset[str]]:
+    """Sets of tensors to give min-max ranges: all that the estimator clips, and those whose layers gain."""
+    every, gaining = frozenset(whole), frozenset(_gaining(state, whole, captured))
+    yield from dict.fromkeys(chosen for chosen in (every, gaining) if chosen)
+
+
+def with_ranges(state: State, whole: Mapping[str, QuantParams], chosen: frozenset[str]) -> dict[str, QuantParams]:
+    """The parameters of all tensors of the plan, those of the chosen sources from their min-max ranges."""
+    sources = {name: tensor.source for name, tensor in state.plan.tensors.items()}
+    return {
+        name: whole[sources[name]] if sources[name] in chosen else params for name, params in state.activations.items()
+    }
+
+
+def with_whole_ranges(state: State, chosen: frozenset[str]) -> State:
     """The state that the planner's choice of min-max for these tensors would have given."""
-    estimators = dict.fromkeys(sorted(tensors), _MINMAX)
-    note = f"min-max ranges for {len(tensors)} of {len(state.ranges)} tensors"
+    if not chosen:
+        return state
+    note = f"min-max ranges for {len(chosen)} of {len(state.ranges)} tensors"
+    estimators = dict.fromkeys(sorted(chosen), _MINMAX)
     decisions = Decisions(estimators=estimators, refinements={**state.decisions.refinements, "ranges": note})
     return derive(Draft(state.settings, state.model, state.reference, decisions, state.calibration))
 
 
-def _gaining(state: State, layers: Sequence[LayerRows]) -> set[str]:
-    """The tensors with a smaller error at the layers that read them with min-max, worst sample included."""
+def _gaining(state: State, whole: Mapping[str, QuantParams], captured: Mapping[str, Captured]) -> set[str]:
+    """The tensors whose min-max ranges lower the output error of the layers that read them."""
     gains: dict[str, float] = {}
-    for each in layers:
-        index = each.layer.inputs.get(0)
-        if index is None:
+    for layer in state.plan.layers.values():
+        name, seen = layer.inputs.get(0), captured.get(layer.name)
+        source = "" if name is None else state.plan.tensors[name].source
+        if name is None or seen is None or source not in whole or not layer.weights:
             continue
-        tensor = state.plan.tensors[index]
-        observer = state.calibration.observers[tensor.source]
-        if not isinstance(observer, RangeSketch) or tensor.source not in state.ranges:
-            continue
-        low, high = estimator(_MINMAX).range(observer, tensor.grid, tensor.symmetric)
-        whole = rule(state.plan.target.rule).params_from_range(low, high, tensor.grid, symmetric=tensor.symmetric)
-        gain = _cost(state, each, state.activations[index]) - _cost(state, each, whole)
-        gains[tensor.source] = gains.get(tensor.source, 0.0) + gain
+        weights = integer_matrix(seen.linear, state.constants[layer.name, 1]).astype(np.float32)
+        costs = [_cost(seen, weights, params) for params in (state.activations[name], whole[source])]
+        gains[source] = gains.get(source, 0.0) + costs[0] - costs[1]
     return {source for source, gain in gains.items() if gain > 0}
 
 
-def _cost(state: State, each: LayerRows, params: QuantParams) -> float:
-    """The squared error of the layer's output relative to its power: its mean, plus that of the worst sample."""
-    weights = integer_matrix(each.linear, state.constants[each.layer.name, 1]).astype(np.float32)
-    powers, errors = [], []
-    for rows in each.by_sample:
-        expected = rows @ each.linear.matrix.transpose(0, 2, 1)
-        actual = fake_quantize(rows, params) @ weights.transpose(0, 2, 1)
-        powers.append(float(np.square(expected).mean(dtype=np.float64)))
-        errors.append(float(np.square(actual - expected).mean(dtype=np.float64)))
-    power = float(np.mean(powers))
-    return (float(np.mean(errors)) + max(errors)) / power if power > 0 else 0.0
+def _cost(seen: Captured, weights: np.ndarray, params: QuantParams) -> float:
+    """The squared error of the layer's output relative to its power, without the part that a bias can cancel."""
+    expected = seen.rows @ seen.linear.matrix.transpose(0, 2, 1)
+    error = fake_quantize(seen.rows, params) @ weights.transpose(0, 2, 1) - expected
+    if seen.linear.takes_bias:
+        error -= error.mean(axis=1, keepdims=True)
+    power = float(np.square(expected).sum(dtype=np.float64))
+    return float(np.square(error).sum(dtype=np.float64)) / power if power > 0 else 0.0

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import inf
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx_ir as ir
 
+from octavo.errors import UserError
 from octavo.quantizer import Decisions, Draft, Settings, State, begin, derive
 from octavo.recover.layers.walk import walkable
-from octavo.recover.refinements.biases import corrected
+from octavo.recover.refinements.biases import BiasCorrection, corrected
+from octavo.recover.refinements.capture import Captured, capture
 from octavo.recover.refinements.check import Check
 from octavo.recover.refinements.equalize import equalized
-from octavo.recover.refinements.few import Few, few
-from octavo.recover.refinements.ranges import with_whole_ranges
-from octavo.recover.refinements.rows import LayerRows, layer_rows
+from octavo.recover.refinements.few import few
+from octavo.recover.refinements.ranges import proposals, whole_ranges, with_ranges, with_whole_ranges
+from octavo.recover.refinements.trial import Trial
 
 # What a recipe can name; the choice of ranges stands in its tensors.
 EQUALIZE, CORRECT = "equalize", "correct"
 REFINEMENTS = (EQUALIZE, CORRECT)
 # A smaller gain is noise.
 _LEAST_GAIN_DB = 0.1
+# Samples to compare on: fewer for models whose layers read more values than this in a run.
+_RUNS, _FEW_RUNS, _MANY_VALUES = 16, 8, 1 << 21
 
 
 def refine(settings: Settings, model: ir.Model, checkpoint: Path | None = None, *, choose_ranges: bool = True) -> State:
@@ -29,7 +32,7 @@ def refine(settings: Settings, model: ir.Model, checkpoint: Path | None = None, 
 
     Channels are equalized where their ranges differ much, ranges are min-max where that is better than the target's
     estimator, and the mean error of each layer is taken out of its bias. Each is fitted to at most 16 calibration
-    samples and kept only where the outputs of 16 others are closer to the float model's. Samples that can be read only
+    samples and kept only where the outputs of 16 others are closer to the float model's (8 for large models). Samples that can be read only
     once, and models with subgraphs, get the target's choices.
 
     Args:
@@ -42,30 +45,23 @@ def refine(settings: Settings, model: ir.Model, checkpoint: Path | None = None, 
         ModelError: nothing in the model can be quantized.
         DataError: the samples do not fit the model.
     """
-    taken = few(settings.samples) if walkable(model) else None
+    taken = few(settings.samples) if walkable(model) and _has_float_output(model) else None
     if taken is None:
         return begin(settings, model, checkpoint)
-    check = Check(model, taken.check, settings.threads)
-    model, notes = _equalize(settings, model, taken, check)
-    state = _begin(settings, model, notes, checkpoint)
-    if not state.activations:
+    try:
+        captured = capture(model, settings, taken.fit)
+        check = Check(model, taken.check, _runs(captured), settings.threads)
+        done = equalized(settings, model, taken.fit, captured, check)
+    except UserError:
+        # A model that runs only in the batches of the calibration pass, or a fault that this pass explains better.
+        return begin(settings, model, checkpoint)
+    state = begin(settings, model, checkpoint) if done is None else _begin(settings, *done, checkpoint)
+    try:
+        if done is not None:
+            captured = capture(state.model, settings, taken.fit)
+        return _choose(state, captured, check, choose_ranges)
+    except UserError:
         return state
-    layers = layer_rows(state, taken.fit)
-    return _best([state, *(with_whole_ranges(state, layers) if choose_ranges else [])], layers, check)
-
-
-def _best(states: Sequence[State], layers: Sequence[LayerRows], check: Check) -> State:
-    """The best of the states with corrected biases; the first unless another is clearly better."""
-    chosen, best, best_db = states[0], states[0], -inf
-    for state in states:
-        candidate = corrected(state, layers) or state
-        level_db = check.level_db(candidate.quantized)
-        if level_db is None:
-            return states[0]
-        if level_db > best_db + _LEAST_GAIN_DB:
-            chosen, best, best_db = state, candidate, level_db
-    level_db = best_db if chosen is best else check.level_db(chosen.quantized)
-    return best if level_db is None or level_db <= best_db else chosen
 
 
 def follow(settings: Settings, model: ir.Model, names: Sequence[str], checkpoint: Path | None = None) -> State:
@@ -78,19 +74,45 @@ def follow(settings: Settings, model: ir.Model, names: Sequence[str], checkpoint
     taken = few(settings.samples) if names else None
     if taken is None:
         return begin(settings, model, checkpoint)
-    notes: dict[str, str] = {}
-    if EQUALIZE in names:
-        model, notes = _equalize(settings, model, taken, None)
-    state = _begin(settings, model, notes, checkpoint)
-    if CORRECT in names:
-        state = corrected(state, layer_rows(state, taken.fit)) or state
-    return state
+    captured = capture(model, settings, taken.fit)
+    done = equalized(settings, model, taken.fit, captured, None) if EQUALIZE in names else None
+    if done is None:
+        state = begin(settings, model, checkpoint)
+    else:
+        state = _begin(settings, *done, checkpoint)
+        captured = capture(state.model, settings, taken.fit)
+    return corrected(state, BiasCorrection(state, captured)) if CORRECT in names else state
 
 
-def _equalize(settings: Settings, model: ir.Model, taken: Few, check: Check | None) -> tuple[ir.Model, dict[str, str]]:
-    done = equalized(settings, model, taken.fit, check)
-    return (model, {}) if done is None else (done[0], {EQUALIZE: done[1]})
+def _choose(state: State, captured: Mapping[str, Captured], check: Check, choose_ranges: bool) -> State:
+    """The state with the ranges and biases that are best on the samples of `check`."""
+    correction, whole = BiasCorrection(state, captured), whole_ranges(state) if choose_ranges else {}
+    plain = correction.uncorrected()
+    if not plain and not whole:
+        return state
+    trial = Trial(state, list(plain), check)
+    best, best_db = frozenset[str](), trial.level_db(state.activations, correction.biases(state.activations))
+    if best_db is None:
+        return state
+    for chosen in proposals(state, whole, captured):
+        activations = with_ranges(state, whole, chosen)
+        level_db = trial.level_db(activations, correction.biases(activations))
+        if level_db is not None and level_db > best_db + (0.0 if best else _LEAST_GAIN_DB):
+            best, best_db = chosen, level_db
+    plain_db = trial.level_db(with_ranges(state, whole, best), plain)
+    state = with_whole_ranges(state, best)
+    return state if plain_db is None or plain_db >= best_db else corrected(state, BiasCorrection(state, captured))
 
 
-def _begin(settings: Settings, model: ir.Model, notes: dict[str, str], checkpoint: Path | None) -> State:
-    return derive(Draft(settings, model, model, Decisions(refinements=notes)), checkpoint)
+def _has_float_output(model: ir.Model) -> bool:
+    return any(value.dtype == ir.DataType.FLOAT for value in model.graph.outputs)
+
+
+def _runs(captured: Mapping[str, Captured]) -> int:
+    """On how many samples to compare: fewer where a run takes long."""
+    values = sum(seen.values for seen in captured.values())
+    return _FEW_RUNS if values > _MANY_VALUES else _RUNS
+
+
+def _begin(settings: Settings, model: ir.Model, note: str, checkpoint: Path | None) -> State:
+    return derive(Draft(settings, model, model, Decisions(refinements={EQUALIZE: note})), checkpoint)

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import onnx_ir as ir
 
-from octavo.quantizer import State, derive
+from octavo.graph.plan import Plan
+from octavo.quantizer import Settings, State, derive
 from octavo.recover.layers.absorb import absorb_biases
 from octavo.recover.layers.channels import Doubles, balanced, edits, normalized, rewrite
 from octavo.recover.layers.pairs import Pair, pairs, upper_bound
@@ -27,9 +28,9 @@ _GAIN, _SMALL = 0.02, 0.05
 class _Link:
     """A pair of layers with statistics of the tensor between them, and the factor of its channels, (channels,)."""
 
-    def __init__(self, state: State, pair: Pair) -> None:
-        self.pair, self._plan = pair, state.plan
-        self.reader = Reader(state, pair.second)
+    def __init__(self, plan: Plan, pair: Pair, seed: int) -> None:
+        self.pair, self._plan = pair, plan
+        self.reader = Reader(plan, pair.second, seed)
         self.factor: Doubles = np.ones(pair.first.outputs)
         self.clipped = Span(pair.first.outputs, pair.first.channel_axis)
 
@@ -108,8 +109,8 @@ def equalize(state: State) -> Outcome:
     Clip whose bound no channel reached becomes a Relu.
     """
     model = state.model.clone()
-    found = quantized_pairs(state, model)
-    scaled = scale_channels(state, model, found)
+    found = quantized_pairs(state.plan, model)
+    scaled = scale_channels(state.settings, state.plan, model, found)
     absorbed = absorb_biases(state, model)
     if not scaled and not absorbed:
         reason = (
@@ -124,20 +125,21 @@ def equalize(state: State) -> Outcome:
     return Outcome(derive(state.with_model(model)), "; ".join(notes))
 
 
-def scale_channels(state: State, model: ir.Model, found: Sequence[Pair]) -> str:
+def scale_channels(settings: Settings, plan: Plan, model: ir.Model, found: Sequence[Pair]) -> str:
     """Scale the channels between pairs of layers by the factors that lower the error of the second layers' outputs.
 
     Args:
-        state: the quantization, whose calibration samples are measured.
-        model: its float model, changed in place.
+        settings: settings with the samples to measure.
+        plan: the plan of the model.
+        model: the float model, changed in place.
         found: pairs of the model, the second layers in the plan.
 
     Returns:
         What was done, in words; empty where no pair gains.
     """
-    links = [_Link(state, pair) for pair in found]
+    links = [_Link(plan, pair, settings.seed) for pair in found]
     if links:
-        _measure(state, model, links)
+        _measure(settings, model, links)
         _sweep(links)
     changed = [link for link in links if bool(np.any(link.factor != 1.0))]
     if not changed:
@@ -149,16 +151,15 @@ def scale_channels(state: State, model: ir.Model, found: Sequence[Pair]) -> str:
     return f"{len(changed)} pairs of layers equalized; {ranges}"
 
 
-def quantized_pairs(state: State, model: ir.Model) -> list[Pair]:
+def quantized_pairs(plan: Plan, model: ir.Model) -> list[Pair]:
     """The pairs whose second layer multiplies a quantized input by quantized weights."""
-    layers = state.plan.layers
-    candidates = ((pair, layers.get(pair.second.node.name or "")) for pair in pairs(model))
+    candidates = ((pair, plan.layers.get(pair.second.node.name or "")) for pair in pairs(model))
     return [pair for pair, layer in candidates if layer is not None and 0 in layer.inputs and layer.weights]
 
 
-def _measure(state: State, model: ir.Model, links: list[_Link]) -> None:
+def _measure(settings: Settings, model: ir.Model, links: list[_Link]) -> None:
     watched = [watch for link in links for watch in link.watches()]
-    for values in tensors(model, state.settings, [name for name, _ in watched]):
+    for values in tensors(model, settings, [name for name, _ in watched]):
         for name, observer in watched:
             observer.update(values[name])
 

@@ -76,7 +76,7 @@ def _sites(state: State, model: ir.Model) -> list[_Site]:
         if plan is None or layer is None or value is None or 0 not in plan.inputs:
             continue
         if not layer.is_convolution:
-            groups.setdefault(value, []).append(Reader(state, layer))
+            groups.setdefault(value, []).append(Reader(state.plan, layer, state.settings.seed))
     on_grid = {plan.output for plan in state.plan.layers.values()}
     sites = [_Site(value, readers, _folds(state, value, readers)) for value, readers in groups.items()]
     return [site for site in sites if site.folds or site.value.name not in on_grid]
