@@ -23,8 +23,8 @@ from octavo.targets import target
 NARROW = dataclasses.replace(target("octavo"), weights=FOUR_BITS)
 
 
-def refined(plain: State, **options: bool) -> State:
-    return refine(plain.settings, plain.model, **options)
+def refined(plain: State, choose_ranges: bool = True) -> State:
+    return refine(plain.settings, plain.model, choose_ranges=choose_ranges)
 
 
 def noise(count: int, seed: int) -> Arrays:

@@ -32,8 +32,8 @@ def refine(settings: Settings, model: ir.Model, checkpoint: Path | None = None, 
 
     Channels are equalized where their ranges differ much, ranges are min-max where that is better than the target's
     estimator, and the mean error of each layer is taken out of its bias. Each is fitted to at most 16 calibration
-    samples and kept only where the outputs of 16 others are closer to the float model's (8 for large models). Samples that can be read only
-    once, and models with subgraphs, get the target's choices.
+    samples and kept only where the outputs of 16 others (8 for large models) are closer to the float model's. Samples
+    that can be read only once, and models with subgraphs, get the target's choices.
 
     Args:
         settings: the settings of the quantization.
