@@ -15,6 +15,7 @@ from octavo.affine import UINT8, QuantParams
 from octavo.graph.plan import LayerPlan
 from octavo.measure import Diagnosis, Evidence, TensorError, diagnose
 from octavo.measure.layers import _Sums
+from octavo.pipeline.recipe import Recipe
 
 Array = NDArray[Any]
 NORMAL = np.random.default_rng(0).normal(size=(64, 8, 10, 10)).astype(np.float32)
@@ -22,7 +23,10 @@ NORMAL = np.random.default_rng(0).normal(size=(64, 8, 10, 10)).astype(np.float32
 
 def worst(model: onnx.ModelProto, calibration: Array, held_out: Array | None = None) -> Diagnosis:
     evaluation = calibration if held_out is None else held_out
-    result = octavo.quantize(model, calibration, "octavo", estimator="minmax", evaluate=evaluation, threads=1)
+    # A recipe without refinements: they would mend what is to be diagnosed.
+    result = octavo.quantize(
+        model, calibration, recipe=Recipe("octavo"), estimator="minmax", evaluate=evaluation, threads=1
+    )
     sqnr = [layer.sqnr_db for layer in result.layers if layer.sqnr_db is not None]
     assert result.diagnosis[0].sqnr_db == pytest.approx(min(sqnr), abs=10)
     return result.diagnosis[0]

@@ -149,7 +149,7 @@ def kinds(result: Plain) -> str:
 
 def refined(result: Plain) -> list[str]:
     """What the refinements of plain quantization did, as one line; none where nothing was kept."""
-    notes = "; ".join(result.get("refinements", {}).values())
+    notes = "; ".join(result["refinements"].values())
     return [f"refined on calibration samples: {notes}"] if notes else []
 
 

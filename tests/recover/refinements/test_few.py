@@ -24,7 +24,7 @@ def counted(count: int) -> Arrays:
 
 
 def taken(source: object) -> Few:
-    result = few(open_samples(source, SPECS))
+    result = few(open_samples(source, SPECS))[1]
     assert result is not None
     return result
 
@@ -50,10 +50,27 @@ def test_of_an_iterable_the_first_samples_are_taken() -> None:
     assert max(rows(both.fit)) == 6
 
 
-def test_nothing_is_taken_from_one_sample_or_from_a_generator() -> None:
-    assert few(open_samples(counted(1), SPECS)) is None
+def test_one_sample_is_too_few() -> None:
+    assert few(open_samples(counted(1), SPECS))[1] is None
 
+
+def test_a_generator_is_still_complete_afterwards() -> None:
     def generate() -> Iterator[Arrays]:
-        yield counted(64)
+        for start in range(0, 100, 7):
+            yield {"x": counted(100)["x"][start : start + 7]}
 
-    assert few(open_samples(generate(), SPECS)) is None
+    original = open_samples(generate(), SPECS)
+    samples, both = few(original)
+    assert both is not None
+    assert sorted(rows(both.fit) + rows(both.check)) == list(range(32))
+    assert rows(samples) == list(range(100))
+    assert original.length == samples.length == 100
+    assert original.sha256() == open_samples(list(generate()), SPECS).sha256() or original.sha256()
+
+
+def test_samples_of_varying_shapes_stay_apart() -> None:
+    specs = [TensorSpec("x", np.dtype(np.float32), (None, None))]
+    batches = [{"x": np.zeros((2, length), np.float32)} for length in (3, 3, 5, 1)]
+    both = few(open_samples(batches, specs))[1]
+    assert both is not None
+    assert [batch.inputs["x"].shape for batch in both.fit.batches(8)] == [(2, 3), (1, 5), (1, 1)]

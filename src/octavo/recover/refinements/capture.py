@@ -53,7 +53,7 @@ def capture(model: ir.Model, settings: Settings, samples: SampleSet) -> dict[str
             x = values[names[name]].astype(np.float32, copy=False)
             spans[name].update(x)
             sizes[name] = x.size // max(size, 1)
-            rows[name].append(sample_rows(view, [x], settings.seed + start, -(-_most(view) * size // count)))
+            rows[name].append(sample_rows(view, [x], start, -(-_most(view) * size // count)))
         start += size
     return {
         name: Captured(view, np.concatenate(rows[name], axis=1), spans[name].largest, sizes[name])

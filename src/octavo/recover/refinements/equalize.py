@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import onnx_ir as ir
 
 from octavo.data import SampleSet
@@ -17,8 +16,8 @@ from octavo.recover.refinements.check import Check
 from octavo.recover.rungs.equalize import quantized_pairs, scale_channels
 from octavo.system.progress import Silent
 
-# The largest range of a channel over the median: half of the channels then lose three bits or more.
-_LEAST_SKEW = 8.0
+# The channels of a tensor that lose four bits or more to the largest, as a share, from where on it is worth a try.
+_LOST_BITS, _LEAST_SHARE = 4, 1 / 8
 
 
 def equalized(
@@ -36,10 +35,10 @@ def equalized(
         captured: what the layers read on these samples.
         check: compares both models on other samples; None to scale without comparing.
     """
-    skews = [_skew(captured[pair.second.node.name or ""].largest) for pair in pairs(model) if pair.clip is None]
-    if max(skews, default=1.0) < _LEAST_SKEW:
+    between = [captured[pair.second.node.name or ""].largest for pair in pairs(model) if pair.clip is None]
+    if max(map(_quiet_share, between), default=0.0) < _LEAST_SHARE:
         return None
-    few = replace(settings, samples=fit, progress=Silent())
+    few = replace(settings, samples=fit, seed=0, progress=Silent())
     scaled, plan = model.clone(), make_plan(Draft(settings, model, model))
     note = scale_channels(few, plan, scaled, [pair for pair in quantized_pairs(plan, scaled) if pair.clip is None])
     if not note or (check is not None and not _helps(begin(few, model), scaled, check)):
@@ -52,6 +51,7 @@ def _helps(before: State, scaled: ir.Model, check: Check) -> bool:
     return old is not None and new is not None and new > old
 
 
-def _skew(largest: Doubles) -> float:
+def _quiet_share(largest: Doubles) -> float:
+    """The share of the channels that use few of the steps of a grid for all."""
     live = largest[largest > 0]
-    return float(live.max() / np.median(live)) if live.size else 1.0
+    return float((live < live.max() / 2**_LOST_BITS).mean()) if live.size else 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import onnx_ir as ir
@@ -32,8 +33,8 @@ def refine(settings: Settings, model: ir.Model, checkpoint: Path | None = None, 
 
     Channels are equalized where their ranges differ much, ranges are min-max where that is better than the target's
     estimator, and the mean error of each layer is taken out of its bias. Each is fitted to at most 16 calibration
-    samples and kept only where the outputs of 16 others (8 for large models) are closer to the float model's. Samples
-    that can be read only once, and models with subgraphs, get the target's choices.
+    samples and kept only where the outputs of 16 others (8 for large models) are closer to the float model's. Models
+    with subgraphs get the target's choices.
 
     Args:
         settings: the settings of the quantization.
@@ -45,7 +46,10 @@ def refine(settings: Settings, model: ir.Model, checkpoint: Path | None = None, 
         ModelError: nothing in the model can be quantized.
         DataError: the samples do not fit the model.
     """
-    taken = few(settings.samples) if walkable(model) and _has_float_output(model) else None
+    if not walkable(model) or not _has_float_output(model):
+        return begin(settings, model, checkpoint)
+    samples, taken = few(settings.samples)
+    settings = replace(settings, samples=samples)
     if taken is None:
         return begin(settings, model, checkpoint)
     try:
@@ -71,7 +75,10 @@ def follow(settings: Settings, model: ir.Model, names: Sequence[str], checkpoint
         ModelError: nothing in the model can be quantized.
         DataError: the samples do not fit the model.
     """
-    taken = few(settings.samples) if names else None
+    if not names:
+        return begin(settings, model, checkpoint)
+    samples, taken = few(settings.samples)
+    settings = replace(settings, samples=samples)
     if taken is None:
         return begin(settings, model, checkpoint)
     captured = capture(model, settings, taken.fit)
