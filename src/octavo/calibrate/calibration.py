@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from octavo.affine import Grid
 from octavo.errors import OptionError
-from octavo.ranges import Observer, RangeSketch
+from octavo.ranges import Observer, Range, RangeSketch, estimator
 
 
 @dataclass
@@ -22,6 +23,23 @@ class Calibration:
     observers: dict[str, Observer]
     sample_hashes: list[bytes] = field(default_factory=list)
     seconds: float = 0.0
+    _ranges: dict[tuple[str, str, Grid, bool], Range] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def range(self, name: str, spec: str, grid: Grid, symmetric: bool) -> Range:
+        """The range that an estimator chooses for a tensor on a grid; a search runs once for each.
+
+        Args:
+            name: the observed tensor.
+            spec: the estimator's name, with its argument.
+            grid: the grid of the tensor.
+            symmetric: whether the zero point is fixed at the middle of the grid.
+        """
+        key = (name, spec, grid, symmetric)
+        if key not in self._ranges:
+            self._ranges[key] = estimator(spec).range(self.observers[name], grid, symmetric)
+        return self._ranges[key]
 
     @property
     def samples(self) -> int:

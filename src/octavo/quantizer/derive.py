@@ -125,8 +125,7 @@ def choose_ranges(draft: Draft, plan: Plan, calibration: Calibration) -> dict[st
     ranges: dict[str, Range] = {}
     for tensor in plan.tensors.values():
         if tensor.source not in draft.decisions.trained and tensor.source not in ranges:
-            observer = calibration.observers[tensor.source]
-            ranges[tensor.source] = estimator(tensor.estimator).range(observer, tensor.grid, tensor.symmetric)
+            ranges[tensor.source] = calibration.range(tensor.source, tensor.estimator, tensor.grid, tensor.symmetric)
     return ranges
 
 
@@ -136,7 +135,7 @@ def part_ranges(draft: Draft, plan: Plan, calibration: Calibration) -> dict[str,
     for name, source in parts(draft.model, plan).items():
         tensor, observer = plan.tensors[name], calibration.observers[name]
         if observer.varies and source not in draft.decisions.trained:
-            ranges[name] = estimator(plan.tensors[source].estimator).range(observer, tensor.grid, tensor.symmetric)
+            ranges[name] = calibration.range(name, plan.tensors[source].estimator, tensor.grid, tensor.symmetric)
     return ranges
 
 

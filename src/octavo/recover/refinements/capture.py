@@ -18,7 +18,7 @@ from octavo.recover.layers.rows import Span, tensors
 Floats = NDArray[np.float32]
 
 # Rows of a layer over all samples, and elements in them.
-_ROWS, _LEAST_ROWS, _ELEMENTS = 1024, 128, 1 << 18
+_ROWS, _LEAST_ROWS, _ELEMENTS = 1024, 128, 1 << 17
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ import numpy as np
 
 from octavo.affine import QuantParams, fake_quantize, rule
 from octavo.quantizer import Decisions, Draft, State, derive
-from octavo.ranges import RangeSketch, estimator
+from octavo.ranges import RangeSketch
 from octavo.recover.layers.im2col import integer_matrix
 from octavo.recover.refinements.capture import Captured
 
 _MINMAX = "minmax"
+# Fewer rows than for biases are enough to propose tensors: the outputs decide.
+_EVERY = 4
 
 
 def whole_ranges(state: State) -> dict[str, QuantParams]:
@@ -23,7 +25,7 @@ def whole_ranges(state: State) -> dict[str, QuantParams]:
         observer = state.calibration.observers[tensor.source]
         if tensor.source not in state.ranges or tensor.estimator == _MINMAX or not isinstance(observer, RangeSketch):
             continue
-        low, high = estimator(_MINMAX).range(observer, tensor.grid, tensor.symmetric)
+        low, high = state.calibration.range(tensor.source, _MINMAX, tensor.grid, tensor.symmetric)
         if (low, high) != state.ranges[tensor.source]:
             whole[tensor.source] = params_from_range(low, high, tensor.grid, symmetric=tensor.symmetric)
     return whole
@@ -71,8 +73,9 @@ def _gaining(state: State, whole: Mapping[str, QuantParams], captured: Mapping[s
 
 def _cost(seen: Captured, weights: np.ndarray, params: QuantParams) -> float:
     """The squared error of the layer's output relative to its power, without the part that a bias can cancel."""
-    expected = seen.rows @ seen.linear.matrix.transpose(0, 2, 1)
-    error = fake_quantize(seen.rows, params) @ weights.transpose(0, 2, 1) - expected
+    rows = seen.rows[:, ::_EVERY]
+    expected = rows @ seen.linear.matrix.transpose(0, 2, 1)
+    error = fake_quantize(rows, params) @ weights.transpose(0, 2, 1) - expected
     if seen.linear.takes_bias:
         error -= error.mean(axis=1, keepdims=True)
     power = float(np.square(expected).sum(dtype=np.float64))
