@@ -146,3 +146,26 @@ def test_following_names_nothing_that_was_not_asked_for() -> None:
 
 def _bytes(result: octavo.QuantizationResult) -> bytes:
     return ir.to_proto(result.model).SerializeToString(deterministic=True)
+
+
+def _loud(half: int = 16) -> onnx.ModelProto:
+    """A Mul makes half of the channels loud that the MatMul behind it does not read."""
+    nodes = [
+        node("MatMul", ["x", "w"], "m"),
+        node("Relu", ["m"], "r"),
+        node("Mul", ["r", "loud"], "s"),
+        node("MatMul", ["s", "v"], "y"),
+    ]
+    loud = np.repeat(np.array([300, 1], np.float32), half)
+    weights = {"w": random(12, 2 * half), "loud": loud, "v": random(2 * half, 5, seed=1)}
+    weights["v"][:half] = 0
+    return build(nodes, {"x": ["N", 12]}, {"y": ["N", 5]}, weights)
+
+
+def test_channels_that_no_weight_reads_do_not_set_the_range() -> None:
+    data, unseen = ({"x": np.random.default_rng(seed).normal(size=(64, 12)).astype(np.float32)} for seed in (0, 9))
+    plain = state(_loud(), data)
+    better = refined(plain)
+    assert better.decisions.refinements["equalize"] == "channels of 1 tensor smoothed"
+    assert sqnr(plain, plain, unseen) < 10
+    assert sqnr(better, plain, unseen) > 30

@@ -65,6 +65,8 @@ def rewrite(model: ir.Model, changes: Sequence[Edit], suffix: str) -> None:
 def balanced(activations: Doubles, weights: Doubles, alpha: float) -> Doubles:
     """Factors w^(1 - alpha) / a^alpha per channel, with geometric mean 1; 1 for channels of zeros.
 
+    A channel that no weight reads is scaled down to the largest of the others, so that it does not set their range.
+
     Activations are multiplied by the factor and weights divided by it: 1/s of SmoothQuant (Xiao et al. 2023, eq. 4).
 
     Args:
@@ -72,7 +74,12 @@ def balanced(activations: Doubles, weights: Doubles, alpha: float) -> Doubles:
         weights: w, the largest magnitude of the weights that read it, (channels,).
         alpha: how much of the range moves from activations to weights, from 0 to 1.
     """
-    return normalized(weights, activations, lambda w, a: (1 - alpha) * w - alpha * a)
+    factor = normalized(weights, activations, lambda w, a: (1 - alpha) * w - alpha * a)
+    read, unread = weights > 0, (weights == 0) & (activations > 0)
+    if read.any() and unread.any():
+        largest = (activations * factor)[read].max()
+        factor[unread] = np.clip(largest / activations[unread], _SMALLEST_FACTOR, 1.0)
+    return factor
 
 
 def normalized(one: Doubles, two: Doubles, log_factor: Callable[[Doubles, Doubles], Doubles]) -> Doubles:

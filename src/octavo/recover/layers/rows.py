@@ -59,6 +59,8 @@ class Span:
 
     def update(self, x: NDArray[Any]) -> None:
         """Include a tensor, whose channels are on the axis of the constructor."""
+        if not x.size:
+            return
         others = tuple(axis for axis in range(x.ndim) if axis != self._axis % x.ndim)
         self.low, self.high = np.minimum(self.low, x.min(axis=others)), np.maximum(self.high, x.max(axis=others))
 

@@ -73,7 +73,7 @@ def corrected(state: State, correction: BiasCorrection) -> State:
     if not biases:
         return state
     done = derive(state.with_biases(biased(state.model, biases)))
-    note = f"biases of {len(biases)} layers corrected"
+    note = f"biases of {len(biases)} layer{'s' * (len(biases) > 1)} corrected"
     return replace(done, decisions=replace(done.decisions, refinements={**done.decisions.refinements, "correct": note}))
 
 

@@ -1,4 +1,4 @@
-"""Cross-layer equalization before calibration, where the ranges of channels demand it."""
+"""Equalize channels before calibration, between layers and behind normalization, where their ranges demand it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import onnx_ir as ir
 from octavo.data import SampleSet
 from octavo.quantizer import Draft, Settings, State, begin, derive, make_plan
 from octavo.recover.layers.channels import Doubles
-from octavo.recover.layers.pairs import pairs
 from octavo.recover.refinements.capture import Captured
 from octavo.recover.refinements.check import Check
 from octavo.recover.rungs.equalize import quantized_pairs, scale_channels
+from octavo.recover.rungs.smooth import fold_scales
 from octavo.system.progress import Silent
 
 # The channels of a tensor that lose four bits or more to the largest, as a share, from where on it is worth a try.
@@ -23,10 +23,12 @@ _LOST_BITS, _LEAST_SHARE = 4, 1 / 8
 def equalized(
     settings: Settings, model: ir.Model, fit: SampleSet, captured: Mapping[str, Captured], check: Check | None
 ) -> tuple[ir.Model, str] | None:
-    """The model with channels scaled between pairs of layers, and what was done; None where it does not help.
+    """The model with channels scaled, and what was done; None where it does not help.
 
-    Only pairs without a Clip are scaled, so that the float function stays the same on every input. Both models are
-    compared with the ranges of the fitted samples: a full calibration pass is needed for the better one only.
+    Scaled are pairs of layers without a Clip between them (cross-layer equalization), and what constants of arithmetic
+    or normalization write for Gemm and MatMul (SmoothQuant), so that the float function stays the same on every input
+    and no operator is added. Both models are compared with the ranges of the fitted samples: a full calibration pass
+    is needed for the better one only.
 
     Args:
         settings: the settings of the quantization.
@@ -35,15 +37,25 @@ def equalized(
         captured: what the layers read on these samples.
         check: compares both models on other samples; None to scale without comparing.
     """
-    between = [captured[pair.second.node.name or ""].largest for pair in pairs(model) if pair.clip is None]
-    if max(map(_quiet_share, between), default=0.0) < _LEAST_SHARE:
+    quiet = {name for name, seen in captured.items() if _quiet_share(seen.largest) >= _LEAST_SHARE}
+    if not quiet:
         return None
     few = replace(settings, samples=fit, seed=0, progress=Silent())
     scaled, plan = model.clone(), make_plan(Draft(settings, model, model))
-    note = scale_channels(few, plan, scaled, [pair for pair in quantized_pairs(plan, scaled) if pair.clip is None])
+    found = [pair for pair in quantized_pairs(plan, scaled) if pair.clip is None]
+    notes = []
+    if any(pair.second.node.name in quiet for pair in found):
+        notes.append(scale_channels(few, plan, scaled, found))
+    notes.append(fold_scales(few, plan, scaled, {_reads(captured[name]) for name in quiet}))
+    note = "; ".join(filter(None, notes))
     if not note or (check is not None and not _helps(begin(few, model), scaled, check)):
         return None
     return scaled, note
+
+
+def _reads(seen: Captured) -> str:
+    value = seen.linear.node.inputs[0]
+    return "" if value is None else value.name or ""
 
 
 def _helps(before: State, scaled: ir.Model, check: Check) -> bool:
