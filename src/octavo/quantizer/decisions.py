@@ -19,6 +19,7 @@ class Decisions:
         left_out: layers left in float, with the reason of each.
         estimators: the range estimator of a tensor, by the tensor that is observed for it.
         grids: the grid of an activation, by the tensor that is observed for it.
+        weight_grids: the grid of a layer's weights, by the layer, where it has more bits than the target's.
         constants: integers of weights that replace round-to-nearest, in the layout of the float model's array.
         trained: learned parameters of activations, by the tensor that is observed for them.
         refinements: the refinements of plain quantization that were kept, each with what it did.
@@ -27,6 +28,7 @@ class Decisions:
     left_out: dict[str, str] = field(default_factory=dict)
     estimators: dict[str, str] = field(default_factory=dict)
     grids: dict[str, Grid] = field(default_factory=dict)
+    weight_grids: dict[str, Grid] = field(default_factory=dict)
     constants: Constants = field(default_factory=dict)
     trained: dict[str, QuantParams] = field(default_factory=dict)
     refinements: dict[str, str] = field(default_factory=dict)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import onnx_ir as ir
 
-from octavo.affine import QuantParams, rule
+from octavo.affine import Grid, QuantParams, rule
 from octavo.calibrate import Calibration, run
-from octavo.graph.plan import Plan
+from octavo.graph.plan import LayerPlan, Plan
 from octavo.graph.proof import OverflowProof, prove
 from octavo.graph.weights import quantize_constants
 from octavo.quantizer.packed import layers_of_packed, parts
@@ -86,13 +86,20 @@ def make_plan(draft: Draft) -> Plan:
     """The planner's plan, with the estimators and grids that rungs decided."""
     decisions = draft.decisions
     plan = draft.settings.planner(draft.model, decisions.left_out)
-    return plan.with_tensors(
+    layers = {name: _with_weight_grid(layer, decisions.weight_grids.get(name)) for name, layer in plan.layers.items()}
+    return replace(plan, layers=layers).with_tensors(
         lambda tensor: replace(
             tensor,
             estimator=decisions.estimators.get(tensor.source, tensor.estimator),
             grid=decisions.grids.get(tensor.source, tensor.grid),
         )
     )
+
+
+def _with_weight_grid(layer: LayerPlan, grid: Grid | None) -> LayerPlan:
+    if grid is None:
+        return layer
+    return replace(layer, weights=[replace(weight, grid=grid) for weight in layer.weights])
 
 
 def calibrate(draft: Draft, plan: Plan, checkpoint: Path | None = None) -> Calibration:

@@ -71,6 +71,12 @@ class Draft:
         trained = {name: params for name, params in self.decisions.trained.items() if name not in grids}
         return self.with_decisions(replace(self.decisions, grids={**self.decisions.grids, **grids}, trained=trained))
 
+    def with_weight_grids(self, grids: Mapping[str, Grid]) -> Draft:
+        """Add grids of weights, by the layer; drops what was chosen for their integers."""
+        kept = {key: value for key, value in self.decisions.constants.items() if key[0] not in grids}
+        weight_grids = {**self.decisions.weight_grids, **grids}
+        return self.with_decisions(replace(self.decisions, weight_grids=weight_grids, constants=kept))
+
     def with_training(self, model: ir.Model, activations: Mapping[str, QuantParams], weights: Constants) -> Draft:
         """Add weights, biases and parameters as training left them; the reference stays."""
         constants, trained = {**self.decisions.constants, **weights}, {**self.decisions.trained, **activations}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from octavo.recover.checkpoint import LadderCheckpoint
 from octavo.recover.context import LadderContext
 from octavo.recover.ladder import PLAIN, Climb, climb
-from octavo.recover.layers.sensitivity import RAISED
+from octavo.recover.layers.raising import RAISED
 from octavo.recover.refinements import REFINEMENTS, follow, refine
 from octavo.recover.rung import Outcome, Rung, without_context
 from octavo.recover.rungs.registry import rung_names, rungs_named

@@ -82,7 +82,9 @@ class _Climber:
             self.steps.append(stored.step)
             return stored.state, stored.metric
         began = perf_counter()
-        outcome = Outcome(start(), "the target's grids, ranges and placement")
+        state = start()
+        notes = ["the target's grids, ranges and placement", *state.decisions.refinements.values()]
+        outcome = Outcome(state, "; ".join(notes))
         metric = self.measure(outcome.state.quantized)
         self._finish(_step(PLAIN, outcome, True, metric, perf_counter() - began), outcome.state, metric)
         return outcome.state, metric

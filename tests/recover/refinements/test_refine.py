@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -100,9 +101,9 @@ def test_what_cannot_be_compared_keeps_the_target_s_choices() -> None:
     def fail(*arguments: object) -> None:
         raise DataError("ONNX Runtime could not run the model on these inputs")
 
-    for name in ("capture.tensors", "trial.place"):
+    for module, name in (("refine", "capture"), ("trial", "place")):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(f"octavo.recover.refinements.{name}", fail)
+            patch.setattr(import_module(f"octavo.recover.refinements.{module}"), name, fail)
             assert refined(state(network(), inputs(), NARROW)).decisions.refinements == {}
 
 

@@ -19,7 +19,9 @@ from octavo.graph.linear import linear
 from octavo.measure import MetricResult
 from octavo.quantizer import State, derive
 from octavo.recover import LadderContext, rung_names, rungs_named
+from octavo.recover.layers.capture import capture
 from octavo.recover.layers.im2col import sample_rows
+from octavo.recover.layers.raising import RAISED, raised
 from octavo.recover.layers.sensitivity import bit_operations, macs, own_errors, shares
 from octavo.recover.rungs.correct import correct, correct_analytic
 from octavo.recover.rungs.mix import mix
@@ -122,6 +124,74 @@ def test_a_sensitive_layer_gets_more_bits() -> None:
     assert outcome.details["pareto"][0]["bit_operations"] == pytest.approx(1 + share)
     with pytest.raises(OptionError, match="`max_drop`"):
         mix(plain, LadderContext())
+
+
+def _context(reference: State, budget: float) -> LadderContext:
+    """The noise of the output in percent of its power as metric, on held-out samples."""
+
+    def noise(candidate: ir.Model) -> MetricResult:
+        x, y = outputs(reference.reference, HELD_OUT), outputs(candidate, HELD_OUT)
+        drop = 100 * float(np.square(x - y).sum() / np.square(x).sum())
+        return MetricResult("noise", "points", 100, 100 - drop, drop, (drop, drop), "", 32, 32)
+
+    return LadderContext(noise, budget)
+
+
+def test_tensors_that_only_operators_without_weights_read_are_raised() -> None:
+    """Tanh reads small values beside large ones, on which 8 bits are spent; a float operator reads what it writes."""
+    nodes = [
+        node("Conv", ["x", "w"], "c"),
+        node("Tanh", ["c"], "t"),
+        node("GlobalAveragePool", ["t"], "g"),
+        node("Sin", ["g"], "y"),
+    ]
+    # Weights without rounding error.
+    weights = {"w": np.sign(random(6, 4, 1, 1)) * np.array([50, 1, 1, 1, 1, 1], np.float32)[:, None, None, None] / 8}
+    plain = state(build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 6, 1, 1]}, weights), inputs())
+    outcome = mix(plain, _context(plain, 1e-4))
+    assert outcome.note.endswith("raised to 16-bit activations, 100.0% of the multiply-accumulates")
+    assert {tensor.grid.bits for tensor in outcome.state.plan.tensors.values()} == {16}
+    assert sqnr(outcome.state, plain, inputs()) > sqnr(plain, plain, inputs()) + 20
+
+
+def test_weights_of_four_bits_are_raised_to_eight() -> None:
+    plain = state(network(), inputs(), target("octavo", weight_bits=4))
+    outcome = mix(plain, _context(plain, _context(plain, 0).measure(plain.quantized).drop * 0.8))
+    assert "raised to 8-bit weights" in outcome.note
+    wide = outcome.state.decisions.weight_grids
+    assert 0 < len(wide) < 3
+    levels = {layer.name: layer.weights[0].grid.levels for layer in outcome.state.plan.layers.values()}
+    assert levels == {name: 255 if name in wide else 15 for name in plain.plan.layers}
+    assert outcome.state.decisions.grids == {}
+    assert sqnr(outcome.state, plain, HELD_OUT) > sqnr(plain, plain, HELD_OUT)
+
+
+def test_biases_of_raised_layers_are_those_that_fit() -> None:
+    """A bias that was corrected for rounded weights is wrong for the same layer in float."""
+    plain = state(network(), inputs(), dataclasses.replace(target("x86-vnni"), weights=FOUR_BITS, per_channel=False))
+    fixed = correct(plain).state
+    last = list(plain.plan.layers)[-1]
+    captured = capture(fixed.reference, fixed.settings, fixed.settings.samples)
+    alone = derive(fixed.with_left_out({last: RAISED}))
+    assert sqnr(raised(fixed, [last], captured), plain, HELD_OUT) > sqnr(alone, plain, HELD_OUT)
+    corrected = correct(alone).state
+    assert sqnr(corrected, plain, HELD_OUT) > sqnr(alone, plain, HELD_OUT)
+
+
+def test_a_computed_bias_is_not_replaced() -> None:
+    """The bias comes from the same samples by another path."""
+    nodes = [
+        node("ReduceMean", ["x"], "m", axes=[1], keepdims=1),
+        node("Gemm", ["x", "w", "m"], "h"),
+        node("Relu", ["h"], "r"),
+        node("Gemm", ["r", "v", "d"], "y"),
+    ]
+    weights = {"w": random(8, 6), "v": random(6, 4), "d": random(4)}
+    data = {"x": random(48, 8)}
+    plain = state(build(nodes, {"x": ["N", 8]}, {"y": ["N", 4]}, weights), data, NARROW)
+    outcome = correct(plain)
+    biased = next(node for node in outcome.state.model.graph if node.op_type == "Gemm")
+    assert biased.inputs[2].name == "m"
 
 
 def test_bit_operations_count_both_operands_and_32_bits_in_float() -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import octavo
 from octavo.affine import INT8, UINT8, QuantParams, bias_scale, conv, gemm, quantize_bias
+from octavo.pipeline.recipe import Recipe
 from octavo.torch import from_quantized, verify
 
 converting = pytest.importorskip("tests.helpers.torch_conversion")
@@ -172,7 +173,8 @@ def quantized_by_both(tmp_path_factory: pytest.TempPathFactory) -> tuple[octavo.
     batches = [converting.images(seed) for seed in range(6)]
     model = converting.in_onnx(module, batches[0], tmp_path_factory.mktemp("float"))
     proto = ir.to_proto(model)
-    result = octavo.quantize(proto, [{"x": batch.numpy()} for batch in batches], "fbgemm", verify=False, threads=1)
+    samples = [{"x": batch.numpy()} for batch in batches]
+    result = octavo.quantize(proto, samples, recipe=Recipe("fbgemm"), verify=False, threads=1)
     return result, converting.by_fx(module, batches)
 
 

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from math import ceil, log2
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from octavo.affine import INT16, UINT16, fake_quantize
+from octavo.affine import fake_quantize
 from octavo.data import Arrays
 from octavo.engines.onnxruntime import Session
 from octavo.graph.linear import LINEAR_OPS, linear, multiply_accumulates
-from octavo.quantizer import State, derive
+from octavo.quantizer import State
+from octavo.recover.layers.capture import Captured
 from octavo.recover.layers.im2col import integer_matrix, sample_rows
+from octavo.recover.layers.raising import raised
+from octavo.recover.layers.rows import tensors
 from octavo.recover.layers.walk import Walk, calibration_batches
 
 Floats = NDArray[np.float32]
-# The reason of layers that `mix` leaves in float.
-RAISED = "raised to float by mixed precision: most quantization error for its multiply-accumulates"
-_WIDE_BITS = 16
 _FLOAT_BITS = 32.0
 _ROWS = 1024
 _SAMPLES = 64
+# Values of a tensor that are read of a batch.
+_VALUES = 1 << 16
 
 
 def own_errors(state: State) -> dict[str, float]:
@@ -62,27 +66,51 @@ def shares(errors: dict[str, float]) -> dict[str, float]:
     return {name: error / total for name, error in errors.items()} if total > 0 else {}
 
 
-def raised(state: State, layers: Sequence[str]) -> State:
-    """The state with these layers at higher precision: inputs in 16 bits where the target has them, else in float."""
-    if _WIDE_BITS not in state.settings.target.activation_widths:
-        return derive(state.with_left_out(dict.fromkeys(layers, RAISED)))
-    tensors = [state.plan.tensors[name] for layer in layers for name in state.plan.layers[layer].inputs.values()]
-    return derive(state.with_grids({tensor.source: INT16 if tensor.grid.signed else UINT16 for tensor in tensors}))
+def rounding_errors(state: State) -> dict[str, float]:
+    """The relative error of what each layer without constant weights reads, |x^ - x|^2 / |x|^2 at worst.
+
+    Takes one pass over some calibration samples.
+    """
+    nodes = {node.name: node for node in state.model.graph}
+    layers = [layer for layer in state.plan.layers.values() if linear(nodes[layer.name]) is None and layer.inputs]
+    names = list(dict.fromkeys(name for layer in layers for name in layer.inputs.values()))
+    observed = {name: state.plan.tensors[name].source for name in names}
+    signal, noise = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
+    for values in _some(tensors(state.model, state.settings, list(observed.values()))) if names else ():
+        for name, source in observed.items():
+            x = values[source].astype(np.float32, copy=False).reshape(-1)[:: max(1, values[source].size // _VALUES)]
+            signal[name] += float(np.square(x).sum(dtype=np.float64))
+            noise[name] += float(np.square(fake_quantize(x, state.activations[name]) - x).sum(dtype=np.float64))
+    errors = {name: noise[name] / signal[name] if signal[name] > 0 else 0.0 for name in names}
+    return {layer.name: max(errors[name] for name in layer.inputs.values()) for layer in layers}
 
 
-def error_reductions(state: State, layers: Sequence[str]) -> dict[str, float]:
+def _some(batches: Iterator[dict[str, NDArray[Any]]]) -> Iterator[dict[str, NDArray[Any]]]:
+    return islice(batches, _SAMPLES // 8)
+
+
+def error_reductions(
+    state: State, layers: Sequence[str], captured: Mapping[str, Captured] | None = None
+) -> dict[str, float]:
     """The reduction of the model's squared output error, as a share of it, by raising one layer at a time.
 
     Measured on up to 64 calibration samples; negative where the error grows.
+
+    Args:
+        state: the quantization.
+        layers: names of layers of its plan.
+        captured: what the layers read in the float model, to correct the biases of each candidate.
     """
     settings = state.settings
     batches = _first(calibration_batches(settings.samples, state.model, settings.threads))
     expected = _outputs(state.reference, batches, settings.threads)
-    total = _squared_error(expected, _outputs(state.quantized, batches, settings.threads))
+    total = _squared_error(expected, _outputs(raised(state, [], captured).quantized, batches, settings.threads))
     reductions: dict[str, float] = {}
     settings.progress.start("one layer at a time", len(layers))
     for layer in layers:
-        error = _squared_error(expected, _outputs(raised(state, [layer]).quantized, batches, settings.threads))
+        error = _squared_error(
+            expected, _outputs(raised(state, [layer], captured).quantized, batches, settings.threads)
+        )
         reductions[layer] = 1.0 - error / total if total > 0 else 0.0
         settings.progress.advance()
     settings.progress.done()

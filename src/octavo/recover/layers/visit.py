@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from octavo.graph.constants import drop_unused, new_constant
 from octavo.graph.linear import Linear, bias_input, linear
-from octavo.graph.plan import LayerPlan
 from octavo.quantizer import State
 from octavo.recover.layers.im2col import sample_rows
 from octavo.recover.layers.walk import Walk, calibration_batches
@@ -24,13 +23,13 @@ class Visit:
     """A linear layer with samples of its input.
 
     Attributes:
-        layer: the layer in the plan.
+        name: the node of the layer.
         linear: the layer in the float model.
         x: rows of its input in the float model, (groups, rows, terms).
         x_hat: the same rows in the quantized model, computed with all changes to earlier layers.
     """
 
-    layer: LayerPlan
+    name: str
     linear: Linear
     x: Floats
     x_hat: Floats
@@ -42,46 +41,44 @@ class Visit:
 
         The inputs of later layers are computed with them.
         """
-        name = self.layer.name
-        value = new_constant(self._model.graph, f"{name}_chosen", self.linear.from_matrix(weights.astype(np.float32)))
+        chosen = f"{self.name}_chosen"
+        value = new_constant(self._model.graph, chosen, self.linear.from_matrix(weights.astype(np.float32)))
         self._node.replace_input_with(1, value)
         if bias is not None:
             if len(self._node.inputs) < 3:
                 self._node.resize_inputs(3)
             self._node.replace_input_with(
-                2, new_constant(self._model.graph, f"{name}_corrected", bias.astype(np.float32))
+                2, new_constant(self._model.graph, f"{self.name}_corrected", bias.astype(np.float32))
             )
 
 
-def visits(state: State, stage: str) -> Iterator[Visit]:
+def visits(state: State, stage: str, *, floats: bool = False) -> Iterator[Visit]:
     """Visit every layer of the plan that multiplies an activation by constant weights, in graph order.
 
     Args:
         state: the quantization to visit.
         stage: name of the work in progress events.
+        floats: visit such layers that stay in float as well.
     """
     settings, reference = state.settings, state.reference
     batches = calibration_batches(settings.samples, reference, settings.threads)
     quantized = state.quantized.clone()
     nodes = {node.name: node for node in quantized.graph}
-    floats, integers = Walk(reference, batches, settings.threads), Walk(quantized, batches, settings.threads)
-    originals = {node.name: node for node in reference.graph}
-    layers = [layer for layer in state.plan.layers.values() if linear(originals[layer.name]) is not None]
-    settings.progress.start(stage, len(layers))
-    for layer in layers:
-        yield visit(layer, originals[layer.name], nodes[layer.name], floats, integers, quantized, settings.seed)
+    walks = Walk(reference, batches, settings.threads), Walk(quantized, batches, settings.threads)
+    originals = [node for node in reference.graph if linear(node) is not None]
+    chosen = [node for node in originals if node.name in state.plan.layers or floats]
+    settings.progress.start(stage, len(chosen))
+    for original in chosen:
+        yield visit(original, nodes[original.name], *walks, quantized, settings.seed)
         settings.progress.advance()
     settings.progress.done()
 
 
-def visit(
-    layer: LayerPlan, original: ir.Node, node: ir.Node, floats: Walk, integers: Walk, model: ir.Model, seed: int
-) -> Visit:
+def visit(original: ir.Node, node: ir.Node, floats: Walk, integers: Walk, model: ir.Model, seed: int) -> Visit:
     """Visit one layer: advance both walks to it and sample its inputs.
 
     Args:
-        layer: a layer with constant weights.
-        original: its node in the float model.
+        original: the node of a layer with constant weights in the float model.
         node: its node in the quantized model.
         floats, integers: walks over the float and the quantized model that have not passed the layer.
         model: the quantized model.
@@ -89,14 +86,15 @@ def visit(
     """
     view = linear(original)
     assert view is not None
-    floats.until(layer.name)
-    integers.until(layer.name)
+    name = original.name or ""
+    floats.until(name)
+    integers.until(name)
     float_input, quantized_input = original.inputs[0], node.inputs[0]
     assert float_input is not None
     assert quantized_input is not None
     x = sample_rows(view, floats.tensor(float_input.name or ""), seed)
     x_hat = sample_rows(view, integers.tensor(quantized_input.name or ""), seed)
-    return Visit(layer, view, x, x_hat, model, node)
+    return Visit(name, view, x, x_hat, model, node)
 
 
 def biased(model: ir.Model, biases: dict[str, Floats]) -> ir.Model:

@@ -9,8 +9,8 @@ import onnx_ir as ir
 
 from octavo.data import SampleSet
 from octavo.quantizer import Draft, Settings, State, begin, derive, make_plan
+from octavo.recover.layers.capture import Captured
 from octavo.recover.layers.channels import Doubles
-from octavo.recover.refinements.capture import Captured
 from octavo.recover.refinements.check import Check
 from octavo.recover.rungs.equalize import quantized_pairs, scale_channels
 from octavo.recover.rungs.smooth import fold_scales

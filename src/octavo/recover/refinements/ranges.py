@@ -9,8 +9,8 @@ import numpy as np
 from octavo.affine import QuantParams, fake_quantize, rule
 from octavo.quantizer import Decisions, Draft, State, derive
 from octavo.ranges import RangeSketch
+from octavo.recover.layers.capture import Captured
 from octavo.recover.layers.im2col import integer_matrix
-from octavo.recover.refinements.capture import Captured
 
 _MINMAX = "minmax"
 # Fewer rows than for biases are enough to propose tensors: the outputs decide.

@@ -10,17 +10,17 @@ import onnx_ir as ir
 
 from octavo.errors import UserError
 from octavo.quantizer import Decisions, Draft, Settings, State, begin, derive
+from octavo.recover.layers.bias_correction import CORRECT, BiasCorrection, corrected
+from octavo.recover.layers.capture import Captured, capture
+from octavo.recover.layers.few import few
 from octavo.recover.layers.walk import walkable
-from octavo.recover.refinements.biases import BiasCorrection, corrected
-from octavo.recover.refinements.capture import Captured, capture
 from octavo.recover.refinements.check import Check
 from octavo.recover.refinements.equalize import equalized
-from octavo.recover.refinements.few import few
 from octavo.recover.refinements.ranges import proposals, whole_ranges, with_ranges, with_whole_ranges
 from octavo.recover.refinements.trial import Trial
 
 # What a recipe can name; the choice of ranges stands in its tensors.
-EQUALIZE, CORRECT = "equalize", "correct"
+EQUALIZE = "equalize"
 REFINEMENTS = (EQUALIZE, CORRECT)
 # A smaller gain is noise.
 _LEAST_GAIN_DB = 0.1

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from octavo.graph.plan import Plan
 from octavo.quantizer import Settings, State, derive
 from octavo.recover.layers.absorb import absorb_biases
+from octavo.recover.layers.bias_correction import recorrected
 from octavo.recover.layers.channels import Doubles, balanced, edits, normalized, rewrite
 from octavo.recover.layers.pairs import Pair, pairs, upper_bound
 from octavo.recover.layers.rows import Reader, Span, fake_quantized_weights, tensors
@@ -108,7 +109,7 @@ def equalize(state: State) -> Outcome:
     other samples it is too, except across a Clip to [0, b]: channels of small ranges are amplified towards b, and a
     Clip whose bound no channel reached becomes a Relu.
     """
-    model = state.model.clone()
+    model = state.reference.clone()
     found = quantized_pairs(state.plan, model)
     scaled = scale_channels(state.settings, state.plan, model, found)
     absorbed = absorb_biases(state, model)
@@ -122,7 +123,7 @@ def equalize(state: State) -> Outcome:
     notes = [scaled] if scaled else []
     if absorbed:
         notes.append(f"high biases of {absorbed} channels absorbed")
-    return Outcome(derive(state.with_model(model)), "; ".join(notes))
+    return Outcome(recorrected(derive(state.with_model(model))), "; ".join(notes))
 
 
 def scale_channels(settings: Settings, plan: Plan, model: ir.Model, found: Sequence[Pair]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import onnx_ir as ir
@@ -11,39 +11,58 @@ from octavo.errors import OptionError
 from octavo.measure import MetricResult
 from octavo.quantizer import State
 from octavo.recover.context import LadderContext
-from octavo.recover.layers.sensitivity import bit_operations, error_reductions, macs, own_errors, raised
+from octavo.recover.layers.bias_correction import CORRECT
+from octavo.recover.layers.capture import Captured, capture
+from octavo.recover.layers.few import few
+from octavo.recover.layers.raising import raised, what_is_raised
+from octavo.recover.layers.sensitivity import bit_operations, error_reductions, macs, own_errors, rounding_errors
 from octavo.recover.rung import Outcome, Rung
+from octavo.recover.rungs.correct import correct
 
 # How many layers are measured one at a time: those with the largest estimated error.
 _MEASURED = 32
 
 
 def mix(state: State, context: LadderContext) -> Outcome:
-    """Raise as few layers as the budget needs to 16-bit activations or float.
+    """Raise as few layers as the budget needs: to 8 bits what has fewer, else to 16-bit activations or float.
 
     Layers are ordered by error reduction per bit operation that raising them adds. How many are enough is found by
-    bisection with the metric on the selection set. The measured points are the Pareto curve in `details`.
+    bisection with the metric on the selection set; every candidate has corrected biases. The measured points are the
+    Pareto curve in `details`.
 
     Raises:
         OptionError: the context has no budget or no metric.
     """
     if context.measure is None or context.budget is None:
         raise OptionError("the rung mix needs a budget and held-out samples; add `max_drop` and `evaluate`")
-    estimated, counts = own_errors(state), macs(state)
+    captured = _captured(state)
+    estimated, counts = {**rounding_errors(state), **own_errors(state)}, macs(state)
     ranked = sorted(estimated, key=lambda name: -estimated[name])[:_MEASURED]
-    measured = error_reductions(state, ranked)
-    useful = [name for name in ranked if measured[name] > 0]
-    if not useful:
+    measured = error_reductions(state, ranked, captured)
+    if not any(reduction > 0 for reduction in measured.values()):
         return Outcome(state, "raising any single layer does not reduce the output error")
-    bit_ops, bit_ops_raised = (bit_operations(s, counts) for s in (state, raised(state, useful)))
-    order = sorted(useful, key=lambda name: -measured[name] / max(bit_ops_raised[name] - bit_ops[name], 1.0))
-    curve = _Curve(state, order, counts, context.measure)
+    bit_ops, bit_ops_raised = (bit_operations(s, counts) for s in (state, raised(state, ranked)))
+    added = {name: bit_ops_raised.get(name, 0.0) - bit_ops.get(name, 0.0) for name in ranked}
+    # The error of one layer can hide that of others: what gains nothing alone comes last, by its own error.
+    order = sorted(ranked, key=lambda name: -max(measured[name], 0.0) / max(added[name], 1.0))
+    curve = _Curve(state, order, counts, captured, context.measure)
     best = curve.fewest(context.budget)
     details: dict[str, Any] = {"pareto": curve.points(), "sensitivity": measured, "proxy": estimated}
-    share = curve.share(best)
-    what = "float" if curve.state(best).decisions.left_out else "16-bit activations"
+    what, share = what_is_raised(curve.state(best)), curve.share(best)
     note = f"{best} of {len(estimated)} layers raised to {what}, {share:.1%} of the multiply-accumulates"
-    return Outcome(curve.state(best), note, details)
+    final = curve.state(best) if not _is_corrected_by_layer(state) else correct(curve.state(best)).state
+    return Outcome(final, note, details)
+
+
+def _captured(state: State) -> dict[str, Captured]:
+    """What the layers read in the float model on a few samples, where biases were corrected; else nothing."""
+    taken = few(state.settings.samples)[1] if state.model is not state.reference else None
+    return {} if taken is None else capture(state.reference, state.settings, taken.fit)
+
+
+def _is_corrected_by_layer(state: State) -> bool:
+    """Whether the rung `correct` corrected biases, rather than the refinement of plain quantization."""
+    return state.model is not state.reference and CORRECT not in state.decisions.refinements
 
 
 class _Curve:
@@ -54,21 +73,23 @@ class _Curve:
         state: State,
         order: list[str],
         counts: dict[str, float],
+        captured: Mapping[str, Captured],
         measure: Callable[[ir.Model], MetricResult],
     ) -> None:
         self._start, self._order, self._counts, self._measure = state, order, counts, measure
+        self._captured = captured
         self._states: dict[int, State] = {0: state}
         self._metrics: dict[int, MetricResult] = {}
 
     def state(self, count: int) -> State:
         """The state with the first `count` layers raised."""
         if count not in self._states:
-            self._states[count] = raised(self._start, self._order[:count])
+            self._states[count] = raised(self._start, self._order[:count], self._captured)
         return self._states[count]
 
     def share(self, count: int) -> float:
         """The share of the first `count` layers in the multiply-accumulates."""
-        return sum(self._counts[name] for name in self._order[:count]) / sum(self._counts.values())
+        return sum(self._counts.get(name, 0.0) for name in self._order[:count]) / sum(self._counts.values())
 
     def cost(self, count: int) -> float:
         """Bit operations of the whole model, relative to no raised layers."""

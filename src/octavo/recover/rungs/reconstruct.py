@@ -104,8 +104,8 @@ class _Reconstruction:
         """Round layer by layer, on forks of the walks: `_learn` runs the block again."""
         floats, integers = (walk.fork() for walk in self.walks)
         for name in block.layers:
-            layer, node = self.state.plan.layers[name], self.nodes[name]
-            visited = visit(layer, self.floats[name], node, floats, integers, self.model, self.state.settings.seed)
+            node = self.nodes[name]
+            visited = visit(self.floats[name], node, floats, integers, self.model, self.state.settings.seed)
             better = best_rounding(self.state, visited)
             if better is None:
                 continue

@@ -39,9 +39,9 @@ def round_weights(state: State) -> Outcome:
         if better is None:
             continue
         constant, bias = better
-        constants[visit.layer.name, 1] = constant
+        constants[visit.name, 1] = constant
         if bias is not None:
-            biases[visit.layer.name] = bias
+            biases[visit.name] = bias
         visit.change(visit.linear.to_matrix(dequantize(constant.integers, constant.params)), bias)
     if not constants:
         return Outcome(state, f"no better rounding than to nearest for any of {count} layers")
@@ -63,7 +63,7 @@ def estimate_seconds(state: State) -> float:
 
 def best_rounding(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | None] | None:
     """The integers and the bias of a layer; None where those of the state have the smaller error on held-out rows."""
-    layer, name = visit.linear, visit.layer.name
+    layer, name = visit.linear, visit.name
     before = state.constants[name, 1]
     is_held_out = np.arange(visit.x.shape[1]) % _HELD_OUT == 0
     if is_held_out.all():

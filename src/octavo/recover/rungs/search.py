@@ -13,6 +13,7 @@ from octavo.graph.linear import Linear, linear
 from octavo.graph.plan import LayerPlan, TensorPlan
 from octavo.quantizer import State, derive
 from octavo.ranges import RangeSketch, estimator
+from octavo.recover.layers.bias_correction import recorrected
 from octavo.recover.layers.im2col import integer_matrix, sample_rows
 from octavo.recover.layers.walk import Walk, calibration_batches
 from octavo.recover.rung import Outcome, Rung, without_context
@@ -41,9 +42,8 @@ def search(state: State) -> Outcome:
             chosen[source] = best
     if not chosen:
         return Outcome(state, f"no estimator gives a better range for any of {len(costs)} tensors")
-    return Outcome(
-        derive(state.with_estimators(chosen)), f"another estimator for {len(chosen)} of {len(costs)} tensors"
-    )
+    note = f"another estimator for {len(chosen)} of {len(costs)} tensors"
+    return Outcome(recorrected(derive(state.with_estimators(chosen))), note)
 
 
 def _costs(state: State) -> dict[str, dict[str, float]]:

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from octavo.graph.constants import constant, new_constant
 from octavo.graph.plan import Plan
 from octavo.quantizer import Settings, State, derive
+from octavo.recover.layers.bias_correction import recorrected
 from octavo.recover.layers.channels import Doubles, Edit, balanced, edits, rewrite, scalable
 from octavo.recover.layers.rows import Reader, tensors
 from octavo.recover.rung import Outcome, Rung, without_context
@@ -53,14 +54,14 @@ def smooth(state: State) -> Outcome:
     The inverse factor is folded into the producer of the tensor (LayerNormalization, arithmetic with constants, a
     linear layer) if it has no other readers; else a Mul is inserted, if the error falls by a fifth.
     """
-    model = state.model.clone()
+    model = state.reference.clone()
     sites = _sites(state.plan, state.settings.seed, model)
     changed = _choose(state.settings, model, sites)
     if not changed:
         return Outcome(state, f"no gain for any of {len(sites)} tensors that Gemm and MatMul read")
     inserted = _apply(state.plan, model, changed)
     note = f"{len(changed)} of {len(sites)} tensors smoothed, {len(inserted)} of them by an inserted Mul"
-    return Outcome(derive(state.with_left_out(inserted).with_model(model)), note)
+    return Outcome(recorrected(derive(state.with_left_out(inserted).with_model(model))), note)
 
 
 def fold_scales(settings: Settings, plan: Plan, model: ir.Model, names: Collection[str]) -> str:

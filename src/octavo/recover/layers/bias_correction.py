@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 
 from octavo.affine import QuantParams, fake_quantize
 from octavo.quantizer import State, derive
+from octavo.recover.layers.capture import Captured, capture
+from octavo.recover.layers.few import few
 from octavo.recover.layers.im2col import integer_matrix
 from octavo.recover.layers.visit import biased
-from octavo.recover.refinements.capture import Captured
+
+# The name of the refinement in decisions and recipes.
+CORRECT = "correct"
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -74,7 +78,15 @@ def corrected(state: State, correction: BiasCorrection) -> State:
         return state
     done = derive(state.with_biases(biased(state.model, biases)))
     note = f"biases of {len(biases)} layer{'s' * (len(biases) > 1)} corrected"
-    return replace(done, decisions=replace(done.decisions, refinements={**done.decisions.refinements, "correct": note}))
+    return replace(done, decisions=replace(done.decisions, refinements={**done.decisions.refinements, CORRECT: note}))
+
+
+def recorrected(state: State) -> State:
+    """The state with biases corrected anew, where a refinement corrected them for other ranges or weights."""
+    taken = few(state.settings.samples)[1] if CORRECT in state.decisions.refinements else None
+    if taken is None:
+        return state
+    return corrected(state, BiasCorrection(state, capture(state.reference, state.settings, taken.fit)))
 
 
 def _is_correctable(state: State, name: str, seen: Captured) -> bool:

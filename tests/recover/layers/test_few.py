@@ -10,7 +10,7 @@ from tests.helpers.models import Arrays
 
 from octavo.data import SampleSet, open_samples
 from octavo.graph.spec import TensorSpec
-from octavo.recover.refinements.few import Few, few
+from octavo.recover.layers.few import Few, few
 
 SPECS = [TensorSpec("x", np.dtype(np.float32), (None, 1))]
 
