@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal, removed at the end, and no output elsewhere."""
+"""Progress: bars on a terminal, removed at the end, and lines elsewhere where a stage takes long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from octavo.report.terminal import progress
-from octavo.report.terminal.progress import Quiet, TerminalProgress, watcher
+from octavo.report.terminal.progress import LogProgress, TerminalProgress, watcher
 
 WORK = """
 from octavo.report.terminal.progress import watcher
@@ -100,10 +100,64 @@ def test_a_stage_replaces_the_one_before(screen: StringIO) -> None:
     assert "calibrate" not in last
 
 
-def test_the_choice_follows_stderr(screen: StringIO) -> None:
+def test_the_choice_follows_stderr(screen: StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(watcher(), TerminalProgress)
-    with Quiet() as quiet:
-        quiet.start("calibrate", 3)
-        quiet.advance()
-        quiet.done()
-    assert screen.getvalue() == ""
+    monkeypatch.setattr(progress, "stderr", lambda: Console(file=StringIO()))
+    assert isinstance(watcher(), LogProgress)
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """A file that is no terminal."""
+    file = StringIO()
+    monkeypatch.setattr(progress, "stderr", lambda: Console(file=file, width=80))
+    return file
+
+
+def test_a_log_says_nothing_of_short_stages(log: StringIO) -> None:
+    clock = Clock()
+    with LogProgress(clock) as lines:
+        for stage in ("calibrate", "evaluate"):
+            lines.start(stage, 100)
+            for _ in range(100):
+                clock.now += 0.09
+                lines.advance()
+        lines.done()
+        lines.advance()
+    assert log.getvalue() == ""
+
+
+def test_a_log_has_a_line_at_intervals_with_a_forecast(log: StringIO) -> None:
+    clock = Clock()
+    with LogProgress(clock) as lines:
+        lines.start("calibrate", 100)
+        for _ in range(100):
+            clock.now += 1
+            lines.advance()
+        lines.start("round")
+        for _ in range(50):
+            clock.now += 1
+            lines.advance()
+    assert log.getvalue().splitlines() == [
+        "octavo: calibrate: 10 of 100, about 90 s left",
+        "octavo: calibrate: 40 of 100, about 60 s left",
+        "octavo: calibrate: 70 of 100, about 30 s left",
+        "octavo: calibrate: 100 of 100, about 1 s left",
+        "octavo: calibrate: done in 2 min",
+        "octavo: round: 10 done after 10 s",
+        "octavo: round: 40 done after 40 s",
+    ]
+
+
+def test_a_log_has_announcements(log: StringIO) -> None:
+    LogProgress().announce("train: about 7 min; it is for 'conv[1]'")
+    assert log.getvalue() == "octavo: train: about 7 min; it is for 'conv[1]'\n"
