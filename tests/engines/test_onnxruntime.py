@@ -89,6 +89,24 @@ def test_unicode_names_are_kept() -> None:
     assert list(outputs) == ["s", "/层/1.0"]
 
 
+def test_large_weights_that_only_a_branch_reads_are_found() -> None:
+    size = 192
+    out = helper.make_tensor_value_info("t", TensorProto.FLOAT, None)
+    branch = helper.make_graph([node("MatMul", ["x", "w"], "t")], "branch", [], [out])
+    other = helper.make_graph([node("Identity", ["x"], "t")], "other", [], [out])
+    nodes = [node("If", ["flag"], "y", then_branch=branch, else_branch=other)]
+    model = build(
+        nodes,
+        {"x": ["N", size], "flag": []},
+        {"y": ["N", size]},
+        {"w": random(size, size)},
+        input_types={"flag": TensorProto.BOOL},
+    )
+    x = random(2, size)
+    outputs = Session(ir.from_proto(model)).run({"x": x, "flag": np.array(True)})
+    np.testing.assert_allclose(outputs["y"], x @ random(size, size), rtol=1e-4, atol=1e-4)
+
+
 def test_the_model_of_the_caller_is_not_modified() -> None:
     model = ir.from_proto(conv_relu())
     before = ir.to_proto(model).SerializeToString(deterministic=True)

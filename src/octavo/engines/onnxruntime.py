@@ -204,9 +204,9 @@ def _take_weights(model: ir.Model) -> dict[str, Any]:
     moved: dict[str, Any] = {}
     for value in model.graph.initializers.values():
         tensor = value.const_value
-        # ONNX Runtime drops unused initializers and then fails to find them.
+        # ONNX Runtime fails to find initializers that it dropped as unused, or that only graphs inside nodes read.
         if (
-            not value.uses()
+            not any(use.node.graph is model.graph for use in value.uses())
             or tensor is None
             or tensor.nbytes < _MIN_EXTERNAL_BYTES
             or tensor.dtype not in _EXTERNAL_TYPES
