@@ -22,7 +22,8 @@ from octavo.data import open_samples, split
 from octavo.engines.onnxruntime import Session
 from octavo.measure import Evaluation, MetricResult, evaluate
 
-LADDER = "octavo --max-drop 1"
+DEFAULTS, LADDER = "octavo", "octavo --max-drop 1"
+PEERS = {name: tool for name, tool in {**TOOLS, **ACCURATE}.items() if name != "octavo"}
 
 
 def measure(case: Case) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def measure(case: Case) -> dict[str, Any]:
     choosing, judging = parts(case)
     tools: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for tool, quantize in {LADDER: climber(choosing), **TOOLS, **ACCURATE}.items():
+        for tool, quantize in {DEFAULTS: TOOLS["octavo"], LADDER: climber(choosing), **PEERS}.items():
             output = Path(folder) / f"{tool}.onnx"
             try:
                 quantize(case.model, calibration, output)
@@ -94,7 +95,7 @@ def main() -> None:
     quiet()
     results = [measure(case) for case in selected(arguments)]
     if results:
-        print(markdown(["case", "float", LADDER, *TOOLS, *ACCURATE], [row(result) for result in results]))
+        print(markdown(["case", "float", DEFAULTS, LADDER, *PEERS], [row(result) for result in results]))
         print(f"\n{machine_line()}")
     write_json(arguments.json, results)
 
