@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -20,51 +21,76 @@ SAMPLES = (5, 10, 20, 50, 200, 2000)
 _POPULATION = 1_000_000
 
 
+class Column:
+    """A number for each sample, whose order is found once for all parts of the samples."""
+
+    def __init__(self, values: Array) -> None:
+        self.values, self.positive = values, values > 0
+
+    @cached_property
+    def order(self) -> Array:
+        return np.argsort(self.values, kind="stable")
+
+    def ranks(self, drawn: Array) -> Array:
+        """Ranks, with mean 0, among the samples of which each was drawn so often; equal ones share their mean."""
+        often = drawn[self.order]
+        ranks = np.empty(len(drawn))
+        ranks[self.order] = np.cumsum(often) - (often + drawn.sum()) / 2
+        return ranks
+
+
+# Of the outputs, the labels, and how often each sample was drawn.
+Score = Callable[[Column, Column, Array], float]
+
+
 @dataclass(frozen=True)
 class Case:
     """A pair of models and a score of them; `draw` gives outputs of both and the labels."""
 
     name: str
-    score: Callable[[Array, Array], float]
+    score: Score
     draw: Draw
 
 
 class Drop:
     """The drop of a score on arrays, as `of_scores` takes it."""
 
-    def __init__(self, score: Callable[[Array, Array], float], floats: Array, rounded: Array, labels: Array) -> None:
-        self.score, self.floats, self.rounded, self.labels = score, floats, rounded, labels
+    def __init__(self, score: Score, floats: Array, rounded: Array, labels: Array) -> None:
+        self.score, self.floats, self.rounded, self.labels = score, Column(floats), Column(rounded), Column(labels)
+        self.all = np.ones(len(labels), np.int64)
+        self.reference = score(self.floats, self.labels, self.all)
 
     def __call__(self, rows: Array | None, groups: Array | None) -> float:
-        chosen = slice(None) if rows is None else rows
-        labels = self.labels[chosen]
-        return self.score(self.floats[chosen], labels) - self.score(self.rounded[chosen], labels)
+        if rows is None:
+            return self.reference - self.score(self.rounded, self.labels, self.all)
+        drawn = np.bincount(rows, minlength=len(self.all))
+        return self.score(self.floats, self.labels, drawn) - self.score(self.rounded, self.labels, drawn)
 
     def replaced(self, rows: Array, by: Array | None) -> float:
-        changed = self.rounded.copy()
-        changed[rows] = self.floats[rows] if by is None else self.rounded[by]
-        return self.score(self.floats, self.labels) - self.score(changed, self.labels)
+        changed = self.rounded.values.copy()
+        changed[rows] = self.floats.values[rows] if by is None else self.rounded.values[by]
+        return self.reference - self.score(Column(changed), self.labels, self.all)
 
 
-def auc(scores: Array, labels: Array) -> float:
-    positive = labels > 0
-    count, others = int(positive.sum()), int((~positive).sum())
-    if not count or not others:
-        return float("nan")
-    ranks = _ranks(scores) + 1
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
+def auc(scores: Column, labels: Column, drawn: Array) -> float:
+    """The share of pairs of a positive and another sample in which the positive one has the higher score."""
+    often = drawn[scores.order]
+    positive = often * labels.positive[scores.order]
+    below = np.cumsum(often - positive)
+    pairs = int(positive.sum()) * int(below[-1])
+    return float(positive @ below) / pairs if pairs else float("nan")
 
 
-def f1(scores: Array, labels: Array) -> float:
+def f1(scores: Column, labels: Column, drawn: Array) -> float:
     """Of the decisions scores > 0; NaN without any positive, wanted or decided."""
-    hits, of = int(((scores > 0) & (labels > 0)).sum()), int((scores > 0).sum() + (labels > 0).sum())
+    hits, of = int(drawn @ (scores.positive & labels.positive)), int(drawn @ scores.positive + drawn @ labels.positive)
     return 2 * hits / of if of else float("nan")
 
 
-def rank_correlation(scores: Array, labels: Array) -> float:
-    """Spearman's; there are no ties."""
-    a, b = (_ranks(x) - (len(x) - 1) / 2 for x in (scores, labels))
-    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+def rank_correlation(scores: Column, labels: Column, drawn: Array) -> float:
+    """Spearman's."""
+    a, b = scores.ranks(drawn), labels.ranks(drawn)
+    return float((drawn * a) @ b / np.sqrt(((drawn * a) @ a) * ((drawn * b) @ b)))
 
 
 def classes(apart: float, noise: float, share: float, shift: float = 0.0) -> Draw:
@@ -156,24 +182,22 @@ def coverage_of_means(name: str, count: int, runs: int) -> float:
 
 def coverage_of_scores(case: Case, count: int, runs: int) -> float:
     """The share of `runs` sets of so many samples, on which the score has a value, whose interval holds the drop."""
-    truth = Drop(case.score, *case.draw(np.random.default_rng(99), _POPULATION))(None, None)
     rng, found = np.random.default_rng(count), []
     for run in range(runs):
         drop = Drop(case.score, *case.draw(rng, count))
         if np.isfinite(drop(None, None)):
             found.append(of_scores(drop, Groups(None, count), False, run).ends)
-    return _share(found, truth)
+    return _share(found, _true_drop(case))
+
+
+@cache
+def _true_drop(case: Case) -> float:
+    return Drop(case.score, *case.draw(np.random.default_rng(99), _POPULATION))(None, None)
 
 
 def _share(found: list[tuple[float, float] | None], truth: float) -> float:
     """The share of intervals with the true value; one that could not be given claims nothing, and so holds it."""
     return float(np.mean([ends is None or ends[0] <= truth <= ends[1] for ends in found]))
-
-
-def _ranks(x: Array) -> Array:
-    ranks = np.empty(len(x))
-    ranks[np.argsort(x, kind="stable")] = np.arange(len(x))
-    return ranks
 
 
 def table(runs: int = 1000) -> str:

@@ -5,6 +5,7 @@ Their coverage is in test_coverage.py.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import optimize, stats
-from tests.helpers.coverage import Drop, auc, f1
+from tests.helpers.coverage import Column, Drop, Score, auc, f1
 
 from octavo.measure.interval import of_means, of_proportions, of_scores
 from octavo.measure.resample import Groups
@@ -118,8 +119,17 @@ def mean(x: Array, labels: Array) -> float:
     return -float(x.mean())
 
 
+def of_arrays(score: Callable[[Array, Array], float]) -> Score:
+    """A score of arrays in which each sample is as often as it was drawn."""
+
+    def drawn_often(scores: Column, labels: Column, drawn: Array) -> float:
+        return score(np.repeat(scores.values, drawn), np.repeat(labels.values, drawn))
+
+    return drawn_often
+
+
 def mean_of(x: Array) -> Drop:
-    return Drop(mean, np.zeros(len(x)), x, np.zeros(len(x)))
+    return Drop(of_arrays(mean), np.zeros(len(x)), x, np.zeros(len(x)))
 
 
 @pytest.mark.parametrize("samples", [3, 9, 30, 300])
@@ -211,7 +221,9 @@ def test_one_sample_or_group_gives_no_interval() -> None:
 
 
 def test_a_score_that_nothing_moves_has_no_interval() -> None:
-    found = of_scores(Drop(lambda x, y: 0.5, np.zeros(9), np.ones(9), np.zeros(9)), Groups(None, 9), False, 0)
+    found = of_scores(
+        Drop(of_arrays(lambda x, y: 0.5), np.zeros(9), np.ones(9), np.zeros(9)), Groups(None, 9), False, 0
+    )
     assert found.ends is None
     assert "does not change" in found.method
 
@@ -222,7 +234,7 @@ def only_with_the_first(x: Array, labels: Array) -> float:
 
 def test_resamples_without_a_value_are_left_out() -> None:
     x = np.random.default_rng(0).normal(size=6)
-    drop = Drop(only_with_the_first, np.zeros(6), x, np.arange(6))
+    drop = Drop(of_arrays(only_with_the_first), np.zeros(6), x, np.arange(6))
     # The probability that a resample contains the first sample is 1 - (5/6)^6 = 0.665.
     found = of_scores(drop, Groups(None, 6), False, 0)
     assert found.ends is not None
@@ -237,4 +249,6 @@ def test_a_score_undefined_for_most_resamples_has_no_interval() -> None:
     def whole(x: Array, labels: Array) -> float:
         return -float(x.mean()) if len(set(labels.tolist())) == 5 else float("nan")
 
-    assert of_scores(Drop(whole, np.zeros(5), np.ones(5), np.arange(5)), Groups(None, 5), False, 0).ends is None
+    assert (
+        of_scores(Drop(of_arrays(whole), np.zeros(5), np.ones(5), np.arange(5)), Groups(None, 5), False, 0).ends is None
+    )

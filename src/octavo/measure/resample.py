@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,22 @@ class Groups:
         rank[np.argsort(first, kind="stable")] = np.arange(len(first))
         self.index, self.count = rank[inverse], len(first)
 
+    @cached_property
+    def _by_group(self) -> tuple[Ints, Ints]:
+        """The rows in the order of their groups, and the size of each group."""
+        return np.argsort(self.index, kind="stable"), np.bincount(self.index, minlength=self.count)
+
+    @cached_property
+    def _of_same_size(self) -> tuple[Ints, Ints] | None:
+        """The rows of each group, (groups, size), and which of its group each row is; None if the sizes differ."""
+        order, sizes = self._by_group
+        if (sizes != sizes[0]).any():
+            return None
+        members = order.reshape(self.count, -1)
+        member = np.empty(len(order), np.int64)
+        member[members] = np.arange(members.shape[1])
+        return members, member
+
     def resample(self, rng: np.random.Generator) -> tuple[Ints, Ints]:
         """Rows of `count` groups drawn with replacement, and new group ids for them.
 
@@ -45,13 +62,10 @@ class Groups:
         so that metrics that pair rows by position keep working. Otherwise the drawn groups are concatenated.
         """
         drawn = rng.integers(0, self.count, self.count)
-        order = np.argsort(self.index, kind="stable")
-        sizes = np.bincount(self.index, minlength=self.count)
-        if (sizes == sizes[0]).all():
-            members = order.reshape(self.count, -1)
-            member = np.empty(len(order), np.int64)
-            member[members] = np.arange(members.shape[1])
+        if self._of_same_size is not None:
+            members, member = self._of_same_size
             return members[drawn[self.index], member], self.index
+        order, sizes = self._by_group
         starts = np.cumsum(sizes) - sizes
         rows = [order[starts[group] : starts[group] + sizes[group]] for group in drawn]
         return np.concatenate(rows), np.repeat(np.arange(self.count), sizes[drawn])
