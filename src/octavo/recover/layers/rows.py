@@ -30,7 +30,11 @@ _ELEMENTS = 1 << 20
 
 
 def tensors(
-    model: ir.Model, settings: Settings, names: Sequence[str], samples: SampleSet | None = None
+    model: ir.Model,
+    settings: Settings,
+    names: Sequence[str],
+    samples: SampleSet | None = None,
+    batch_size: int = _BATCH,
 ) -> Iterator[dict[str, NDArray[Any]]]:
     """The named tensors of a float model over up to 256 samples, batch by batch, in one pass.
 
@@ -39,10 +43,13 @@ def tensors(
         settings: the settings of the quantization.
         names: the tensors.
         samples: other samples than the settings' calibration samples.
+        batch_size: samples in a run; that of the settings where they have one, and at most 8.
     """
     session = Session(model, outputs=list(dict.fromkeys(names)), threads=settings.threads)
     count = 0
-    for batch in (samples or settings.samples).batches(choose_batch(session, settings.batch_size or _BATCH)):
+    for batch in (samples or settings.samples).batches(
+        choose_batch(session, settings.batch_size or min(batch_size, _BATCH))
+    ):
         for _, outputs in run_batch(session, batch):
             yield outputs
         count += batch.size

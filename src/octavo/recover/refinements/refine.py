@@ -34,7 +34,7 @@ def refine(settings: Settings, model: ir.Model, checkpoint: Path | None = None, 
     Channels are equalized where their ranges differ much, ranges are min-max where that is better than the target's
     estimator, and the mean error of each layer is taken out of its bias. Each is fitted to at most 16 calibration
     samples and kept only where the outputs of 16 others (8 for large models) are closer to the float model's. Models
-    with subgraphs get the target's choices.
+    with subgraphs, and weights alone, get the target's choices.
 
     Args:
         settings: the settings of the quantization.
@@ -46,7 +46,7 @@ def refine(settings: Settings, model: ir.Model, checkpoint: Path | None = None, 
         ModelError: nothing in the model can be quantized.
         DataError: the samples do not fit the model.
     """
-    if not walkable(model) or not _has_float_output(model):
+    if settings.target.weights_only or not walkable(model) or not _has_float_output(model):
         return begin(settings, model, checkpoint)
     samples, taken = few(settings.samples)
     settings = replace(settings, samples=samples)
