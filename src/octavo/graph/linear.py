@@ -126,6 +126,11 @@ class Linear:
         return self.node.op_type in BIASED_OPS
 
     @property
+    def holds_shift(self) -> bool:
+        """Whether its bias can add a constant to each output channel: there is none yet, or a constant one."""
+        return self.takes_bias and self.has_known_bias and not self.is_scaled
+
+    @property
     def is_scaled(self) -> bool:
         """Whether a Gemm multiplies its product or its bias by a factor other than 1."""
         return self._is_gemm and any(attribute(self.node, name, 1.0) != 1.0 for name in ("alpha", "beta"))

@@ -39,8 +39,8 @@ class Rung:
             a rung of a few seconds.
         training_limit_seconds: a rung that is estimated to take longer needs `allow_training`; None without limit.
         reason: which layers need the rung, in words that follow "for"; announced before it starts.
-        increases_cost: whether the result is slower or larger, so that it is tried only while the drop itself,
-            without its standard error, exceeds the budget.
+        increases_cost: whether the result is slower or larger, so that it is tried only while the whole interval of
+            the drop exceeds the budget.
     """
 
     name: str

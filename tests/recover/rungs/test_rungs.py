@@ -23,9 +23,10 @@ from octavo.recover.layers.capture import capture
 from octavo.recover.layers.im2col import sample_rows
 from octavo.recover.layers.raising import RAISED, raised
 from octavo.recover.layers.sensitivity import bit_operations, macs, own_errors, shares
+from octavo.recover.rungs import mix as mixing
 from octavo.recover.rungs.correct import correct, correct_analytic
 from octavo.recover.rungs.mix import mix
-from octavo.recover.rungs.round import round_weights
+from octavo.recover.rungs.round import estimate_seconds, round_weights
 from octavo.recover.rungs.search import search
 from octavo.targets import target
 
@@ -149,7 +150,7 @@ def test_tensors_that_only_operators_without_weights_read_are_raised() -> None:
     weights = {"w": np.sign(random(6, 4, 1, 1)) * np.array([50, 1, 1, 1, 1, 1], np.float32)[:, None, None, None] / 8}
     plain = state(build(nodes, {"x": ["N", 4, 8, 8]}, {"y": ["N", 6, 1, 1]}, weights), inputs())
     outcome = mix(plain, _context(plain, 1e-4))
-    assert outcome.note.endswith("raised to 16-bit activations, 100.0% of the multiply-accumulates")
+    assert outcome.note.endswith("16-bit activations, 100.0% of the multiply-accumulates; 2x the bit operations")
     assert {tensor.grid.bits for tensor in outcome.state.plan.tensors.values()} == {16}
     assert sqnr(outcome.state, plain, inputs()) > sqnr(plain, plain, inputs()) + 20
 
@@ -176,6 +177,44 @@ def test_biases_of_raised_layers_are_those_that_fit() -> None:
     assert sqnr(raised(fixed, [last], captured), plain, HELD_OUT) > sqnr(alone, plain, HELD_OUT)
     corrected = correct(alone).state
     assert sqnr(corrected, plain, HELD_OUT) > sqnr(alone, plain, HELD_OUT)
+
+
+def test_layers_that_gain_together_only_are_raised() -> None:
+    """Raising one of two layers does not show beside the error of the other: mix must not stop there."""
+    plain = state(network(), inputs())
+    before = _context(plain, 0).measure(plain.quantized).drop  # type: ignore[misc]
+
+    def nothing_alone(*_: object) -> dict[str, float]:
+        return dict.fromkeys(own_errors(plain), -0.1)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixing, "error_reductions", nothing_alone)
+        outcome = mix(plain, _context(plain, before / 100))
+    assert _context(plain, 0).measure(outcome.state.quantized).drop < before / 2  # type: ignore[misc]
+
+
+def test_a_transposed_product_in_float_is_not_corrected() -> None:
+    """The samples of its input lie on another axis than the rows of other products."""
+    nodes = [
+        node("Gemm", ["x", "w", "d"], "h"),
+        node("Transpose", ["h"], "t", perm=[1, 0]),
+        node("Gemm", ["t", "v", "e"], "y", transA=1),
+    ]
+    weights = {"w": random(8, 5), "v": random(5, 4), "d": random(5), "e": random(4)}
+    plain = state(build(nodes, {"x": ["N", 8]}, {"y": ["N", 4]}, weights), {"x": random(48, 8)}, NARROW)
+    first = next(iter(plain.plan.layers))
+    mixed = derive(plain.with_left_out({name: "to see" for name in plain.plan.layers if name != first}))
+    assert correct(mixed).note.startswith("biases of 1 layers")
+
+
+def test_rounding_is_forecast_alike_for_every_layout_of_the_weights() -> None:
+    w = random(64, 24)
+    seconds = []
+    for attributes, stored in (({}, w), ({"transB": 1}, np.ascontiguousarray(w.T))):
+        model = build([node("Gemm", ["x", "w"], "y", **attributes)], {"x": ["N", 64]}, {"y": ["N", 24]}, {"w": stored})
+        seconds.append(estimate_seconds(state(model, {"x": random(48, 64)})))
+    assert seconds[0] == pytest.approx(seconds[1])
+    assert seconds[0] == pytest.approx(64 * 64 * (2 * 8192 + 64 + 6 * 24) / 2e9)
 
 
 def test_a_computed_bias_is_not_replaced() -> None:

@@ -91,7 +91,7 @@ def recorrected(state: State) -> State:
 
 def _is_correctable(state: State, name: str, seen: Captured) -> bool:
     layer, view = state.plan.layers.get(name), seen.linear
-    return bool(layer and layer.weights) and view.takes_bias and view.has_known_bias and not view.is_scaled
+    return bool(layer and layer.weights) and view.holds_shift
 
 
 def _mean(rows: Floats) -> Doubles:

@@ -34,11 +34,16 @@ def sample_rows(layer: Linear, batches: Sequence[NDArray[Any]], seed: int, most:
         float32 of shape (groups, rows, terms), terms being inputs of a group times places of the kernel.
     """
     rng = np.random.default_rng(seed)
-    width = max(layer.groups * layer.matrix.shape[2], 1)
-    most = min(most, max(_ELEMENTS // width, _LEAST_ROWS))
+    most = min(most, row_limit(layer))
     share = max(1, -(-most // len(batches)))
     parts = [_rows(layer, array.astype(np.float32, copy=False), rng, share) for array in batches]
     return np.concatenate(parts, axis=1)
+
+
+def row_limit(layer: Linear) -> int:
+    """The most rows that are drawn for a layer, approximately."""
+    groups, _, inputs, taps = layer.weights.shape
+    return int(min(ROWS, max(_ELEMENTS // max(groups * inputs * taps, 1), _LEAST_ROWS)))
 
 
 def integer_matrix(layer: Linear, constant: QuantizedConstant) -> NDArray[Any]:

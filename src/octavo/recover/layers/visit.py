@@ -58,15 +58,19 @@ def visits(state: State, stage: str, *, floats: bool = False) -> Iterator[Visit]
     Args:
         state: the quantization to visit.
         stage: name of the work in progress events.
-        floats: visit such layers that stay in float as well.
+        floats: visit layers that stay in float as well, if their bias can be corrected.
     """
     settings, reference = state.settings, state.reference
     batches = calibration_batches(settings.samples, reference, settings.threads)
     quantized = state.quantized.clone()
     nodes = {node.name: node for node in quantized.graph}
     walks = Walk(reference, batches, settings.threads), Walk(quantized, batches, settings.threads)
-    originals = [node for node in reference.graph if linear(node) is not None]
-    chosen = [node for node in originals if node.name in state.plan.layers or floats]
+    chosen = [
+        node
+        for node in reference.graph
+        if (view := linear(node)) is not None
+        and (node.name in state.plan.layers or (floats and view.holds_shift and not view.transposes_data))
+    ]
     settings.progress.start(stage, len(chosen))
     for original in chosen:
         yield visit(original, nodes[original.name], *walks, quantized, settings.seed)

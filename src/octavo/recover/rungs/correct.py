@@ -54,7 +54,7 @@ def corrected_bias(layer: Linear, weights: Floats, x: Floats, x_hat: Floats) -> 
         x: rows of its input, (groups, rows, terms).
         x_hat: the same rows in the quantized model.
     """
-    if not layer.takes_bias or not layer.has_known_bias or layer.is_scaled:
+    if not layer.holds_shift:
         return None
     means = (rows.mean(axis=1, dtype=np.float64)[..., None] for rows in (x, x_hat))
     expected, actual = (

@@ -38,9 +38,9 @@ def mix(state: State, context: LadderContext) -> Outcome:
     captured = _captured(state)
     estimated, counts = {**rounding_errors(state), **own_errors(state)}, macs(state)
     ranked = sorted(estimated, key=lambda name: -estimated[name])[:_MEASURED]
+    if not ranked:
+        return Outcome(state, "no quantized layer has an error to reduce")
     measured = error_reductions(state, ranked, captured)
-    if not any(reduction > 0 for reduction in measured.values()):
-        return Outcome(state, "raising any single layer does not reduce the output error")
     bit_ops, bit_ops_raised = (bit_operations(s, counts) for s in (state, raised(state, ranked)))
     added = {name: bit_ops_raised.get(name, 0.0) - bit_ops.get(name, 0.0) for name in ranked}
     # The error of one layer can hide that of others: what gains nothing alone comes last, by its own error.
@@ -49,7 +49,8 @@ def mix(state: State, context: LadderContext) -> Outcome:
     best = curve.fewest(context.budget)
     details: dict[str, Any] = {"pareto": curve.points(), "sensitivity": measured, "proxy": estimated}
     what, share = what_is_raised(curve.state(best)), curve.share(best)
-    note = f"{best} of {len(estimated)} layers raised to {what}, {share:.1%} of the multiply-accumulates"
+    layers = f"{best} of {len(estimated)} layers raised to {what}, {share:.1%} of the multiply-accumulates"
+    note = f"{layers}; {curve.cost(best):.3g}x the bit operations"
     final = curve.state(best) if not _is_corrected_by_layer(state) else correct(curve.state(best)).state
     return Outcome(final, note, details)
 

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from octavo.affine import QuantParams, dequantize, spread
-from octavo.graph.linear import Linear
+from octavo.graph.linear import Linear, linear
 from octavo.graph.weights import Constants, QuantizedConstant
 from octavo.quantizer import State, derive
+from octavo.recover.layers.im2col import row_limit
 from octavo.recover.layers.rounding import Quadratic, best_integers, best_scales, descend, error, quadratic, refit
 from octavo.recover.layers.visit import Visit, biased, visits
 from octavo.recover.rung import Outcome, Rung, without_context
@@ -52,13 +53,15 @@ def round_weights(state: State) -> Outcome:
 
 def estimate_seconds(state: State) -> float:
     """An estimate of the seconds that `round_weights` takes, from the sizes of the weights."""
-    cost = 0.0
-    for layer in state.plan.layers.values():
-        weights = state.constants.get((layer.name, 1)) if layer.role == "compute" else None
-        if weights is not None and weights.integers.ndim >= 2:
-            terms = weights.integers.size / weights.integers.shape[0]
-            cost += terms * terms * (2 * 8192 + terms + 6 * weights.integers.shape[0])
-    return cost / _SPEED
+    views = [linear(node) for node in state.model.graph if node.name in state.plan.layers]
+    return sum((_work(view) for view in views if view is not None), 0.0) / _SPEED
+
+
+def _work(layer: Linear) -> float:
+    """Multiply-accumulates to round a layer, about: those of its Gram matrix, its inverse, and the descent."""
+    groups, outputs, inputs, taps = layer.weights.shape
+    terms = float(inputs * taps)
+    return float(groups * terms * terms * (2 * row_limit(layer) + terms + 6 * outputs))
 
 
 def best_rounding(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats | None] | None:
@@ -68,7 +71,7 @@ def best_rounding(state: State, visit: Visit) -> tuple[QuantizedConstant, Floats
     is_held_out = np.arange(visit.x.shape[1]) % _HELD_OUT == 0
     if is_held_out.all():
         return None
-    centered = layer.takes_bias
+    centered = layer.holds_shift
     weights = layer.matrix.astype(np.float64)
     # As in GPTQ, the weights of a MatMul do not compensate the error of its input, which in transformers is too large.
     x = visit.x if centered else visit.x_hat
@@ -126,7 +129,7 @@ def _stored(layer: Linear, params: QuantParams, scale: Doubles) -> Floats:
 def _held_out(layer: Linear, x: Floats, x_hat: Floats, weights: Doubles, is_held_out: NDArray[np.bool_]) -> float:
     """Squared error of the output on held-out rows, with the bias corrected on the others."""
     difference = x_hat @ weights.astype(np.float32).transpose(0, 2, 1) - x @ layer.matrix.transpose(0, 2, 1)
-    if layer.takes_bias:
+    if layer.holds_shift:
         difference = difference - difference[:, ~is_held_out].mean(axis=1, keepdims=True)
     return float(np.square(difference[:, is_held_out]).sum(dtype=np.float64))
 
