@@ -16,7 +16,7 @@ from octavo.pipeline.recipe import Recipe
 from octavo.pipeline.result import QuantizationResult
 from octavo.pipeline.seconds import total
 from octavo.pipeline.state import Quantized
-from octavo.recover import PLAIN, RAISED, REFINEMENTS
+from octavo.recover import FAILED, PLAIN, RAISED, REFINEMENTS
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ def assemble(measured: Measured) -> QuantizationResult:
         sha256={**quantized.sha256, **({} if held_out is None else {"evaluation": held_out.sha256()})},
         warnings=[*quantized.warnings, *measured.warnings],
         steps=list(quantized.steps),
-        refinements=dict(state.decisions.refinements),
+        refinements={name: note for name, note in state.decisions.refinements.items() if name != FAILED},
         verdict=measured.verdict,
         tensors=dict(measured.tensors),
         operators=[node.name or "" for node in state.model.graph],

@@ -21,7 +21,7 @@ from octavo.pipeline.prepare import Prepared
 from octavo.pipeline.seconds import Seconds, timed
 from octavo.quantizer import Settings, State, unseen_warnings
 from octavo.ranges import RangeSketch
-from octavo.recover import LadderCheckpoint, LadderContext, Step, climb, follow, refine
+from octavo.recover import FAILED, LadderCheckpoint, LadderContext, Step, climb, follow, refine
 from octavo.system.canonical import canonical
 
 # The selection set: this share of the held-out samples, and at most this number.
@@ -99,6 +99,7 @@ def quantize_prepared(prepared: Prepared) -> Quantized:
         sha256=sha256,
         warnings=(
             *decided.warnings,
+            *_not_refined(decided.state),
             *_nonfinite(decided.state),
             *unseen_warnings(decided.state.calibration, decided.state.decisions.left_out),
         ),
@@ -224,6 +225,12 @@ def _digests(prepared: Prepared) -> dict[str, str]:
         "calibration": prepared.samples.sha256(),
     }
     return {**digests, "module": prepared.module_sha256} if prepared.module_sha256 else digests
+
+
+def _not_refined(state: State) -> list[str]:
+    """A warning where the refinements of plain quantization failed."""
+    note = state.decisions.refinements.get(FAILED)
+    return [] if note is None else [note]
 
 
 def _nonfinite(state: State) -> list[str]:

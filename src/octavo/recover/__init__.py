@@ -6,13 +6,14 @@ from octavo.recover.checkpoint import LadderCheckpoint
 from octavo.recover.context import LadderContext
 from octavo.recover.ladder import PLAIN, Climb, climb
 from octavo.recover.layers.raising import RAISED
-from octavo.recover.refinements import REFINEMENTS, follow, refine
+from octavo.recover.refinements import FAILED, REFINEMENTS, follow, refine
 from octavo.recover.rung import Outcome, Rung, without_context
 from octavo.recover.rungs.registry import rung_names, rungs_named
 from octavo.recover.step import Step
 from octavo.recover.verdict import Verdict, judge
 
 __all__ = [
+    "FAILED",
     "PLAIN",
     "RAISED",
     "REFINEMENTS",

@@ -97,14 +97,22 @@ def test_a_model_of_one_batch_size_is_refined() -> None:
     assert "correct" in refined(state(model, inputs(), NARROW)).decisions.refinements
 
 
-def test_what_cannot_be_compared_keeps_the_target_s_choices() -> None:
+@pytest.mark.parametrize(("module", "name"), [("refine", "capture"), ("trial", "place")])
+@pytest.mark.parametrize("error", [DataError("ONNX Runtime could not run the model"), ValueError("shapes\ndiffer")])
+def test_a_refinement_that_fails_costs_nothing(
+    module: str, name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*arguments: object) -> None:
-        raise DataError("ONNX Runtime could not run the model on these inputs")
+        raise error
 
-    for module, name in (("refine", "capture"), ("trial", "place")):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(import_module(f"octavo.recover.refinements.{module}"), name, fail)
-            assert refined(state(network(), inputs(), NARROW)).decisions.refinements == {}
+    monkeypatch.setattr(import_module(f"octavo.recover.refinements.{module}"), name, fail)
+    result = octavo.quantize(network(), inputs(), NARROW, verify=False)
+    reason = "ONNX Runtime could not run the model" if isinstance(error, DataError) else "ValueError: shapes differ"
+    assert result.warnings == [f"the defaults were not refined: {reason}"]
+    assert result.refinements == {}
+    assert result.recipe.refinements == []
+    plain = octavo.quantize(network(), inputs(), NARROW, verify=False, recipe=Recipe("octavo"))
+    assert _bytes(result) == _bytes(plain)
 
 
 def test_samples_that_can_be_read_once_give_the_same() -> None:

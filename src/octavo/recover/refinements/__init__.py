@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from octavo.recover.refinements.refine import REFINEMENTS, follow, refine
+from octavo.recover.refinements.refine import FAILED, REFINEMENTS, follow, refine
 
-__all__ = ["REFINEMENTS", "follow", "refine"]
+__all__ = ["FAILED", "REFINEMENTS", "follow", "refine"]

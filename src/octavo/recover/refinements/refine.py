@@ -22,6 +22,8 @@ from octavo.recover.refinements.trial import Trial
 # What a recipe can name; the choice of ranges stands in its tensors.
 EQUALIZE = "equalize"
 REFINEMENTS = (EQUALIZE, CORRECT)
+# The note of what went wrong stands among the refinements under this name.
+FAILED = "failed"
 # A smaller gain is noise.
 _LEAST_GAIN_DB = 0.1
 # Samples to compare on: fewer for models whose layers read more values than this in a run.
@@ -56,16 +58,16 @@ def refine(settings: Settings, model: ir.Model, checkpoint: Path | None = None, 
         captured = capture(model, settings, taken.fit)
         check = Check(model, taken.check, _runs(captured), settings.threads)
         done = equalized(settings, model, taken.fit, captured, check)
-    except UserError:
-        # A model that runs only in the batches of the calibration pass, or a fault that this pass explains better.
-        return begin(settings, model, checkpoint)
+    except Exception as error:
+        # Of a fault in the samples or the model, the calibration pass says more.
+        return _failed(begin(settings, model, checkpoint), error)
     state = begin(settings, model, checkpoint) if done is None else _begin(settings, *done, checkpoint)
     try:
         if done is not None:
             captured = capture(state.model, settings, taken.fit)
         return _choose(state, captured, check, choose_ranges)
-    except UserError:
-        return state
+    except Exception as error:
+        return _failed(state, error)
 
 
 def follow(settings: Settings, model: ir.Model, names: Sequence[str], checkpoint: Path | None = None) -> State:
@@ -109,6 +111,14 @@ def _choose(state: State, captured: Mapping[str, Captured], check: Check, choose
     plain_db = trial.level_db(with_ranges(state, whole, best), plain)
     state = with_whole_ranges(state, best)
     return state if plain_db is None or plain_db >= best_db else corrected(state, BiasCorrection(state, captured))
+
+
+def _failed(state: State, error: Exception) -> State:
+    """The state with a note of an error that a refinement met; a refinement never costs the quantization."""
+    kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+    note = f"the defaults were not refined: {kind}{' '.join(str(error).split())[:300]}"
+    refinements = {**state.decisions.refinements, FAILED: note}
+    return replace(state, decisions=replace(state.decisions, refinements=refinements))
 
 
 def _has_float_output(model: ir.Model) -> bool:
