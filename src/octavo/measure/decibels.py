@@ -6,6 +6,9 @@ from math import isfinite
 
 import numpy as np
 
+# The SQNR that an exact output counts with in a mean.
+EXACT_DB = 150.0
+
 
 def decibels(signal: float, noise: float) -> float:
     """10 log10(signal / noise), clipped to [-100, 200] dB so that it is finite."""

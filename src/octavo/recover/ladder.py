@@ -11,19 +11,19 @@ import onnx_ir as ir
 
 from octavo.errors import OptionError
 from octavo.measure import MetricResult, peak_rss_bytes
+from octavo.measure.decibels import EXACT_DB
 from octavo.quantizer import State
 from octavo.recover.checkpoint import FinishedRung, LadderCheckpoint
 from octavo.recover.context import LadderContext
 from octavo.recover.rung import Outcome, Rung
 from octavo.recover.step import Step
 from octavo.recover.verdict import standard_error
+from octavo.system.progress import rough_duration
 
 PLAIN = "plain"
 # A smaller difference of the outputs' SQNR, in dB, is noise; a fifth less noise power is worth a metric that is worse
 # by less than can be told.
 _SQNR_NOISE, _SQNR_CLEAR = 0.05, 1.0
-# The SQNR that an exact output counts with.
-_EXACT_DB = 150.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ class _Climber:
         if limit is not None and seconds > limit and not self.context.allow_training:
             self.steps.append(_withheld_step(rung, seconds, reason))
             return False
-        best.settings.progress.announce(f"{rung.name}: {rung.title}, about {_duration(seconds)}{reason}")
+        best.settings.progress.announce(f"{rung.name}: {rung.title}, about {rough_duration(seconds)}{reason}")
         return True
 
     def _finish(self, step: Step, state: State | None, metric: MetricResult | None) -> None:
@@ -160,7 +160,7 @@ def _behaves_better(new: MetricResult, old: MetricResult, least_db: float = _SQN
 
 def _mean_sqnr_db(metric: MetricResult) -> float:
     """The mean over the outputs, so that an output of large values does not hide the others."""
-    levels = [min(output.sqnr_db, _EXACT_DB) for output in metric.outputs if not isnan(output.sqnr_db)]
+    levels = [min(output.sqnr_db, EXACT_DB) for output in metric.outputs if not isnan(output.sqnr_db)]
     return sum(levels) / len(levels) if levels else metric.sqnr_db
 
 
@@ -186,9 +186,5 @@ def _failed_step(rung: Rung, error: Exception, seconds: float) -> Step:
 
 
 def _withheld_step(rung: Rung, seconds: float, reason: str) -> Step:
-    note = f"not begun: it would take about {_duration(seconds)}; `allow_training` allows it{reason}"
+    note = f"not begun: it would take about {rough_duration(seconds)}; `allow_training` allows it{reason}"
     return Step(rung.name, note, False, None, None, None, 0.0, peak_rss_bytes(), withheld=True)
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(round(seconds), 1)} s" if seconds < 100 else f"{round(seconds / 60)} min"

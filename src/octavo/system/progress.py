@@ -5,6 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 
+def rough_duration(seconds: float) -> str:
+    """A forecast in words, as "40 s" or "7 min"; at least a second."""
+    return f"{max(round(seconds), 1)} s" if seconds < 100 else f"{round(seconds / 60)} min"
+
+
 class Progress(Protocol):
     """Receives progress events; the terminal draws them."""
 

@@ -49,7 +49,7 @@ def capture(model: ir.Model, settings: Settings, samples: SampleSet) -> dict[str
     names = {name: value.name or "" for name, view in layers.items() if (value := view.node.inputs[0]) is not None}
     spans = {name: Span(view.inputs, view.channel_axis) for name, view in layers.items()}
     rows: dict[str, list[Floats]] = {name: [] for name in layers}
-    sizes = _sizes(model, settings, names, samples)
+    sizes = _sizes(model, names, samples)
     count = samples.length or 1
     for chunk in _chunks(sizes):
         start, batch = 0, max(1, _BYTES // (4 * max(sum(sizes[name] for name in chunk), 1)))
@@ -80,7 +80,7 @@ def _chunks(sizes: Mapping[str, int]) -> list[list[str]]:
     return chunks
 
 
-def _sizes(model: ir.Model, settings: Settings, names: Mapping[str, str], samples: SampleSet) -> dict[str, int]:
+def _sizes(model: ir.Model, names: Mapping[str, str], samples: SampleSet) -> dict[str, int]:
     """How many values each layer reads in a run of one sample, from the inferred shapes.
 
     A dimension that no input has is taken to be so large that the tensor has as many values as the largest input.

@@ -10,12 +10,9 @@ from octavo.data import Arrays, SampleSet
 from octavo.data.runner import fixed_batch, padded_parts
 from octavo.engines.onnxruntime import Session
 from octavo.graph.operators import in_front_of_softmax
-from octavo.measure.decibels import decibels
+from octavo.measure.decibels import EXACT_DB, decibels
 
 Array = NDArray[np.generic]
-
-# The SQNR that an exact output counts with.
-_EXACT_DB = 150.0
 
 
 class Check:
@@ -88,8 +85,8 @@ def _level_db(expected: list[Array], actual: list[Array]) -> float | None:
     ]
     if not signal > 0 or not np.isfinite(signal + sum(noises)):
         return None
-    single = [min(decibels(signal, noise), _EXACT_DB) for noise in noises]
-    together = min(decibels(signal, float(np.mean(noises))), _EXACT_DB)
+    single = [min(decibels(signal, noise), EXACT_DB) for noise in noises]
+    together = min(decibels(signal, float(np.mean(noises))), EXACT_DB)
     return (together + float(np.mean(single)) + min(single)) / 3
 
 

@@ -12,6 +12,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from octavo.report.terminal.console import stderr
+from octavo.system.progress import rough_duration
 
 # A stage is silent for so long, and then prints a line at intervals.
 _SILENT_SECONDS, _INTERVAL_SECONDS = 10.0, 30.0
@@ -111,22 +112,18 @@ class LogProgress:
     def done(self) -> None:
         """End the stage, with a line if it printed any."""
         if self._spoke:
-            _print(f"{self._stage}: done in {_duration(self._clock() - self._began)}")
+            _print(f"{self._stage}: done in {rough_duration(self._clock() - self._began)}")
         self._stage, self._spoke = "", False
 
     def _done_so_far(self, seconds: float) -> str:
         if self._total is None or not 0 < self._steps <= self._total:
-            return f"{self._steps} done after {_duration(seconds)}"
+            return f"{self._steps} done after {rough_duration(seconds)}"
         left = seconds / self._steps * (self._total - self._steps)
-        return f"{self._steps} of {self._total}, about {_duration(left)} left"
+        return f"{self._steps} of {self._total}, about {rough_duration(left)} left"
 
 
 def _print(line: str) -> None:
     stderr().print(f"octavo: {line}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(round(seconds), 1)} s" if seconds < 100 else f"{round(seconds / 60)} min"
 
 
 def watcher() -> TerminalProgress | LogProgress:
