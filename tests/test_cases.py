@@ -23,7 +23,8 @@ def quantized(case: Case, recipe: Recipe | None = None) -> QuantizationResult:
     rows = slice(None) if case.name != "minilm_sts" else _pairs(len(case.reference["labels"]))
     held_out = {name: array[rows] for name, array in {**case.evaluation, **case.reference}.items()}
     evaluation = octavo.evaluation.custom(lambda out, reference: case.metric(dict(out), dict(reference)), held_out)
-    return octavo.quantize(case.model, dict(case.calibration), "x86-vnni", evaluate=evaluation, threads=1, recipe=recipe)
+    samples = dict(case.calibration)
+    return octavo.quantize(case.model, samples, "x86-vnni", evaluate=evaluation, threads=1, recipe=recipe)
 
 
 def _pairs(rows: int) -> np.ndarray:
